@@ -1,0 +1,20 @@
+//! Compress pre-trained Kolmogorov-Arnold (KAN) heads and run them wherever wgpu runs.
+//!
+//! The modules follow the journey of a head:
+//!
+//! | module | step |
+//! |---|---|
+//! | [`import`] | a checkpoint file becomes a [`head::DenseHead`], or a refusal that says why |
+//! | [`head`] | the two forms of a head: dense splines, and splines shared through a codebook |
+//! | [`compress`] | Gain-Shape-Bias vector quantisation of a dense head |
+//! | [`artifact`] | the compressed head as a file |
+//! | [`reference`] | plain CPU evaluation that every kernel is held against |
+//! | [`plan`] | which kernels and buffers a head needs on a given adapter |
+//! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
+//! | [`detect`] | from an image to labelled boxes |
+//! | [`evaluate`] | is the result right, and how good is it |
+
+pub mod error;
+pub mod head;
+
+pub use error::Error;
