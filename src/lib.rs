@@ -16,5 +16,8 @@
 
 pub mod error;
 pub mod head;
+mod parallel;
+pub mod reference;
+pub mod spline;
 
 pub use error::Error;
