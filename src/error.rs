@@ -9,4 +9,10 @@ pub enum Error {
     /// A head that breaks its own rules (lengths, ranges, finiteness).
     #[error(transparent)]
     Head(#[from] crate::head::HeadError),
+    /// A head that cannot be compiled with these settings.
+    #[error(transparent)]
+    Compress(#[from] crate::compress::CompressError),
+    /// A compressed file that is refused.
+    #[error(transparent)]
+    Artifact(#[from] crate::artifact::ArtifactError),
 }

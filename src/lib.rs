@@ -14,8 +14,11 @@
 //! | [`detect`] | from an image to labelled boxes |
 //! | [`evaluate`] | is the result right, and how good is it |
 
+pub mod artifact;
+pub mod compress;
 pub mod error;
 pub mod head;
+pub mod import;
 mod parallel;
 pub mod reference;
 pub mod spline;

@@ -13,16 +13,63 @@
 //! values that are not finite and layers that do not chain, so the steps after them need no checks of their own.
 
 mod basis;
+mod compressed;
 mod dense;
 mod detection;
 mod input_map;
 
 pub use basis::{Basis, Knots, MAX_ORDER};
+pub use compressed::{
+    CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL, Quantised,
+};
 pub use dense::{Activation, BasePath, DenseHead, DenseLayer};
 pub use detection::{ChannelOrder, DetectionHead, PixelPreparation, TensorLayout};
 pub use input_map::InputMap;
 
 use thiserror::Error;
+
+/// A head in either form.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Head {
+    /// Every coefficient in full.
+    Dense(DenseHead),
+    /// Splines shared through a codebook.
+    Compressed(CompressedHead),
+}
+
+impl Head {
+    /// Number of inputs of the first layer.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Self::Dense(head) => head.inputs(),
+            Self::Compressed(head) => head.inputs(),
+        }
+    }
+
+    /// Number of outputs of the last layer.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Dense(head) => head.outputs(),
+            Self::Compressed(head) => head.outputs(),
+        }
+    }
+
+    /// How the outputs mean boxes, where the head says so.
+    pub fn detection(&self) -> Option<&DetectionHead> {
+        match self {
+            Self::Dense(head) => head.detection.as_ref(),
+            Self::Compressed(head) => head.detection.as_ref(),
+        }
+    }
+
+    /// Replaces what the head says about boxes.
+    pub fn set_detection(&mut self, detection: Option<DetectionHead>) {
+        match self {
+            Self::Dense(head) => head.detection = detection,
+            Self::Compressed(head) => head.detection = detection,
+        }
+    }
+}
 
 /// A head that breaks its own rules.
 #[derive(Debug, Error, PartialEq)]

@@ -1,0 +1,69 @@
+//! The compressed head as a file: safetensors with one versioned JSON entry in its metadata.
+//!
+//! | tensor | type and shape | where |
+//! |---|---|---|
+//! | `layers.N.codebook` | I8 or F32 `[codewords, coefficients]` | always |
+//! | `layers.N.indices` | U8 (256 codewords at most) or U16 `[outputs, inputs]` | always |
+//! | `layers.N.gains` | U8 codes or F32 `[outputs, inputs]` | always |
+//! | `layers.N.gain_levels` | I16 `[256]`, the level of each code | int8 on a logarithmic scale |
+//! | `layers.N.output_scale` | F32 `[outputs]` | int8 |
+//! | `layers.N.bias` | F32 `[outputs]` | always |
+//! | `layers.N.base_weights`, `layers.N.base_scale` | I8 `[outputs, inputs]`, F32 `[outputs]` | base path kept |
+//! | `layers.N.knots` | F64 `[inputs, intervals + 2 order + 1]` | uneven knots |
+//! | `layers.N.grid` | F64 `[inputs, 2]`, lower end and step | even knots that differ between inputs |
+//! | `norms.N.weight`, `norms.N.bias` | F32 `[inputs]` | input map affine or LayerNorm |
+//!
+//! The metadata entry `sharekan` holds a [`Manifest`]; `detection_head` is as in dense files. An edge's coefficients are
+//! `output_scale[o] * level(gain) * codeword` (int8) or `gain * codeword` (f32), and a layer without a table of gain
+//! levels reads a gain code as a signed byte.
+
+mod manifest;
+mod read;
+mod write;
+
+pub use manifest::{FORMAT_VERSION, MANIFEST_KEY, Manifest};
+pub use read::{is_compressed, read};
+pub use write::{to_bytes, write_dense};
+
+use thiserror::Error;
+
+use crate::head::{CompressedLayer, HeadError, InputMap, Quantised};
+
+/// A compressed file that is refused, or a head that cannot be written.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ArtifactError {
+    /// The container breaks the rules of safetensors.
+    #[error("no safetensors file: {0}")]
+    Container(String),
+    /// The manifest is missing, unreadable or of another version.
+    #[error("metadata {MANIFEST_KEY}: {0}")]
+    Manifest(String),
+    /// A tensor is missing, or its type or shape is not what the manifest says.
+    #[error("tensor {tensor}: {problem}")]
+    Tensor {
+        /// Name in the file.
+        tensor: String,
+        /// What was found against what was expected.
+        problem: String,
+    },
+    /// The parts are readable but make no head.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+}
+
+/// Bytes that the tensors of a layer take in a file.
+pub fn layer_bytes(layer: &CompressedLayer) -> usize {
+    let index = if layer.codewords() <= 256 { 1 } else { 2 };
+    let quantised = match &layer.quantised {
+        Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
+            let table = if matches!(gain_scale, crate::head::GainScale::Table(_)) { 512 } else { 0 };
+            codebook.len() + gains.len() + table + 4 * output_scale.len()
+        }
+        Quantised::Float { codebook, gains } => 4 * (codebook.len() + gains.len()),
+    };
+    let base = layer.base.as_ref().map_or(0, |base| base.weights.len() + 4 * base.output_scale.len());
+    let norm = if matches!(layer.input_map, InputMap::Identity) { 0 } else { 8 * layer.inputs };
+    let knots = manifest::Grid::of(layer).tensor_values() * 8;
+    layer.edges() * index + quantised + base + norm + knots + 4 * layer.bias.len()
+}

@@ -1,0 +1,201 @@
+//! Bytes to a compressed head, trusting nothing.
+
+use std::collections::BTreeSet;
+
+use safetensors::SafeTensors;
+use safetensors::tensor::Dtype;
+
+use super::ArtifactError;
+use super::manifest::{BasisManifest, FORMAT_VERSION, Grid, LayerManifest, MANIFEST_KEY, Manifest, MapManifest};
+use crate::head::{
+    Basis, CompressedBase, CompressedHead, CompressedLayer, DetectionHead, GAIN_CODES, GainScale, InputMap, Knots,
+    Quantised,
+};
+
+/// True where the bytes are a safetensors file whose metadata has this library's entry.
+pub fn is_compressed(bytes: &[u8]) -> bool {
+    metadata_value(bytes, MANIFEST_KEY).is_ok_and(|value| value.is_some())
+}
+
+fn metadata_value(bytes: &[u8], key: &str) -> Result<Option<String>, ArtifactError> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
+    Ok(metadata.metadata().as_ref().and_then(|entries| entries.get(key).cloned()))
+}
+
+/// Reads a compressed head.
+///
+/// # Errors
+/// Where the bytes break any rule of the container or of the format; see [`ArtifactError`]. Nothing is allocated by a
+/// size that the file merely claims.
+pub fn read(bytes: &[u8]) -> Result<CompressedHead, ArtifactError> {
+    let text = metadata_value(bytes, MANIFEST_KEY)?
+        .ok_or_else(|| ArtifactError::Manifest("is missing, expected a compressed head".into()))?;
+    // The version is read first, so that a newer file is refused for its version and not for its fields.
+    #[derive(serde::Deserialize)]
+    struct Version {
+        version: u64,
+    }
+    let Version { version } =
+        serde_json::from_str(&text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
+    if version != u64::from(FORMAT_VERSION) {
+        return Err(ArtifactError::Manifest(format!("is of version {version}, expected {FORMAT_VERSION}")));
+    }
+    let manifest: Manifest =
+        serde_json::from_str(&text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
+    let detection =
+        metadata_value(bytes, crate::import::DETECTION_KEY)?.map(|text| DetectionHead::from_json(&text)).transpose()?;
+    let mut file = File {
+        tensors: SafeTensors::deserialize(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?,
+        read: BTreeSet::new(),
+    };
+    let layers = manifest
+        .layers
+        .iter()
+        .enumerate()
+        .map(|(n, layer)| read_layer(&mut file, n, layer))
+        .collect::<Result<Vec<_>, _>>()?;
+    if let Some(name) = file.tensors.names().iter().filter(|name| !file.read.contains(**name)).min() {
+        return Err(ArtifactError::Tensor {
+            tensor: (*name).to_string(),
+            problem: "is not named by the manifest".into(),
+        });
+    }
+    Ok(CompressedHead::new(layers, detection)?)
+}
+
+/// The tensors of a file, and which were read.
+struct File<'a> {
+    tensors: SafeTensors<'a>,
+    read: BTreeSet<String>,
+}
+
+impl<'a> File<'a> {
+    /// Bytes of a tensor of the given type and shape.
+    fn bytes(&mut self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&'a [u8], ArtifactError> {
+        let refuse = |problem| Err(ArtifactError::Tensor { tensor: name.to_owned(), problem });
+        let Ok(view) = self.tensors.tensor(name) else {
+            return refuse(format!("is missing, expected {dtype:?} {shape:?}"));
+        };
+        if view.dtype() != dtype || view.shape() != shape {
+            return refuse(format!("is {:?} {:?}, expected {dtype:?} {shape:?}", view.dtype(), view.shape()));
+        }
+        self.read.insert(name.to_owned());
+        Ok(view.data())
+    }
+
+    fn values<const N: usize, T>(
+        &mut self,
+        name: &str,
+        dtype: Dtype,
+        shape: &[usize],
+        from: impl Fn([u8; N]) -> T,
+    ) -> Result<Vec<T>, ArtifactError> {
+        Ok(self.bytes(name, dtype, shape)?.as_chunks::<N>().0.iter().map(|&bytes| from(bytes)).collect())
+    }
+
+    fn f32(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ArtifactError> {
+        self.values(name, Dtype::F32, shape, f32::from_le_bytes)
+    }
+
+    fn f64(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f64>, ArtifactError> {
+        self.values(name, Dtype::F64, shape, f64::from_le_bytes)
+    }
+
+    fn i8(&mut self, name: &str, shape: &[usize]) -> Result<Vec<i8>, ArtifactError> {
+        self.values(name, Dtype::I8, shape, i8::from_le_bytes)
+    }
+
+    /// Number of rows of a tensor of two dimensions, whatever they are.
+    fn rows(&self, name: &str) -> Option<usize> {
+        self.tensors.tensor(name).ok().and_then(|view| view.shape().first().copied())
+    }
+}
+
+fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result<CompressedLayer, ArtifactError> {
+    let name = |field: &str| format!("layers.{n}.{field}");
+    let (inputs, outputs) = (manifest.inputs, manifest.outputs);
+    let edges = [outputs, inputs];
+    let basis = read_basis(file, n, manifest)?;
+    let d = basis.len();
+    let codewords = file.rows(&name("codebook")).unwrap_or(0);
+    let indices = if codewords <= 256 {
+        file.values(&name("indices"), Dtype::U8, &edges, |[byte]: [u8; 1]| u16::from(byte))?
+    } else {
+        file.values(&name("indices"), Dtype::U16, &edges, u16::from_le_bytes)?
+    };
+    let quantised = if manifest.int8 {
+        let levels = name("gain_levels");
+        Quantised::Int8 {
+            codebook: file.i8(&name("codebook"), &[codewords, d])?,
+            gains: file.values(&name("gains"), Dtype::U8, &edges, |[byte]: [u8; 1]| byte)?,
+            gain_scale: match file.rows(&levels) {
+                None => GainScale::Linear,
+                Some(_) => GainScale::Table(file.values(&levels, Dtype::I16, &[GAIN_CODES], i16::from_le_bytes)?),
+            },
+            output_scale: file.f32(&name("output_scale"), &[outputs])?,
+        }
+    } else {
+        Quantised::Float {
+            codebook: file.f32(&name("codebook"), &[codewords, d])?,
+            gains: file.f32(&name("gains"), &edges)?,
+        }
+    };
+    let base = match manifest.base {
+        None => None,
+        Some(activation) => Some(CompressedBase {
+            activation,
+            weights: file.i8(&name("base_weights"), &edges)?,
+            output_scale: file.f32(&name("base_scale"), &[outputs])?,
+        }),
+    };
+    let (weight, shift) = (format!("norms.{n}.weight"), format!("norms.{n}.bias"));
+    let input_map = match manifest.input_map {
+        MapManifest::Identity => InputMap::Identity,
+        MapManifest::Affine { clamp } => {
+            InputMap::Affine { scale: file.f32(&weight, &[inputs])?, shift: file.f32(&shift, &[inputs])?, clamp }
+        }
+        MapManifest::LayerNorm { epsilon } => {
+            InputMap::LayerNorm { weight: file.f32(&weight, &[inputs])?, bias: file.f32(&shift, &[inputs])?, epsilon }
+        }
+    };
+    let bias = file.f32(&name("bias"), &[outputs])?;
+    Ok(CompressedLayer { inputs, outputs, input_map, basis, indices, quantised, base, bias })
+}
+
+fn read_basis(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result<Basis, ArtifactError> {
+    let inputs = manifest.inputs;
+    let (order, intervals, grid) = match &manifest.basis {
+        BasisManifest::Gaussian { centres, denominator } => {
+            return Ok(Basis::Gaussian { centres: centres.clone(), denominator: *denominator });
+        }
+        BasisManifest::BSpline { order, intervals, grid } => (*order, *intervals, grid),
+    };
+    // A layer's inputs are bounded by a tensor's shape before anything is sized by them.
+    let largest = order.checked_mul(2).and_then(|ends| ends.checked_add(intervals)).and_then(|row| row.checked_add(1));
+    let (Some(row), Some(_)) = (largest, file.rows(&format!("layers.{n}.bias"))) else {
+        return Err(ArtifactError::Manifest(format!("layer {n} has order {order} and {intervals} intervals")));
+    };
+    let knots = match grid {
+        Grid::Shared { low, step } => {
+            let indices = format!("layers.{n}.indices");
+            let found = file.tensors.tensor(&indices).ok().and_then(|view| view.shape().get(1).copied());
+            if found != Some(inputs) {
+                return Err(ArtifactError::Tensor {
+                    tensor: indices,
+                    problem: format!("has {found:?} columns, expected {inputs}"),
+                });
+            }
+            Knots::Uniform { low: vec![*low; inputs], step: vec![*step; inputs] }
+        }
+        Grid::PerInput(_) => {
+            let values = file.f64(&format!("layers.{n}.grid"), &[inputs, 2])?;
+            let (low, step) = values.as_chunks::<2>().0.iter().map(|[low, step]| (*low, *step)).unzip();
+            Knots::Uniform { low, step }
+        }
+        Grid::Knots(_) => Knots::PerInput(file.f64(&format!("layers.{n}.knots"), &[inputs, row])?),
+        Grid::None => {
+            return Err(ArtifactError::Manifest(format!("layer {n} has B-splines and no grid")));
+        }
+    };
+    Ok(Basis::BSpline { order, intervals, knots })
+}

@@ -1,0 +1,165 @@
+//! Heads to bytes.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use safetensors::tensor::{Dtype, View};
+
+use super::ArtifactError;
+use super::manifest::{FORMAT_VERSION, LayerManifest, MANIFEST_KEY, Manifest};
+use crate::head::{
+    Basis, CompressedHead, CompressedLayer, DenseHead, DetectionHead, GainScale, InputMap, Knots, Quantised,
+};
+
+/// A tensor about to be written.
+struct Tensor {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    bytes: Vec<u8>,
+}
+
+impl View for &Tensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&self.bytes)
+    }
+    fn data_len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+/// Tensors in the order in which they were added.
+#[derive(Default)]
+struct Tensors(Vec<(String, Tensor)>);
+
+impl Tensors {
+    fn add<T: bytemuck::NoUninit>(&mut self, name: String, dtype: Dtype, shape: &[usize], values: &[T]) {
+        let bytes = bytemuck::cast_slice(values).to_vec();
+        self.0.push((name, Tensor { dtype, shape: shape.to_vec(), bytes }));
+    }
+
+    fn finish(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, ArtifactError> {
+        let tensors = self.0.iter().map(|(name, tensor)| (name, tensor));
+        safetensors::serialize(tensors, Some(metadata)).map_err(|e| ArtifactError::Container(e.to_string()))
+    }
+}
+
+/// The file of a compressed head. The same head gives the same bytes.
+///
+/// # Errors
+/// None that a checked head can cause; the container's own refusal is passed on.
+pub fn to_bytes(head: &CompressedHead) -> Result<Vec<u8>, ArtifactError> {
+    let mut tensors = Tensors::default();
+    for (n, layer) in head.layers().iter().enumerate() {
+        add_layer(&mut tensors, n, layer);
+        add_norm(&mut tensors, n, &layer.input_map);
+    }
+    let manifest = Manifest { version: FORMAT_VERSION, layers: head.layers().iter().map(LayerManifest::of).collect() };
+    let manifest = serde_json::to_string(&manifest).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
+    tensors.finish(metadata(MANIFEST_KEY, manifest, head.detection.as_ref()))
+}
+
+/// The file of a dense head in efficient-kan's layout with `norms.*`: readable by this library and, but for the norms,
+/// by efficient-kan itself.
+///
+/// # Errors
+/// Where a layer has something that this layout cannot hold: a LayerNorm, a basis other than B-splines, or a bias in a
+/// layer whose inputs can leave the grid (inside it a bias is spread over the coefficients of its edges).
+pub fn write_dense(head: &DenseHead) -> Result<Vec<u8>, ArtifactError> {
+    let mut tensors = Tensors::default();
+    for (n, layer) in head.layers().iter().enumerate() {
+        let refuse = |problem: &str| ArtifactError::Tensor { tensor: format!("layers.{n}"), problem: problem.into() };
+        let (order, intervals) = match &layer.basis {
+            Basis::BSpline { order, intervals, .. } => (*order, *intervals),
+            Basis::Gaussian { .. } => {
+                return Err(refuse("has Gaussian bumps, efficient-kan's layout holds B-splines only"));
+            }
+        };
+        if matches!(layer.input_map, InputMap::LayerNorm { .. }) {
+            return Err(refuse("has a LayerNorm, efficient-kan's layout has none"));
+        }
+        if layer.bias.as_ref().is_some_and(|bias| bias.iter().any(|&b| b != 0.0)) {
+            return Err(refuse("has a bias, efficient-kan's layout has none"));
+        }
+        let (inputs, outputs, row) = (layer.inputs, layer.outputs, intervals + 2 * order + 1);
+        let base = layer.base.as_ref().map_or_else(|| vec![0.0; layer.edges()], |base| base.weights.clone());
+        tensors.add(format!("layers.{n}.base_weight"), Dtype::F32, &[outputs, inputs], &base);
+        let knots: Vec<f64> = (0..inputs).flat_map(|i| (0..row).filter_map(move |j| layer.basis.knot(i, j))).collect();
+        if matches!(&layer.basis, Basis::BSpline { knots: Knots::PerInput(_), .. }) {
+            tensors.add(format!("layers.{n}.grid"), Dtype::F64, &[inputs, row], &knots);
+        } else {
+            let narrow: Vec<f32> = knots.iter().map(|&knot| knot as f32).collect();
+            tensors.add(format!("layers.{n}.grid"), Dtype::F32, &[inputs, row], &narrow);
+        }
+        let shape = [outputs, inputs, layer.basis.len()];
+        tensors.add(format!("layers.{n}.spline_weight"), Dtype::F32, &shape, &layer.coefficients);
+        add_norm(&mut tensors, n, &layer.input_map);
+    }
+    tensors.finish(metadata("layout", "efficient-kan".into(), head.detection.as_ref()))
+}
+
+fn metadata(key: &str, value: String, detection: Option<&DetectionHead>) -> HashMap<String, String> {
+    let mut metadata = HashMap::from([(key.to_owned(), value)]);
+    if let Some(detection) = detection {
+        metadata.insert(crate::import::DETECTION_KEY.to_owned(), detection.to_json());
+    }
+    metadata
+}
+
+fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
+    let name = |field: &str| format!("layers.{n}.{field}");
+    let edges = [layer.outputs, layer.inputs];
+    let codebook = [layer.codewords(), layer.basis.len()];
+    match &layer.basis {
+        Basis::BSpline { knots: Knots::Uniform { low, step }, .. } => {
+            if matches!(super::manifest::Grid::of(layer), super::manifest::Grid::PerInput(_)) {
+                let grid: Vec<f64> = low.iter().zip(step).flat_map(|(low, step)| [*low, *step]).collect();
+                tensors.add(name("grid"), Dtype::F64, &[layer.inputs, 2], &grid);
+            }
+        }
+        Basis::BSpline { knots: Knots::PerInput(values), .. } => {
+            tensors.add(name("knots"), Dtype::F64, &[layer.inputs, values.len() / layer.inputs], values);
+        }
+        Basis::Gaussian { .. } => {}
+    }
+    if layer.codewords() <= 256 {
+        let narrow: Vec<u8> = layer.indices.iter().map(|&index| index as u8).collect();
+        tensors.add(name("indices"), Dtype::U8, &edges, &narrow);
+    } else {
+        tensors.add(name("indices"), Dtype::U16, &edges, &layer.indices);
+    }
+    match &layer.quantised {
+        Quantised::Int8 { codebook: values, gains, gain_scale, output_scale } => {
+            tensors.add(name("codebook"), Dtype::I8, &codebook, values);
+            tensors.add(name("gains"), Dtype::U8, &edges, gains);
+            if let GainScale::Table(levels) = gain_scale {
+                tensors.add(name("gain_levels"), Dtype::I16, &[levels.len()], levels);
+            }
+            tensors.add(name("output_scale"), Dtype::F32, &[layer.outputs], output_scale);
+        }
+        Quantised::Float { codebook: values, gains } => {
+            tensors.add(name("codebook"), Dtype::F32, &codebook, values);
+            tensors.add(name("gains"), Dtype::F32, &edges, gains);
+        }
+    }
+    if let Some(base) = &layer.base {
+        tensors.add(name("base_weights"), Dtype::I8, &edges, &base.weights);
+        tensors.add(name("base_scale"), Dtype::F32, &[layer.outputs], &base.output_scale);
+    }
+    tensors.add(name("bias"), Dtype::F32, &[layer.outputs], &layer.bias);
+}
+
+fn add_norm(tensors: &mut Tensors, n: usize, map: &InputMap) {
+    let (weight, bias) = match map {
+        InputMap::Identity => return,
+        InputMap::Affine { scale, shift, .. } => (scale, shift),
+        InputMap::LayerNorm { weight, bias, .. } => (weight, bias),
+    };
+    tensors.add(format!("norms.{n}.weight"), Dtype::F32, &[weight.len()], weight);
+    tensors.add(format!("norms.{n}.bias"), Dtype::F32, &[bias.len()], bias);
+}

@@ -1,0 +1,72 @@
+//! What may be folded away, and the coefficients after folding.
+//!
+//! Folding is exact only while inputs stay inside the grid: there the B-splines sum to one, so the biases of all edges
+//! into an output are one number; and there the base function lies in the spline space to within a few millionths, so
+//! it joins the coefficients. Where nothing keeps the inputs inside, both stay as they are.
+
+use crate::head::{Basis, DenseLayer, Knots};
+use crate::spline::fold_function;
+
+/// Part of a grid step by which a clamp may pass the end of the grid and still count as inside: f32 rounding of knots.
+const EDGE_TOLERANCE: f64 = 1e-5;
+
+/// A layer's coefficients after folding.
+pub(super) struct Folded {
+    /// `[outputs, inputs, d]` in row-major order.
+    pub coefficients: Vec<f32>,
+    /// The base path is in the coefficients (or there was none).
+    pub base: bool,
+    /// A constant may be taken off an edge's coefficients and added to its output.
+    pub bias: bool,
+}
+
+/// True where the layer's clamp keeps every spline variable inside its grid.
+pub(super) fn stays_inside(layer: &DenseLayer) -> bool {
+    let Some([low, high]) = layer.input_map.clamp() else { return false };
+    (0..layer.inputs).all(|i| {
+        layer.basis.range(i).is_some_and(|[start, end]| {
+            let slack = EDGE_TOLERANCE * (end - start);
+            f64::from(low) >= start - slack && f64::from(high) <= end + slack
+        })
+    })
+}
+
+/// Folds what may be folded.
+pub(super) fn fold(layer: &DenseLayer) -> Folded {
+    let inside = stays_inside(layer);
+    let mut coefficients = layer.coefficients.clone();
+    let Some(base) = &layer.base else {
+        return Folded { coefficients, base: true, bias: inside };
+    };
+    let Some(functions) = inside.then(|| base_coefficients(layer)).flatten() else {
+        return Folded { coefficients, base: false, bias: inside };
+    };
+    let d = layer.basis.len();
+    for (edge, c) in coefficients.chunks_exact_mut(d).enumerate() {
+        let weight = f64::from(base.weights[edge]);
+        let function = &functions[(edge % layer.inputs) * d..][..d];
+        for (c, f) in c.iter_mut().zip(function) {
+            *c = (f64::from(*c) + weight * f) as f32;
+        }
+    }
+    Folded { coefficients, base: true, bias: inside }
+}
+
+/// Coefficients of the base function on every input's grid, `[inputs, d]`; `None` where the knots are not even.
+fn base_coefficients(layer: &DenseLayer) -> Option<Vec<f64>> {
+    let activation = layer.base.as_ref()?.activation;
+    let Basis::BSpline { order, intervals, knots: Knots::Uniform { low, step } } = &layer.basis else { return None };
+    let mut all = Vec::with_capacity(layer.inputs * layer.basis.len());
+    let mut last: Option<(f64, f64, Vec<f64>)> = None;
+    for (&low, &step) in low.iter().zip(step) {
+        let same = last.as_ref().is_some_and(|(l, s, _)| *l == low && *s == step);
+        if !same {
+            let coefficients = fold_function(|x| activation.value(x), low, step, *intervals, *order)?;
+            last = Some((low, step, coefficients));
+        }
+        if let Some((_, _, coefficients)) = &last {
+            all.extend_from_slice(coefficients);
+        }
+    }
+    Some(all)
+}

@@ -1,0 +1,207 @@
+//! One layer through all steps.
+
+use super::cluster::{Edges, assign, cluster};
+use super::fold::fold;
+use super::gains::{self, QuantisedGains};
+use super::metric::{Metric, dot};
+use super::report::LayerReport;
+use super::{CompileOptions, CompressError, Precision};
+use crate::artifact::layer_bytes;
+use crate::head::{CompressedBase, CompressedLayer, DenseLayer, GainScale, Quantised};
+
+/// Compresses the layer numbered `at`; `progress` takes rounds done and most rounds.
+pub(super) fn compile_layer(
+    at: usize,
+    layer: &DenseLayer,
+    options: &CompileOptions,
+    progress: &mut dyn FnMut(usize, usize),
+) -> Result<(CompressedLayer, LayerReport), CompressError> {
+    let d = layer.basis.len();
+    let folded = fold(layer);
+    let metric = Metric::uniform(&layer.basis, folded.bias).ok_or(CompressError::Metric { layer: at })?;
+    let whitened = whiten_edges(&metric, &folded.coefficients, d, true);
+    let edges = Edges { values: &whitened, d };
+
+    let count = options.codewords.min(layer.edges());
+    let seed = options.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let shapes = cluster(&edges, count, options.iterations, seed, progress);
+    let codebook = Codewords::new(&metric, &shapes, d, options.precision);
+    let matches = assign(&edges, &codebook.units);
+
+    let indices: Vec<u16> = matches.iter().map(|m| m.shape as u16).collect();
+    let exact: Vec<f64> = indices
+        .iter()
+        .enumerate()
+        .map(|(edge, &k)| codebook.gain(usize::from(k), &whitened[edge * d..][..d]))
+        .collect();
+    let quantised = match options.precision {
+        Precision::F32 => {
+            Quantised::Float { codebook: codebook.floats(), gains: exact.iter().map(|&gain| gain as f32).collect() }
+        }
+        Precision::Int8 => {
+            let weights: Vec<f64> = indices.iter().map(|&k| codebook.sizes[usize::from(k)]).collect();
+            let QuantisedGains { codes, scale, output_scale } = gains::quantise(&exact, &weights, layer.inputs);
+            Quantised::Int8 { codebook: codebook.bytes(), gains: codes, gain_scale: scale, output_scale }
+        }
+    };
+    let base = (!folded.base).then(|| layer.base.as_ref()).flatten().map(|base| quantise_base(base, layer.inputs));
+
+    let mut compressed = CompressedLayer {
+        inputs: layer.inputs,
+        outputs: layer.outputs,
+        input_map: layer.input_map.clone(),
+        basis: layer.basis.clone(),
+        indices,
+        quantised,
+        base,
+        bias: vec![0.0; layer.outputs],
+    };
+    let (bias, r2) = fit_bias(layer, &folded.coefficients, &metric, &compressed);
+    compressed.bias = bias;
+    let report = report(layer, &compressed, folded.bias, r2);
+    Ok((compressed, report))
+}
+
+/// Whitened coordinates of every edge, with the best bias taken off where that is free.
+fn whiten_edges(metric: &Metric, coefficients: &[f32], d: usize, project: bool) -> Vec<f32> {
+    let mut whitened = Vec::with_capacity(coefficients.len());
+    let mut wide = vec![0.0; d];
+    for c in coefficients.chunks_exact(d) {
+        wide.iter_mut().zip(c).for_each(|(wide, &c)| *wide = f64::from(c));
+        let mut v = metric.whiten(&wide);
+        if project {
+            metric.project(&mut v);
+        }
+        whitened.extend(v.iter().map(|&v| v as f32));
+    }
+    whitened
+}
+
+/// Codewords as they are stored, and their whitened forms.
+struct Codewords {
+    d: usize,
+    /// Stored values, integers where the precision is int8.
+    values: Vec<f64>,
+    /// Whitened and freed of bias.
+    whitened: Vec<f64>,
+    /// The same at unit length, for assignment.
+    units: Vec<f32>,
+    /// Squared length of each whitened codeword.
+    sizes: Vec<f64>,
+}
+
+impl Codewords {
+    /// Takes shapes back to coefficients, their largest magnitude at 1 (f32) or 127 and rounded (int8).
+    fn new(metric: &Metric, shapes: &[f32], d: usize, precision: Precision) -> Self {
+        let mut found = Self { d, values: Vec::new(), whitened: Vec::new(), units: Vec::new(), sizes: Vec::new() };
+        for shape in shapes.chunks_exact(d) {
+            let wide: Vec<f64> = shape.iter().map(|&v| f64::from(v)).collect();
+            let mut c = metric.unwhiten(&wide);
+            let largest = c.iter().fold(0.0f64, |largest, c| largest.max(c.abs()));
+            if largest > 0.0 {
+                c.iter_mut().for_each(|c| *c /= largest);
+            }
+            c.iter_mut().for_each(|c| {
+                *c = match precision {
+                    Precision::Int8 => (*c * 127.0).round(),
+                    Precision::F32 => f64::from(*c as f32),
+                }
+            });
+            let mut whitened = metric.whiten(&c);
+            metric.project(&mut whitened);
+            let size = dot(&whitened, &whitened);
+            let length = size.sqrt();
+            found.units.extend(whitened.iter().map(|v| if length > 0.0 { (v / length) as f32 } else { 0.0 }));
+            found.whitened.extend(whitened);
+            found.sizes.push(size);
+            found.values.extend(c);
+        }
+        found
+    }
+
+    /// Gain that fits a whitened edge best.
+    fn gain(&self, codeword: usize, edge: &[f32]) -> f64 {
+        let size = self.sizes[codeword];
+        if size == 0.0 {
+            return 0.0;
+        }
+        let whitened = &self.whitened[codeword * self.d..][..self.d];
+        whitened.iter().zip(edge).map(|(s, &r)| s * f64::from(r)).sum::<f64>() / size
+    }
+
+    fn bytes(&self) -> Vec<i8> {
+        self.values.iter().map(|&v| v as i8).collect()
+    }
+
+    fn floats(&self) -> Vec<f32> {
+        self.values.iter().map(|&v| v as f32).collect()
+    }
+}
+
+/// Bias of every output (the layer's own and those of its edges), and the part of the coefficients' variance kept.
+fn fit_bias(
+    layer: &DenseLayer,
+    coefficients: &[f32],
+    metric: &Metric,
+    compressed: &CompressedLayer,
+) -> (Vec<f32>, f64) {
+    let d = layer.basis.len();
+    let mean = coefficients.iter().map(|&c| f64::from(c)).sum::<f64>() / coefficients.len() as f64;
+    let (mut lost, mut total) = (0.0, 0.0);
+    let mut bias = Vec::with_capacity(layer.outputs);
+    for o in 0..layer.outputs {
+        let mut sum = layer.bias.as_ref().map_or(0.0, |bias| f64::from(bias[o]));
+        for i in 0..layer.inputs {
+            let c = &coefficients[(o * layer.inputs + i) * d..][..d];
+            let difference: Vec<f64> =
+                compressed.edge(o, i).iter().zip(c).map(|(&kept, &c)| f64::from(c) - f64::from(kept)).collect();
+            let bias = metric.bias(&metric.whiten(&difference));
+            sum += bias;
+            lost += difference.iter().map(|e| (e - bias).powi(2)).sum::<f64>();
+            total += c.iter().map(|&c| (f64::from(c) - mean).powi(2)).sum::<f64>();
+        }
+        bias.push(sum as f32);
+    }
+    (bias, if total > 0.0 { 1.0 - lost / total } else { 1.0 })
+}
+
+/// Base weights of 8 bits, linear within an output.
+fn quantise_base(base: &crate::head::BasePath, inputs: usize) -> CompressedBase {
+    let mut weights = Vec::with_capacity(base.weights.len());
+    let mut output_scale = Vec::with_capacity(base.weights.len() / inputs);
+    for row in base.weights.chunks_exact(inputs) {
+        let largest = row.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
+        let factor = largest / 127.0;
+        output_scale.push(factor);
+        weights.extend(
+            row.iter()
+                .map(|weight| if factor > 0.0 { (weight / factor).round().clamp(-127.0, 127.0) as i8 } else { 0 }),
+        );
+    }
+    CompressedBase { activation: base.activation, weights, output_scale }
+}
+
+fn report(layer: &DenseLayer, compressed: &CompressedLayer, bias_folded: bool, r2: f64) -> LayerReport {
+    let (dense_bytes, compressed_bytes) = (layer.dense_bytes(), layer_bytes(compressed));
+    LayerReport {
+        inputs: layer.inputs,
+        outputs: layer.outputs,
+        edges: layer.edges(),
+        codewords: compressed.codewords(),
+        dense_bytes,
+        compressed_bytes,
+        ratio: dense_bytes as f64 / compressed_bytes as f64,
+        r2,
+        gains: match &compressed.quantised {
+            Quantised::Float { .. } => "f32",
+            Quantised::Int8 { gain_scale: GainScale::Linear, .. } => "linear",
+            Quantised::Int8 { .. } => "logarithmic",
+        },
+        base: match (&layer.base, &compressed.base) {
+            (None, _) => "none",
+            (Some(_), None) => "folded",
+            (Some(_), Some(_)) => "kept",
+        },
+        bias: if bias_folded { "folded" } else { "none" },
+    }
+}

@@ -1,0 +1,44 @@
+//! What a compilation kept and lost.
+
+use serde::Serialize;
+
+/// One layer of a [`CompileReport`].
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LayerReport {
+    /// Number of inputs.
+    pub inputs: usize,
+    /// Number of outputs.
+    pub outputs: usize,
+    /// Number of edges.
+    pub edges: usize,
+    /// Number of codewords, at most the edges.
+    pub codewords: usize,
+    /// 4 bytes a coefficient and base weight.
+    pub dense_bytes: usize,
+    /// Bytes of the layer's tensors in the compressed file.
+    pub compressed_bytes: usize,
+    /// `dense_bytes / compressed_bytes`.
+    pub ratio: f64,
+    /// Part of the variance of the coefficients (base path folded in where it is) that the codebook keeps.
+    pub r2: f64,
+    /// `linear`, `logarithmic` or `f32`.
+    pub gains: &'static str,
+    /// `folded`, `kept` or `none`.
+    pub base: &'static str,
+    /// `folded` where edges have biases that joined the constant, `none` where inputs may leave the grid.
+    pub bias: &'static str,
+}
+
+/// What a compilation kept and lost, layer by layer.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CompileReport {
+    /// The layers, in order.
+    pub layers: Vec<LayerReport>,
+}
+
+impl CompileReport {
+    /// Bytes of the dense head's edges, 4 a coefficient and base weight.
+    pub fn dense_bytes(&self) -> usize {
+        self.layers.iter().map(|layer| layer.dense_bytes).sum()
+    }
+}

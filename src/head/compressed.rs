@@ -1,0 +1,221 @@
+//! A head after Gain-Shape-Bias quantisation.
+//!
+//! An edge's coefficients are `gain * shape[index] + bias * 1`. Because the B-splines sum to one inside the grid, the
+//! biases of all edges into an output add up to one number, which is all that is kept of them.
+
+use super::{Activation, Basis, DetectionHead, HeadError, InputMap, check_length, check_values};
+
+/// Largest number of codewords of a codebook: indices have at most 16 bits.
+pub const MAX_CODEWORDS: usize = 65_536;
+
+/// Number of values that an 8-bit gain code can name.
+pub const GAIN_CODES: usize = 256;
+
+/// Largest magnitude of a gain level on the wide (logarithmic) scale.
+pub const MAX_GAIN_LEVEL: i32 = 2047;
+
+/// The codebook and the gains of a layer, in one of two precisions.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Quantised {
+    /// Codewords and gains of 8 bits: an edge's coefficients are
+    /// `output_scale[o] * gain_levels[code] * codeword[j]`, both factors integers.
+    Int8 {
+        /// `[codewords, basis.len()]` in row-major order, -127 to 127.
+        codebook: Vec<i8>,
+        /// One code an edge, `[outputs, inputs]` in row-major order.
+        gains: Vec<u8>,
+        /// What the codes mean.
+        gain_scale: GainScale,
+        /// Factor per output, length `outputs`.
+        output_scale: Vec<f32>,
+    },
+    /// Both in f32: an edge's coefficients are `gain * codeword[j]`.
+    Float {
+        /// `[codewords, basis.len()]` in row-major order.
+        codebook: Vec<f32>,
+        /// One gain an edge, `[outputs, inputs]` in row-major order.
+        gains: Vec<f32>,
+    },
+}
+
+/// What an 8-bit gain code means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GainScale {
+    /// The code is a signed byte, -127 to 127, and the level is that number.
+    Linear,
+    /// The code is a place in this table of [`GAIN_CODES`] levels, each at most [`MAX_GAIN_LEVEL`] in magnitude.
+    Table(Vec<i16>),
+}
+
+impl GainScale {
+    /// Level that a code stands for.
+    pub fn level(&self, code: u8) -> i32 {
+        match self {
+            Self::Linear => i32::from(code as i8),
+            Self::Table(levels) => levels.get(usize::from(code)).map_or(0, |&level| i32::from(level)),
+        }
+    }
+}
+
+/// The base path where it could not be folded into the splines: 8-bit weights with a factor per output.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompressedBase {
+    /// The function applied to each input.
+    pub activation: Activation,
+    /// `[outputs, inputs]` in row-major order, -127 to 127.
+    pub weights: Vec<i8>,
+    /// Factor per output, length `outputs`.
+    pub output_scale: Vec<f32>,
+}
+
+/// One compressed layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompressedLayer {
+    /// Number of inputs, at least 1.
+    pub inputs: usize,
+    /// Number of outputs, at least 1.
+    pub outputs: usize,
+    /// From input to spline variable.
+    pub input_map: InputMap,
+    /// The functions that the coefficients multiply.
+    pub basis: Basis,
+    /// Codeword of each edge, `[outputs, inputs]` in row-major order.
+    pub indices: Vec<u16>,
+    /// Codebook and gains.
+    pub quantised: Quantised,
+    /// The base path; `None` where there is none or it is folded into the codewords.
+    pub base: Option<CompressedBase>,
+    /// Constant per output, length `outputs`: the folded biases of the edges.
+    pub bias: Vec<f32>,
+}
+
+impl CompressedLayer {
+    /// Number of edges, `inputs * outputs`.
+    pub fn edges(&self) -> usize {
+        self.inputs * self.outputs
+    }
+
+    /// Number of codewords.
+    pub fn codewords(&self) -> usize {
+        match &self.quantised {
+            Quantised::Int8 { codebook, .. } => codebook.len() / self.basis.len(),
+            Quantised::Float { codebook, .. } => codebook.len() / self.basis.len(),
+        }
+    }
+
+    /// Coefficients of the edge from `input` to `output` as the codebook gives them, without the folded bias.
+    pub fn edge(&self, output: usize, input: usize) -> Vec<f32> {
+        let (edge, d) = (output * self.inputs + input, self.basis.len());
+        let start = usize::from(self.indices[edge]) * d;
+        match &self.quantised {
+            Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
+                let level = gain_scale.level(gains[edge]) as f32;
+                codebook[start..start + d].iter().map(|&c| output_scale[output] * (level * f32::from(c))).collect()
+            }
+            Quantised::Float { codebook, gains } => {
+                codebook[start..start + d].iter().map(|c| gains[edge] * c).collect()
+            }
+        }
+    }
+
+    fn check(&self, layer: usize) -> Result<(), HeadError> {
+        let value = |field, problem| Err(HeadError::Value { layer, field, problem });
+        let Some(edges) = self.inputs.checked_mul(self.outputs).filter(|&edges| edges > 0) else {
+            return value("shape", format!("is {} -> {}, expected at least 1 of each", self.inputs, self.outputs));
+        };
+        self.input_map.check(layer, self.inputs)?;
+        self.basis.check(layer, self.inputs)?;
+        check_values(layer, "bias", &self.bias, self.outputs)?;
+        let d = self.basis.len();
+        let codebook_length = match &self.quantised {
+            Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
+                check_length(layer, "gains", gains.len(), edges)?;
+                check_values(layer, "output scale", output_scale, self.outputs)?;
+                if let GainScale::Table(levels) = gain_scale {
+                    check_length(layer, "gain levels", levels.len(), GAIN_CODES)?;
+                    if let Some(level) = levels.iter().find(|level| i32::from(**level).abs() > MAX_GAIN_LEVEL) {
+                        return value(
+                            "gain levels",
+                            format!("hold {level}, expected at most {MAX_GAIN_LEVEL} in magnitude"),
+                        );
+                    }
+                } else if gains.iter().any(|&code| code as i8 == i8::MIN) {
+                    return value("gains", "hold -128, expected -127 to 127".into());
+                }
+                if codebook.contains(&i8::MIN) {
+                    return value("codebook", "holds -128, expected -127 to 127".into());
+                }
+                codebook.len()
+            }
+            Quantised::Float { codebook, gains } => {
+                check_values(layer, "gains", gains, edges)?;
+                check_values(layer, "codebook", codebook, codebook.len())?;
+                codebook.len()
+            }
+        };
+        let codewords = codebook_length / d;
+        if codebook_length % d != 0 || !(1..=MAX_CODEWORDS).contains(&codewords) {
+            return value(
+                "codebook",
+                format!("has {codebook_length} values, expected 1 to {MAX_CODEWORDS} codewords of {d} coefficients"),
+            );
+        }
+        check_length(layer, "indices", self.indices.len(), edges)?;
+        if let Some(index) = self.indices.iter().find(|&&index| usize::from(index) >= codewords) {
+            return value("indices", format!("name codeword {index}, expected less than {codewords}"));
+        }
+        if let Some(base) = &self.base {
+            check_length(layer, "base weights", base.weights.len(), edges)?;
+            check_values(layer, "base output scale", &base.output_scale, self.outputs)?;
+        }
+        Ok(())
+    }
+}
+
+/// A compressed head: layers in order, and how its outputs mean boxes if they do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CompressedHead {
+    layers: Vec<CompressedLayer>,
+    /// How the outputs mean boxes; `None` for a head that is no detection head.
+    pub detection: Option<DetectionHead>,
+}
+
+impl CompressedHead {
+    /// Joins layers to a head.
+    ///
+    /// # Errors
+    /// Where a length does not follow from the layer's shape, a value is not finite or out of range, an index names no
+    /// codeword, or two layers do not chain.
+    pub fn new(layers: Vec<CompressedLayer>, detection: Option<DetectionHead>) -> Result<Self, HeadError> {
+        if layers.is_empty() {
+            return Err(HeadError::Empty);
+        }
+        for (at, layer) in layers.iter().enumerate() {
+            layer.check(at)?;
+            if at > 0 && layers[at - 1].outputs != layer.inputs {
+                return Err(HeadError::Chain { layer: at, found: layer.inputs, expected: layers[at - 1].outputs });
+            }
+        }
+        Ok(Self { layers, detection })
+    }
+
+    /// The layers, in order.
+    pub fn layers(&self) -> &[CompressedLayer] {
+        &self.layers
+    }
+
+    /// Number of inputs of the first layer.
+    pub fn inputs(&self) -> usize {
+        self.layers[0].inputs
+    }
+
+    /// Number of outputs of the last layer.
+    pub fn outputs(&self) -> usize {
+        self.layers[self.layers.len() - 1].outputs
+    }
+
+    /// Number of edges of all layers.
+    pub fn edges(&self) -> usize {
+        self.layers.iter().map(CompressedLayer::edges).sum()
+    }
+}
