@@ -11,6 +11,7 @@
 //! 5. [`layer`]: the steps joined, and what the layer lost.
 
 mod cluster;
+mod decompress;
 mod fold;
 mod gains;
 mod layer;
@@ -18,6 +19,7 @@ mod metric;
 mod random;
 mod report;
 
+pub use decompress::decompress;
 pub use report::{CompileReport, LayerReport};
 
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,8 @@
 //! **Values that are not finite.** A row of which a mapped spline variable is NaN, or infinite because nothing clamps
 //! it, gives NaN in every output, as PyTorch does. Infinite inputs of a clamping head count as the end of the range.
 
+mod compressed;
 mod dense;
 
+pub use compressed::CompressedReference;
 pub use dense::{DenseReference, dense_layer};

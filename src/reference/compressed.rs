@@ -1,0 +1,136 @@
+//! Compressed heads: in double precision, and in the very integers of the kernels.
+
+use super::dense::{basis_values, map_inputs};
+use crate::fixed_point::{Arithmetic, LARGE, POSITIONS, Windows, position_maps, segment, tap_table};
+use crate::head::{CompressedHead, CompressedLayer, Quantised};
+use crate::parallel;
+
+/// Evaluates a compressed head row by row.
+#[derive(Debug, Clone, Copy)]
+pub struct CompressedReference<'a> {
+    head: &'a CompressedHead,
+}
+
+impl<'a> CompressedReference<'a> {
+    /// Reference of `head`.
+    pub fn new(head: &'a CompressedHead) -> Self {
+        Self { head }
+    }
+
+    /// Outputs `[rows, outputs]` for `input` of `[rows, inputs]`, in the arithmetic of the kernels: integers where
+    /// [`Arithmetic::of`] the head says so, else f64 rounded to f32 after every layer.
+    pub fn run(&self, input: &[f32]) -> Vec<f32> {
+        let layer = match Arithmetic::of(self.head) {
+            Arithmetic::Integer => integer_layer,
+            Arithmetic::Float => |layer: &CompressedLayer, x: &[f32]| {
+                let wide: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
+                exact_layer(layer, &wide).iter().map(|&y| y as f32).collect()
+            },
+        };
+        let mut values = input.to_vec();
+        for at in self.head.layers() {
+            values = layer(at, &values);
+        }
+        values
+    }
+
+    /// Outputs of the same numbers without any rounding of basis weights or activations, in f64: what the integers
+    /// approximate.
+    pub fn run_exact(&self, input: &[f32]) -> Vec<f64> {
+        let mut values: Vec<f64> = input.iter().map(|&x| f64::from(x)).collect();
+        for layer in self.head.layers() {
+            values = exact_layer(layer, &values);
+        }
+        values
+    }
+}
+
+/// One layer in f64.
+fn exact_layer(layer: &CompressedLayer, input: &[f64]) -> Vec<f64> {
+    let mut output = vec![0.0; input.len() / layer.inputs * layer.outputs];
+    parallel::for_each_pair(input, layer.inputs, &mut output, layer.outputs, |x, y| exact_row(layer, x, y));
+    output
+}
+
+fn exact_row(layer: &CompressedLayer, x: &[f64], y: &mut [f64]) {
+    let z = map_inputs(&layer.input_map, x);
+    if x.iter().any(|v| v.is_nan()) || z.iter().any(|v| !v.is_finite()) {
+        y.fill(f64::NAN);
+        return;
+    }
+    let d = layer.basis.len();
+    let basis: Vec<Vec<f64>> = z.iter().enumerate().map(|(i, &z)| basis_values(&layer.basis, i, z)).collect();
+    let base_input: &[f64] = if layer.input_map.maps_base_path() { &z } else { x };
+    for (o, y) in y.iter_mut().enumerate() {
+        let mut sum = 0.0;
+        for i in 0..layer.inputs {
+            let edge = o * layer.inputs + i;
+            let start = usize::from(layer.indices[edge]) * d;
+            sum += match &layer.quantised {
+                Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
+                    let shape = codebook[start..start + d].iter().zip(&basis[i]).map(|(&c, b)| f64::from(c) * b);
+                    f64::from(output_scale[o]) * f64::from(gain_scale.level(gains[edge])) * shape.sum::<f64>()
+                }
+                Quantised::Float { codebook, gains } => {
+                    let shape = codebook[start..start + d].iter().zip(&basis[i]).map(|(&c, b)| f64::from(c) * b);
+                    f64::from(gains[edge]) * shape.sum::<f64>()
+                }
+            };
+        }
+        if let Some(base) = &layer.base {
+            let weights = &base.weights[o * layer.inputs..][..layer.inputs];
+            let dot: f64 = weights.iter().zip(base_input).map(|(&w, &x)| f64::from(w) * base.activation.value(x)).sum();
+            sum += f64::from(base.output_scale[o]) * dot;
+        }
+        *y = sum + f64::from(layer.bias[o]);
+    }
+}
+
+/// One layer in integers.
+fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
+    let Quantised::Int8 { codebook, gains, gain_scale, output_scale } = &layer.quantised else {
+        return vec![f32::NAN; input.len() / layer.inputs * layer.outputs];
+    };
+    let d = layer.basis.len();
+    let maps = position_maps(layer);
+    let table = tap_table(layer.basis.taps() - 1);
+    let clamped = layer.input_map.clamp().is_some();
+    let windows = Windows::of(&layer.basis, layer.input_map.clamp(), layer.inputs);
+    let levels: Vec<i32> = gains.iter().map(|&code| gain_scale.level(code)).collect();
+
+    let mut output = vec![0.0; input.len() / layer.inputs * layer.outputs];
+    parallel::for_each_pair(input, layer.inputs, &mut output, layer.outputs, |x, y| {
+        let positions: Option<Vec<i32>> = maps.iter().zip(x).map(|(map, &x)| map.position(x, clamped)).collect();
+        let Some(positions) = positions else {
+            y.fill(f32::NAN);
+            return;
+        };
+        // First coefficient and weights per input; coefficients outside the layer's count as zero.
+        let taps: Vec<(i32, [i8; 4])> = positions
+            .iter()
+            .map(|&p| (p.div_euclid(POSITIONS as i32), table[p.rem_euclid(POSITIONS as i32) as usize]))
+            .collect();
+        debug_assert!(taps.iter().all(|(w, _)| (windows.first..windows.first + windows.count as i32).contains(w)));
+        for (o, y) in y.iter_mut().enumerate() {
+            let mut total = 0.0f32;
+            for inputs in (0..layer.inputs).collect::<Vec<_>>().chunks(segment(gain_scale)) {
+                let mut sum = 0i32;
+                for &i in inputs {
+                    let edge = o * layer.inputs + i;
+                    let codeword = &codebook[usize::from(layer.indices[edge]) * d..][..d];
+                    let (first, weights) = taps[i];
+                    let mut dot = 0i32;
+                    for (t, &weight) in weights.iter().enumerate() {
+                        if let Some(&c) = usize::try_from(first + t as i32).ok().and_then(|j| codeword.get(j)) {
+                            dot += i32::from(weight) * i32::from(c);
+                        }
+                    }
+                    sum += dot * levels[edge];
+                }
+                total += sum as f32;
+            }
+            *y = (total * output_scale[o]).clamp(-LARGE, LARGE) + layer.bias[o];
+        }
+    });
+    output
+}
