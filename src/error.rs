@@ -9,4 +9,7 @@ pub enum Error {
     /// A head that breaks its own rules (lengths, ranges, finiteness).
     #[error(transparent)]
     Head(#[from] crate::head::HeadError),
+    /// A checkpoint that cannot be imported.
+    #[error(transparent)]
+    Import(#[from] crate::import::ImportError),
 }

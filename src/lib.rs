@@ -16,6 +16,7 @@
 
 pub mod error;
 pub mod head;
+pub mod import;
 mod parallel;
 pub mod reference;
 pub mod spline;
