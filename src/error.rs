@@ -15,4 +15,7 @@ pub enum Error {
     /// A compressed file that is refused.
     #[error(transparent)]
     Artifact(#[from] crate::artifact::ArtifactError),
+    /// A checkpoint that cannot be imported.
+    #[error(transparent)]
+    Import(#[from] crate::import::ImportError),
 }

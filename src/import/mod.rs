@@ -1,4 +1,181 @@
-//! Placeholder until the importer lands.
+//! A checkpoint becomes a [`DenseHead`], or a refusal that says why.
+//!
+//! Checkpoints come from several libraries and from anywhere, so two things matter here. First, an import is exact:
+//! whatever a layout can hold that the head's formula cannot, and whatever tensor is not read, is a refusal, for a
+//! head that is nearly right is worse than none. What a state dict does not hold (the base function, for one) is taken
+//! from [`ImportOptions`] or assumed as the library's default, and [`Imported::assumptions`] says so. Second, no file
+//! can do harm: sizes are checked before anything is allocated, and values are read piece by piece.
 
-/// Name of the metadata entry that holds a detection head.
+mod efficient_kan;
+mod error;
+mod header;
+mod knots;
+mod layout;
+mod magic;
+mod tensors;
+
+pub use error::ImportError;
+pub use layout::Layout;
+
+use std::{
+    io::{Cursor, Read, Seek},
+    str::FromStr,
+};
+
+use tensors::Tensors;
+
+use crate::head::{Activation, BasePath, DenseHead, DenseLayer, DetectionHead, HeadError, InputMap};
+
+/// Name of the metadata entry that holds a [`DetectionHead`].
 pub const DETECTION_KEY: &str = "detection_head";
+
+/// The function on the base path as a user chooses it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaseFunction {
+    /// The base path gives 0 and is left out.
+    Zero,
+    /// The base path applies this function.
+    Of(Activation),
+}
+
+impl BaseFunction {
+    const NAMES: [(&'static str, Self); 7] = [
+        ("silu", Self::Of(Activation::Silu)),
+        ("gelu", Self::Of(Activation::Gelu)),
+        ("tanh", Self::Of(Activation::Tanh)),
+        ("relu", Self::Of(Activation::Relu)),
+        ("sigmoid", Self::Of(Activation::Sigmoid)),
+        ("identity", Self::Of(Activation::Identity)),
+        ("zero", Self::Zero),
+    ];
+}
+
+impl FromStr for BaseFunction {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::NAMES.iter().find(|(name, _)| *name == text).map(|&(_, function)| function).ok_or_else(|| {
+            format!("base function `{text}` is not known, expected {}", Self::NAMES.map(|(name, _)| name).join(", "))
+        })
+    }
+}
+
+/// What a checkpoint does not hold.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImportOptions {
+    /// Layout to read as, instead of the one that the names suggest.
+    pub layout: Option<Layout>,
+    /// Function on the base path; `None` assumes the library's default, SiLU.
+    pub base_function: Option<BaseFunction>,
+    /// Width of fast-kan's bumps, positive; `None` assumes the library's default, the spacing of the centres.
+    pub rbf_denominator: Option<f64>,
+    /// Detection settings, instead of those in the file.
+    pub head_config: Option<DetectionHead>,
+}
+
+/// A checkpoint that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imported {
+    /// The head.
+    pub head: DenseHead,
+    /// The layout that it was read as.
+    pub layout: Layout,
+    /// What the tensors' names begin with and what was ignored, as `model.head.`; may be empty.
+    pub prefix: String,
+    /// What the file does not say and was assumed, a phrase each.
+    pub assumptions: Vec<String>,
+}
+
+/// Imports a safetensors checkpoint that is in memory.
+///
+/// # Errors
+/// Where the bytes are no such file, follow no known layout or hold what a [`DenseHead`] cannot reproduce exactly.
+pub fn from_bytes(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
+    from_reader(Cursor::new(bytes), options)
+}
+
+/// Imports a safetensors checkpoint. Beside the head itself this takes little memory: the file is read in pieces.
+///
+/// # Errors
+/// As [`from_bytes`], and where reading fails.
+pub fn from_reader(mut source: impl Read + Seek, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let directory = header::read(&mut source)?;
+    assemble(&mut Tensors::new(&mut source, directory), options)
+}
+
+fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let (layout, stack) = layout::recognise(tensors, options.layout)?;
+    let detection = match (&options.head_config, tensors.metadata(DETECTION_KEY)) {
+        (Some(config), _) => {
+            config.check()?;
+            Some(config.clone())
+        }
+        (None, Some(text)) => Some(DetectionHead::from_json(text)?),
+        (None, None) => None,
+    };
+    let mut context = Context { options, detection: detection.as_ref(), assumptions: Vec::new() };
+    let layers = match layout {
+        Layout::EfficientKan => efficient_kan::layers(tensors, &stack, &mut context)?,
+        other => return Err(ImportError::Layout(format!("has the layout of {other}, which is not read yet"))),
+    };
+    let assumptions = context.assumptions;
+    tensors.finish(layout.name())?;
+    let head = join(layers, detection)?;
+    Ok(Imported { head, layout, prefix: stack.prefix, assumptions })
+}
+
+/// Joins layers to a head whose outputs fit the detection settings.
+fn join(layers: Vec<DenseLayer>, detection: Option<DetectionHead>) -> Result<DenseHead, HeadError> {
+    let head = DenseHead::new(layers, detection)?;
+    match &head.detection {
+        Some(detection) if detection.channels() != head.outputs() => Err(HeadError::Detection(format!(
+            "names {} classes, which take {} outputs, but the head has {}",
+            detection.classes.len(),
+            detection.channels(),
+            head.outputs()
+        ))),
+        _ => Ok(head),
+    }
+}
+
+/// What the layouts need beside the tensors.
+struct Context<'a> {
+    options: &'a ImportOptions,
+    detection: Option<&'a DetectionHead>,
+    assumptions: Vec<String>,
+}
+
+impl Context<'_> {
+    /// The base path with the chosen or assumed function.
+    fn base(&mut self, weights: Vec<f32>) -> Option<BasePath> {
+        let activation = match self.options.base_function {
+            Some(BaseFunction::Zero) => return None,
+            Some(BaseFunction::Of(activation)) => activation,
+            None => {
+                self.assume("base function silu");
+                Activation::Silu
+            }
+        };
+        Some(BasePath { activation, weights })
+    }
+
+    /// Range that detection settings clamp every layer's spline variable to.
+    fn clamp(&self) -> Option<[f32; 2]> {
+        self.detection.map(|detection| detection.clamp)
+    }
+
+    /// The map of a layer without a norm: inputs go in as they are, clamped where detection settings say so.
+    fn plain_input(&mut self, inputs: usize) -> InputMap {
+        match self.clamp() {
+            None => InputMap::Identity,
+            clamp => InputMap::Affine { scale: vec![1.0; inputs], shift: vec![0.0; inputs], clamp },
+        }
+    }
+
+    fn assume(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        if !self.assumptions.contains(&what) {
+            self.assumptions.push(what);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Why a checkpoint was refused.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::head::HeadError;
+
+/// A refusal of a checkpoint. The text is one line and names the tensor, not the file: whoever opened the file adds
+/// that.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The bytes cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    /// The file is of another kind than its name says.
+    #[error("is {found}, expected {expected}")]
+    OtherFile {
+        /// What the file seems to be.
+        found: &'static str,
+        /// What was expected and what to do about it.
+        expected: &'static str,
+    },
+    /// The container breaks its format's rules.
+    #[error("{0}")]
+    Container(String),
+    /// A tensor is missing, has a wrong type or shape, or holds a value that cannot be used.
+    #[error("tensor {tensor}: {problem}")]
+    Tensor {
+        /// Name in the file.
+        tensor: String,
+        /// What was found against what was expected.
+        problem: String,
+    },
+    /// The tensors follow no layout that is known, or several.
+    #[error("{0}")]
+    Layout(String),
+    /// The tensors are well formed by themselves, but do not make a head.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+}
+
+impl ImportError {
+    pub(super) fn tensor(name: &str, problem: impl Into<String>) -> Self {
+        Self::Tensor { tensor: Quoted(name).to_string(), problem: problem.into() }
+    }
+
+    pub(super) fn missing(name: &str, expected: impl fmt::Display) -> Self {
+        Self::tensor(name, format!("is missing, expected {expected}"))
+    }
+}
+
+/// Longest piece of a file's own text that a message repeats, in characters.
+const QUOTE_LIMIT: usize = 120;
+
+/// Text out of a file in a form that is safe to print: on one line, without control characters, of bounded length.
+pub(super) struct Quoted<'a>(pub(super) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut characters = self.0.chars();
+        for c in characters.by_ref().take(QUOTE_LIMIT) {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        if characters.next().is_some() { f.write_str("...") } else { Ok(()) }
+    }
+}

@@ -1,0 +1,228 @@
+//! Checked access to a checkpoint's tensors, whatever container they came in.
+//!
+//! Values are read in small pieces straight into the form in which they are kept, so that importing a file takes
+//! little more than the imported head itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{self, Read, Seek, SeekFrom},
+};
+
+use half::{bf16, f16};
+
+use super::{ImportError, error::Quoted};
+
+/// Type of a tensor's elements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ElementType {
+    /// 64-bit float.
+    F64,
+    /// 32-bit float.
+    F32,
+    /// 16-bit float of IEEE 754.
+    F16,
+    /// The upper half of a 32-bit float.
+    BF16,
+    /// Anything else, by name; such a tensor cannot be read.
+    Other(String),
+}
+
+impl ElementType {
+    /// Bytes of an element; 0 where it cannot be read.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::F64 => 8,
+            Self::F32 => 4,
+            Self::F16 | Self::BF16 => 2,
+            Self::Other(_) => 0,
+        }
+    }
+
+    fn decode(&self, bytes: &[u8], mut each: impl FnMut(f64)) {
+        fn split<const N: usize>(bytes: &[u8]) -> &[[u8; N]] {
+            bytes.as_chunks().0
+        }
+        match self {
+            Self::F64 => split(bytes).iter().for_each(|&b| each(f64::from_le_bytes(b))),
+            Self::F32 => split(bytes).iter().for_each(|&b| each(f64::from(f32::from_le_bytes(b)))),
+            Self::F16 => split(bytes).iter().for_each(|&b| each(f16::from_le_bytes(b).to_f64())),
+            Self::BF16 => split(bytes).iter().for_each(|&b| each(bf16::from_le_bytes(b).to_f64())),
+            Self::Other(_) => {}
+        }
+    }
+}
+
+/// Where a tensor lies in the file and how it is to be read.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// Type of the elements.
+    pub(super) element: ElementType,
+    /// Sides, each at least 1.
+    pub(super) shape: Vec<usize>,
+    /// Byte of the file at which the first element begins.
+    pub(super) offset: u64,
+}
+
+/// A container's table of contents. Whoever fills it vouches that every entry lies within the file.
+#[derive(Debug)]
+pub(super) struct Directory {
+    /// Tensors by name.
+    pub(super) entries: BTreeMap<String, Entry>,
+    /// What the file says beside its tensors.
+    pub(super) metadata: BTreeMap<String, String>,
+}
+
+/// What a checkpoint is read from.
+pub(super) trait Source: Read + Seek {}
+impl<T: Read + Seek> Source for T {}
+
+/// The tensors of an open checkpoint. It remembers which were read, so that none is left out silently.
+pub(super) struct Tensors<'a> {
+    source: &'a mut dyn Source,
+    directory: Directory,
+    read: BTreeSet<String>,
+}
+
+/// Bytes that are read at once.
+const PIECE: usize = 1 << 16;
+
+impl<'a> Tensors<'a> {
+    /// Tensors of `source` as `directory` lists them.
+    pub(super) fn new(source: &'a mut dyn Source, directory: Directory) -> Self {
+        Self { source, directory, read: BTreeSet::new() }
+    }
+
+    /// Names of all tensors, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.directory.entries.keys().map(String::as_str)
+    }
+
+    /// True where the file has a tensor of that name.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.directory.entries.contains_key(name)
+    }
+
+    /// Text beside the tensors.
+    pub(super) fn metadata(&self, key: &str) -> Option<&str> {
+        self.directory.metadata.get(key).map(String::as_str)
+    }
+
+    /// Shape of a tensor, if the file has it.
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.directory.entries.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// True where the elements carry 16 bits, so that a grid is even only up to that rounding.
+    pub(super) fn is_half(&self, name: &str) -> bool {
+        self.directory.entries.get(name).is_some_and(|entry| entry.element.bytes() == 2)
+    }
+
+    /// The shape of a tensor of `N` dimensions, described by `axes`, as in `[outputs, inputs]`.
+    pub(super) fn sides<const N: usize>(&self, name: &str, axes: &str) -> Result<[usize; N], ImportError> {
+        let shape = self.shape(name).ok_or_else(|| ImportError::missing(name, axes))?;
+        shape
+            .try_into()
+            .map_err(|_| ImportError::tensor(name, format!("has shape {shape:?}, expected {N} dimensions {axes}")))
+    }
+
+    /// Values of a tensor that has to have the given shape, in row-major order, as 32-bit floats.
+    pub(super) fn f32(&mut self, name: &str, shape: &[usize], axes: &str) -> Result<Vec<f32>, ImportError> {
+        let mut values = Vec::with_capacity(self.check_shape(name, shape, axes)?);
+        let mut too_large = None;
+        self.each(name, |value| {
+            let narrow = value as f32;
+            if !narrow.is_finite() && too_large.is_none() {
+                too_large = Some((values.len(), value));
+            }
+            values.push(narrow);
+        })?;
+        match too_large {
+            None => Ok(values),
+            Some((at, value)) => Err(ImportError::tensor(
+                name,
+                format!("is {value:e} at {:?}, which no 32-bit float holds", position(at, shape)),
+            )),
+        }
+    }
+
+    /// Values of a tensor that has to have the given shape, in row-major order, as they are.
+    pub(super) fn f64(&mut self, name: &str, shape: &[usize], axes: &str) -> Result<Vec<f64>, ImportError> {
+        let mut values = Vec::with_capacity(self.check_shape(name, shape, axes)?);
+        self.each(name, |value| values.push(value))?;
+        Ok(values)
+    }
+
+    /// Refuses a file of which some tensor was not read.
+    pub(super) fn finish(&self, layout: &str) -> Result<(), ImportError> {
+        match self.names().find(|name| !self.read.contains(*name)) {
+            None => Ok(()),
+            Some(name) => Err(ImportError::tensor(
+                name,
+                format!("belongs to no {layout} layer, and leaving it out could change the result"),
+            )),
+        }
+    }
+
+    fn check_shape(&self, name: &str, expected: &[usize], axes: &str) -> Result<usize, ImportError> {
+        let found = self.shape(name).ok_or_else(|| ImportError::missing(name, format!("{axes} = {expected:?}")))?;
+        if found != expected {
+            return Err(ImportError::tensor(name, format!("has shape {found:?}, expected {axes} = {expected:?}")));
+        }
+        Ok(found.iter().product())
+    }
+
+    /// Calls `each` with every value in row-major order; refuses values that are not finite.
+    fn each(&mut self, name: &str, mut each: impl FnMut(f64)) -> Result<(), ImportError> {
+        let Some(entry) = self.directory.entries.get(name) else {
+            return Err(ImportError::missing(name, "values"));
+        };
+        if let ElementType::Other(found) = &entry.element {
+            return Err(ImportError::tensor(
+                name,
+                format!("has elements of type {}, expected F64, F32, F16 or BF16", Quoted(found)),
+            ));
+        }
+        self.read.insert(name.to_owned());
+        let (mut at, mut bad) = (0_usize, None);
+        entry.read(self.source, |value| {
+            if !value.is_finite() && bad.is_none() {
+                bad = Some((at, value));
+            }
+            at += 1;
+            each(value);
+        })?;
+        match bad {
+            None => Ok(()),
+            Some((at, value)) => Err(ImportError::tensor(
+                name,
+                format!("is {value} at {:?}, expected finite values", position(at, &entry.shape)),
+            )),
+        }
+    }
+}
+
+impl Entry {
+    fn read(&self, source: &mut dyn Source, mut each: impl FnMut(f64)) -> io::Result<()> {
+        let width = self.element.bytes();
+        let mut rest = self.shape.iter().product::<usize>() * width;
+        source.seek(SeekFrom::Start(self.offset))?;
+        let mut piece = vec![0; rest.min(PIECE)];
+        while rest > 0 {
+            let now = rest.min(PIECE);
+            source.read_exact(&mut piece[..now])?;
+            self.element.decode(&piece[..now], &mut each);
+            rest -= now;
+        }
+        Ok(())
+    }
+}
+
+/// Index in a tensor of the element numbered `at` in row-major order.
+fn position(mut at: usize, shape: &[usize]) -> Vec<usize> {
+    let mut index = vec![0; shape.len()];
+    for (slot, &side) in index.iter_mut().zip(shape).rev() {
+        *slot = at % side.max(1);
+        at /= side.max(1);
+    }
+    index
+}
