@@ -15,6 +15,12 @@ pub enum Error {
     /// A compressed file that is refused.
     #[error(transparent)]
     Artifact(#[from] crate::artifact::ArtifactError),
+    /// A head that an adapter's limits do not allow.
+    #[error(transparent)]
+    Plan(#[from] crate::plan::PlanError),
+    /// A device that cannot be had, or fails.
+    #[error(transparent)]
+    Run(#[from] crate::run::RunError),
     /// A checkpoint that cannot be imported.
     #[error(transparent)]
     Import(#[from] crate::import::ImportError),

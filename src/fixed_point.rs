@@ -7,9 +7,10 @@
 //!   fuse the two and every device gets the same bits.
 //! - **Taps.** The position within its step selects `order + 1` basis weights, rounded to integers that sum to 127 by
 //!   largest remainder: the partition of unity survives, and with it the folded bias.
-//! - **Edge.** `dot(taps, codeword) * level`, all integers: at most `127 * 127 * 127` on the linear scale.
-//! - **Sum.** Inputs are summed in segments short enough that a signed 32-bit sum cannot overflow; segment sums become
-//!   f32 and are added in order, multiplied by the output's scale, and the bias is added.
+//! - **Edge.** `dot(taps, codeword) * level`, all integers: at most `127 * 127 * 127`. On a logarithmic scale levels go
+//!   up to 2,047 and the product is rounded to 16ths ([`round_product`]), which is no more.
+//! - **Sum.** Inputs are summed in segments of [`SEGMENT`], short enough that a signed 32-bit sum cannot overflow;
+//!   segment sums become f32 and are added in order, multiplied by the output's factor, and the bias is added.
 //!
 //! Integer sums do not depend on their order, so every kernel, whatever its tiles, gives the same bits as the reference.
 //! Measured on the demonstration heads, this arithmetic costs at most 0.2 dB of output signal-to-noise ratio.
@@ -23,10 +24,10 @@ pub const POSITIONS: usize = 1024;
 pub const TAP_SUM: i32 = 127;
 /// Bound on `x * scale` in magnitude; keeps products and sums apart and infinities finite.
 pub const LARGE: f32 = 3.0e38;
-/// Inputs a segment on the linear gain scale: `127^3 * 1024 < 2^31`.
+/// Inputs a segment: `127^3 * 1024 < 2^31`.
 pub const SEGMENT: usize = 1024;
-/// Inputs a segment with a table of gain levels: `127^2 * 2047 * 64 < 2^31`.
-pub const SEGMENT_TABLE: usize = 64;
+/// Binary places by which products on a logarithmic gain scale are rounded.
+pub const TABLE_SHIFT: u32 = 4;
 /// Most intervals of a grid: positions must be exact in f32.
 const MAX_INTERVALS: usize = 4096;
 
@@ -102,12 +103,19 @@ fn allows_integers(layer: &CompressedLayer) -> bool {
         && !matches!(layer.input_map, InputMap::LayerNorm { .. })
 }
 
-/// Inputs a segment of a layer with this gain scale.
-pub fn segment(scale: &GainScale) -> usize {
+/// The product of an edge's dot with its gain level as it is summed.
+pub fn round_product(product: i32, scale: &GainScale) -> i32 {
     match scale {
-        GainScale::Linear => SEGMENT,
-        GainScale::Table(_) => SEGMENT_TABLE,
+        GainScale::Linear => product,
+        GainScale::Table(_) => (product + (1 << (TABLE_SHIFT - 1))) >> TABLE_SHIFT,
     }
+}
+
+/// What a layer's integer sums are multiplied with, per output. Empty for layers in f32.
+pub fn output_factors(layer: &CompressedLayer) -> Vec<f32> {
+    let Quantised::Int8 { gain_scale, output_scale, .. } = &layer.quantised else { return Vec::new() };
+    let shift = if matches!(gain_scale, GainScale::Linear) { 1.0 } else { f64::from(1u32 << TABLE_SHIFT) };
+    output_scale.iter().map(|&scale| (f64::from(scale) * shift / f64::from(TAP_SUM)) as f32).collect()
 }
 
 /// Position maps of a layer, one an input. Empty for layers without even knots.
@@ -201,8 +209,12 @@ mod tests {
 
     #[test]
     fn segments_cannot_overflow() {
-        let edge = 127i64 * 127;
-        assert!(edge * 127 * SEGMENT as i64 <= i64::from(i32::MAX));
-        assert!(edge * i64::from(crate::head::MAX_GAIN_LEVEL) * SEGMENT_TABLE as i64 <= i64::from(i32::MAX));
+        let segment = |product: i64| product * SEGMENT as i64;
+        assert!(segment(127 * 127 * 127) <= i64::from(i32::MAX));
+        let product = 127 * 127 * crate::head::MAX_GAIN_LEVEL;
+        let rounded = round_product(product, &GainScale::Table(Vec::new()));
+        assert!(segment(i64::from(rounded)) <= i64::from(i32::MAX), "{rounded}");
+        assert_eq!(round_product(-8, &GainScale::Table(Vec::new())), 0);
+        assert_eq!(round_product(-9, &GainScale::Table(Vec::new())), -1);
     }
 }

@@ -21,7 +21,9 @@ pub mod fixed_point;
 pub mod head;
 pub mod import;
 mod parallel;
+pub mod plan;
 pub mod reference;
+pub mod run;
 pub mod spline;
 
 pub use error::Error;

@@ -1,7 +1,9 @@
 //! Compressed heads: in double precision, and in the very integers of the kernels.
 
 use super::dense::{basis_values, map_inputs};
-use crate::fixed_point::{Arithmetic, LARGE, POSITIONS, Windows, position_maps, segment, tap_table};
+use crate::fixed_point::{
+    Arithmetic, LARGE, POSITIONS, SEGMENT, Windows, output_factors, position_maps, round_product, tap_table,
+};
 use crate::head::{CompressedHead, CompressedLayer, Quantised};
 use crate::parallel;
 
@@ -88,7 +90,7 @@ fn exact_row(layer: &CompressedLayer, x: &[f64], y: &mut [f64]) {
 
 /// One layer in integers.
 fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
-    let Quantised::Int8 { codebook, gains, gain_scale, output_scale } = &layer.quantised else {
+    let Quantised::Int8 { codebook, gains, gain_scale, .. } = &layer.quantised else {
         return vec![f32::NAN; input.len() / layer.inputs * layer.outputs];
     };
     let d = layer.basis.len();
@@ -96,6 +98,7 @@ fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
     let table = tap_table(layer.basis.taps() - 1);
     let clamped = layer.input_map.clamp().is_some();
     let windows = Windows::of(&layer.basis, layer.input_map.clamp(), layer.inputs);
+    let factors = output_factors(layer);
     let levels: Vec<i32> = gains.iter().map(|&code| gain_scale.level(code)).collect();
 
     let mut output = vec![0.0; input.len() / layer.inputs * layer.outputs];
@@ -113,7 +116,7 @@ fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
         debug_assert!(taps.iter().all(|(w, _)| (windows.first..windows.first + windows.count as i32).contains(w)));
         for (o, y) in y.iter_mut().enumerate() {
             let mut total = 0.0f32;
-            for inputs in (0..layer.inputs).collect::<Vec<_>>().chunks(segment(gain_scale)) {
+            for inputs in (0..layer.inputs).collect::<Vec<_>>().chunks(SEGMENT) {
                 let mut sum = 0i32;
                 for &i in inputs {
                     let edge = o * layer.inputs + i;
@@ -125,11 +128,11 @@ fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
                             dot += i32::from(weight) * i32::from(c);
                         }
                     }
-                    sum += dot * levels[edge];
+                    sum += round_product(dot * levels[edge], gain_scale);
                 }
                 total += sum as f32;
             }
-            *y = (total * output_scale[o]).clamp(-LARGE, LARGE) + layer.bias[o];
+            *y = (total * factors[o]).clamp(-LARGE, LARGE) + layer.bias[o];
         }
     });
     output

@@ -1,0 +1,118 @@
+// Sums of codebook edges in f32: for each row and output, sum over a slice of the inputs of gain times the taps on the
+// edge's codeword, and of the base value times the base weight where the base path is kept.
+//
+// A workgroup takes ROWS rows, GROUPS groups of four outputs, and SPLIT interleaved parts of a slice of inputs. The
+// codebook lies in workgroup memory; taps pass through it tile by tile.
+
+struct Params {
+    first_row: u32,
+    slice: u32,
+    partials: u32,
+    partials_per_segment: u32,
+    row_capacity: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+// [row][input] of start, base value and TAPS weights.
+@group(0) @binding(1) var<storage, read> taps: array<u32>;
+// [codeword][coefficient], LENGTH coefficients a codeword, zeros where the layer has none.
+@group(0) @binding(2) var<storage, read> codebook: array<f32>;
+// [input][output group] of four codeword numbers, in one word or two.
+@group(0) @binding(3) var<storage, read> indices: array<u32>;
+// [input][output group]
+@group(0) @binding(4) var<storage, read> gains: array<vec4<f32>>;
+// [input][output group]
+@group(0) @binding(5) var<storage, read> base_weights: array<vec4<f32>>;
+// [partial][row][output group]
+@group(0) @binding(6) var<storage, read_write> partials: array<vec4<f32>>;
+
+override INPUTS: u32 = 1u;
+override OUTPUT_GROUPS: u32 = 1u;
+override TAPS: u32 = 4u;
+override LENGTH: u32 = 4u;
+override WINDOWS: u32 = 1u;
+override ROWS: u32 = 1u;
+override GROUPS: u32 = 1u;
+override SPLIT: u32 = 1u;
+override LANES: u32 = 1u;
+override CHUNK: u32 = 8u;
+override HAS_BASE: bool = false;
+override ON_CHIP: bool = true;
+override ON_CHIP_WORDS: u32 = 1u;
+override WIDE_INDICES: bool = false;
+
+override ENTRY: u32 = TAPS + 2u;
+override PITCH: u32 = ROWS + 1u;
+override TILE_WORDS: u32 = (TAPS + 2u) * CHUNK * (ROWS + 1u);
+
+var<workgroup> shapes: array<f32, ON_CHIP_WORDS>;
+var<workgroup> tile: array<u32, TILE_WORDS>;
+
+fn shape(at: vec4<u32>) -> vec4<f32> {
+    if ON_CHIP {
+        return vec4<f32>(shapes[at.x], shapes[at.y], shapes[at.z], shapes[at.w]);
+    }
+    return vec4<f32>(codebook[at.x], codebook[at.y], codebook[at.z], codebook[at.w]);
+}
+
+fn codewords_of(at: u32) -> vec4<u32> {
+    if WIDE_INDICES {
+        let low = indices[2u * at];
+        let high = indices[2u * at + 1u];
+        return vec4<u32>(low & 0xffffu, low >> 16u, high & 0xffffu, high >> 16u);
+    }
+    return unpack4xU8(indices[at]);
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    if ON_CHIP {
+        for (var at = lane; at < ON_CHIP_WORDS; at += LANES) {
+            shapes[at] = codebook[at];
+        }
+    }
+    let row = lane % ROWS;
+    let output_group = group.x * GROUPS + (lane / ROWS) % GROUPS;
+    let part = lane / (ROWS * GROUPS);
+    let start = group.z * params.slice;
+    let end = min(start + params.slice, INPUTS);
+    var sums = vec4<f32>(0.0);
+    for (var base = start; base < end; base += CHUNK) {
+        let count = min(CHUNK, end - base);
+        workgroupBarrier();
+        for (var at = lane; at < ROWS * CHUNK * ENTRY; at += LANES) {
+            let tile_row = at / (CHUNK * ENTRY);
+            let rest = at % (CHUNK * ENTRY);
+            let i = rest / ENTRY;
+            let field = rest % ENTRY;
+            if i < count {
+                var word = taps[((group.y * ROWS + tile_row) * INPUTS + base) * ENTRY + rest];
+                // Rows past the batch hold whatever was there before.
+                word = select(word, min(word, WINDOWS - 1u), field == 0u);
+                tile[(field * CHUNK + i) * PITCH + tile_row] = word;
+            }
+        }
+        workgroupBarrier();
+        if output_group < OUTPUT_GROUPS {
+            for (var i = part; i < count; i += SPLIT) {
+                let window = tile[i * PITCH + row];
+                let at = (base + i) * OUTPUT_GROUPS + output_group;
+                let first = codewords_of(at) * LENGTH + vec4<u32>(window);
+                var dots = vec4<f32>(0.0);
+                for (var t = 0u; t < TAPS; t++) {
+                    let weight = bitcast<f32>(tile[((2u + t) * CHUNK + i) * PITCH + row]);
+                    dots += weight * shape(first + vec4<u32>(t));
+                }
+                sums += dots * gains[at];
+                if HAS_BASE {
+                    let value = bitcast<f32>(tile[(CHUNK + i) * PITCH + row]);
+                    sums += value * base_weights[at];
+                }
+            }
+        }
+    }
+    if output_group < OUTPUT_GROUPS {
+        let partial = group.z * SPLIT + part;
+        partials[(partial * params.row_capacity + group.y * ROWS + row) * OUTPUT_GROUPS + output_group] = sums;
+    }
+}

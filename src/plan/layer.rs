@@ -1,0 +1,136 @@
+//! The shape of a layer as its kernels see it.
+
+use crate::fixed_point::{Arithmetic, Windows};
+use crate::head::{Basis, CompressedLayer, DenseLayer, GainScale, Head, InputMap, Quantised};
+
+/// How a layer's edges are stored on the device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LayerKind {
+    /// Every coefficient, f32.
+    Dense,
+    /// A codebook, f32 gains.
+    Codebook {
+        /// Number of codewords.
+        codewords: usize,
+    },
+    /// A codebook of bytes, gains of bytes, integer arithmetic.
+    Integer {
+        /// Number of codewords.
+        codewords: usize,
+        /// Gain codes are places in a table.
+        table_gains: bool,
+    },
+}
+
+/// The shape of a layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerShape {
+    /// Number of inputs.
+    pub inputs: usize,
+    /// Number of outputs.
+    pub outputs: usize,
+    /// How the edges are stored.
+    pub kind: LayerKind,
+    /// Basis functions that can be non-zero at one point.
+    pub taps: usize,
+    /// Coefficient windows that inputs can reach.
+    pub windows: Windows,
+    /// The layer has a base path.
+    pub base: bool,
+    /// Codeword numbers take 16 bits.
+    pub wide_indices: bool,
+    /// Bytes of knots or centres on the device; 0 for even knots.
+    pub knot_bytes: u64,
+}
+
+impl LayerShape {
+    /// Shapes of all layers of a head.
+    pub fn of_head(head: &Head) -> Vec<Self> {
+        match head {
+            Head::Dense(head) => head.layers().iter().map(Self::of_dense).collect(),
+            Head::Compressed(head) => {
+                let arithmetic = Arithmetic::of(head);
+                head.layers().iter().map(|layer| Self::of_compressed(layer, arithmetic)).collect()
+            }
+        }
+    }
+
+    fn of_dense(layer: &DenseLayer) -> Self {
+        Self {
+            kind: LayerKind::Dense,
+            base: layer.base.is_some(),
+            wide_indices: false,
+            ..Self::of_basis(layer.inputs, layer.outputs, &layer.basis, &layer.input_map)
+        }
+    }
+
+    fn of_compressed(layer: &CompressedLayer, arithmetic: Arithmetic) -> Self {
+        let codewords = layer.codewords();
+        let kind = match (&layer.quantised, arithmetic) {
+            (Quantised::Int8 { gain_scale, .. }, Arithmetic::Integer) => {
+                LayerKind::Integer { codewords, table_gains: matches!(gain_scale, GainScale::Table(_)) }
+            }
+            _ => LayerKind::Codebook { codewords },
+        };
+        Self {
+            kind,
+            base: layer.base.is_some(),
+            wide_indices: codewords > 256,
+            ..Self::of_basis(layer.inputs, layer.outputs, &layer.basis, &layer.input_map)
+        }
+    }
+
+    fn of_basis(inputs: usize, outputs: usize, basis: &Basis, map: &InputMap) -> Self {
+        let knots = match basis {
+            Basis::BSpline { knots: crate::head::Knots::PerInput(values), .. } => values.len(),
+            Basis::BSpline { .. } => 0,
+            Basis::Gaussian { centres, .. } => centres.len(),
+        };
+        Self {
+            inputs,
+            outputs,
+            kind: LayerKind::Dense,
+            taps: basis.taps(),
+            windows: Windows::of(basis, map.clamp(), inputs),
+            base: false,
+            wide_indices: false,
+            knot_bytes: 4 * knots as u64,
+        }
+    }
+
+    /// Groups of four outputs.
+    pub fn output_groups(&self) -> usize {
+        self.outputs.div_ceil(4)
+    }
+
+    /// Words of an input's taps: window and packed weights, or window, base value and weights.
+    pub fn entry_words(&self) -> usize {
+        match self.kind {
+            LayerKind::Integer { .. } => 2,
+            _ => 2 + self.taps,
+        }
+    }
+
+    /// Coefficients that a stored row of them has, zeros included.
+    pub fn row_length(&self) -> usize {
+        self.windows.count + self.taps - 1
+    }
+
+    /// Words of the codebook on the device.
+    pub fn codebook_words(&self) -> usize {
+        match self.kind {
+            LayerKind::Dense => 0,
+            LayerKind::Codebook { codewords } => codewords * self.row_length(),
+            LayerKind::Integer { .. } => self.windows.count * self.codebook_stride(),
+        }
+    }
+
+    /// Words from one window of an integer codebook to the next. Odd, so that the windows of one codeword lie in
+    /// different banks of workgroup memory.
+    pub fn codebook_stride(&self) -> usize {
+        match self.kind {
+            LayerKind::Integer { codewords, .. } => codewords | 1,
+            _ => self.row_length(),
+        }
+    }
+}

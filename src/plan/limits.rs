@@ -1,0 +1,60 @@
+//! What an adapter allows.
+
+use super::PlanError;
+
+/// Limits of an adapter that bear on a plan. The default is what WebGPU guarantees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of workgroup memory.
+    pub workgroup_storage: usize,
+    /// Invocations a workgroup.
+    pub invocations: usize,
+    /// Bytes that one storage binding may span.
+    pub storage_binding: u64,
+    /// Bytes of one buffer.
+    pub buffer: u64,
+    /// Workgroups along one dimension of a dispatch.
+    pub workgroups_per_dimension: usize,
+    /// Alignment of a uniform buffer's dynamic offset.
+    pub uniform_alignment: u64,
+    /// Workgroups that keep the adapter busy; a guess that only costs speed where it is wrong.
+    pub busy_workgroups: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            workgroup_storage: 16_384,
+            invocations: 256,
+            storage_binding: 128 << 20,
+            buffer: 256 << 20,
+            workgroups_per_dimension: 65_535,
+            uniform_alignment: 256,
+            busy_workgroups: 512,
+        }
+    }
+}
+
+impl Limits {
+    /// The limits that wgpu reports, for a plan on `device_type`.
+    pub fn of(limits: &wgpu::Limits, device_type: wgpu::DeviceType) -> Self {
+        Self {
+            workgroup_storage: limits.max_compute_workgroup_storage_size as usize,
+            invocations: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize,
+            storage_binding: limits.max_storage_buffer_binding_size,
+            buffer: limits.max_buffer_size,
+            workgroups_per_dimension: limits.max_compute_workgroups_per_dimension as usize,
+            uniform_alignment: u64::from(limits.min_uniform_buffer_offset_alignment),
+            busy_workgroups: if device_type == wgpu::DeviceType::Cpu { 16 } else { 512 },
+        }
+    }
+
+    pub(super) fn storage_error(&self, what: &str, needed: u64) -> PlanError {
+        PlanError::Limit {
+            what: what.into(),
+            needed,
+            limit: "max_storage_buffer_binding_size",
+            found: self.storage_binding,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Adapters and devices.
+
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+
+use super::RunError;
+use crate::plan::Limits;
+
+/// Which adapter to take.
+#[derive(Debug, Clone, Default)]
+pub struct GpuOptions {
+    /// Part of the adapter's name, in any case; `None` takes the best one.
+    pub name: Option<String>,
+    /// Backends to look at; `None` means Vulkan, Metal, DX12 and WebGPU.
+    pub backends: Option<wgpu::Backends>,
+}
+
+/// A device to run sessions on.
+#[derive(Debug, Clone)]
+pub struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    limits: Limits,
+    lost: Arc<Mutex<Option<String>>>,
+}
+
+/// An adapter and what of it matters to a head.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AdapterReport {
+    /// Name as the driver gives it.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12` or `webgpu`.
+    pub backend: String,
+    /// `discrete`, `integrated`, `virtual`, `cpu` (software) or `other`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// Driver and its version.
+    pub driver: String,
+    /// Bytes of workgroup memory.
+    pub workgroup_storage: usize,
+    /// Invocations a workgroup.
+    pub invocations: usize,
+    /// Bytes that one storage binding may span.
+    pub storage_binding: u64,
+    /// Bytes of one buffer.
+    pub buffer: u64,
+    /// Storage buffers a kernel may bind.
+    pub storage_buffers: u32,
+    /// Smallest and largest subgroup.
+    pub subgroups: [u32; 2],
+    /// Features of use to kernels and measurements that the adapter offers.
+    pub features: Vec<&'static str>,
+}
+
+impl AdapterReport {
+    fn new(adapter: &wgpu::Adapter) -> Self {
+        let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+        let of_use = [
+            (wgpu::Features::SUBGROUP, "subgroup"),
+            (wgpu::Features::SHADER_F16, "shader-f16"),
+            (wgpu::Features::TIMESTAMP_QUERY, "timestamp-query"),
+            (wgpu::Features::PIPELINE_CACHE, "pipeline-cache"),
+            (wgpu::Features::MAPPABLE_PRIMARY_BUFFERS, "mappable-primary-buffers"),
+            (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "cooperative-matrix"),
+        ];
+        let plan = Limits::of(&limits, info.device_type);
+        Self {
+            name: info.name.clone(),
+            backend: info.backend.to_str().to_owned(),
+            kind: kind(info.device_type),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            workgroup_storage: plan.workgroup_storage,
+            invocations: plan.invocations,
+            storage_binding: plan.storage_binding,
+            buffer: plan.buffer,
+            storage_buffers: limits.max_storage_buffers_per_shader_stage,
+            subgroups: [info.subgroup_min_size, info.subgroup_max_size],
+            features: of_use.iter().filter(|(feature, _)| features.contains(*feature)).map(|(_, name)| *name).collect(),
+        }
+    }
+}
+
+fn kind(device_type: wgpu::DeviceType) -> &'static str {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete",
+        wgpu::DeviceType::IntegratedGpu => "integrated",
+        wgpu::DeviceType::VirtualGpu => "virtual",
+        wgpu::DeviceType::Cpu => "cpu",
+        wgpu::DeviceType::Other => "other",
+    }
+}
+
+fn instance(options: &GpuOptions) -> (wgpu::Instance, wgpu::Backends) {
+    let wanted = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::BROWSER_WEBGPU;
+    let backends = options.backends.unwrap_or(wanted);
+    let descriptor = wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() };
+    (wgpu::Instance::new(descriptor), backends)
+}
+
+/// All adapters that `options` leave to choose from, the best first: discrete, integrated, virtual, other, software.
+async fn adapters(options: &GpuOptions) -> Vec<wgpu::Adapter> {
+    let (instance, backends) = instance(options);
+    let mut found = instance.enumerate_adapters(backends).await;
+    found.sort_by_key(|adapter| match adapter.get_info().device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    });
+    found
+}
+
+/// All adapters of this machine, the best first.
+pub async fn list_adapters(options: &GpuOptions) -> Vec<AdapterReport> {
+    adapters(options).await.iter().map(AdapterReport::new).filter(|report| matches(&report.name, options)).collect()
+}
+
+fn matches(name: &str, options: &GpuOptions) -> bool {
+    options.name.as_ref().is_none_or(|wanted| name.to_lowercase().contains(&wanted.to_lowercase()))
+}
+
+impl Gpu {
+    /// Opens the best adapter that `options` leave, software ones included.
+    ///
+    /// The device has the adapter's own limits, so that more workgroup memory is used where there is more, and of the
+    /// optional features those that cost nothing to have.
+    ///
+    /// # Errors
+    /// Where there is no such adapter, or it gives no device.
+    pub async fn open(options: &GpuOptions) -> Result<Self, RunError> {
+        let found = adapters(options).await;
+        let names: Vec<String> = found.iter().map(|adapter| adapter.get_info().name).collect();
+        let Some(adapter) = found.into_iter().find(|adapter| matches(&adapter.get_info().name, options)) else {
+            return Err(RunError::NoAdapter(match &options.name {
+                Some(wanted) if !names.is_empty() => {
+                    format!("no adapter is named {wanted:?}, found {}", names.join(", "))
+                }
+                _ => "no graphics adapter was found (a Vulkan, Metal or DX12 driver is needed; Mesa's lavapipe is one in software)".into(),
+            }));
+        };
+        let (info, limits) = (adapter.get_info(), adapter.limits());
+        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("sharekan"),
+            required_features: adapter.features() & wanted,
+            required_limits: limits.clone(),
+            memory_hints: wgpu::MemoryHints::MemoryUsage,
+            ..Default::default()
+        };
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(|e| RunError::NoDevice {
+            adapter: info.name.clone(),
+            problem: RunError::one_line(&e.to_string()),
+        })?;
+        let lost = Arc::new(Mutex::new(None));
+        let record = Arc::clone(&lost);
+        device.set_device_lost_callback(move |reason, message| {
+            if let Ok(mut lost) = record.lock() {
+                *lost = Some(format!("{reason:?} {message}").trim().to_owned());
+            }
+        });
+        // wgpu panics on errors that nobody waits for; sessions ask for theirs, so what is left is worth a line.
+        device.on_uncaptured_error(Arc::new(|error: wgpu::Error| {
+            tracing::error!("{}", RunError::one_line(&error.to_string()));
+        }));
+        let limits = Limits::of(&limits, info.device_type);
+        Ok(Self { device, queue, info, limits, lost })
+    }
+
+    /// Takes a device of the caller. `info` is that of the adapter it came from.
+    pub fn with_device(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo) -> Self {
+        let limits = Limits::of(&device.limits(), info.device_type);
+        Self { device, queue, info, limits, lost: Arc::default() }
+    }
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.device
+    }
+
+    /// Its queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.queue
+    }
+
+    /// The adapter's name, driver and kind.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.info
+    }
+
+    /// True for an adapter that runs on the CPU.
+    pub fn is_software(&self) -> bool {
+        self.info.device_type == wgpu::DeviceType::Cpu
+    }
+
+    /// The limits that plans are made for.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Plans for smaller limits than the device has: to see what a lesser adapter would do.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Why the device is gone, if it is.
+    pub(super) fn lost(&self) -> Option<String> {
+        self.lost.lock().ok().and_then(|lost| lost.clone())
+    }
+}

@@ -1,0 +1,21 @@
+//! Sessions that evaluate a head on a GPU or on the CPU.
+//!
+//! A [`Session`] holds everything that a head needs on a device, made once when it is opened for a largest batch; running
+//! it makes no buffer, bind group or pipeline. It takes host slices, or buffers of the caller on the caller's own
+//! device, and can be recorded into the caller's own encoder. [`Runner`] chooses between a session and the CPU.
+
+mod adapter;
+mod cpu;
+mod error;
+mod kernels;
+mod pipelines;
+mod runner;
+mod session;
+mod upload;
+
+pub use adapter::{AdapterReport, Gpu, GpuOptions, list_adapters};
+pub use cpu::CpuSession;
+pub use error::RunError;
+pub use kernels::{Access, Kernel};
+pub use runner::{DeviceChoice, Runner};
+pub use session::{Binding, Session};

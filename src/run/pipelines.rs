@@ -1,0 +1,151 @@
+//! Pipelines and the layouts of their bindings.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+
+use super::{Access, Kernel};
+use crate::plan::Tile;
+
+/// Bytes of a kernel's parameters, as the shaders declare them.
+pub(super) const PARAMS_SIZE: u64 = 20;
+
+/// Layouts and modules of the kernels in use, made on first need.
+pub(super) struct Workshop<'a> {
+    device: &'a wgpu::Device,
+    kernels: HashMap<Kernel, Prepared>,
+}
+
+struct Prepared {
+    module: wgpu::ShaderModule,
+    own: wgpu::BindGroupLayout,
+    caller: Option<wgpu::BindGroupLayout>,
+    pipeline: wgpu::PipelineLayout,
+}
+
+impl<'a> Workshop<'a> {
+    pub(super) fn new(device: &'a wgpu::Device) -> Self {
+        Self { device, kernels: HashMap::new() }
+    }
+
+    fn prepared(&mut self, kernel: Kernel) -> &Prepared {
+        let device = self.device;
+        self.kernels.entry(kernel).or_insert_with(|| {
+            let own = layout(device, kernel.label(), kernel.bindings());
+            let caller = kernel.caller_binding().map(|access| layout(device, kernel.label(), &[access]));
+            let groups: Vec<Option<&wgpu::BindGroupLayout>> =
+                std::iter::once(Some(&own)).chain(caller.as_ref().map(Some)).collect();
+            let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(kernel.label()),
+                bind_group_layouts: &groups,
+                immediate_size: 0,
+            });
+            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(kernel.label()),
+                source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
+            });
+            Prepared { module, own, caller, pipeline }
+        })
+    }
+
+    /// A pipeline of `kernel` with the given override constants.
+    pub(super) fn pipeline(&mut self, kernel: Kernel, constants: &[(&str, f64)]) -> wgpu::ComputePipeline {
+        let device = self.device;
+        let prepared = self.prepared(kernel);
+        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(kernel.label()),
+            layout: Some(&prepared.pipeline),
+            module: &prepared.module,
+            entry_point: Some("main"),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants,
+                // Every kernel writes its workgroup memory before it reads it.
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        })
+    }
+
+    /// The bind group of a session's own buffers, the parameters first.
+    pub(super) fn own_group(
+        &mut self,
+        kernel: Kernel,
+        params: &wgpu::Buffer,
+        buffers: &[&wgpu::Buffer],
+    ) -> wgpu::BindGroup {
+        let device = self.device;
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: params,
+                offset: 0,
+                size: NonZeroU64::new(PARAMS_SIZE),
+            }),
+        }];
+        entries.extend(
+            buffers.iter().enumerate().map(|(at, buffer)| wgpu::BindGroupEntry {
+                binding: at as u32 + 1,
+                resource: buffer.as_entire_binding(),
+            }),
+        );
+        device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(kernel.label()),
+            layout: &self.prepared(kernel).own,
+            entries: &entries,
+        })
+    }
+
+    /// The layout of group 1.
+    pub(super) fn caller_layout(&mut self, kernel: Kernel) -> Option<wgpu::BindGroupLayout> {
+        self.prepared(kernel).caller.clone()
+    }
+}
+
+/// The bind group of one input or output buffer.
+pub(super) fn caller_group(
+    device: &wgpu::Device,
+    layout: &wgpu::BindGroupLayout,
+    buffer: &wgpu::Buffer,
+) -> wgpu::BindGroup {
+    device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("caller"),
+        layout,
+        entries: &[wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }],
+    })
+}
+
+fn layout(device: &wgpu::Device, label: &str, bindings: &[Access]) -> wgpu::BindGroupLayout {
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
+        .iter()
+        .enumerate()
+        .map(|(at, access)| {
+            let (ty, dynamic, size) = match access {
+                Access::Params => (wgpu::BufferBindingType::Uniform, true, NonZeroU64::new(PARAMS_SIZE)),
+                Access::Read => (wgpu::BufferBindingType::Storage { read_only: true }, false, None),
+                Access::Write => (wgpu::BufferBindingType::Storage { read_only: false }, false, None),
+            };
+            wgpu::BindGroupLayoutEntry {
+                binding: at as u32,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: dynamic, min_binding_size: size },
+                count: None,
+            }
+        })
+        .collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries })
+}
+
+/// What of a tile is compiled into a contract pipeline; tiles that agree in it share one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct TileKey {
+    rows: usize,
+    groups: usize,
+    split: usize,
+    chunk: usize,
+    on_chip: bool,
+}
+
+impl TileKey {
+    pub(super) fn of(tile: &Tile) -> Self {
+        Self { rows: tile.rows, groups: tile.groups, split: tile.split, chunk: tile.chunk, on_chip: tile.on_chip }
+    }
+}

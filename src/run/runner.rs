@@ -1,0 +1,83 @@
+//! The choice between a GPU and the CPU.
+
+use super::{CpuSession, Gpu, GpuOptions, RunError, Session};
+use crate::head::Head;
+
+/// Where to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// A real GPU where there is one, else the CPU. A software adapter is slower than the CPU path and is not taken.
+    #[default]
+    Auto,
+    /// Any adapter, software ones too; an error where there is none.
+    Gpu,
+    /// The CPU.
+    Cpu,
+}
+
+/// A head ready to run, wherever.
+#[derive(Debug)]
+pub enum Runner {
+    /// On a device.
+    Gpu(Box<Session>, String),
+    /// On the CPU.
+    Cpu(CpuSession),
+}
+
+impl Runner {
+    /// Opens `head` for batches of up to `max_rows` (larger ones are cut). A name in `options` that no adapter has is an
+    /// error even where the choice is automatic; a named adapter is taken even if it is a software one.
+    ///
+    /// # Errors
+    /// Where [`DeviceChoice::Gpu`] finds no adapter, or the adapter cannot run the head.
+    pub fn open(head: &Head, choice: DeviceChoice, options: &GpuOptions, max_rows: usize) -> Result<Self, RunError> {
+        let gpu = match choice {
+            DeviceChoice::Cpu => None,
+            DeviceChoice::Gpu => Some(pollster::block_on(Gpu::open(options))?),
+            DeviceChoice::Auto => match pollster::block_on(Gpu::open(options)) {
+                Ok(gpu) => Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software()),
+                Err(error) if options.name.is_some() => return Err(error),
+                Err(_) => None,
+            },
+        };
+        match gpu {
+            None => Ok(Self::Cpu(CpuSession::new(head.clone()))),
+            Some(gpu) => Ok(Self::Gpu(Box::new(Session::open(&gpu, head, max_rows)?), gpu.info().name.clone())),
+        }
+    }
+
+    /// Number of inputs a row.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Self::Gpu(session, _) => session.inputs(),
+            Self::Cpu(session) => session.head().inputs(),
+        }
+    }
+
+    /// Number of outputs a row.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Gpu(session, _) => session.outputs(),
+            Self::Cpu(session) => session.head().outputs(),
+        }
+    }
+
+    /// Name of the adapter, or `CPU`.
+    pub fn device_name(&self) -> &str {
+        match self {
+            Self::Gpu(_, name) => name,
+            Self::Cpu(_) => "CPU",
+        }
+    }
+
+    /// Runs `input`, `[rows, inputs]`, and returns `[rows, outputs]`.
+    ///
+    /// # Errors
+    /// Where the input is no whole number of rows, or the device fails.
+    pub fn run(&mut self, input: &[f32]) -> Result<Vec<f32>, RunError> {
+        match self {
+            Self::Gpu(session, _) => session.run(input),
+            Self::Cpu(session) => session.run(input),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The bundled head against its golden output, which an independent float64 implementation computed.
+
+use std::fs;
+
+use safetensors::SafeTensors;
+use sharekan::artifact;
+use sharekan::compress::{CompileOptions, Precision, compile, decompress};
+use sharekan::head::DenseHead;
+use sharekan::import::{self, ImportOptions};
+use sharekan::reference::{CompressedReference, DenseReference};
+
+struct Golden {
+    input: Vec<f32>,
+    output: Vec<f32>,
+}
+
+fn golden() -> Golden {
+    let bytes = fs::read("tests/data/golden/bccd_BloodImage_00007.safetensors").unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let floats = |name: &str| {
+        file.tensor(name).unwrap().data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect::<Vec<f32>>()
+    };
+    Golden { input: floats("input"), output: floats("output") }
+}
+
+fn head() -> DenseHead {
+    let bytes = fs::read("assets/heads/bccd.safetensors").unwrap();
+    import::from_bytes(&bytes, &ImportOptions::default()).unwrap().head
+}
+
+/// Largest difference over the largest expected magnitude.
+fn worst(found: impl IntoIterator<Item = f64>, expected: &[f32]) -> f64 {
+    let scale = expected.iter().fold(0.0f64, |m, y| m.max(f64::from(y.abs())));
+    found.into_iter().zip(expected).map(|(y, e)| (y - f64::from(*e)).abs()).fold(0.0, f64::max) / scale
+}
+
+/// 10 log10 of the output's variance over the mean squared difference, both summed over channels.
+fn snr_db(found: &[f32], expected: &[f32], channels: usize) -> f64 {
+    let rows = (expected.len() / channels) as f64;
+    let (mut signal, mut noise) = (0.0, 0.0);
+    for c in 0..channels {
+        let column =
+            |values: &[f32]| values.iter().skip(c).step_by(channels).map(|&y| f64::from(y)).collect::<Vec<_>>();
+        let (y, e) = (column(found), column(expected));
+        let mean = e.iter().sum::<f64>() / rows;
+        signal += e.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / rows;
+        noise += y.iter().zip(&e).map(|(y, e)| (y - e).powi(2)).sum::<f64>() / rows;
+    }
+    10.0 * (signal / noise).log10()
+}
+
+#[test]
+fn dense_reference_reproduces_the_golden_output() {
+    let golden = golden();
+    let output = DenseReference::new(&head()).run(&golden.input);
+    assert_eq!(output.len(), golden.output.len());
+    let error = worst(output, &golden.output);
+    println!("largest error {error:.1e}");
+    assert!(error <= 1e-6, "largest error {error:.2e} of the largest output");
+}
+
+#[test]
+fn compiled_int8_is_small_and_close() {
+    let (golden, dense) = (golden(), head());
+    let (compressed, report) = compile(&dense, &CompileOptions::default(), &mut |_| {}).unwrap();
+    let bytes = artifact::to_bytes(&compressed).unwrap();
+    let ratio = dense.dense_bytes() as f64 / bytes.len() as f64;
+    assert!(ratio >= 20.0, "the whole file is {} bytes, {ratio:.2} times smaller", bytes.len());
+    assert_eq!(artifact::read(&bytes).unwrap(), compressed);
+
+    let reference = CompressedReference::new(&compressed);
+    let (integer, exact) = (reference.run(&golden.input), reference.run_exact(&golden.input));
+    let exact: Vec<f32> = exact.iter().map(|&y| y as f32).collect();
+    let (snr, snr_exact) = (snr_db(&integer, &golden.output, 8), snr_db(&exact, &golden.output, 8));
+    println!("{} bytes, {ratio:.2}x, SNR {snr:.2} dB in integers, {snr_exact:.2} dB without rounding", bytes.len());
+    for layer in &report.layers {
+        println!("{layer:?}");
+    }
+    assert!(snr > 10.0, "output SNR {snr:.2} dB");
+    assert!(snr_exact - snr < 0.3, "integers cost {:.2} dB", snr_exact - snr);
+    // Decompressed, the same numbers through the dense reference.
+    let back = DenseReference::new(&decompress(&compressed).unwrap()).run(&golden.input);
+    let error = worst(back, &exact);
+    assert!(error < 1e-5, "decompressed head differs by {error:.2e}");
+}
+
+#[test]
+fn f32_precision_is_no_worse_and_the_same_seed_gives_the_same_bytes() {
+    let (golden, dense) = (golden(), head());
+    let options =
+        CompileOptions { precision: Precision::F32, iterations: 6, codewords: 64, ..CompileOptions::default() };
+    let compile = |options: &CompileOptions| compile(&dense, options, &mut |_| {}).unwrap().0;
+    let float = compile(&options);
+    let int8 = compile(&CompileOptions { precision: Precision::Int8, ..options.clone() });
+    let snr = |head| snr_db(&CompressedReference::new(head).run(&golden.input), &golden.output, 8);
+    assert!(snr(&float) > snr(&int8) - 0.2, "f32 {:.2} dB, int8 {:.2} dB", snr(&float), snr(&int8));
+    assert_eq!(
+        artifact::to_bytes(&int8).unwrap(),
+        artifact::to_bytes(&compile(&CompileOptions { precision: Precision::Int8, ..options })).unwrap()
+    );
+}
