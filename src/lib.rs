@@ -17,6 +17,7 @@
 pub mod artifact;
 pub mod compress;
 pub mod error;
+pub mod evaluate;
 pub mod fixed_point;
 pub mod head;
 pub mod import;

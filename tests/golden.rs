@@ -1,13 +1,17 @@
 //! The bundled head against its golden output, which an independent float64 implementation computed.
 
+mod support;
+
 use std::fs;
 
 use safetensors::SafeTensors;
 use sharekan::artifact;
 use sharekan::compress::{CompileOptions, Precision, compile, decompress};
-use sharekan::head::DenseHead;
+use sharekan::evaluate::verify;
+use sharekan::head::{DenseHead, Head};
 use sharekan::import::{self, ImportOptions};
 use sharekan::reference::{CompressedReference, DenseReference};
+use sharekan::run::Session;
 
 struct Golden {
     input: Vec<f32>,
@@ -88,14 +92,55 @@ fn compiled_int8_is_small_and_close() {
 fn f32_precision_is_no_worse_and_the_same_seed_gives_the_same_bytes() {
     let (golden, dense) = (golden(), head());
     let options =
-        CompileOptions { precision: Precision::F32, iterations: 6, codewords: 64, ..CompileOptions::default() };
+        CompileOptions { precision: Precision::F32, iterations: 3, codewords: 64, ..CompileOptions::default() };
     let compile = |options: &CompileOptions| compile(&dense, options, &mut |_| {}).unwrap().0;
     let float = compile(&options);
     let int8 = compile(&CompileOptions { precision: Precision::Int8, ..options.clone() });
     let snr = |head| snr_db(&CompressedReference::new(head).run(&golden.input), &golden.output, 8);
     assert!(snr(&float) > snr(&int8) - 0.2, "f32 {:.2} dB, int8 {:.2} dB", snr(&float), snr(&int8));
+    let again = compile(&CompileOptions { precision: Precision::Int8, ..options });
+    // No assert_eq: half a million bytes are no message.
+    assert!(artifact::to_bytes(&int8).unwrap() == artifact::to_bytes(&again).unwrap(), "two compilations differ");
+}
+
+/// The dense head on the adapter against the golden output, and the compressed one against the integer reference.
+#[test]
+fn gpu_reproduces_golden_output_and_integer_reference() {
+    let (golden, dense) = (golden(), head());
+    let options = CompileOptions { iterations: 3, ..CompileOptions::default() };
+    let (compressed, _) = compile(&dense, &options, &mut |_| {}).unwrap();
+    let mut session = Session::open(&support::GPU, &Head::Dense(dense), 676).unwrap();
+    let error = worst(session.run(&golden.input).unwrap().into_iter().map(f64::from), &golden.output);
+    println!("dense on the adapter: largest error {error:.1e}");
+    assert!(error <= 1e-4, "largest error {error:.2e} of the largest output");
+
+    let expected = CompressedReference::new(&compressed).run(&golden.input);
+    let mut session = Session::open(&support::GPU, &Head::Compressed(compressed), 676).unwrap();
+    let error = support::error(&session.run(&golden.input).unwrap(), &expected);
+    println!("compressed on the adapter: largest error {error:.1e}");
+    assert!(error <= 1e-4, "largest error {error:.2e} of the largest output");
+}
+
+/// What `sharekan verify` reports, on both forms of the bundled head.
+#[test]
+fn verify_passes_every_kernel() {
+    let dense = head();
+    let (compressed, _) =
+        compile(&dense, &CompileOptions { iterations: 1, ..CompileOptions::default() }, &mut |_| {}).unwrap();
+    let mut kernels = std::collections::BTreeSet::new();
+    for head in [Head::Dense(dense), Head::Compressed(compressed)] {
+        let report = verify(&support::GPU, &head, 40).unwrap();
+        assert!(report.passed(), "{report:#?}");
+        kernels.extend(report.checks.into_iter().map(|check| check.kernel));
+    }
     assert_eq!(
-        artifact::to_bytes(&int8).unwrap(),
-        artifact::to_bytes(&compile(&CompileOptions { precision: Precision::Int8, ..options })).unwrap()
+        kernels.into_iter().collect::<Vec<_>>(),
+        [
+            "contract_codebook, codebook in a buffer",
+            "contract_codebook, codebook on chip",
+            "contract_dense",
+            "contract_integer, codebook in a buffer",
+            "contract_integer, codebook on chip",
+        ]
     );
 }

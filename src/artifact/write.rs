@@ -45,8 +45,22 @@ impl Tensors {
 
     fn finish(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, ArtifactError> {
         let tensors = self.0.iter().map(|(name, tensor)| (name, tensor));
-        safetensors::serialize(tensors, Some(metadata)).map_err(|e| ArtifactError::Container(e.to_string()))
+        let bytes =
+            safetensors::serialize(tensors, Some(metadata)).map_err(|e| ArtifactError::Container(e.to_string()))?;
+        with_sorted_header(bytes).ok_or_else(|| ArtifactError::Container("the header was not written as JSON".into()))
     }
+}
+
+/// The same file with the entries of its header in alphabetical order: the container writes its metadata in the order of
+/// a hash table, and the same head has to give the same bytes. Sorting moves text but adds none, so offsets stay true.
+fn with_sorted_header(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
+    let length = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
+    let header = bytes.get_mut(8..8 + length)?;
+    let entries: serde_json::Value = serde_json::from_slice(header).ok()?;
+    let sorted = serde_json::to_vec(&entries).ok()?;
+    header.get_mut(..sorted.len())?.copy_from_slice(&sorted);
+    header[sorted.len()..].fill(b' ');
+    Some(bytes)
 }
 
 /// The file of a compressed head. The same head gives the same bytes.

@@ -44,7 +44,7 @@ pub(super) fn compile_layer(
             Quantised::Int8 { codebook: codebook.bytes(), gains: codes, gain_scale: scale, output_scale }
         }
     };
-    let base = (!folded.base).then(|| layer.base.as_ref()).flatten().map(|base| quantise_base(base, layer.inputs));
+    let base = layer.base.as_ref().filter(|_| !folded.base).map(|base| quantise_base(base, layer.inputs));
 
     let mut compressed = CompressedLayer {
         inputs: layer.inputs,

@@ -138,7 +138,11 @@ impl DetectionHead {
         if self.features.is_empty() {
             return refuse("features is empty, expected at least one backbone output".into());
         }
-        if self.input_size == 0 || self.input_size > 8192 || self.stride == 0 || self.input_size % self.stride != 0 {
+        if self.input_size == 0
+            || self.input_size > 8192
+            || self.stride == 0
+            || !self.input_size.is_multiple_of(self.stride)
+        {
             return refuse(format!(
                 "input_size {} with stride {}, expected a multiple of the stride up to 8192",
                 self.input_size, self.stride

@@ -65,16 +65,16 @@ fn exact_row(layer: &CompressedLayer, x: &[f64], y: &mut [f64]) {
     let base_input: &[f64] = if layer.input_map.maps_base_path() { &z } else { x };
     for (o, y) in y.iter_mut().enumerate() {
         let mut sum = 0.0;
-        for i in 0..layer.inputs {
+        for (i, basis) in basis.iter().enumerate() {
             let edge = o * layer.inputs + i;
             let start = usize::from(layer.indices[edge]) * d;
             sum += match &layer.quantised {
                 Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
-                    let shape = codebook[start..start + d].iter().zip(&basis[i]).map(|(&c, b)| f64::from(c) * b);
+                    let shape = codebook[start..start + d].iter().zip(basis).map(|(&c, b)| f64::from(c) * b);
                     f64::from(output_scale[o]) * f64::from(gain_scale.level(gains[edge])) * shape.sum::<f64>()
                 }
                 Quantised::Float { codebook, gains } => {
-                    let shape = codebook[start..start + d].iter().zip(&basis[i]).map(|(&c, b)| f64::from(c) * b);
+                    let shape = codebook[start..start + d].iter().zip(basis).map(|(&c, b)| f64::from(c) * b);
                     f64::from(gains[edge]) * shape.sum::<f64>()
                 }
             };
@@ -98,6 +98,13 @@ fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
     let table = tap_table(layer.basis.taps() - 1);
     let clamped = layer.input_map.clamp().is_some();
     let windows = Windows::of(&layer.basis, layer.input_map.clamp(), layer.inputs);
+    // Codewords with zeros on both sides, so that every window has four coefficients.
+    let row = windows.count + 3;
+    let mut padded = vec![0i8; layer.codewords() * row];
+    for (padded, codeword) in padded.chunks_exact_mut(row).zip(codebook.chunks_exact(d)) {
+        let before = windows.first.unsigned_abs() as usize;
+        padded.iter_mut().skip(before).zip(codeword).for_each(|(place, &c)| *place = c);
+    }
     let factors = output_factors(layer);
     let levels: Vec<i32> = gains.iter().map(|&code| gain_scale.level(code)).collect();
 
@@ -108,25 +115,24 @@ fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
             y.fill(f32::NAN);
             return;
         };
-        // First coefficient and weights per input; coefficients outside the layer's count as zero.
-        let taps: Vec<(i32, [i8; 4])> = positions
+        // Place within a padded codeword and weights, per input.
+        let taps: Vec<(usize, [i8; 4])> = positions
             .iter()
-            .map(|&p| (p.div_euclid(POSITIONS as i32), table[p.rem_euclid(POSITIONS as i32) as usize]))
+            .map(|&p| {
+                let window = p.div_euclid(POSITIONS as i32) - windows.first;
+                (window as usize, table[p.rem_euclid(POSITIONS as i32) as usize])
+            })
             .collect();
-        debug_assert!(taps.iter().all(|(w, _)| (windows.first..windows.first + windows.count as i32).contains(w)));
         for (o, y) in y.iter_mut().enumerate() {
             let mut total = 0.0f32;
-            for inputs in (0..layer.inputs).collect::<Vec<_>>().chunks(SEGMENT) {
+            for start in (0..layer.inputs).step_by(SEGMENT) {
                 let mut sum = 0i32;
-                for &i in inputs {
+                for (i, (window, weights)) in taps.iter().enumerate().skip(start).take(SEGMENT) {
                     let edge = o * layer.inputs + i;
-                    let codeword = &codebook[usize::from(layer.indices[edge]) * d..][..d];
-                    let (first, weights) = taps[i];
+                    let codeword = &padded[usize::from(layer.indices[edge]) * row + window..][..4];
                     let mut dot = 0i32;
-                    for (t, &weight) in weights.iter().enumerate() {
-                        if let Some(&c) = usize::try_from(first + t as i32).ok().and_then(|j| codeword.get(j)) {
-                            dot += i32::from(weight) * i32::from(c);
-                        }
+                    for (weight, c) in weights.iter().zip(codeword) {
+                        dot += i32::from(*weight) * i32::from(*c);
                     }
                     sum += round_product(dot * levels[edge], gain_scale);
                 }

@@ -1,0 +1,207 @@
+//! A head's kernels on a device against the CPU reference.
+//!
+//! Every form that the head can take is run: as it is, dense, with its codebook in f32 and, where it has one, in
+//! integers, the codebook in workgroup memory and out of it. A dense head lends its numbers to a small codebook, so that
+//! all kernels are covered whatever the head.
+
+use serde::Serialize;
+
+use crate::compress::{CompileOptions, Precision, compile, decompress};
+use crate::fixed_point::Arithmetic;
+use crate::head::{CompressedHead, Head, InputMap, Quantised};
+use crate::plan::{Limits, Plan};
+use crate::reference::{CompressedReference, DenseReference};
+use crate::run::{Gpu, RunError, Session};
+
+/// Largest error that passes, in parts of the largest output.
+const VERIFY_TOLERANCE: f64 = 1e-4;
+
+/// Codewords of the codebook that a dense head's numbers are put into.
+const BORROWED_CODEWORDS: usize = 16;
+
+/// One comparison.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VerifyCheck {
+    /// The kernels compared, for example `contract_integer, codebook on chip`.
+    pub kernel: String,
+    /// Rows of the batch.
+    pub rows: usize,
+    /// Largest difference in parts of the largest output; 0 where every bit is the same.
+    pub error: f64,
+    /// Largest error that passes.
+    pub tolerance: f64,
+    /// The error is within the tolerance.
+    pub passed: bool,
+}
+
+/// All comparisons of a head on a device.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VerifyReport {
+    /// Name of the adapter.
+    pub adapter: String,
+    /// The comparisons.
+    pub checks: Vec<VerifyCheck>,
+}
+
+impl VerifyReport {
+    /// True where every comparison passed.
+    pub fn passed(&self) -> bool {
+        self.checks.iter().all(|check| check.passed)
+    }
+
+    /// The largest error of all comparisons.
+    pub fn largest_error(&self) -> f64 {
+        self.checks.iter().map(|check| check.error).fold(0.0, f64::max)
+    }
+}
+
+/// Compares every kernel on `gpu` with the reference, in batches of 1, 7 and `rows`.
+///
+/// Inputs are spread over each input's grid and a little beyond, knots and ends among them; the same for every call.
+///
+/// # Errors
+/// Where the device cannot run the head at all. A wrong result is no error but a check that did not pass.
+pub fn verify(gpu: &Gpu, head: &Head, rows: usize) -> Result<VerifyReport, RunError> {
+    let rows = rows.max(1);
+    let mut batches = vec![1, 7, rows];
+    batches.retain(|&batch| batch <= rows);
+    batches.dedup();
+    let input = spread_inputs(head, rows);
+    let mut checks = Vec::new();
+    for (name, form) in forms(head) {
+        let expected = reference(&form, &input);
+        for (place, limits) in places(gpu, &form, rows) {
+            let mut session = Session::open(&gpu.clone().with_limits(limits), &form, rows)?;
+            for &batch in &batches {
+                let found = session.run(&input[..batch * form.inputs()])?;
+                let error = largest_error(&found, &expected[..batch * form.outputs()]);
+                checks.push(VerifyCheck {
+                    kernel: format!("{name}{place}"),
+                    rows: batch,
+                    error,
+                    tolerance: VERIFY_TOLERANCE,
+                    passed: error <= VERIFY_TOLERANCE,
+                });
+            }
+        }
+    }
+    Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
+}
+
+/// Every form of a head, named by the kernel that makes the difference.
+fn forms(head: &Head) -> Vec<(&'static str, Head)> {
+    let (dense, compressed) = match head {
+        Head::Dense(dense) => {
+            let options = CompileOptions {
+                codewords: BORROWED_CODEWORDS,
+                precision: Precision::Int8,
+                iterations: 1,
+                ..CompileOptions::default()
+            };
+            (Some(dense.clone()), compile(dense, &options, &mut |_| {}).ok().map(|(compressed, _)| compressed))
+        }
+        Head::Compressed(compressed) => (decompress(compressed).ok(), Some(compressed.clone())),
+    };
+    let mut forms = Vec::new();
+    forms.extend(dense.map(|dense| ("contract_dense", Head::Dense(dense))));
+    if let Some(compressed) = compressed {
+        forms.extend(in_floats(&compressed).map(|floats| ("contract_codebook", Head::Compressed(floats))));
+        if Arithmetic::of(&compressed) == Arithmetic::Integer {
+            forms.push(("contract_integer", Head::Compressed(compressed)));
+        }
+    }
+    forms
+}
+
+/// The same codebook and gains in f32.
+fn in_floats(head: &CompressedHead) -> Option<CompressedHead> {
+    let layers = head.layers().iter().map(|layer| {
+        let mut layer = layer.clone();
+        if let Quantised::Int8 { codebook, gains, gain_scale, output_scale } = &layer.quantised {
+            layer.quantised = Quantised::Float {
+                codebook: codebook.iter().map(|&c| f32::from(c)).collect(),
+                gains: gains
+                    .iter()
+                    .enumerate()
+                    .map(|(edge, &code)| gain_scale.level(code) as f32 * output_scale[edge / layer.inputs])
+                    .collect(),
+            };
+        }
+        layer
+    });
+    CompressedHead::new(layers.collect(), head.detection.clone()).ok()
+}
+
+/// The limits of the device, and those that keep the codebook out of workgroup memory.
+fn places(gpu: &Gpu, head: &Head, rows: usize) -> Vec<(&'static str, Limits)> {
+    if matches!(head, Head::Dense(_)) {
+        return vec![("", gpu.limits().clone())];
+    }
+    let on_chip = |limits: &Limits| {
+        Plan::new(head, limits, rows)
+            .is_ok_and(|plan| plan.tiers.iter().all(|tier| tier.tiles.iter().all(|tile| tile.on_chip)))
+    };
+    let mut places = Vec::new();
+    let own = gpu.limits().clone();
+    if on_chip(&own) {
+        places.push((", codebook on chip", own.clone()));
+    }
+    // The largest workgroup memory, in steps, that no longer holds the codebook beside a tile.
+    let mut small = own;
+    while on_chip(&small) && small.workgroup_storage > 1024 {
+        small.workgroup_storage /= 2;
+    }
+    if !on_chip(&small) {
+        places.push((", codebook in a buffer", small));
+    }
+    places
+}
+
+fn reference(head: &Head, input: &[f32]) -> Vec<f32> {
+    match head {
+        Head::Dense(head) => DenseReference::new(head).run(input).iter().map(|&y| y as f32).collect(),
+        Head::Compressed(head) => CompressedReference::new(head).run(input),
+    }
+}
+
+/// Largest difference in parts of the largest expected magnitude; infinite where only one of two values is NaN.
+fn largest_error(found: &[f32], expected: &[f32]) -> f64 {
+    let scale = expected.iter().filter(|y| y.is_finite()).fold(f64::MIN_POSITIVE, |m, y| m.max(f64::from(y.abs())));
+    let difference = |(y, e): (&f32, &f32)| match (y.is_nan(), e.is_nan()) {
+        (true, true) => 0.0,
+        (false, false) if y == e => 0.0,
+        (false, false) => (f64::from(*y) - f64::from(*e)).abs(),
+        _ => f64::INFINITY,
+    };
+    found.iter().zip(expected).map(difference).fold(0.0, f64::max) / scale
+}
+
+/// Rows whose spline variables go from one end of each input's grid to the other and a tenth beyond, every third one on
+/// a knot.
+fn spread_inputs(head: &Head, rows: usize) -> Vec<f32> {
+    let (inputs, map, basis) = match head {
+        Head::Dense(head) => (head.inputs(), &head.layers()[0].input_map, &head.layers()[0].basis),
+        Head::Compressed(head) => (head.inputs(), &head.layers()[0].input_map, &head.layers()[0].basis),
+    };
+    // Weyl's sequence: even over the range, without a generator.
+    let spread = |n: usize| (n as f64 * 0.618_033_988_749_894_9).fract();
+    let mut values = Vec::with_capacity(rows * inputs);
+    for row in 0..rows {
+        for i in 0..inputs {
+            let n = row * inputs + i;
+            let [low, high] = basis.range(i).unwrap_or([-2.0, 2.0]);
+            let mut z = low + (1.2 * spread(n) - 0.1) * (high - low);
+            if n.is_multiple_of(3) {
+                z = basis.knot(i, n % (basis.len() + 1)).unwrap_or(z);
+            }
+            let x = match map {
+                InputMap::Affine { scale, shift, .. } if scale[i] != 0.0 => {
+                    (z - f64::from(shift[i])) / f64::from(scale[i])
+                }
+                _ => z,
+            };
+            values.push(x as f32);
+        }
+    }
+    values
+}
