@@ -1,0 +1,139 @@
+//! Sessions on the caller's terms: own buffers, own encoder, nothing made while running, and trouble that stays small.
+
+mod support;
+
+use sharekan::head::Head;
+use sharekan::plan::{Limits, Plan, PlanError};
+use sharekan::reference::CompressedReference;
+use sharekan::run::{Gpu, GpuOptions, RunError, Session};
+use support::*;
+
+fn head() -> (Head, Vec<f32>, Vec<f32>) {
+    let head = integer_head(&[29, 17, 6], 32, false, 1);
+    let input = Random::new(2).many(50 * 29);
+    let expected = CompressedReference::new(&head).run(&input);
+    (Head::Compressed(head), input, expected)
+}
+
+fn own_device() -> Gpu {
+    pollster::block_on(Gpu::open(&GpuOptions::default())).expect("these tests need an adapter")
+}
+
+fn buffer(gpu: &Gpu, values: usize, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("caller"),
+        size: 4 * values as u64,
+        usage,
+        mapped_at_creation: false,
+    })
+}
+
+const IN: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_DST);
+const OUT: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_SRC);
+
+fn read(gpu: &Gpu, from: &wgpu::Buffer, values: usize) -> Vec<f32> {
+    let download = buffer(gpu, values, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST);
+    let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    encoder.copy_buffer_to_buffer(from, 0, &download, 0, 4 * values as u64);
+    gpu.queue().submit([encoder.finish()]);
+    download.map_async(wgpu::MapMode::Read, .., |result| result.unwrap());
+    gpu.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    let view = download.get_mapped_range(..).unwrap();
+    bytemuck::cast_slice::<u8, f32>(&view).to_vec()
+}
+
+#[test]
+fn runs_the_callers_buffers_and_records_into_the_callers_encoder() {
+    let (head, input, expected) = head();
+    let mut session = Session::open(&GPU, &head, 64).unwrap();
+    let features = buffer(&GPU, input.len(), IN);
+    GPU.queue().write_buffer(&features, 0, bytemuck::cast_slice(&input));
+    assert_eq!(session.run_buffer(&features, 50).unwrap(), expected);
+    assert_eq!(session.run_buffer(&features, 3).unwrap(), expected[..18]);
+
+    // Two recordings with different numbers of rows in one submission, each into its own buffer.
+    let (all, few) = (buffer(&GPU, 50 * 6, OUT), buffer(&GPU, 7 * 6, OUT));
+    let (to_all, to_few) = (session.bind(&features, &all).unwrap(), session.bind(&features, &few).unwrap());
+    let mut encoder = GPU.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    session.record(&mut encoder, &to_all, 50).unwrap();
+    session.record(&mut encoder, &to_few, 7).unwrap();
+    GPU.queue().submit([encoder.finish()]);
+    assert_eq!(read(&GPU, &all, 50 * 6), expected);
+    assert_eq!(read(&GPU, &few, 7 * 6), expected[..42]);
+
+    // Rows beyond those asked for are left alone.
+    let output = buffer(&GPU, 50 * 6, OUT | wgpu::BufferUsages::COPY_DST);
+    GPU.queue().write_buffer(&output, 0, bytemuck::cast_slice(&vec![7.0f32; 300]));
+    let binding = session.bind(&features, &output).unwrap();
+    let mut encoder = GPU.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    session.record(&mut encoder, &binding, 10).unwrap();
+    GPU.queue().submit([encoder.finish()]);
+    let found = read(&GPU, &output, 300);
+    assert_eq!(found[..60], expected[..60]);
+    assert!(found[60..].iter().all(|&y| y == 7.0));
+}
+
+#[test]
+fn refuses_what_does_not_fit_and_goes_on() {
+    let (head, input, expected) = head();
+    let mut session = Session::open(&GPU, &head, 8).unwrap();
+    let text = |result: Result<_, RunError>| result.map(|_: ()| ()).unwrap_err().to_string();
+
+    assert_eq!(text(session.run(&input[..30]).map(drop)), "input has 30 values, expected whole rows of 29");
+    assert_eq!(text(session.run_into(&input, &mut [0.0; 3])), "output has 3 values, expected 50 rows of 6");
+    let features = buffer(&GPU, input.len(), IN);
+    let no_storage = buffer(&GPU, 300, wgpu::BufferUsages::COPY_DST);
+    assert!(text(session.bind(&features, &no_storage).map(drop)).contains("expected STORAGE"));
+    let short = buffer(&GPU, 5, OUT);
+    assert_eq!(
+        text(session.bind(&features, &short).map(drop)),
+        "output buffer has 20 bytes, expected at least one row of 24"
+    );
+    let output = buffer(&GPU, 300, OUT);
+    let binding = session.bind(&features, &output).unwrap();
+    let mut encoder = GPU.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    assert_eq!(
+        text(session.record(&mut encoder, &binding, 9)),
+        "a batch of 9 rows, but the session was opened for at most 8"
+    );
+    // The session still works, and cuts what is longer than its batch.
+    assert_eq!(session.run(&input).unwrap(), expected);
+    assert!(session.run(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn adapters_that_are_too_small_are_refused_by_the_name_of_the_limit() {
+    let (head, ..) = head();
+    let limit = |limits: Limits, rows| match Plan::new(&head, &limits, rows) {
+        Err(PlanError::Limit { limit, needed, found, .. }) => {
+            assert!(needed > found);
+            limit
+        }
+        other => panic!("{other:?}"),
+    };
+    let guaranteed = Limits::default;
+    assert_eq!(limit(Limits { workgroup_storage: 32, ..guaranteed() }, 1), "max_compute_workgroup_storage_size");
+    assert_eq!(limit(Limits { storage_binding: 128, ..guaranteed() }, 1), "max_storage_buffer_binding_size");
+    assert_eq!(limit(guaranteed(), 100_000_000), "max_buffer_size");
+    assert_eq!(Plan::new(&head, &guaranteed(), 0), Err(PlanError::NoRows));
+    let gpu = GPU.clone().with_limits(Limits { workgroup_storage: 32, ..GPU.limits().clone() });
+    let message = Session::open(&gpu, &head, 1).unwrap_err().to_string();
+    assert!(message.contains("max_compute_workgroup_storage_size is 32"), "{message}");
+}
+
+#[test]
+fn a_lost_device_is_an_error_for_every_later_run() {
+    let gpu = own_device();
+    let (head, input, expected) = head();
+    let mut session = Session::open(&gpu, &head, 64).unwrap();
+    assert_eq!(session.run(&input).unwrap(), expected);
+    gpu.device().destroy();
+    for _ in 0..2 {
+        let error = session.run(&input).unwrap_err();
+        assert!(matches!(error, RunError::Lost(_)), "{error:?}");
+        assert!(error.to_string().contains("open a new session"), "{error}");
+    }
+    assert!(Session::open(&gpu, &head, 1).is_err());
+    // Another device of the same adapter works.
+    assert_eq!(Session::open(&own_device(), &head, 64).unwrap().run(&input).unwrap(), expected);
+}
