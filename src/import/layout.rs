@@ -126,7 +126,9 @@ fn stems(tensors: &Tensors<'_>) -> BTreeMap<String, Layout> {
         let Some((stem, layout)) = marked else { continue };
         let layout = if tensors.contains(&format!("{stem}grid_starts")) {
             Layout::Inkan
-        } else if stem.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()).ends_with("act_fun") {
+        } else if tensors.contains(&format!("{stem}coef"))
+            || numbered(stem).is_some_and(|(list, _)| list.ends_with(PYKAN_LIST))
+        {
             Layout::Pykan
         } else {
             layout

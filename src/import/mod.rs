@@ -8,10 +8,13 @@
 
 mod efficient_kan;
 mod error;
+mod fast_kan;
 mod header;
+mod inkan;
 mod knots;
 mod layout;
 mod magic;
+mod pykan;
 mod tensors;
 
 pub use error::ImportError;
@@ -116,7 +119,9 @@ fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Import
     let mut context = Context { options, detection: detection.as_ref(), assumptions: Vec::new() };
     let layers = match layout {
         Layout::EfficientKan => efficient_kan::layers(tensors, &stack, &mut context)?,
-        other => return Err(ImportError::Layout(format!("has the layout of {other}, which is not read yet"))),
+        Layout::Pykan => pykan::layers(tensors, &stack, &mut context)?,
+        Layout::FastKan => fast_kan::layers(tensors, &stack, &mut context)?,
+        Layout::Inkan => inkan::layers(tensors, &stack, &mut context)?,
     };
     let assumptions = context.assumptions;
     tensors.finish(layout.name())?;

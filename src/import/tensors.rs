@@ -10,7 +10,7 @@ use std::{
 
 use half::{bf16, f16};
 
-use super::{ImportError, error::Quoted};
+use super::{ImportError, error::Quoted, knots::to_decimal};
 
 /// Type of a tensor's elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,35 @@ impl ElementType {
             Self::BF16 => split(bytes).iter().for_each(|&b| each(bf16::from_le_bytes(b).to_f64())),
             Self::Other(_) => {}
         }
+    }
+}
+
+/// How stored values were rounded.
+#[derive(Debug, Clone)]
+pub(super) struct Rounding(ElementType);
+
+impl Rounding {
+    /// `value` as the element type keeps it.
+    pub(super) fn round(&self, value: f64) -> f64 {
+        match self.0 {
+            ElementType::F16 => f16::from_f64(value).to_f64(),
+            ElementType::BF16 => bf16::from_f64(value).to_f64(),
+            ElementType::F32 | ElementType::F64 | ElementType::Other(_) => f64::from(value as f32),
+        }
+    }
+
+    /// Largest relative rounding error. 64-bit values often were 32-bit ones before.
+    pub(super) fn relative(&self) -> f64 {
+        match self.0 {
+            ElementType::F16 => 2_f64.powi(-11),
+            ElementType::BF16 => 2_f64.powi(-8),
+            ElementType::F32 | ElementType::F64 | ElementType::Other(_) => 2_f64.powi(-24),
+        }
+    }
+
+    /// The decimal number of fewest digits that is stored as `value`, or `value` if six decimals are not enough.
+    pub(super) fn shortest(&self, value: f64) -> f64 {
+        (0..=6).map(|digits| to_decimal(value, digits)).find(|&decimal| self.round(decimal) == value).unwrap_or(value)
     }
 }
 
@@ -125,19 +154,43 @@ impl<'a> Tensors<'a> {
             .map_err(|_| ImportError::tensor(name, format!("has shape {shape:?}, expected {N} dimensions {axes}")))
     }
 
+    /// How the values of a tensor were rounded.
+    pub(super) fn rounding(&self, name: &str) -> Rounding {
+        Rounding(self.directory.entries.get(name).map_or(ElementType::F32, |entry| entry.element.clone()))
+    }
+
     /// Values of a tensor that has to have the given shape, in row-major order, as 32-bit floats.
     pub(super) fn f32(&mut self, name: &str, shape: &[usize], axes: &str) -> Result<Vec<f32>, ImportError> {
         let mut values = Vec::with_capacity(self.check_shape(name, shape, axes)?);
+        self.each_f32(name, shape, axes, |_, value| values.push(value))?;
+        Ok(values)
+    }
+
+    /// Values of a tensor that has to have the given shape, in row-major order, as they are.
+    pub(super) fn f64(&mut self, name: &str, shape: &[usize], axes: &str) -> Result<Vec<f64>, ImportError> {
+        let mut values = Vec::with_capacity(self.check_shape(name, shape, axes)?);
+        self.each_f64(name, shape, axes, |_, value| values.push(value))?;
+        Ok(values)
+    }
+
+    /// Calls `each` with position and value, in row-major order, of a tensor that has to have the given shape.
+    pub(super) fn each_f32(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        axes: &str,
+        mut each: impl FnMut(usize, f32),
+    ) -> Result<(), ImportError> {
         let mut too_large = None;
-        self.each(name, |value| {
+        self.each_f64(name, shape, axes, |at, value| {
             let narrow = value as f32;
-            if !narrow.is_finite() && too_large.is_none() {
-                too_large = Some((values.len(), value));
+            if !narrow.is_finite() {
+                too_large.get_or_insert((at, value));
             }
-            values.push(narrow);
+            each(at, narrow);
         })?;
         match too_large {
-            None => Ok(values),
+            None => Ok(()),
             Some((at, value)) => Err(ImportError::tensor(
                 name,
                 format!("is {value:e} at {:?}, which no 32-bit float holds", position(at, shape)),
@@ -145,11 +198,40 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    /// Values of a tensor that has to have the given shape, in row-major order, as they are.
-    pub(super) fn f64(&mut self, name: &str, shape: &[usize], axes: &str) -> Result<Vec<f64>, ImportError> {
-        let mut values = Vec::with_capacity(self.check_shape(name, shape, axes)?);
-        self.each(name, |value| values.push(value))?;
-        Ok(values)
+    /// As [`Self::each_f32`], with the values as they are. Values that are not finite are refused, after the call.
+    pub(super) fn each_f64(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        axes: &str,
+        mut each: impl FnMut(usize, f64),
+    ) -> Result<(), ImportError> {
+        self.check_shape(name, shape, axes)?;
+        let Some(entry) = self.directory.entries.get(name) else {
+            return Err(ImportError::missing(name, axes));
+        };
+        if let ElementType::Other(found) = &entry.element {
+            return Err(ImportError::tensor(
+                name,
+                format!("has elements of type {}, expected F64, F32, F16 or BF16", Quoted(found)),
+            ));
+        }
+        self.read.insert(name.to_owned());
+        let (mut at, mut bad) = (0, None);
+        entry.read(self.source, |value| {
+            if !value.is_finite() {
+                bad.get_or_insert((at, value));
+            }
+            each(at, value);
+            at += 1;
+        })?;
+        match bad {
+            None => Ok(()),
+            Some((at, value)) => Err(ImportError::tensor(
+                name,
+                format!("is {value} at {:?}, expected finite values", position(at, shape)),
+            )),
+        }
     }
 
     /// Refuses a file of which some tensor was not read.
@@ -169,35 +251,6 @@ impl<'a> Tensors<'a> {
             return Err(ImportError::tensor(name, format!("has shape {found:?}, expected {axes} = {expected:?}")));
         }
         Ok(found.iter().product())
-    }
-
-    /// Calls `each` with every value in row-major order; refuses values that are not finite.
-    fn each(&mut self, name: &str, mut each: impl FnMut(f64)) -> Result<(), ImportError> {
-        let Some(entry) = self.directory.entries.get(name) else {
-            return Err(ImportError::missing(name, "values"));
-        };
-        if let ElementType::Other(found) = &entry.element {
-            return Err(ImportError::tensor(
-                name,
-                format!("has elements of type {}, expected F64, F32, F16 or BF16", Quoted(found)),
-            ));
-        }
-        self.read.insert(name.to_owned());
-        let (mut at, mut bad) = (0_usize, None);
-        entry.read(self.source, |value| {
-            if !value.is_finite() && bad.is_none() {
-                bad = Some((at, value));
-            }
-            at += 1;
-            each(value);
-        })?;
-        match bad {
-            None => Ok(()),
-            Some((at, value)) => Err(ImportError::tensor(
-                name,
-                format!("is {value} at {:?}, expected finite values", position(at, &entry.shape)),
-            )),
-        }
     }
 }
 
