@@ -88,6 +88,8 @@ pub(super) struct Entry {
     pub(super) element: ElementType,
     /// Sides, each at least 1.
     pub(super) shape: Vec<usize>,
+    /// Elements from one index to the next, per dimension; `None` for row-major order.
+    pub(super) strides: Option<Vec<u64>>,
     /// Byte of the file at which the first element begins.
     pub(super) offset: u64,
 }
@@ -112,6 +114,8 @@ pub(super) struct Tensors<'a> {
     read: BTreeSet<String>,
 }
 
+/// Most dimensions that a tensor may have.
+pub(super) const MAX_RANK: usize = 8;
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 16;
 
@@ -255,10 +259,14 @@ impl<'a> Tensors<'a> {
 }
 
 impl Entry {
+    /// Calls `each` with every value in row-major order.
     fn read(&self, source: &mut dyn Source, mut each: impl FnMut(f64)) -> io::Result<()> {
-        let width = self.element.bytes();
-        let mut rest = self.shape.iter().product::<usize>() * width;
         source.seek(SeekFrom::Start(self.offset))?;
+        let width = self.element.bytes();
+        if let Some(strides) = &self.strides {
+            return self.gather(source, strides, each);
+        }
+        let mut rest = self.shape.iter().product::<usize>() * width;
         let mut piece = vec![0; rest.min(PIECE)];
         while rest > 0 {
             let now = rest.min(PIECE);
@@ -267,6 +275,32 @@ impl Entry {
             rest -= now;
         }
         Ok(())
+    }
+
+    /// Reads a transposed, sliced or repeated tensor: all bytes that it reaches, then its elements one by one.
+    fn gather(&self, source: &mut dyn Source, strides: &[u64], mut each: impl FnMut(f64)) -> io::Result<()> {
+        let width = self.element.bytes();
+        let strides: Vec<usize> = strides.iter().map(|&stride| stride as usize).collect();
+        let reach: usize = self.shape.iter().zip(&strides).map(|(side, stride)| (side - 1) * stride).sum();
+        let mut bytes = vec![0; (reach + 1) * width];
+        source.read_exact(&mut bytes)?;
+        let mut index = vec![0; self.shape.len()];
+        let mut at = 0;
+        loop {
+            self.element.decode(&bytes[at * width..][..width], &mut each);
+            let mut axis = self.shape.len();
+            loop {
+                let Some(next) = axis.checked_sub(1) else { return Ok(()) };
+                axis = next;
+                index[axis] += 1;
+                at += strides[axis];
+                if index[axis] < self.shape[axis] {
+                    break;
+                }
+                at -= strides[axis] * index[axis];
+                index[axis] = 0;
+            }
+        }
     }
 }
 
