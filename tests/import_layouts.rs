@@ -198,7 +198,9 @@ fn norms_need_the_range_that_they_clamp_to() {
         &wide.clone().metadata("detection_head", &DETECTION.replace("[\"a\"]", "[\"a\", \"b\"]")),
         &["2 classes", "7", "6"],
     );
-    refused(&wide.clone().metadata("detection_head", "{"), &["detection_head"]);
+    refused(&wide.clone().metadata("detection_head", "{"), &["metadata detection_head"]);
+    let broken = DETECTION.replace("32", "\"a\\nb\"");
+    refused(&wide.clone().metadata("detection_head", &broken), &["metadata detection_head", "a\\nb"]);
     refused(&wide.without("norms.0.bias").metadata("detection_head", DETECTION), &["norms.0.bias", "missing"]);
 }
 
@@ -278,6 +280,22 @@ fn inkan_steps_come_back_in_double_precision() {
 }
 
 #[test]
+fn inkan_grids_of_no_decimal_range_are_taken_from_their_ends() {
+    let pi = std::f64::consts::PI;
+    let layer =
+        |starts: &[f32]| Checkpoint::default().with("grid_starts", &[13], starts).with("weight", &[1, 14], &[1.0; 14]);
+    let imported = import(&layer(&inkan_starts(-pi, pi, 10))).unwrap();
+    let Basis::BSpline { knots: Knots::Uniform { step, .. }, .. } = &imported.head.layers()[0].basis else {
+        panic!("not even");
+    };
+    assert!((step[0] - 0.2 * pi).abs() < 1e-7, "{step:?}");
+    assert!(imported.assumptions.iter().any(|a| a.contains("grid_starts")));
+    let mut uneven = inkan_starts(-pi, pi, 10);
+    uneven[4] += 1e-4;
+    refused(&layer(&uneven), &["grid_starts", "evenly"]);
+}
+
+#[test]
 fn inkan_packs_all_splines_before_all_bases() {
     // Two inputs of four coefficients, then two base weights.
     let packed = [1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 3.0, 10.0, 20.0];
@@ -331,7 +349,9 @@ fn pykan_masks_scales_and_affine_maps_fold() {
     let edges = (3.0 * silu(first) + 7.0) + 0.5 * (5.0 * silu(second) + 11.0 * 2.0);
     let expected = 2.0 * (-3.0 * edges + 0.125) + 0.25;
     close(&outputs(&import(&pykan()).unwrap(), &[0.5, -0.25]), &[expected]);
-    let bare = pykan();
+    let nested = import(&pykan().renamed(|name| format!("model.head.{name}"))).unwrap();
+    assert_eq!((nested.prefix.as_str(), nested.layout), ("model.head.", Layout::Pykan));
+    close(&outputs(&nested, &[0.5, -0.25]), &[expected]);
     let bare = [
         "node_bias_0",
         "node_scale_0",
@@ -341,7 +361,7 @@ fn pykan_masks_scales_and_affine_maps_fold() {
         "symbolic_fun.0.affine",
     ]
     .iter()
-    .fold(bare, |checkpoint, name| checkpoint.without(name))
+    .fold(pykan(), |checkpoint, name| checkpoint.without(name))
     .renamed(|name| name.trim_start_matches("act_fun.0.").to_owned());
     close(&outputs(&import(&bare).unwrap(), &[0.5, -0.25]), &[edges]);
 }
@@ -380,6 +400,7 @@ fn numbers_that_32_bits_do_not_hold_are_refused() {
         &layer.clone().without("base_weight").with_f64("base_weight", &[1, 1], &[1e300]),
         &["base_weight", "1e300", "[0, 0]"],
     );
+    refused(&layer.clone().without("grid").with_f64("grid", &[1, 12], &[1e39; 12]), &["grid", "1e39", "[0, 0]"]);
     refused(&pykan().without("node_scale_0").with("node_scale_0", &[1], &[1e38]), &["too large"]);
     let wide = layer.without("base_weight").with_f64("base_weight", &[1, 1], &[0.1]);
     assert_eq!(import(&wide).unwrap().head.layers()[0].base.as_ref().unwrap().weights, [0.1]);

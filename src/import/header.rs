@@ -19,7 +19,7 @@ use serde::{
 
 use super::{
     ImportError,
-    error::Quoted,
+    error::{Quoted, Sentence},
     magic,
     tensors::{Directory, ElementType, Entry, MAX_RANK},
 };
@@ -65,7 +65,7 @@ pub(super) fn read(source: &mut (impl Read + Seek + ?Sized)) -> Result<Directory
     source.read_exact(&mut text)?;
     let Header { tensors, metadata } = match serde_json::from_slice(&text) {
         Ok(header) => header,
-        Err(e) => return Err(ImportError::Container(format!("safetensors header: {}", Quoted(&e.to_string())))),
+        Err(e) => return Err(ImportError::Container(format!("safetensors header: {}", Sentence(&e.to_string())))),
     };
     drop(text);
     check_ranges(&tensors, length - 8 - header)?;

@@ -29,7 +29,14 @@ fn layer(tensors: &mut Tensors<'_>, stem: &str, context: &mut Context<'_>) -> Re
         return Err(ImportError::tensor(&grid, format!("has {count} values, expected at least {}", ORDER + 1)));
     }
     let starts = tensors.f64(&grid, &[count], "[coefficients]")?;
-    let (low, step) = line(&grid, &starts, &tensors.rounding(&grid))?;
+    let rounding = tensors.rounding(&grid);
+    let (low, step) = match meant(&starts, &rounding) {
+        Some(line) => line,
+        None => {
+            context.assume("grid step from the ends of grid_starts");
+            ends(&grid, &starts, &rounding)?
+        }
+    };
 
     let packed = format!("{stem}weight");
     let (inputs, outputs, coefficients, base) =
@@ -92,31 +99,34 @@ fn separate(tensors: &mut Tensors<'_>, stem: &str, count: usize) -> Result<Weigh
     Ok((inputs, outputs, coefficients, base))
 }
 
-/// Lower end of the grid and its step.
+/// Lower end of the grid and its step, where they can be told.
 ///
 /// The library computes `u = (x - starts[0]) / step` with a step in double precision that it does not save, and the
 /// rounded starts give it only to a few digits. So the range that was meant is looked for: the shortest decimal ends
 /// from which the library's own arithmetic, in 32 bits, gives the starts bit for bit.
-fn line(name: &str, starts: &[f64], rounding: &Rounding) -> Result<(f64, f64), ImportError> {
-    let intervals = (starts.len() - ORDER) as f64;
-    let (first, last) = (starts[0], starts[starts.len() - 1]);
-    let spacing = (last - first) / (starts.len() - 1) as f64;
+fn meant(starts: &[f64], rounding: &Rounding) -> Option<(f64, f64)> {
+    let (first, spacing) = (starts[0], spacing(starts));
+    let (low, high) = (first + ORDER as f64 * spacing, first + starts.len() as f64 * spacing);
+    (0..=6).find_map(|digits| {
+        let (low, high) = (to_decimal(low, digits), to_decimal(high, digits));
+        let step = (high - low) / (starts.len() - ORDER) as f64;
+        let written = |j: usize| (j as f32 * step as f32 + low as f32) - (3.0 * step) as f32;
+        let fits = |(j, start): (usize, &f64)| rounding.round(f64::from(written(j))) == *start;
+        (step > 0.0 && starts.iter().enumerate().all(fits)).then_some((first + ORDER as f64 * step, step))
+    })
+}
+
+/// Lower end and step from the first and last start; refuses starts that are not even.
+fn ends(name: &str, starts: &[f64], rounding: &Rounding) -> Result<(f64, f64), ImportError> {
+    let (first, last, spacing) = (starts[0], starts[starts.len() - 1], spacing(starts));
     let slack = EVEN * spacing + 2.0 * rounding.relative() * first.abs().max(last.abs());
     let departs = |(j, start): (usize, &f64)| (start - (first + j as f64 * spacing)).abs() > slack;
-    if spacing <= 0.0 || starts.iter().enumerate().any(departs) || starts.windows(2).any(|pair| pair[0] >= pair[1]) {
+    if starts.windows(2).any(|pair| pair[0] >= pair[1]) || starts.iter().enumerate().any(departs) {
         return Err(ImportError::tensor(name, "does not rise evenly, as the library lays it out"));
     }
-    let (low, high) = (first + ORDER as f64 * spacing, first + starts.len() as f64 * spacing);
-    for digits in 0..=6 {
-        let (low, high) = (to_decimal(low, digits), to_decimal(high, digits));
-        let step = (high - low) / intervals;
-        let meant = |(j, start): (usize, &f64)| {
-            let written = (j as f32 * step as f32 + low as f32) - (3.0 * step) as f32;
-            rounding.round(f64::from(written)) == *start
-        };
-        if step > 0.0 && starts.iter().enumerate().all(meant) {
-            return Ok((first + ORDER as f64 * step, step));
-        }
-    }
-    Ok((low, spacing))
+    Ok((first + ORDER as f64 * spacing, spacing))
+}
+
+fn spacing(starts: &[f64]) -> f64 {
+    (starts[starts.len() - 1] - starts[0]) / (starts.len() - 1) as f64
 }

@@ -153,7 +153,10 @@ fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Import
             config.check()?;
             Some(config.clone())
         }
-        (None, Some(text)) => Some(DetectionHead::from_json(text)?),
+        (None, Some(text)) => Some(
+            DetectionHead::from_json(text)
+                .map_err(|e| ImportError::Container(format!("metadata {}", error::Sentence(&e.to_string()))))?,
+        ),
         (None, None) => None,
     };
     let mut context = Context { options, detection: detection.as_ref(), assumptions: Vec::new() };

@@ -185,24 +185,12 @@ impl<'a> Tensors<'a> {
         axes: &str,
         mut each: impl FnMut(usize, f32),
     ) -> Result<(), ImportError> {
-        let mut too_large = None;
-        self.each_f64(name, shape, axes, |at, value| {
-            let narrow = value as f32;
-            if !narrow.is_finite() {
-                too_large.get_or_insert((at, value));
-            }
-            each(at, narrow);
-        })?;
-        match too_large {
-            None => Ok(()),
-            Some((at, value)) => Err(ImportError::tensor(
-                name,
-                format!("is {value:e} at {:?}, which no 32-bit float holds", position(at, shape)),
-            )),
-        }
+        self.each_f64(name, shape, axes, |at, value| each(at, value as f32))
     }
 
-    /// As [`Self::each_f32`], with the values as they are. Values that are not finite are refused, after the call.
+    /// As [`Self::each_f32`], with the values as they are.
+    ///
+    /// Values that are not finite as 32-bit floats are refused, but only after they were handed out.
     pub(super) fn each_f64(
         &mut self,
         name: &str,
@@ -223,7 +211,7 @@ impl<'a> Tensors<'a> {
         self.read.insert(name.to_owned());
         let (mut at, mut bad) = (0, None);
         entry.read(self.source, |value| {
-            if !value.is_finite() {
+            if !(value as f32).is_finite() {
                 bad.get_or_insert((at, value));
             }
             each(at, value);
@@ -231,10 +219,11 @@ impl<'a> Tensors<'a> {
         })?;
         match bad {
             None => Ok(()),
-            Some((at, value)) => Err(ImportError::tensor(
-                name,
-                format!("is {value} at {:?}, expected finite values", position(at, shape)),
-            )),
+            Some((at, value)) => {
+                let expected = if value.is_finite() { "values that 32-bit floats hold" } else { "finite values" };
+                let at = position(at, shape);
+                Err(ImportError::tensor(name, format!("is {value:e} at {at:?}, expected {expected}")))
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
     refuse, state_dict,
 };
 use crate::import::{
-    error::Quoted,
+    error::{Quoted, Sentence},
     tensors::{Directory, Source},
 };
 
@@ -49,7 +49,8 @@ fn part<'a>(source: &'a mut dyn Source, range: &Range<u64>) -> Result<impl Read 
 
 /// The stored bytes of every entry by name.
 fn entries(source: &mut dyn Source, length: u64) -> Result<BTreeMap<String, Range<u64>>, Failure> {
-    let broken = |e: rawzip::Error| Failure::Refused(format!("its zip archive is broken: {}", Quoted(&e.to_string())));
+    let broken =
+        |e: rawzip::Error| Failure::Refused(format!("its zip archive is broken: {}", Sentence(&e.to_string())));
     let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
     let archive = ZipArchive::from_seekable(source, &mut buffer).map_err(broken)?;
     let mut listing = archive.entries(&mut buffer);
