@@ -1,5 +1,7 @@
 //! The errors of this crate: one enum a step of the journey, joined in [`Error`].
 
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 /// Any failure of the library. Its text is one line: what, where, expected against found.
@@ -24,4 +26,19 @@ pub enum Error {
     /// A checkpoint that cannot be imported.
     #[error(transparent)]
     Import(#[from] crate::import::ImportError),
+    /// Any of these, about a file.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Box<Error>,
+    },
+}
+
+impl Error {
+    /// The same error, naming the file that it is about.
+    pub fn in_file(self, path: impl Into<PathBuf>) -> Self {
+        Self::File { path: path.into(), problem: Box::new(self) }
+    }
 }

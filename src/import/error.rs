@@ -51,18 +51,28 @@ impl ImportError {
     }
 }
 
-/// Longest piece of a file's own text that a message repeats, in characters.
-const QUOTE_LIMIT: usize = 120;
-
-/// Text out of a file in a form that is safe to print: on one line, without control characters, of bounded length.
+/// A name out of a file in a form that is safe to print: on one line, without control characters, of bounded length.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut characters = self.0.chars();
-        for c in characters.by_ref().take(QUOTE_LIMIT) {
-            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
-        }
-        if characters.next().is_some() { f.write_str("...") } else { Ok(()) }
+        write_safe(f, self.0, 100)
     }
+}
+
+/// A sentence that repeats pieces of a file, made safe as [`Quoted`] makes a name.
+pub(super) struct Sentence<'a>(pub(super) &'a str);
+
+impl fmt::Display for Sentence<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_safe(f, self.0, 300)
+    }
+}
+
+fn write_safe(f: &mut fmt::Formatter<'_>, text: &str, limit: usize) -> fmt::Result {
+    let mut characters = text.chars();
+    for c in characters.by_ref().take(limit) {
+        if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+    }
+    if characters.next().is_some() { f.write_str("...") } else { Ok(()) }
 }

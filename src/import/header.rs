@@ -19,17 +19,15 @@ use serde::{
 
 use super::{
     ImportError,
-    error::Quoted,
+    error::{Quoted, Sentence},
     magic,
-    tensors::{Directory, ElementType, Entry},
+    tensors::{Directory, ElementType, Entry, MAX_RANK},
 };
 
 /// Longest header that is read, in bytes; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
 /// Most tensors that a file may hold. A head has a dozen a layer.
 const MAX_TENSORS: usize = 16_384;
-/// Most dimensions that a tensor may have.
-const MAX_RANK: usize = 8;
 /// Metadata keys that are kept.
 const KEPT_METADATA: [&str; 3] = ["detection_head", "layout", "format"];
 
@@ -67,7 +65,7 @@ pub(super) fn read(source: &mut (impl Read + Seek + ?Sized)) -> Result<Directory
     source.read_exact(&mut text)?;
     let Header { tensors, metadata } = match serde_json::from_slice(&text) {
         Ok(header) => header,
-        Err(e) => return Err(ImportError::Container(format!("safetensors header: {}", Quoted(&e.to_string())))),
+        Err(e) => return Err(ImportError::Container(format!("safetensors header: {}", Sentence(&e.to_string())))),
     };
     drop(text);
     check_ranges(&tensors, length - 8 - header)?;
@@ -81,7 +79,7 @@ pub(super) fn read(source: &mut (impl Read + Seek + ?Sized)) -> Result<Directory
                 Dtype::BF16 => ElementType::BF16,
                 other => ElementType::Other(other.to_string()),
             };
-            (name, Entry { element, shape: raw.shape.0, offset: 8 + header + raw.data_offsets[0] })
+            (name, Entry { element, shape: raw.shape.0, strides: None, offset: 8 + header + raw.data_offsets[0] })
         })
         .collect();
     Ok(Directory { entries, metadata })

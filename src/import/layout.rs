@@ -90,29 +90,25 @@ pub(super) fn recognise(tensors: &Tensors<'_>, wanted: Option<Layout>) -> Result
         return Err(ImportError::Layout(format!("is {other}, which is not supported; {}", known())));
     }
     let stems = stems(tensors);
-    let kinds: BTreeSet<_> = stems.values().copied().collect();
-    let layout = match (wanted, kinds.len()) {
-        (Some(layout), _) => layout,
-        (None, 1) => *stems.values().next().unwrap_or(&Layout::EfficientKan),
-        (None, 0) => {
-            return Err(ImportError::Layout(format!(
-                "follows no known layout: it has {}; {}",
-                some_names(tensors),
-                known()
-            )));
+    let kinds: Vec<Layout> = stems.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let layout = match (wanted, &kinds[..]) {
+        (Some(layout), [_, ..]) | (None, &[layout]) => layout,
+        (Some(layout), []) => {
+            let names = some_names(tensors);
+            return Err(ImportError::Layout(format!("has no tensor of a {layout} layer: it has {names}")));
+        }
+        (None, []) => {
+            let names = some_names(tensors);
+            return Err(ImportError::Layout(format!("follows no known layout: it has {names}; {}", known())));
         }
         (None, _) => {
-            let of = |layout: &Layout| stems.iter().find(|(_, l)| *l == layout).map_or("", |(stem, _)| stem.as_str());
-            let each: Vec<_> = kinds.iter().map(|l| format!("{}* is {l}", Quoted(of(l)))).collect();
+            let example = |kind: &Layout| stems.iter().find(|(_, layout)| *layout == kind).map_or("", |(stem, _)| stem);
+            let each: Vec<_> = kinds.iter().map(|kind| format!("{}* is {kind}", Quoted(example(kind)))).collect();
             return Err(ImportError::Layout(format!("mixes layouts: {}", each.join(", "))));
         }
     };
-    let own: BTreeSet<_> =
-        stems.iter().filter(|&(_, l)| wanted.is_some() || *l == layout).map(|(s, _)| s.as_str()).collect();
-    if own.is_empty() {
-        return Err(ImportError::Layout(format!("has no tensor of a {layout} layer: it has {}", some_names(tensors))));
-    }
-    Ok((layout, order(&own)?))
+    let layers = stems.keys().map(String::as_str).collect();
+    Ok((layout, order(&layers)?))
 }
 
 /// What each layer's names begin with, and the layout that they suggest.
@@ -126,7 +122,9 @@ fn stems(tensors: &Tensors<'_>) -> BTreeMap<String, Layout> {
         let Some((stem, layout)) = marked else { continue };
         let layout = if tensors.contains(&format!("{stem}grid_starts")) {
             Layout::Inkan
-        } else if stem.trim_end_matches(|c: char| c == '.' || c.is_ascii_digit()).ends_with("act_fun") {
+        } else if tensors.contains(&format!("{stem}coef"))
+            || numbered(stem).is_some_and(|(list, _)| list.ends_with(PYKAN_LIST))
+        {
             Layout::Pykan
         } else {
             layout
@@ -205,16 +203,12 @@ fn elsewhere(tensors: &Tensors<'_>) -> Option<&'static str> {
     if tensors.names().any(|name| name.contains("convs.") && name.ends_with(".conv.spline_weight")) {
         return Some("a convolutional KAN (convs.*.conv.spline_weight)");
     }
-    let flat = |name: &str| name.contains(PYKAN_LIST) && name.ends_with(".coef");
-    if tensors.names().any(|name| flat(name) && tensors.shape(name).is_some_and(|shape| shape.len() == 2)) {
+    let flat = |name: &str| tensors.shape(name).is_some_and(|shape| shape.len() == 2);
+    if tensors.names().any(|name| name.contains(PYKAN_LIST) && name.ends_with(".coef") && flat(name)) {
         return Some("a pykan 0.0.x network (two-dimensional coef)");
     }
-    tensors
-        .names()
-        .all(|name| name.ends_with("weight") || name.ends_with("bias"))
-        .then_some(())
-        .filter(|()| stems(tensors).is_empty())
-        .map(|()| "an ordinary network of weights and biases")
+    let plain = tensors.names().all(|name| name.ends_with("weight") || name.ends_with("bias"));
+    (plain && stems(tensors).is_empty()).then_some("an ordinary network of weights and biases")
 }
 
 fn some_names(tensors: &Tensors<'_>) -> String {

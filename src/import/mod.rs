@@ -8,17 +8,23 @@
 
 mod efficient_kan;
 mod error;
+mod fast_kan;
 mod header;
+mod inkan;
 mod knots;
 mod layout;
 mod magic;
+mod pykan;
+mod pytorch;
 mod tensors;
 
 pub use error::ImportError;
 pub use layout::Layout;
 
 use std::{
+    ffi::OsStr,
     io::{Cursor, Read, Seek},
+    path::Path,
     str::FromStr,
 };
 
@@ -86,21 +92,58 @@ pub struct Imported {
     pub assumptions: Vec<String>,
 }
 
+/// The kind of file that a checkpoint is. Nothing but the file's extension tells: a pickle under another name is
+/// refused, so that nobody is handed one without knowing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    /// A safetensors file.
+    Safetensors,
+    /// A state dict saved by `torch.save`. It is read by a machine that executes nothing.
+    PyTorch,
+}
+
+impl Container {
+    /// The kind that the extension of `path` stands for: `.pt` and `.pth` for PyTorch, anything else for safetensors.
+    pub fn of_path(path: &Path) -> Self {
+        match path.extension().and_then(OsStr::to_str) {
+            Some(extension) if ["pt", "pth"].iter().any(|known| extension.eq_ignore_ascii_case(known)) => Self::PyTorch,
+            _ => Self::Safetensors,
+        }
+    }
+}
+
 /// Imports a safetensors checkpoint that is in memory.
 ///
 /// # Errors
 /// Where the bytes are no such file, follow no known layout or hold what a [`DenseHead`] cannot reproduce exactly.
 pub fn from_bytes(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
-    from_reader(Cursor::new(bytes), options)
+    from_reader(Cursor::new(bytes), Container::Safetensors, options)
 }
 
-/// Imports a safetensors checkpoint. Beside the head itself this takes little memory: the file is read in pieces.
+/// Imports a checkpoint. Beside the head itself this takes little memory: the file is read in pieces.
 ///
 /// # Errors
 /// As [`from_bytes`], and where reading fails.
-pub fn from_reader(mut source: impl Read + Seek, options: &ImportOptions) -> Result<Imported, ImportError> {
-    let directory = header::read(&mut source)?;
+pub fn from_reader(
+    mut source: impl Read + Seek,
+    container: Container,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    let directory = match container {
+        Container::Safetensors => header::read(&mut source)?,
+        Container::PyTorch => pytorch::read(&mut source)?,
+    };
     assemble(&mut Tensors::new(&mut source, directory), options)
+}
+
+/// Imports the checkpoint at `path`, whose extension tells its kind.
+///
+/// # Errors
+/// As [`from_reader`], and where the file cannot be opened; the error names the file.
+#[cfg(feature = "files")]
+pub fn from_file(path: &Path, options: &ImportOptions) -> Result<Imported, crate::Error> {
+    let open = || from_reader(std::fs::File::open(path)?, Container::of_path(path), options);
+    open().map_err(|e| crate::Error::from(e).in_file(path))
 }
 
 fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Imported, ImportError> {
@@ -110,13 +153,18 @@ fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Import
             config.check()?;
             Some(config.clone())
         }
-        (None, Some(text)) => Some(DetectionHead::from_json(text)?),
+        (None, Some(text)) => Some(
+            DetectionHead::from_json(text)
+                .map_err(|e| ImportError::Container(format!("metadata {}", error::Sentence(&e.to_string()))))?,
+        ),
         (None, None) => None,
     };
     let mut context = Context { options, detection: detection.as_ref(), assumptions: Vec::new() };
     let layers = match layout {
         Layout::EfficientKan => efficient_kan::layers(tensors, &stack, &mut context)?,
-        other => return Err(ImportError::Layout(format!("has the layout of {other}, which is not read yet"))),
+        Layout::Pykan => pykan::layers(tensors, &stack, &mut context)?,
+        Layout::FastKan => fast_kan::layers(tensors, &stack, &mut context)?,
+        Layout::Inkan => inkan::layers(tensors, &stack, &mut context)?,
     };
     let assumptions = context.assumptions;
     tensors.finish(layout.name())?;

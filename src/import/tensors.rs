@@ -10,7 +10,7 @@ use std::{
 
 use half::{bf16, f16};
 
-use super::{ImportError, error::Quoted};
+use super::{ImportError, error::Quoted, knots::to_decimal};
 
 /// Type of a tensor's elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +52,35 @@ impl ElementType {
     }
 }
 
+/// How stored values were rounded.
+#[derive(Debug, Clone)]
+pub(super) struct Rounding(ElementType);
+
+impl Rounding {
+    /// `value` as the element type keeps it.
+    pub(super) fn round(&self, value: f64) -> f64 {
+        match self.0 {
+            ElementType::F16 => f16::from_f64(value).to_f64(),
+            ElementType::BF16 => bf16::from_f64(value).to_f64(),
+            ElementType::F32 | ElementType::F64 | ElementType::Other(_) => f64::from(value as f32),
+        }
+    }
+
+    /// Largest relative rounding error. 64-bit values often were 32-bit ones before.
+    pub(super) fn relative(&self) -> f64 {
+        match self.0 {
+            ElementType::F16 => 2_f64.powi(-11),
+            ElementType::BF16 => 2_f64.powi(-8),
+            ElementType::F32 | ElementType::F64 | ElementType::Other(_) => 2_f64.powi(-24),
+        }
+    }
+
+    /// The decimal number of fewest digits that is stored as `value`, or `value` if six decimals are not enough.
+    pub(super) fn shortest(&self, value: f64) -> f64 {
+        (0..=6).map(|digits| to_decimal(value, digits)).find(|&decimal| self.round(decimal) == value).unwrap_or(value)
+    }
+}
+
 /// Where a tensor lies in the file and how it is to be read.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -59,6 +88,8 @@ pub(super) struct Entry {
     pub(super) element: ElementType,
     /// Sides, each at least 1.
     pub(super) shape: Vec<usize>,
+    /// Elements from one index to the next, per dimension; `None` for row-major order.
+    pub(super) strides: Option<Vec<u64>>,
     /// Byte of the file at which the first element begins.
     pub(super) offset: u64,
 }
@@ -83,6 +114,8 @@ pub(super) struct Tensors<'a> {
     read: BTreeSet<String>,
 }
 
+/// Most dimensions that a tensor may have.
+pub(super) const MAX_RANK: usize = 8;
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 16;
 
@@ -125,31 +158,73 @@ impl<'a> Tensors<'a> {
             .map_err(|_| ImportError::tensor(name, format!("has shape {shape:?}, expected {N} dimensions {axes}")))
     }
 
+    /// How the values of a tensor were rounded.
+    pub(super) fn rounding(&self, name: &str) -> Rounding {
+        Rounding(self.directory.entries.get(name).map_or(ElementType::F32, |entry| entry.element.clone()))
+    }
+
     /// Values of a tensor that has to have the given shape, in row-major order, as 32-bit floats.
     pub(super) fn f32(&mut self, name: &str, shape: &[usize], axes: &str) -> Result<Vec<f32>, ImportError> {
         let mut values = Vec::with_capacity(self.check_shape(name, shape, axes)?);
-        let mut too_large = None;
-        self.each(name, |value| {
-            let narrow = value as f32;
-            if !narrow.is_finite() && too_large.is_none() {
-                too_large = Some((values.len(), value));
-            }
-            values.push(narrow);
-        })?;
-        match too_large {
-            None => Ok(values),
-            Some((at, value)) => Err(ImportError::tensor(
-                name,
-                format!("is {value:e} at {:?}, which no 32-bit float holds", position(at, shape)),
-            )),
-        }
+        self.each_f32(name, shape, axes, |_, value| values.push(value))?;
+        Ok(values)
     }
 
     /// Values of a tensor that has to have the given shape, in row-major order, as they are.
     pub(super) fn f64(&mut self, name: &str, shape: &[usize], axes: &str) -> Result<Vec<f64>, ImportError> {
         let mut values = Vec::with_capacity(self.check_shape(name, shape, axes)?);
-        self.each(name, |value| values.push(value))?;
+        self.each_f64(name, shape, axes, |_, value| values.push(value))?;
         Ok(values)
+    }
+
+    /// Calls `each` with position and value, in row-major order, of a tensor that has to have the given shape.
+    pub(super) fn each_f32(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        axes: &str,
+        mut each: impl FnMut(usize, f32),
+    ) -> Result<(), ImportError> {
+        self.each_f64(name, shape, axes, |at, value| each(at, value as f32))
+    }
+
+    /// As [`Self::each_f32`], with the values as they are.
+    ///
+    /// Values that are not finite as 32-bit floats are refused, but only after they were handed out.
+    pub(super) fn each_f64(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        axes: &str,
+        mut each: impl FnMut(usize, f64),
+    ) -> Result<(), ImportError> {
+        self.check_shape(name, shape, axes)?;
+        let Some(entry) = self.directory.entries.get(name) else {
+            return Err(ImportError::missing(name, axes));
+        };
+        if let ElementType::Other(found) = &entry.element {
+            return Err(ImportError::tensor(
+                name,
+                format!("has elements of type {}, expected F64, F32, F16 or BF16", Quoted(found)),
+            ));
+        }
+        self.read.insert(name.to_owned());
+        let (mut at, mut bad) = (0, None);
+        entry.read(self.source, |value| {
+            if !(value as f32).is_finite() {
+                bad.get_or_insert((at, value));
+            }
+            each(at, value);
+            at += 1;
+        })?;
+        match bad {
+            None => Ok(()),
+            Some((at, value)) => {
+                let expected = if value.is_finite() { "values that 32-bit floats hold" } else { "finite values" };
+                let at = position(at, shape);
+                Err(ImportError::tensor(name, format!("is {value:e} at {at:?}, expected {expected}")))
+            }
+        }
     }
 
     /// Refuses a file of which some tensor was not read.
@@ -170,42 +245,17 @@ impl<'a> Tensors<'a> {
         }
         Ok(found.iter().product())
     }
-
-    /// Calls `each` with every value in row-major order; refuses values that are not finite.
-    fn each(&mut self, name: &str, mut each: impl FnMut(f64)) -> Result<(), ImportError> {
-        let Some(entry) = self.directory.entries.get(name) else {
-            return Err(ImportError::missing(name, "values"));
-        };
-        if let ElementType::Other(found) = &entry.element {
-            return Err(ImportError::tensor(
-                name,
-                format!("has elements of type {}, expected F64, F32, F16 or BF16", Quoted(found)),
-            ));
-        }
-        self.read.insert(name.to_owned());
-        let (mut at, mut bad) = (0_usize, None);
-        entry.read(self.source, |value| {
-            if !value.is_finite() && bad.is_none() {
-                bad = Some((at, value));
-            }
-            at += 1;
-            each(value);
-        })?;
-        match bad {
-            None => Ok(()),
-            Some((at, value)) => Err(ImportError::tensor(
-                name,
-                format!("is {value} at {:?}, expected finite values", position(at, &entry.shape)),
-            )),
-        }
-    }
 }
 
 impl Entry {
+    /// Calls `each` with every value in row-major order.
     fn read(&self, source: &mut dyn Source, mut each: impl FnMut(f64)) -> io::Result<()> {
-        let width = self.element.bytes();
-        let mut rest = self.shape.iter().product::<usize>() * width;
         source.seek(SeekFrom::Start(self.offset))?;
+        let width = self.element.bytes();
+        if let Some(strides) = &self.strides {
+            return self.gather(source, strides, each);
+        }
+        let mut rest = self.shape.iter().product::<usize>() * width;
         let mut piece = vec![0; rest.min(PIECE)];
         while rest > 0 {
             let now = rest.min(PIECE);
@@ -214,6 +264,32 @@ impl Entry {
             rest -= now;
         }
         Ok(())
+    }
+
+    /// Reads a transposed, sliced or repeated tensor: all bytes that it reaches, then its elements one by one.
+    fn gather(&self, source: &mut dyn Source, strides: &[u64], mut each: impl FnMut(f64)) -> io::Result<()> {
+        let width = self.element.bytes();
+        let strides: Vec<usize> = strides.iter().map(|&stride| stride as usize).collect();
+        let reach: usize = self.shape.iter().zip(&strides).map(|(side, stride)| (side - 1) * stride).sum();
+        let mut bytes = vec![0; (reach + 1) * width];
+        source.read_exact(&mut bytes)?;
+        let mut index = vec![0; self.shape.len()];
+        let mut at = 0;
+        loop {
+            self.element.decode(&bytes[at * width..][..width], &mut each);
+            let mut axis = self.shape.len();
+            loop {
+                let Some(next) = axis.checked_sub(1) else { return Ok(()) };
+                axis = next;
+                index[axis] += 1;
+                at += strides[axis];
+                if index[axis] < self.shape[axis] {
+                    break;
+                }
+                at -= strides[axis] * index[axis];
+                index[axis] = 0;
+            }
+        }
     }
 }
 

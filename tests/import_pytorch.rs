@@ -1,0 +1,198 @@
+//! PyTorch state dicts: what torch wrote, and pickles that ask for more than tensors.
+
+mod fixtures;
+
+use std::io::{Cursor, Write};
+
+use fixtures::checkpoint::even;
+use sharekan::{
+    import::{self, Container, ImportError, ImportOptions, Imported},
+    reference::DenseReference,
+};
+
+fn import(bytes: &[u8]) -> Result<Imported, ImportError> {
+    import::from_reader(Cursor::new(bytes), Container::PyTorch, &ImportOptions::default())
+}
+
+fn bad(name: &str) -> Vec<u8> {
+    fixtures::bad().iter().find(|file| file.file == name).unwrap().bytes()
+}
+
+/// A state dict as a pickle, piece by piece.
+struct Pickle(Vec<u8>);
+
+impl Pickle {
+    fn dict() -> Self {
+        Self(b"\x80\x02ccollections\nOrderedDict\n)R".to_vec())
+    }
+
+    fn raw(mut self, bytes: &[u8]) -> Self {
+        self.0.extend(bytes);
+        self
+    }
+
+    fn text(self, text: &str) -> Self {
+        self.raw(b"X").raw(&(text.len() as u32).to_le_bytes()).raw(text.as_bytes())
+    }
+
+    fn int(self, value: i32) -> Self {
+        self.raw(b"J").raw(&value.to_le_bytes())
+    }
+
+    fn ints(self, values: &[i32]) -> Self {
+        values.iter().fold(self.raw(b"("), |pickle, &value| pickle.int(value)).raw(b"t")
+    }
+
+    /// An entry: a view of storage `key`, which has `count` 32-bit floats.
+    fn tensor(self, name: &str, key: &str, count: i32, offset: i32, shape: &[i32], strides: &[i32]) -> Self {
+        self.text(name)
+            .raw(b"ctorch._utils\n_rebuild_tensor_v2\n((")
+            .text("storage")
+            .raw(b"ctorch\nFloatStorage\n")
+            .text(key)
+            .text("cpu")
+            .int(count)
+            .raw(b"tQ")
+            .int(offset)
+            .ints(shape)
+            .ints(strides)
+            .raw(b"\x89ccollections\nOrderedDict\n)RtRs")
+    }
+
+    fn end(self) -> Vec<u8> {
+        self.raw(b".").0
+    }
+}
+
+fn archive(pickle: &[u8], storages: &[(&str, &[f32])]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = rawzip::ZipArchiveWriter::new(&mut bytes);
+    let mut add = |name: &str, data: &[u8]| {
+        let (mut entry, config) =
+            writer.new_file(name).compression_method(rawzip::CompressionMethod::STORE).start().unwrap();
+        let mut file = config.wrap(&mut entry);
+        file.write_all(data).unwrap();
+        let (_, descriptor) = file.finish().unwrap();
+        entry.finish(descriptor).unwrap();
+    };
+    add("head/data.pkl", pickle);
+    add("head/byteorder", b"little");
+    for (key, values) in storages {
+        let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        add(&format!("head/data/{key}"), &data);
+    }
+    writer.finish().unwrap();
+    bytes
+}
+
+/// A layer of two inputs and outputs whose spline weight is stored with the outputs last. All coefficients of the
+/// edge from i to o are `1 + 10 o + 100 i`.
+fn transposed() -> Vec<u8> {
+    let pickle = Pickle::dict()
+        .tensor("grid", "0", 12, 0, &[2, 12], &[0, 1])
+        .tensor("spline_weight", "1", 33, 1, &[2, 2, 8], &[1, 2, 4])
+        .tensor("base_weight", "2", 4, 0, &[2, 2], &[2, 1])
+        .end();
+    let mut stored = vec![f32::NAN];
+    stored.extend([1.0, 11.0, 101.0, 111.0].repeat(8));
+    archive(&pickle, &[("0", &even(-2.2, 0.4, 12)), ("1", &stored), ("2", &[0.0; 4])])
+}
+
+#[test]
+fn what_torch_saved_is_what_it_wrote_as_safetensors() {
+    let same = import::from_bytes(&bad("valid_unpadded_header.safetensors"), &ImportOptions::default()).unwrap();
+    assert_eq!(import(&bad("pt_extension.pt")).unwrap().head, same.head);
+    assert_eq!(import(&bad("pt_pickle_renamed.safetensors")).unwrap().head, same.head);
+}
+
+#[test]
+fn only_the_extension_makes_a_file_a_pickle() {
+    use std::path::Path;
+    assert_eq!(Container::of_path(Path::new("a/head.PT")), Container::PyTorch);
+    assert_eq!(Container::of_path(Path::new("head.pth")), Container::PyTorch);
+    assert_eq!(Container::of_path(Path::new("pt")), Container::Safetensors);
+    let message = import(&bad("valid_metadata.safetensors")).unwrap_err().to_string();
+    assert!(message.contains("is a safetensors file"), "{message}");
+    assert!(import(&bad("png_renamed.safetensors")).unwrap_err().to_string().contains("a PNG image"));
+}
+
+#[test]
+fn views_are_read_in_the_order_of_their_strides() {
+    let head = import(&transposed()).unwrap().head;
+    assert_eq!(head.layers()[0].edge(0, 1), [101.0; 8]);
+    assert_eq!(head.layers()[0].edge(1, 0), [11.0; 8]);
+    let output = DenseReference::new(&head).run(&[0.3, -0.6]);
+    assert!((output[0] - 102.0).abs() < 1e-4 && (output[1] - 122.0).abs() < 1e-4, "{output:?}");
+}
+
+#[test]
+fn whatever_is_no_plain_tensor_is_refused_by_name() {
+    let one = |pickle: Pickle| archive(&pickle.end(), &[("0", &[0.0; 4])]);
+    for (what, bytes, mentions) in [
+        (
+            "a command",
+            one(Pickle::dict().text("x").raw(b"cposix\nsystem\n").text("true").raw(b"\x85Rs")),
+            "posix.system",
+        ),
+        (
+            "a command by name on the stack",
+            one(Pickle::dict().text("x").text("os").text("system").raw(b"\x93").text("true").raw(b"\x85Rs")),
+            "os.system",
+        ),
+        ("a command that is thrown away", one(Pickle::dict().raw(b"c__builtin__\neval\n0")), "__builtin__.eval"),
+        ("an instance", one(Pickle::dict().raw(b"(i__main__\nNet\n")), "0x69"),
+        ("another tensor class", one(Pickle::dict().raw(b"ctorch._utils\n_rebuild_qtensor\n")), "_rebuild_qtensor"),
+        ("a number", one(Pickle::dict().text("epoch").int(3).raw(b"s")), "entry epoch is an integer"),
+        ("a nested dictionary", one(Pickle::dict().text("model").raw(b"}s")), "entry model is a dictionary"),
+        ("a list", one(Pickle(b"\x80\x02]".to_vec())), "holds a list"),
+        ("attributes", one(Pickle::dict().raw(b"}").text("hook").raw(b"Nsb")), "attributes"),
+        ("a control character", one(Pickle::dict().raw(b"ca\x1b[31m\nb\n")), "a\\u{1b}[31m.b"),
+        ("a storage beyond the archive", one(Pickle::dict().tensor("x", "7", 4, 0, &[4], &[1])), "no storage 7"),
+        (
+            "a storage that is too short",
+            one(Pickle::dict().tensor("x", "0", 5, 0, &[5], &[1])),
+            "5 elements, but it has 4",
+        ),
+        ("a view beyond its storage", one(Pickle::dict().tensor("x", "0", 4, 1, &[4], &[1])), "beyond the 4 elements"),
+        (
+            "a stride that overflows",
+            one(Pickle::dict().tensor("x", "0", 4, 0, &[i32::MAX; 3], &[i32::MAX; 3])),
+            "beyond",
+        ),
+        ("a view that repeats", one(Pickle::dict().tensor("x", "0", 4, 0, &[i32::MAX], &[0])), "more than the"),
+        ("a negative side", one(Pickle::dict().tensor("x", "0", 4, 0, &[-1], &[1])), "none"),
+        ("an empty tensor", one(Pickle::dict().tensor("x", "0", 4, 0, &[0], &[1])), "at least 1"),
+    ] {
+        let message = import(&bytes).expect_err(what).to_string();
+        assert!(message.contains(mentions) && !message.contains('\n'), "{what}: {message}");
+    }
+}
+
+#[test]
+fn repetition_and_nesting_stay_small() {
+    // Doubles a tuple as often as the file allows, nests a million tuples, never ends a list.
+    let doubling = Pickle(b"\x80\x02)q\x00".to_vec()).raw(&b"h\x00h\x00\x86q\x000".repeat(20_000)).raw(b"h\x00");
+    let nesting = Pickle(b"\x80\x02N".to_vec()).raw(&[0x85].repeat(1_000_000));
+    let filling = Pickle(b"\x80\x02]".to_vec()).raw(&b"Na".repeat(1_000_000));
+    let marks = Pickle(b"\x80\x02".to_vec()).raw(&b"(".repeat(1_000_000));
+    for pickle in [doubling, nesting, filling, marks] {
+        assert!(import(&archive(&pickle.end(), &[])).is_err());
+    }
+}
+
+#[test]
+fn a_file_that_ends_early_anywhere_is_refused() {
+    for bytes in [transposed(), bad("pt_extension.pt")] {
+        for length in 0..bytes.len() {
+            assert!(import(&bytes[..length]).is_err(), "{length} of {} bytes were enough", bytes.len());
+        }
+    }
+}
+
+#[test]
+fn big_endian_files_are_refused() {
+    let mut bytes = transposed();
+    let at = bytes.windows(6).position(|part| part == b"little").unwrap();
+    bytes[at..at + 6].copy_from_slice(b"bigger");
+    assert!(import(&bytes).unwrap_err().to_string().contains("little-endian"));
+}
