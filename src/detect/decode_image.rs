@@ -33,8 +33,13 @@ pub fn decode_image(bytes: &[u8]) -> Result<RgbImage, ImageProblem> {
         _ => return Err(ImageProblem::Unrecognised),
     };
     let refusal = |error: ImageError| refusal(format, bytes.len(), &error);
-    // The JPEG decoder fills what is missing with grey.
-    if format == ImageFormat::Jpeg && !has_end(bytes) {
+    let whole = match format {
+        // The JPEG decoder fills what is missing with grey.
+        ImageFormat::Jpeg => has_end(bytes),
+        ImageFormat::WebP => bytes.len() as u64 >= riff_bytes(bytes),
+        _ => true,
+    };
+    if !whole {
         return Err(ImageProblem::Truncated { format: name(format), bytes: bytes.len() });
     }
 
@@ -58,6 +63,14 @@ pub fn decode_image(bytes: &[u8]) -> Result<RgbImage, ImageProblem> {
     let mut image = DynamicImage::from_decoder(decoder).map_err(refusal)?;
     image.apply_orientation(orientation);
     Ok(image.into_rgb8())
+}
+
+/// Length of a RIFF file (WebP) by its own header.
+fn riff_bytes(bytes: &[u8]) -> u64 {
+    match bytes.get(4..8) {
+        Some(&[a, b, c, d]) => 8 + u64::from(u32::from_le_bytes([a, b, c, d])),
+        _ => u64::MAX,
+    }
 }
 
 fn name(format: ImageFormat) -> &'static str {

@@ -1,10 +1,9 @@
 //! Fits an image of any size into the square that a backbone takes, and boxes back into the image.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use glam::{UVec2, Vec2};
 use image::{Rgb, RgbImage};
 
+use super::resample::resize;
 use super::{Bounds, DetectError};
 
 /// Where an image lies in its square: scaled so that the longer side fills it, centred, the rest padded.
@@ -47,8 +46,7 @@ impl Letterbox {
 
     /// The image in its square, the rest filled with `padding`.
     ///
-    /// Resizing is antialiased bilinear in the arithmetic of Pillow: a triangle as wide as the reduction, rows and
-    /// columns one after the other, 8 bits between them.
+    /// Resizing is antialiased bilinear, equal to Pillow's to the bit.
     ///
     /// # Errors
     /// Where `image` is not of the size that this letterbox was made for.
@@ -61,20 +59,14 @@ impl Letterbox {
                 expected: pixels(self.image),
             });
         }
-        let wrong = |_| DetectError::Length { what: "the image to letterbox", found: 0, expected: pixels(self.image) };
-        let source = ImageRef::new(self.image.x, self.image.y, image.as_raw(), PixelType::U8x3).map_err(wrong)?;
-        let mut resized = Image::new(self.size.x, self.size.y, PixelType::U8x3);
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear)).use_alpha(false);
-        Resizer::new()
-            .resize(&source, &mut resized, &options)
-            .map_err(|_| DetectError::NoPixels { width: self.image.x, height: self.image.y })?;
+        let resized = resize(image, self.size.x, self.size.y);
 
         let mut square = RgbImage::from_pixel(self.side, self.side, Rgb([padding; 3]));
         let row = self.size.x as usize * 3;
         let stride = self.side as usize * 3;
         let left = self.offset.x as usize * 3;
         let rows = square.chunks_exact_mut(stride).skip(self.offset.y as usize);
-        for (to, from) in rows.zip(resized.buffer().chunks_exact(row)) {
+        for (to, from) in rows.zip(resized.as_raw().chunks_exact(row)) {
             to[left..left + row].copy_from_slice(from);
         }
         Ok(square)
@@ -140,16 +132,6 @@ mod tests {
         assert_eq!(row(1), [Rgb([200, 10, 30]); 4]);
         assert_eq!(row(2), [Rgb([114; 3]); 4]);
         assert_eq!(row(3), [Rgb([114; 3]); 4]);
-    }
-
-    #[test]
-    fn reduction_averages_with_a_triangle() {
-        // Two to one: the triangle reaches two source pixels each way, so the weights of the columns around the left
-        // target pixel (centre 1.0) are 3/4 at 0.5 and 1.5, 1/4 at 2.5, divided by their sum 7/4.
-        let image = RgbImage::from_fn(4, 4, |x, _| Rgb([[0, 70, 140, 210][x as usize]; 3]));
-        let square = placed(4, 4, 2).apply(&image, 0).unwrap();
-        assert_eq!(square.get_pixel(0, 0).0, [50; 3]);
-        assert_eq!(square.get_pixel(1, 0).0, [160; 3]);
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod onnx;
 mod palette;
 mod pixels;
 mod record;
+mod resample;
 mod suppress;
 
 #[cfg(feature = "files")]
