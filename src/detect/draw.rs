@@ -1,20 +1,29 @@
 //! Draws labelled boxes into an image.
 //!
-//! Line width and text size follow the image, so that the picture reads the same at any resolution. Strong boxes are
-//! drawn over weak ones, and a label that would cover a stronger label is shortened or left out: on a crowded image the
-//! colours tell the classes.
+//! Line width and text size follow the image, so that the picture reads the same at any resolution. A head proposes
+//! many weak boxes around each object; they would bury the picture if all were drawn alike. So weak boxes are faint and
+//! lie under the strong ones, and labels are given strongest first: one that would cover a stronger label is moved,
+//! shortened or left out, and weak boxes get none where the image is crowded.
 
 use ab_glyph::FontRef;
 use glam::Vec2;
-use image::RgbImage;
+use image::{Rgb, RgbImage};
 use imageproc::drawing::{draw_filled_rect_mut, draw_text_mut, text_size};
 use imageproc::rect::Rect;
 
-use super::palette::text_colour;
+use super::palette::{blend, text_colour};
 use super::{Detection, class_colour};
 
 /// Inter SemiBold, see `assets/README.md`.
 const FONT: &[u8] = include_bytes!("../../assets/fonts/Inter-SemiBold.otf");
+
+/// Scores between which frames go from faint to solid.
+const FAINT: f32 = 0.3;
+const SOLID: f32 = 0.55;
+
+/// Boxes an image above which weak ones (below [`LABELLED`]) get no label.
+const CROWD: usize = 12;
+const LABELLED: f32 = 0.5;
 
 /// Draws the boxes with their class names (`classes`, by index) and scores in percent.
 pub fn draw_detections(image: &mut RgbImage, detections: &[Detection], classes: &[String]) {
@@ -28,8 +37,9 @@ pub fn draw_detections(image: &mut RgbImage, detections: &[Detection], classes: 
         draw_frame(image, detection, &style);
     }
     let Ok(font) = FontRef::try_from_slice(FONT) else { return };
+    let crowded = strongest_first.len() > CROWD;
     let mut taken: Vec<Rect> = Vec::new();
-    for detection in &strongest_first {
+    for detection in strongest_first.iter().filter(|found| !crowded || found.score >= LABELLED) {
         let percent = format!("{:.0}", detection.score * 100.0);
         let texts = match classes.get(detection.class) {
             Some(name) => vec![format!("{name} {percent}"), name.clone(), percent],
@@ -37,11 +47,8 @@ pub fn draw_detections(image: &mut RgbImage, detections: &[Detection], classes: 
         };
         let label = texts.iter().find_map(|text| {
             let (width, height) = style.label_size(&font, text);
-            let place = style
-                .places(detection, width, height, image)
-                .into_iter()
-                .find(|place| taken.iter().all(|other| place.intersect(*other).is_none()))?;
-            Some((text, place))
+            let free = |place: &Rect| taken.iter().all(|other| place.intersect(*other).is_none());
+            Some((text, style.places(detection, width, height, image).into_iter().find(free)?))
         });
         if let Some((text, place)) = label {
             draw_label(image, text, place, detection.class, &style, &font);
@@ -60,8 +67,8 @@ struct Style {
 impl Style {
     fn of(image: &RgbImage) -> Self {
         let side = image.width().min(image.height()) as f32;
-        let text = (side / 26.0).clamp(12.0, 256.0).round();
-        Self { line: (side / 240.0).round().max(1.0) as i32, text, margin: (text / 4.0).round() as i32 }
+        let text = (side / 28.0).clamp(12.0, 256.0).round();
+        Self { line: (side / 200.0).round().max(1.0) as i32, text, margin: (text / 4.0).round() as i32 }
     }
 
     fn label_size(&self, font: &FontRef<'_>, text: &str) -> (i32, i32) {
@@ -69,13 +76,13 @@ impl Style {
         (width as i32 + 2 * self.margin, self.text as i32 + self.margin)
     }
 
-    /// Where a label may go, best first: above the box, inside its top, below it; at its left or its right edge. Moved
-    /// into the image.
+    /// Where a label may go, best first: above the box, inside its top, inside its bottom, below it; at its left or its
+    /// right edge. Moved sideways into the image.
     fn places(&self, detection: &Detection, width: i32, height: i32, image: &RgbImage) -> Vec<Rect> {
         let [left, top, right, bottom] = pixels(detection);
         let (most_x, most_y) = (image.width() as i32 - width, image.height() as i32 - height);
         let mut places = Vec::new();
-        for y in [top - height, top, bottom, bottom - height] {
+        for y in [top - height, top, bottom - height, bottom] {
             if y < 0 || y > most_y {
                 continue;
             }
@@ -93,26 +100,24 @@ fn pixels(detection: &Detection) -> [i32; 4] {
 }
 
 fn draw_frame(image: &mut RgbImage, detection: &Detection, style: &Style) {
-    let [left, top, right, bottom] = pixels(detection);
-    let (width, height) = (right - left, bottom - top);
-    if width <= 0 || height <= 0 {
-        return;
-    }
+    let strength = ((detection.score - FAINT) / (SOLID - FAINT)).clamp(0.0, 1.0);
+    let line = if strength < 0.5 { (style.line + 1) / 2 } else { style.line };
+    let opacity = 0.35 + 0.65 * strength;
     let colour = class_colour(detection.class);
-    let line = style.line.min(width).min(height);
-    let sides = [
-        (left, top, width, line),
-        (left, bottom - line, width, line),
-        (left, top, line, height),
-        (right - line, top, line, height),
-    ];
-    for (x, y, width, height) in sides {
-        draw_filled_rect_mut(image, Rect::at(x, y).of_size(width as u32, height as u32), colour);
+    let [left, top, right, bottom] = pixels(detection);
+    for y in top.max(0)..bottom.min(image.height() as i32) {
+        let full = y < top + line || y >= bottom - line;
+        let inner = if full { right } else { (left + line).min(right) };
+        for x in (left..inner).chain(inner.max(right - line)..right) {
+            if let Some(pixel) = image.get_pixel_mut_checked(x as u32, y as u32) {
+                *pixel = blend(*pixel, colour, opacity);
+            }
+        }
     }
 }
 
 fn draw_label(image: &mut RgbImage, text: &str, place: Rect, class: usize, style: &Style, font: &FontRef<'_>) {
-    let colour = class_colour(class);
+    let colour: Rgb<u8> = class_colour(class);
     draw_filled_rect_mut(image, place, colour);
     let (_, line_height) = text_size(style.text, font, text);
     let y = place.top() + (place.height() as i32 - line_height as i32) / 2;
@@ -134,6 +139,7 @@ mod tests {
     fn frames_lie_inside_their_box() {
         let mut image = RgbImage::new(480, 480);
         draw_detections(&mut image, &[detection(0, 0.9, [100.0, 100.0, 300.0, 200.0])], &["cell".into()]);
+        // 480 pixels make lines of 2.
         let colour = class_colour(0);
         for at in [(100, 150), (101, 150), (299, 150), (298, 150), (200, 199), (200, 198)] {
             assert_eq!(*image.get_pixel(at.0, at.1), colour, "{at:?}");
@@ -149,6 +155,25 @@ mod tests {
         draw_detections(&mut image, &[detection(0, 0.9, [100.0, 100.0, 300.0, 200.0])], &["cell".into()]);
         let white = image.pixels().filter(|pixel| pixel.0 == [255; 3]).count();
         assert!(white > 30, "{white} white pixels");
+    }
+
+    #[test]
+    fn weak_frames_are_faint() {
+        let mut image = RgbImage::new(480, 480);
+        draw_detections(&mut image, &[detection(0, 0.3, [100.0, 100.0, 300.0, 200.0])], &[]);
+        let expected = class_colour(0).0.map(|v| (f32::from(v) * 0.35).round() as u8);
+        assert_eq!(image.get_pixel(100, 150).0, expected);
+        assert_eq!(image.get_pixel(101, 150).0, [0; 3]);
+    }
+
+    #[test]
+    fn labels_do_not_cover_each_other() {
+        let mut image = RgbImage::new(200, 200);
+        let same = [detection(0, 0.9, [50.0, 60.0, 150.0, 150.0]), detection(1, 0.8, [50.0, 60.0, 150.0, 150.0])];
+        draw_detections(&mut image, &same, &["first".into(), "second".into()]);
+        // The stronger label stands above the box, the weaker inside its top.
+        assert_eq!(*image.get_pixel(51, 59), class_colour(0));
+        assert_eq!(*image.get_pixel(51, 61), class_colour(1));
     }
 
     #[test]

@@ -38,6 +38,12 @@ pub(super) fn text_colour(background: Rgb<u8>) -> Rgb<u8> {
     Rgb(if luminance > 0.36 { [0; 3] } else { [255; 3] })
 }
 
+/// `colour` laid over `below`, 0 (nothing of it) to 1 (nothing else).
+pub(super) fn blend(below: Rgb<u8>, colour: Rgb<u8>, opacity: f32) -> Rgb<u8> {
+    let mixed = |at: usize| f32::from(below.0[at]) * (1.0 - opacity) + f32::from(colour.0[at]) * opacity;
+    Rgb([0, 1, 2].map(|at| mixed(at).round() as u8))
+}
+
 fn from_hsl(turn: f64, saturation: f64, lightness: f64) -> [u8; 3] {
     let reach = saturation * lightness.min(1.0 - lightness);
     [0.0, 8.0, 4.0].map(|offset| {
