@@ -4,37 +4,8 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use super::{Backbone, DetectError, DetectOptions, Detection, Letterbox, decode_detections};
+use super::{Backbone, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, decode_detections};
 use crate::head::DetectionHead;
-
-/// Whatever evaluates a head on rows of features: a GPU session, a CPU session, the reference.
-pub trait HeadEvaluator {
-    /// Values a row that the head takes.
-    fn inputs(&self) -> usize;
-
-    /// Values a row that the head gives.
-    fn outputs(&self) -> usize;
-
-    /// Evaluates rows, `[rows, inputs]` to `[rows, outputs]`.
-    ///
-    /// # Errors
-    /// Where the head cannot be evaluated.
-    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>>;
-}
-
-impl<H: HeadEvaluator + ?Sized> HeadEvaluator for Box<H> {
-    fn inputs(&self) -> usize {
-        (**self).inputs()
-    }
-
-    fn outputs(&self) -> usize {
-        (**self).outputs()
-    }
-
-    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
-        (**self).evaluate(rows)
-    }
-}
 
 /// Where the time of one image went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -140,7 +111,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Bounds, CellFeatures};
+    use crate::detect::{Bounds, CellFeatures, EvaluationError};
     use crate::head::PixelPreparation;
 
     /// One feature a cell: the red of its middle.
@@ -170,7 +141,7 @@ mod tests {
             6
         }
 
-        fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
+        fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
             Ok(rows.iter().flat_map(|red| [red - 200.0, 0.0, 0.0, 0.0, 0.0, 9.0]).collect())
         }
     }

@@ -99,7 +99,7 @@ pub enum DetectError {
     },
     /// The head failed while it was evaluated.
     #[error("the head failed: {0}")]
-    Head(Box<dyn std::error::Error + Send + Sync>),
+    Head(super::EvaluationError),
 }
 
 /// Why bytes are not an image that can be used.
@@ -251,7 +251,19 @@ pub enum BackboneProblem {
     Run(String),
 }
 
-/// A message of another crate on one line.
-pub(super) fn one_line(error: &impl std::fmt::Display) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+/// A message of another crate, or a name from a file, on one line without control characters.
+pub(super) fn one_line(text: &impl std::fmt::Display) -> String {
+    let printable = |c: char| if c.is_control() && !c.is_whitespace() { char::REPLACEMENT_CHARACTER } else { c };
+    let text: String = text.to_string().chars().map(printable).collect();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_one_line_of_printable_text() {
+        assert_eq!(one_line(&"graph error:\n  node \u{1b}[2J missing\r\n"), "graph error: node \u{fffd}[2J missing");
+    }
 }

@@ -17,6 +17,7 @@ mod decode_image;
 mod detector;
 mod draw;
 mod error;
+mod evaluator;
 mod features;
 #[cfg(feature = "files")]
 mod image_list;
@@ -36,9 +37,10 @@ pub use backbone::Backbone;
 pub use bounds::Bounds;
 pub use decode::{DetectOptions, Detection, decode_detections};
 pub use decode_image::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, decode_image};
-pub use detector::{Detector, HeadEvaluator, Timings};
+pub use detector::{Detector, Timings};
 pub use draw::draw_detections;
 pub use error::{BackboneProblem, DetectError, ImageProblem};
+pub use evaluator::{EvaluationError, HeadEvaluator};
 pub use features::{CellFeatures, FeatureMap};
 #[cfg(feature = "files")]
 pub use image_list::{list_images, read_image};

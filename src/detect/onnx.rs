@@ -179,7 +179,7 @@ fn named(model: &Model, id: NodeId, name: &str) -> bool {
 fn listed(model: &Model, ids: &[NodeId]) -> String {
     let name = |&id: &NodeId| model.node_info(id).and_then(|info| info.name()).unwrap_or("(unnamed)").to_string();
     let names: Vec<String> = ids.iter().map(name).collect();
-    if names.is_empty() { "(none)".into() } else { names.join(", ") }
+    if names.is_empty() { "(none)".into() } else { one_line(&names.join(", ")) }
 }
 
 fn fits(shape: &[Dimension], expected: &[usize]) -> bool {
@@ -195,5 +195,5 @@ fn shown(shape: &[Dimension]) -> String {
         Dimension::Fixed(size) => size.to_string(),
         Dimension::Symbolic(name) => name.clone(),
     };
-    format!("[{}]", shape.iter().map(size).collect::<Vec<_>>().join(","))
+    one_line(&format!("[{}]", shape.iter().map(size).collect::<Vec<_>>().join(",")))
 }

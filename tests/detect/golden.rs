@@ -2,11 +2,10 @@
 
 use image::RgbImage;
 use sharekan::detect::{
-    Backbone, DetectOptions, Detector, HeadEvaluator, ImageDetections, Letterbox, OnnxBackbone, decode_detections,
-    read_image,
+    Backbone, DetectOptions, Detector, ImageDetections, Letterbox, OnnxBackbone, decode_detections, read_image,
 };
-use sharekan::head::{DenseHead, DetectionHead};
-use sharekan::reference::DenseReference;
+use sharekan::head::{DetectionHead, Head};
+use sharekan::run::CpuSession;
 
 use crate::agreement::Agreement;
 use crate::data::{Golden, bccd_head, bccd_image, bccd_test_images, golden_detections, path};
@@ -17,23 +16,6 @@ fn settings() -> DetectionHead {
 
 fn backbone() -> OnnxBackbone {
     OnnxBackbone::open(&path("assets/backbone/efficientnet_lite0.onnx"), &settings()).unwrap()
-}
-
-/// The dense head in f64.
-struct Reference(DenseHead);
-
-impl HeadEvaluator for Reference {
-    fn inputs(&self) -> usize {
-        self.0.inputs()
-    }
-
-    fn outputs(&self) -> usize {
-        self.0.outputs()
-    }
-
-    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, Box<dyn std::error::Error + Send + Sync>> {
-        Ok(DenseReference::new(&self.0).run(rows).into_iter().map(|y| y as f32).collect())
-    }
 }
 
 #[test]
@@ -83,8 +65,8 @@ fn golden_outputs_decode_to_the_golden_detections() {
 #[test]
 fn files_give_the_golden_detections() {
     let settings = settings();
-    let mut detector =
-        Detector::new(backbone(), Reference(bccd_head()), settings.clone(), DetectOptions::default()).unwrap();
+    let head = CpuSession::new(Head::Dense(bccd_head()));
+    let mut detector = Detector::new(backbone(), head, settings.clone(), DetectOptions::default()).unwrap();
     let golden = golden_detections();
     let mut agreement = Agreement::default();
     for name in bccd_test_images() {

@@ -5,7 +5,7 @@ use std::io::Cursor;
 use std::path::PathBuf;
 
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, Rgb, RgbImage, Rgba};
-use sharekan::detect::{ImageProblem, decode_image, list_images, read_image};
+use sharekan::detect::{ImageProblem, Letterbox, decode_image, list_images, read_image};
 
 use crate::data::{bccd_image, path};
 
@@ -39,6 +39,16 @@ fn every_kind_shows_what_pillow_shows() {
             let near = found.iter().zip([r, g, b]).all(|(a, b)| a.abs_diff(b as u8) <= expected.tolerance);
             assert!(near, "{name} at ({x}, {y}): {found:?} against {:?}", [r, g, b]);
         }
+    }
+}
+
+#[test]
+fn letterboxing_equals_pillow_to_the_bit() {
+    let read = |name: &str| read_image(&path("tests/data/images").join(name)).unwrap();
+    let source = read("letterbox_source.png");
+    for side in [32, 100] {
+        let square = Letterbox::new(source.width(), source.height(), side).unwrap().apply(&source, 114).unwrap();
+        assert_eq!(square, read(&format!("letterbox_{side}.png")), "{side}");
     }
 }
 

@@ -54,6 +54,16 @@ def main():
     save("alpha.png", with_alpha("RGB"), 0)
     save("lossy.webp", corners(), 10, quality=95)
     save("alpha.webp", with_alpha("RGB"), 0, lossless=True, exact=True)
+    # A picture of many frequencies, letterboxed to smaller and larger squares.
+    source = Image.new("RGB", (61, 47))
+    source.putdata([(x * x * y % 256, (x * 7 + y * y) % 256, x * y % 256) for y in range(47) for x in range(61)])
+    source.save("letterbox_source.png")
+    for side in (32, 100):
+        scale = side / max(source.size)
+        size = [round(length * scale) for length in source.size]
+        square = Image.new("RGB", (side, side), (114,) * 3)
+        square.paste(source.resize(size, Image.BILINEAR), tuple((side - length) // 2 for length in size))
+        square.save(f"letterbox_{side}.png")
     lines = (f" {json.dumps(name)}: {json.dumps(entry)}" for name, entry in expected.items())
     open("expected.json", "w").write("{\n" + ",\n".join(lines) + "\n}\n")
 
