@@ -26,6 +26,10 @@ pub enum Error {
     /// A checkpoint that cannot be imported.
     #[error(transparent)]
     Import(#[from] crate::import::ImportError),
+    /// A step between an image and its labelled boxes that failed.
+    #[cfg(feature = "detect")]
+    #[error(transparent)]
+    Detect(#[from] crate::detect::DetectError),
     /// Any of these, about a file.
     #[error("{}: {problem}", path.display())]
     File {

@@ -16,6 +16,8 @@
 
 pub mod artifact;
 pub mod compress;
+#[cfg(feature = "detect")]
+pub mod detect;
 pub mod error;
 pub mod evaluate;
 pub mod fixed_point;

@@ -4,6 +4,7 @@
 //! `--head-config` names.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::HeadError;
 
@@ -37,6 +38,28 @@ pub struct DetectionHead {
     pub pixels: PixelPreparation,
 }
 
+/// The keys of [`DetectionHead`] in JSON.
+const KEYS: [&str; 9] =
+    ["version", "classes", "input_size", "stride", "features", "clamp", "box_scale", "test_map50", "pixels"];
+
+/// The keys of [`PixelPreparation`] in JSON.
+const PIXEL_KEYS: [&str; 6] = ["mean", "scale", "channel_order", "padding", "input", "layout"];
+
+/// Refuses anything but an object of known keys; `prefix` stands before the keys in the text.
+fn check_keys(value: &Value, prefix: &str, known: &[&str]) -> Result<(), HeadError> {
+    let Value::Object(fields) = value else {
+        let name =
+            if prefix.is_empty() { "the settings".into() } else { format!("'{}'", prefix.trim_end_matches('.')) };
+        return Err(HeadError::Detection(format!("{name} must be an object of the keys {}", known.join(", "))));
+    };
+    match fields.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(key) => {
+            Err(HeadError::Detection(format!("key '{prefix}{key}' is not known, known are {}", known.join(", "))))
+        }
+        None => Ok(()),
+    }
+}
+
 fn version_one() -> u32 {
     1
 }
@@ -65,7 +88,7 @@ pub enum TensorLayout {
 ///
 /// The default is that of the bundled backbone: RGB, `(pixel - 127) / 128`, padded with 114, input `input`, NCHW.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct PixelPreparation {
     /// Subtracted from the pixel values, in the order that the backbone takes.
     pub mean: [f32; 3],
@@ -109,6 +132,20 @@ impl DetectionHead {
         let head: Self = serde_json::from_str(text).map_err(|e| HeadError::Detection(e.to_string()))?;
         head.check()?;
         Ok(head)
+    }
+
+    /// Reads the text of a file that the user wrote (`--head-config`) and checks it. Unlike [`DetectionHead::from_json`]
+    /// it refuses keys that it does not know: a misspelt key would silently leave its default in place.
+    ///
+    /// # Errors
+    /// As [`DetectionHead::from_json`], and where a key is not known; the text names it and those that are.
+    pub fn from_config(text: &str) -> Result<Self, HeadError> {
+        let value: Value = serde_json::from_str(text).map_err(|e| HeadError::Detection(e.to_string()))?;
+        check_keys(&value, "", &KEYS)?;
+        if let Some(pixels) = value.get("pixels") {
+            check_keys(pixels, "pixels.", &PIXEL_KEYS)?;
+        }
+        Self::from_json(text)
     }
 
     /// The JSON form, on one line.
@@ -159,5 +196,63 @@ impl DetectionHead {
             return refuse("pixels.mean and pixels.scale must be finite".into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINIMAL: &str = r#"{"classes": ["a", "b"], "input_size": 64, "stride": 16, "features": ["c4"],
+        "clamp": [-1, 1], "box_scale": 24"#;
+
+    fn refusal(rest: &str) -> String {
+        DetectionHead::from_config(&format!("{MINIMAL}{rest}}}")).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_config_of_known_keys_is_read() {
+        let rest = r#", "pixels": {"mean": [1, 2, 3], "channel_order": "bgr", "layout": "nhwc", "input": "image"}}"#;
+        let head = DetectionHead::from_config(&format!("{MINIMAL}{rest}")).unwrap();
+        assert_eq!((head.cells(), head.channels(), head.version), (4, 7, 1));
+        let expected = PixelPreparation {
+            mean: [1.0, 2.0, 3.0],
+            channel_order: ChannelOrder::Bgr,
+            layout: TensorLayout::Nhwc,
+            input: "image".into(),
+            ..Default::default()
+        };
+        assert_eq!(head.pixels, expected);
+        assert_eq!(DetectionHead::from_config(&head.to_json()).unwrap(), head);
+    }
+
+    #[test]
+    fn every_field_has_its_key() {
+        let mut head = DetectionHead::from_config(&format!("{MINIMAL}}}")).unwrap();
+        head.test_map50 = Some(1.0);
+        head.pixels.padding = 0;
+        let written: Value = serde_json::from_str(&head.to_json()).unwrap();
+        let keys =
+            |value: &Value| value.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
+        let known = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+        assert_eq!(keys(&written), known(&KEYS));
+        assert_eq!(keys(&written["pixels"]), known(&PIXEL_KEYS));
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_in_a_config_only() {
+        assert_eq!(
+            refusal(r#", "boxscale": 8"#),
+            "detection_head: key 'boxscale' is not known, known are version, classes, input_size, stride, features, \
+             clamp, box_scale, test_map50, pixels"
+        );
+        assert_eq!(
+            refusal(r#", "pixels": {"std": [1, 1, 1]}"#),
+            "detection_head: key 'pixels.std' is not known, known are mean, scale, channel_order, padding, input, layout"
+        );
+        assert!(refusal(r#", "pixels": 3"#).starts_with("detection_head: 'pixels' must be an object of the keys mean"));
+        assert!(DetectionHead::from_config("[]").unwrap_err().to_string().contains("the settings must be an object"));
+        let tolerated = format!(r#"{MINIMAL}, "author": "x", "pixels": {{"std": 1}}}}"#);
+        assert!(DetectionHead::from_json(&tolerated).is_ok());
     }
 }

@@ -1,0 +1,71 @@
+//! The network in front of a head.
+
+use image::RgbImage;
+
+use super::{CellFeatures, DetectError};
+
+/// A network that turns an image into the features of its cells.
+///
+/// Implement it to put any network in front of a head, in whatever runtime it lives. The image comes letterboxed, as
+/// plain RGB; preparing its pixels is the backbone's own business ([`crate::head::PixelPreparation::prepare`] does what
+/// the head's settings ask for), and so is joining the maps of several strides ([`CellFeatures::join`] helps).
+///
+/// ```
+/// use image::RgbImage;
+/// use sharekan::detect::{Backbone, CellFeatures, DetectError};
+///
+/// /// The mean colour of each cell of 16 x 16 pixels.
+/// struct MeanColour;
+///
+/// impl Backbone for MeanColour {
+///     fn channels(&self) -> usize {
+///         3
+///     }
+///
+///     fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+///         let cells = image.width() / 16;
+///         let mut rows = Vec::new();
+///         for cell in 0..cells * cells {
+///             let (left, top) = (cell % cells * 16, cell / cells * 16);
+///             for channel in 0..3 {
+///                 let pixels = (0..256).map(|p| image.get_pixel(left + p % 16, top + p / 16).0[channel]);
+///                 rows.push(pixels.map(f32::from).sum::<f32>() / 256.0);
+///             }
+///         }
+///         CellFeatures::new(cells as usize, 3, rows)
+///     }
+/// }
+///
+/// let features = MeanColour.features(&RgbImage::from_pixel(64, 64, image::Rgb([10, 20, 30])))?;
+/// assert_eq!((features.cells(), &features.rows()[..3]), (4, &[10.0, 20.0, 30.0][..]));
+/// # Ok::<(), DetectError>(())
+/// ```
+pub trait Backbone {
+    /// Features a cell.
+    fn channels(&self) -> usize;
+
+    /// Features of all cells of a letterboxed image, a square of the side that the head's settings ask for.
+    ///
+    /// # Errors
+    /// Where the network cannot take the image or fails.
+    fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError>;
+
+    /// How the channels are made up, for messages: `c4 112 + head 1280`.
+    fn describe(&self) -> String {
+        format!("{} channels", self.channels())
+    }
+}
+
+impl<B: Backbone + ?Sized> Backbone for Box<B> {
+    fn channels(&self) -> usize {
+        (**self).channels()
+    }
+
+    fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+        (**self).features(image)
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+}

@@ -1,0 +1,216 @@
+//! From a head's outputs to scored boxes.
+
+use glam::Vec2;
+
+use super::suppress::suppress;
+use super::{Bounds, DetectError, Letterbox};
+use crate::head::DetectionHead;
+
+/// Which boxes are kept.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DetectOptions {
+    /// Lowest score of a box, 0 to 1.
+    pub score: f32,
+    /// Overlap (intersection over union, 0 to 1) above which the weaker of two boxes of a class is dropped.
+    pub nms: f32,
+    /// Most boxes an image, the strongest of all classes.
+    pub max_detections: usize,
+}
+
+impl Default for DetectOptions {
+    /// Score 0.3, overlap 0.5, 100 boxes.
+    fn default() -> Self {
+        Self { score: 0.3, nms: 0.5, max_detections: 100 }
+    }
+}
+
+impl DetectOptions {
+    /// Refuses thresholds outside 0 to 1.
+    ///
+    /// # Errors
+    /// Where a threshold is below 0, above 1 or not a number.
+    pub fn check(&self) -> Result<(), DetectError> {
+        for (option, found) in [("score", self.score), ("nms", self.nms)] {
+            if !(0.0..=1.0).contains(&found) {
+                return Err(DetectError::Option { option, found, expected: "0 to 1" });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One object that was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Detection {
+    /// Index of the class in the head's settings.
+    pub class: usize,
+    /// How sure the head is, 0 to 1.
+    pub score: f32,
+    /// Where it is, in pixels of the original image.
+    pub bounds: Bounds,
+}
+
+/// A box of one class in one cell before suppression, in pixels of the square.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) class: usize,
+    pub(super) cell: usize,
+    pub(super) score: f32,
+    pub(super) bounds: Bounds,
+}
+
+/// Turns a head's outputs for one image into its boxes: decoding, class-wise suppression of overlaps, the strongest
+/// [`DetectOptions::max_detections`], mapped back into the image and clipped to it.
+///
+/// `outputs` holds one row of `classes + 5` values a cell, row `y * cells + x`. The boxes come strongest first; equal
+/// scores are ordered by class, then by cell. A class with a score or a box that is not finite counts for nothing in
+/// that cell, and boxes that lie beside the image are dropped.
+///
+/// # Errors
+/// Where `outputs` has another length or an option is out of range.
+pub fn decode_detections(
+    outputs: &[f32],
+    head: &DetectionHead,
+    letterbox: &Letterbox,
+    options: &DetectOptions,
+) -> Result<Vec<Detection>, DetectError> {
+    options.check()?;
+    let expected = head.cells() * head.cells() * head.channels();
+    if outputs.len() != expected {
+        return Err(DetectError::Length { what: "the head's outputs", found: outputs.len(), expected });
+    }
+    let kept = suppress(candidates(outputs, head, options.score), options.nms, options.max_detections);
+    let size = letterbox.image.as_vec2();
+    let detection = |candidate: Candidate| Detection {
+        class: candidate.class,
+        score: candidate.score,
+        bounds: letterbox.to_image(candidate.bounds).clip(size),
+    };
+    Ok(kept.into_iter().map(detection).filter(|detection| detection.bounds.area() > 0.0).collect())
+}
+
+/// All boxes with at least this score, cell after cell.
+fn candidates(outputs: &[f32], head: &DetectionHead, score: f32) -> Vec<Candidate> {
+    let (cells, classes) = (head.cells(), head.classes.len());
+    let mut candidates = Vec::new();
+    for (cell, row) in outputs.chunks_exact(head.channels()).enumerate() {
+        let (logits, rest) = row.split_at(classes);
+        let &[left, top, right, bottom, centreness] = rest else { continue };
+        let centreness = sigmoid(centreness);
+        let distance = |log: f32| log.clamp(-4.0, 4.0).exp() * head.box_scale;
+        let centre = (Vec2::new((cell % cells) as f32, (cell / cells) as f32) + 0.5) * head.stride as f32;
+        let bounds = Bounds {
+            min: centre - Vec2::new(distance(left), distance(top)),
+            max: centre + Vec2::new(distance(right), distance(bottom)),
+        };
+        if !bounds.is_finite() {
+            continue;
+        }
+        for (class, &logit) in logits.iter().enumerate() {
+            let found = (sigmoid(logit) * centreness).sqrt();
+            if found >= score {
+                candidates.push(Candidate { class, cell, score: found, bounds });
+            }
+        }
+    }
+    candidates
+}
+
+fn sigmoid(x: f32) -> f32 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::PixelPreparation;
+
+    /// Two classes, 2 x 2 cells of 16 pixels, image as large as the square.
+    fn head() -> DetectionHead {
+        DetectionHead {
+            version: 1,
+            classes: vec!["a".into(), "b".into()],
+            input_size: 32,
+            stride: 16,
+            features: vec!["f".into()],
+            clamp: [-1.0, 1.0],
+            box_scale: 8.0,
+            test_map50: None,
+            pixels: PixelPreparation::default(),
+        }
+    }
+
+    const NOTHING: [f32; 7] = [-50.0, -50.0, 0.0, 0.0, 0.0, 0.0, -50.0];
+
+    fn decoded(rows: [[f32; 7]; 4]) -> Vec<Detection> {
+        let letterbox = Letterbox::new(32, 32, 32).unwrap();
+        decode_detections(rows.as_flattened(), &head(), &letterbox, &DetectOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn a_cell_decodes_in_closed_form() {
+        let ln2 = std::f32::consts::LN_2;
+        // sigmoid(ln 3) = 3/4 and sigmoid(0) = 1/2: score sqrt(3/8). Distances 4, 8, 16, 8 around (24, 8).
+        let found = decoded([NOTHING, [3.0f32.ln(), -50.0, -ln2, 0.0, ln2, 0.0, 0.0], NOTHING, NOTHING]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].class, 0);
+        assert!((found[0].score - 0.375f32.sqrt()).abs() < 1e-6);
+        // 24 - 4, 8 - 8, 24 + 16 clipped to 32, 8 + 8.
+        for (found, expected) in found[0].bounds.to_array().into_iter().zip([20.0, 0.0, 32.0, 16.0]) {
+            assert!((found - expected).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn every_class_above_the_threshold_counts() {
+        let found = decoded([NOTHING, NOTHING, [1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 3.0], NOTHING]);
+        assert_eq!(found.iter().map(|d| d.class).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!(found[0].bounds, found[1].bounds);
+    }
+
+    #[test]
+    fn log_distances_are_clamped() {
+        let mut wide = head();
+        wide.box_scale = 1.0 / 4f32.exp();
+        let rows = [[9.0, -50.0, 1e9, 1e9, -1e9, f32::INFINITY, 9.0], NOTHING, NOTHING, NOTHING];
+        let letterbox = Letterbox::new(32, 32, 32).unwrap();
+        let found =
+            decode_detections(rows.as_flattened(), &wide, &letterbox, &DetectOptions::default()).unwrap()[0].bounds;
+        for (found, expected) in found.to_array().into_iter().zip([7.0, 7.0, 8.0 + (-8f32).exp(), 9.0]) {
+            assert!((found - expected).abs() < 1e-4, "{found} against {expected}");
+        }
+    }
+
+    #[test]
+    fn values_that_are_no_numbers_count_for_nothing() {
+        let nan = f32::NAN;
+        let rows = [
+            [nan, 9.0, 0.0, 0.0, 0.0, 0.0, 9.0],
+            [9.0, 9.0, nan, 0.0, 0.0, 0.0, 9.0],
+            [9.0, 9.0, 0.0, 0.0, 0.0, 0.0, nan],
+            [f32::INFINITY, f32::NEG_INFINITY, 0.0, 0.0, 0.0, 0.0, f32::INFINITY],
+        ];
+        let found = decoded(rows);
+        assert_eq!(found.iter().map(|d| (d.class, d.score >= 0.99)).collect::<Vec<_>>(), [(0, true), (1, true)]);
+    }
+
+    #[test]
+    fn boxes_beside_the_image_are_dropped() {
+        // Image in rows 12 to 20 of the square; the box of the upper left cell ends at y = 8 + 8 * e^-4.
+        let letterbox = Letterbox::new(32, 8, 32).unwrap();
+        let rows = [[9.0, -50.0, 0.0, 0.0, 0.0, -4.0, 9.0], NOTHING, NOTHING, NOTHING];
+        let found = decode_detections(rows.as_flattened(), &head(), &letterbox, &DetectOptions::default()).unwrap();
+        assert_eq!(found, []);
+    }
+
+    #[test]
+    fn wrong_lengths_and_options_are_refused() {
+        let letterbox = Letterbox::new(32, 32, 32).unwrap();
+        let decode = |outputs: &[f32], options| decode_detections(outputs, &head(), &letterbox, &options);
+        assert!(decode(&[0.0; 27], DetectOptions::default()).is_err());
+        for score in [-0.1, 1.1, f32::NAN] {
+            let error = decode(&[0.0; 28], DetectOptions { score, ..Default::default() }).unwrap_err();
+            assert!(error.to_string().starts_with("score is "), "{error}");
+        }
+    }
+}

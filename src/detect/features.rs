@@ -1,0 +1,165 @@
+//! Features of the cells: the rows that a head evaluates.
+
+use super::{BackboneProblem, DetectError};
+use crate::head::DetectionHead;
+
+/// Features of all cells of one image. Row `y * cells + x` holds the channels of cell (x, y).
+#[derive(Debug, Clone, PartialEq)]
+pub struct CellFeatures {
+    cells: usize,
+    channels: usize,
+    rows: Vec<f32>,
+}
+
+impl CellFeatures {
+    /// Wraps `cells * cells` rows of `channels` values.
+    ///
+    /// # Errors
+    /// Where `rows` has another length.
+    pub fn new(cells: usize, channels: usize, rows: Vec<f32>) -> Result<Self, DetectError> {
+        let expected = cells.saturating_mul(cells).saturating_mul(channels);
+        if rows.len() != expected {
+            return Err(DetectError::Length { what: "the features of the cells", found: rows.len(), expected });
+        }
+        Ok(Self { cells, channels, rows })
+    }
+
+    /// Joins maps of different strides: each row gets the channels of the first map, then those of the second, and so
+    /// on; maps coarser than the cells are upsampled by nearest.
+    ///
+    /// # Errors
+    /// Where a map is not square, is finer than the cells or does not divide them. The backbone is called `backbone`
+    /// in the text.
+    pub fn join(maps: &[FeatureMap<'_>], head: &DetectionHead, backbone: &str) -> Result<Self, DetectError> {
+        let cells = head.cells();
+        let channels = maps.iter().map(|map| map.channels).sum();
+        let mut rows = vec![0.0; cells * cells * channels];
+        let mut first = 0;
+        for map in maps {
+            if map.width != map.height || map.width == 0 || !cells.is_multiple_of(map.width) {
+                return Err(DetectError::Backbone {
+                    backbone: backbone.into(),
+                    problem: BackboneProblem::OutputSize {
+                        output: map.name.into(),
+                        width: map.width,
+                        height: map.height,
+                        input_size: head.input_size,
+                        cells,
+                        stride: head.stride,
+                    },
+                });
+            }
+            let area = map.width * map.height;
+            if map.values.len() != map.channels * area {
+                return Err(DetectError::Length {
+                    what: "a feature map",
+                    found: map.values.len(),
+                    expected: map.channels * area,
+                });
+            }
+            let factor = cells / map.width;
+            for (cell, row) in rows.chunks_exact_mut(channels).enumerate() {
+                let source = (cell / cells / factor) * map.width + (cell % cells) / factor;
+                let target = &mut row[first..first + map.channels];
+                for (to, plane) in target.iter_mut().zip(map.values.chunks_exact(area)) {
+                    *to = plane[source];
+                }
+            }
+            first += map.channels;
+        }
+        Self::new(cells, channels, rows)
+    }
+
+    /// Cells along one side.
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// Features a cell.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// All rows, `[cells * cells, channels]`, row `y * cells + x`.
+    pub fn rows(&self) -> &[f32] {
+        &self.rows
+    }
+
+    /// The rows, without a copy.
+    pub fn into_rows(self) -> Vec<f32> {
+        self.rows
+    }
+}
+
+/// One output of a network for one image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FeatureMap<'a> {
+    /// Name of the output.
+    pub name: &'a str,
+    /// Number of channels.
+    pub channels: usize,
+    /// Rows of the map.
+    pub height: usize,
+    /// Columns of the map.
+    pub width: usize,
+    /// `[channels, height, width]` in row-major order.
+    pub values: &'a [f32],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::PixelPreparation;
+
+    fn head(input_size: u32, stride: u32) -> DetectionHead {
+        DetectionHead {
+            version: 1,
+            classes: vec!["a".into()],
+            input_size,
+            stride,
+            features: vec!["fine".into(), "coarse".into()],
+            clamp: [-1.0, 1.0],
+            box_scale: 24.0,
+            test_map50: None,
+            pixels: PixelPreparation::default(),
+        }
+    }
+
+    fn map<'a>(name: &'a str, channels: usize, side: usize, values: &'a [f32]) -> FeatureMap<'a> {
+        FeatureMap { name, channels, height: side, width: side, values }
+    }
+
+    #[test]
+    fn coarse_maps_are_repeated_and_channels_follow_each_other() {
+        let fine: Vec<f32> = (0..16).map(|v| v as f32).collect();
+        let coarse = [100.0, 101.0, 102.0, 103.0, 200.0, 201.0, 202.0, 203.0];
+        let joined =
+            CellFeatures::join(&[map("fine", 1, 4, &fine), map("coarse", 2, 2, &coarse)], &head(64, 16), "test")
+                .unwrap();
+        assert_eq!((joined.cells(), joined.channels()), (4, 3));
+        let row = |x: usize, y: usize| &joined.rows()[(y * 4 + x) * 3..][..3];
+        assert_eq!(row(0, 0), [0.0, 100.0, 200.0]);
+        assert_eq!(row(1, 1), [5.0, 100.0, 200.0]);
+        assert_eq!(row(2, 1), [6.0, 101.0, 201.0]);
+        assert_eq!(row(1, 2), [9.0, 102.0, 202.0]);
+        assert_eq!(row(3, 3), [15.0, 103.0, 203.0]);
+    }
+
+    #[test]
+    fn maps_that_do_not_divide_the_cells_are_refused_with_both_sides() {
+        let error = CellFeatures::join(&[map("c3", 1, 8, &[0.0; 64])], &head(64, 16), "net.onnx").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "backbone net.onnx: output 'c3' is 8x8 at 64 pixels, expected 4x4 (stride 16) or a whole fraction of it"
+        );
+        assert!(CellFeatures::join(&[map("c3", 1, 3, &[0.0; 9])], &head(64, 16), "net").is_err());
+        assert!(CellFeatures::join(&[map("c3", 1, 0, &[])], &head(64, 16), "net").is_err());
+        assert!(CellFeatures::join(&[map("c3", 2, 4, &[0.0; 16])], &head(64, 16), "net").is_err());
+    }
+
+    #[test]
+    fn rows_of_another_length_are_refused() {
+        assert!(CellFeatures::new(2, 3, vec![0.0; 12]).is_ok());
+        assert!(CellFeatures::new(2, 3, vec![0.0; 11]).is_err());
+    }
+}

@@ -1,0 +1,51 @@
+//! From an image to labelled boxes.
+//!
+//! ```text
+//! file --decode_image--> RGB --Letterbox--> square --Backbone--> CellFeatures --head--> outputs --decode_detections--> Detection
+//! ```
+//!
+//! [`Detector`] runs the chain; each step also stands on its own. The head in the middle is whatever implements
+//! [`HeadEvaluator`]; the network in front of it whatever implements [`Backbone`], of which `OnnxBackbone` (feature
+//! `onnx`) is the bundled one. [`draw_detections`] shows the result.
+
+#[cfg(feature = "files")]
+mod assets;
+mod backbone;
+mod bounds;
+mod decode;
+mod decode_image;
+mod detector;
+mod draw;
+mod error;
+mod evaluator;
+mod features;
+#[cfg(feature = "files")]
+mod image_list;
+mod jpeg_end;
+mod letterbox;
+#[cfg(feature = "onnx")]
+mod onnx;
+mod palette;
+mod pixels;
+mod record;
+mod resample;
+mod suppress;
+
+#[cfg(feature = "files")]
+pub use assets::{ASSETS_VARIABLE, Assets};
+pub use backbone::Backbone;
+pub use bounds::Bounds;
+pub use decode::{DetectOptions, Detection, decode_detections};
+pub use decode_image::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, decode_image};
+pub use detector::{Detector, Timings};
+pub use draw::draw_detections;
+pub use error::{BackboneProblem, DetectError, ImageProblem};
+pub use evaluator::{EvaluationError, HeadEvaluator};
+pub use features::{CellFeatures, FeatureMap};
+#[cfg(feature = "files")]
+pub use image_list::{list_images, read_image};
+pub use letterbox::Letterbox;
+#[cfg(feature = "onnx")]
+pub use onnx::OnnxBackbone;
+pub use palette::class_colour;
+pub use record::{DetectionRecord, ImageDetections};

@@ -1,0 +1,199 @@
+//! Backbones in ONNX files, run on the CPU by `rten`.
+
+use image::{Rgb, RgbImage};
+use rten::{DataType, Dimension, Model, ModelOptions, NodeId, NodeInfo, Value, ValueType};
+
+use super::error::one_line;
+use super::{Backbone, BackboneProblem, CellFeatures, DetectError, FeatureMap};
+use crate::head::{DetectionHead, TensorLayout};
+
+/// A network from an ONNX file whose named outputs are the feature maps of a head.
+///
+/// The outputs are `[1, channels, height, width]` f32, whatever the layout of the input.
+pub struct OnnxBackbone {
+    name: String,
+    model: Model,
+    input: NodeId,
+    outputs: Vec<NodeId>,
+    channels: Vec<usize>,
+    head: DetectionHead,
+}
+
+impl OnnxBackbone {
+    /// Loads a network and runs it once on an empty image, so that whatever does not fit comes up here. `name` stands
+    /// for it in messages.
+    ///
+    /// # Errors
+    /// Where the bytes are no ONNX network that `rten` runs; where an input or output that the settings name is missing;
+    /// where a type, shape or size does not fit the settings.
+    pub fn from_bytes(bytes: Vec<u8>, name: &str, head: &DetectionHead) -> Result<Self, DetectError> {
+        head.check()?;
+        let fail = |problem| DetectError::Backbone { backbone: name.to_string(), problem };
+        let model = ModelOptions::with_all_ops()
+            .prepack_weights(true)
+            .load(bytes)
+            .map_err(|error| fail(BackboneProblem::Load(one_line(&error))))?;
+        let input = find_input(&model, head).map_err(fail)?;
+        let outputs = find_outputs(&model, head).map_err(fail)?;
+        let mut backbone =
+            Self { name: name.to_string(), model, input, outputs, channels: Vec::new(), head: head.clone() };
+        let padding = Rgb([head.pixels.padding; 3]);
+        let maps = backbone.run(&RgbImage::from_pixel(head.input_size, head.input_size, padding))?;
+        CellFeatures::join(&backbone.maps(&maps), head, name)?;
+        backbone.channels = maps.iter().map(|map| map.shape[0]).collect();
+        Ok(backbone)
+    }
+
+    /// Loads a network from a file, see [`OnnxBackbone::from_bytes`].
+    ///
+    /// # Errors
+    /// Where the file cannot be read, and as [`OnnxBackbone::from_bytes`].
+    #[cfg(feature = "files")]
+    pub fn open(path: &std::path::Path, head: &DetectionHead) -> Result<Self, DetectError> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|problem| DetectError::Unreadable { path: name.clone(), problem })?;
+        Self::from_bytes(bytes, &name, head)
+    }
+
+    fn fail(&self, problem: BackboneProblem) -> DetectError {
+        DetectError::Backbone { backbone: self.name.clone(), problem }
+    }
+
+    /// The named outputs for one image.
+    fn run(&self, image: &RgbImage) -> Result<Vec<OutputMap>, DetectError> {
+        let pixels = &self.head.pixels;
+        let failed = |error: &dyn std::fmt::Display| self.fail(BackboneProblem::Run(one_line(&error)));
+        let shape = pixels.input_shape(self.head.input_size);
+        let input = Value::from_shape(shape, pixels.prepare(image)).map_err(|error| failed(&error))?;
+        let values =
+            self.model.run(vec![(self.input, input.into())], &self.outputs, None).map_err(|error| failed(&error))?;
+        self.head
+            .features
+            .iter()
+            .zip(values)
+            .map(|(name, value)| OutputMap::new(name, value).map_err(|problem| self.fail(problem)))
+            .collect()
+    }
+
+    fn maps<'a>(&'a self, outputs: &'a [OutputMap]) -> Vec<FeatureMap<'a>> {
+        let map = |(name, map): (&'a String, &'a OutputMap)| {
+            let [channels, height, width] = map.shape;
+            FeatureMap { name, channels, height, width, values: &map.values }
+        };
+        self.head.features.iter().zip(outputs).map(map).collect()
+    }
+}
+
+impl Backbone for OnnxBackbone {
+    fn channels(&self) -> usize {
+        self.channels.iter().sum()
+    }
+
+    fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+        let side = self.head.input_size as usize;
+        if (image.width(), image.height()) != (self.head.input_size, self.head.input_size) {
+            return Err(DetectError::Length {
+                what: "the letterboxed image",
+                found: image.len(),
+                expected: side * side * 3,
+            });
+        }
+        let outputs = self.run(image)?;
+        CellFeatures::join(&self.maps(&outputs), &self.head, &self.name)
+    }
+
+    fn describe(&self) -> String {
+        let parts = self.head.features.iter().zip(&self.channels).map(|(name, channels)| format!("{name} {channels}"));
+        parts.collect::<Vec<_>>().join(" + ")
+    }
+}
+
+/// An output of the network as plain values.
+struct OutputMap {
+    /// Channels, height, width.
+    shape: [usize; 3],
+    values: Vec<f32>,
+}
+
+impl OutputMap {
+    fn new(name: &str, value: Value) -> Result<Self, BackboneProblem> {
+        let found = value.dtype();
+        let Value::FloatTensor(tensor) = value else {
+            return Err(BackboneProblem::OutputType { output: name.into(), found: found.to_string() });
+        };
+        let shape = rten_tensor::Layout::shape(&tensor);
+        match *shape {
+            [1, channels, height, width] => Ok(Self { shape: [channels, height, width], values: tensor.into_data() }),
+            _ => Err(BackboneProblem::OutputShape { output: name.into(), found: format!("{shape:?}") }),
+        }
+    }
+}
+
+fn find_input(model: &Model, head: &DetectionHead) -> Result<NodeId, BackboneProblem> {
+    let name = &head.pixels.input;
+    let inputs = model.input_ids();
+    let found = || listed(model, inputs);
+    let Some(&input) = inputs.iter().find(|&&id| named(model, id, name)) else {
+        return Err(BackboneProblem::MissingInput { expected: name.clone(), found: found() });
+    };
+    if inputs.len() > 1 {
+        return Err(BackboneProblem::ExtraInputs { expected: name.clone(), found: found() });
+    }
+    let info = model.node_info(input);
+    if let Some(found) = info.as_ref().and_then(NodeInfo::dtype)
+        && found != ValueType::Tensor(DataType::Float)
+    {
+        return Err(BackboneProblem::InputType { input: name.clone(), found: found.to_string() });
+    }
+    let expected = head.pixels.input_shape(head.input_size);
+    if let Some(shape) = info.as_ref().and_then(NodeInfo::shape)
+        && !fits(&shape, &expected)
+    {
+        return Err(BackboneProblem::InputShape {
+            input: name.clone(),
+            found: shown(&shape),
+            expected: format!("{expected:?}").replace(' ', ""),
+            layout: match head.pixels.layout {
+                TensorLayout::Nchw => "nchw",
+                TensorLayout::Nhwc => "nhwc",
+            },
+        });
+    }
+    Ok(input)
+}
+
+fn find_outputs(model: &Model, head: &DetectionHead) -> Result<Vec<NodeId>, BackboneProblem> {
+    let outputs = model.output_ids();
+    let find = |name: &String| match outputs.iter().find(|&&id| named(model, id, name)) {
+        Some(&output) => Ok(output),
+        None => Err(BackboneProblem::MissingOutput { expected: name.clone(), found: listed(model, outputs) }),
+    };
+    head.features.iter().map(find).collect()
+}
+
+fn named(model: &Model, id: NodeId, name: &str) -> bool {
+    model.node_info(id).is_some_and(|info| info.name() == Some(name))
+}
+
+/// Names of inputs or outputs, for messages.
+fn listed(model: &Model, ids: &[NodeId]) -> String {
+    let name = |&id: &NodeId| model.node_info(id).and_then(|info| info.name()).unwrap_or("(unnamed)").to_string();
+    let names: Vec<String> = ids.iter().map(name).collect();
+    if names.is_empty() { "(none)".into() } else { one_line(&names.join(", ")) }
+}
+
+fn fits(shape: &[Dimension], expected: &[usize]) -> bool {
+    shape.len() == expected.len()
+        && shape.iter().zip(expected).all(|(found, expected)| match found {
+            Dimension::Fixed(found) => found == expected,
+            Dimension::Symbolic(_) => true,
+        })
+}
+
+fn shown(shape: &[Dimension]) -> String {
+    let size = |dimension: &Dimension| match dimension {
+        Dimension::Fixed(size) => size.to_string(),
+        Dimension::Symbolic(name) => name.clone(),
+    };
+    one_line(&format!("[{}]", shape.iter().map(size).collect::<Vec<_>>().join(",")))
+}

@@ -1,0 +1,64 @@
+//! From letterboxed pixels to the numbers that a backbone takes.
+
+use image::RgbImage;
+
+use crate::head::{ChannelOrder, PixelPreparation, TensorLayout};
+
+impl PixelPreparation {
+    /// The values of one image for a backbone: `(pixel - mean) * scale`, in this order of colours and axes (without the
+    /// batch axis). Length `3 * width * height`.
+    pub fn prepare(&self, image: &RgbImage) -> Vec<f32> {
+        let source = match self.channel_order {
+            ChannelOrder::Rgb => [0, 1, 2],
+            ChannelOrder::Bgr => [2, 1, 0],
+        };
+        let value = |pixel: &image::Rgb<u8>, channel: usize| {
+            (f32::from(pixel.0[source[channel]]) - self.mean[channel]) * self.scale[channel]
+        };
+        match self.layout {
+            TensorLayout::Nchw => {
+                (0..3).flat_map(|channel| image.pixels().map(move |pixel| value(pixel, channel))).collect()
+            }
+            TensorLayout::Nhwc => {
+                image.pixels().flat_map(|pixel| (0..3).map(move |channel| value(pixel, channel))).collect()
+            }
+        }
+    }
+
+    /// Shape of a batch of one square image of `side` pixels.
+    pub fn input_shape(&self, side: u32) -> [usize; 4] {
+        let side = side as usize;
+        match self.layout {
+            TensorLayout::Nchw => [1, 3, side, side],
+            TensorLayout::Nhwc => [1, side, side, 3],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn two_pixels() -> RgbImage {
+        RgbImage::from_vec(2, 1, vec![0, 127, 255, 10, 20, 30]).unwrap()
+    }
+
+    #[test]
+    fn default_is_that_of_the_bundled_backbone() {
+        let values = PixelPreparation::default().prepare(&two_pixels());
+        assert_eq!(values, [-127.0 / 128.0, -117.0 / 128.0, 0.0, -107.0 / 128.0, 1.0, -97.0 / 128.0]);
+    }
+
+    #[test]
+    fn mean_and_scale_follow_the_order_of_the_backbone() {
+        let preparation = PixelPreparation {
+            mean: [1.0, 2.0, 3.0],
+            scale: [1.0, 10.0, 100.0],
+            channel_order: ChannelOrder::Bgr,
+            layout: TensorLayout::Nhwc,
+            ..Default::default()
+        };
+        assert_eq!(preparation.prepare(&two_pixels()), [254.0, 1250.0, -300.0, 29.0, 180.0, 700.0]);
+        assert_eq!(preparation.input_shape(416), [1, 416, 416, 3]);
+    }
+}
