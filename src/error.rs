@@ -1,4 +1,4 @@
-//! The errors of this crate: one enum a step of the journey, joined in [`Error`].
+//! The errors of this crate: one enum a step of the journey, joined in [`Error`](enum@Error).
 
 use std::path::PathBuf;
 

@@ -8,7 +8,7 @@
 //! | [`head`] | the two forms of a head: dense splines, and splines shared through a codebook |
 //! | [`compress`] | Gain-Shape-Bias vector quantisation of a dense head |
 //! | [`artifact`] | the compressed head as a file |
-//! | [`reference`] | plain CPU evaluation that every kernel is held against |
+//! | [`reference`](mod@reference) | plain CPU evaluation that every kernel is held against |
 //! | [`plan`] | which kernels and buffers a head needs on a given adapter |
 //! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
 //! | [`detect`] | from an image to labelled boxes |

@@ -3,12 +3,12 @@
 //! An edge's coefficient vector `c` becomes `gain * shape[index] + bias * 1` with one codebook of shapes for the layer.
 //! The steps, each in its file:
 //!
-//! 1. [`fold`]: the base path joins the coefficients where the inputs cannot leave the grid, and the biases of the
+//! 1. `fold`: the base path joins the coefficients where the inputs cannot leave the grid, and the biases of the
 //!    edges join one constant per output under the same condition.
-//! 2. [`metric`]: coordinates in which the error of a curve, not of its coefficients, is the plain Euclidean one.
-//! 3. [`cluster`]: shapes that minimise that error, whatever the sign and size of an edge's gain.
-//! 4. [`gains`]: 8-bit gains, on a linear or a logarithmic scale, whichever errs less.
-//! 5. [`layer`]: the steps joined, and what the layer lost.
+//! 2. `metric`: coordinates in which the error of a curve, not of its coefficients, is the plain Euclidean one.
+//! 3. `cluster`: shapes that minimise that error, whatever the sign and size of an edge's gain.
+//! 4. `gains`: 8-bit gains, on a linear or a logarithmic scale, whichever errs less.
+//! 5. `layer`: the steps joined, and what the layer lost.
 
 mod cluster;
 mod decompress;
