@@ -1,6 +1,6 @@
 //! `sharekan detect`: from images to labelled boxes.
 
-mod pictures;
+pub(crate) mod pictures;
 
 use std::path::{Path, PathBuf};
 

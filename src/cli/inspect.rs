@@ -50,8 +50,8 @@ struct HeadFacts {
     edges: usize,
     /// Numbers that the file stores for the layers.
     parameters: usize,
-    /// 4 bytes a coefficient and base weight of the dense form.
-    dense_bytes: usize,
+    /// 4 bytes a coefficient and base weight of a dense head.
+    dense_bytes: Option<usize>,
     /// `f32`, or `integer` where a compressed head is evaluated in integers.
     arithmetic: &'static str,
     layers: Vec<LayerFacts>,
@@ -96,7 +96,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
         outputs: file.head.outputs(),
         edges: layers.iter().map(|layer| layer.edges).sum(),
         parameters: layers.iter().map(|layer| layer.parameters).sum(),
-        dense_bytes: layers.iter().map(|layer| layer.dense_bytes).sum(),
+        dense_bytes: (form == "dense").then(|| layers.iter().map(|layer| layer.dense_bytes).sum()),
         arithmetic,
         detection: file.head.detection().cloned(),
         sessions: sessions(&file.head),
@@ -143,9 +143,11 @@ impl HeadFacts {
                     count(self.parameters)
                 ),
             ),
-            ("dense", format!("{} bytes of coefficients and base weights in f32", count(self.dense_bytes))),
             ("arithmetic", self.arithmetic.to_owned()),
         ]);
+        if let Some(bytes) = self.dense_bytes {
+            rows.push(("weights", format!("{} bytes of coefficients and base weights in f32", count(bytes))));
+        }
         for session in &self.sessions {
             let needs = match (session.device_bytes, &session.problem) {
                 (Some(bytes), _) => format!("{} of device memory", size(bytes)),
@@ -177,8 +179,8 @@ impl HeadFacts {
             ("layer", Align::Left),
             ("shape", right),
             ("edges", right),
-            ("coefficients", right),
-            ("codewords", right),
+            ("coeffi-\ncients", right),
+            ("code-\nwords", right),
             ("parameters", right),
             ("bytes", right),
         ]);

@@ -22,7 +22,7 @@ pub(crate) fn table<const N: usize>(columns: [(&str, Align); N]) -> Table {
     table.set_header(columns.map(|(name, _)| heading(name)));
     for (at, (_, align)) in columns.into_iter().enumerate() {
         if let Some(column) = table.column_mut(at) {
-            column.set_padding((0, 2));
+            column.set_padding((0, if at + 1 < N { 2 } else { 0 }));
             column.set_cell_alignment(match align {
                 Align::Left => CellAlignment::Left,
                 Align::Right => CellAlignment::Right,
