@@ -1,5 +1,5 @@
 //! The program as its users meet it: exit statuses, one-line failures, files and JSON.
-#![allow(missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
 
 #[path = "cli/batch.rs"]
 mod batch;
