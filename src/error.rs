@@ -26,6 +26,10 @@ pub enum Error {
     /// A checkpoint that cannot be imported.
     #[error(transparent)]
     Import(#[from] crate::import::ImportError),
+    /// A file that cannot be read, written or used.
+    #[cfg(feature = "files")]
+    #[error(transparent)]
+    Files(#[from] crate::files::FileError),
     /// A step between an image and its labelled boxes that failed.
     #[cfg(feature = "detect")]
     #[error(transparent)]

@@ -10,6 +10,7 @@
 //! | [`artifact`] | the compressed head as a file |
 //! | [`reference`](mod@reference) | plain CPU evaluation that every kernel is held against |
 //! | [`plan`] | which kernels and buffers a head needs on a given adapter |
+//! | [`files`] | heads and rows by path |
 //! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
 //! | [`detect`] | from an image to labelled boxes |
 //! | [`evaluate`] | is the result right, and how good is it |
@@ -20,6 +21,8 @@ pub mod compress;
 pub mod detect;
 pub mod error;
 pub mod evaluate;
+#[cfg(feature = "files")]
+pub mod files;
 pub mod fixed_point;
 pub mod head;
 pub mod import;

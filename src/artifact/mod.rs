@@ -22,7 +22,7 @@ mod read;
 mod write;
 
 pub use manifest::{FORMAT_VERSION, MANIFEST_KEY, Manifest};
-pub use read::{is_compressed, read};
+pub use read::{announces_compressed, is_compressed, read};
 pub use write::{to_bytes, write_dense};
 
 use thiserror::Error;

@@ -1,6 +1,7 @@
 //! Bytes to a compressed head, trusting nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, Read};
 
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
@@ -12,9 +13,33 @@ use crate::head::{
     Quantised,
 };
 
+/// Longest header of a safetensors file, by its format.
+const MAX_HEADER: u64 = 100_000_000;
+
 /// True where the bytes are a safetensors file whose metadata has this library's entry.
 pub fn is_compressed(bytes: &[u8]) -> bool {
     metadata_value(bytes, MANIFEST_KEY).is_ok_and(|value| value.is_some())
+}
+
+/// As [`is_compressed`], reading no more than the header: to tell the form of a large file.
+///
+/// # Errors
+/// Where reading fails. A source that is no safetensors file is none of this library's either.
+pub fn announces_compressed(source: &mut impl Read) -> io::Result<bool> {
+    #[derive(serde::Deserialize)]
+    struct Header {
+        #[serde(rename = "__metadata__")]
+        metadata: HashMap<String, serde::de::IgnoredAny>,
+    }
+    let mut length = Vec::new();
+    source.by_ref().take(8).read_to_end(&mut length)?;
+    let Ok(length) = length.try_into().map(u64::from_le_bytes) else { return Ok(false) };
+    if length > MAX_HEADER {
+        return Ok(false);
+    }
+    let mut header = Vec::new();
+    source.by_ref().take(length).read_to_end(&mut header)?;
+    Ok(serde_json::from_slice(&header).is_ok_and(|header: Header| header.metadata.contains_key(MANIFEST_KEY)))
 }
 
 fn metadata_value(bytes: &[u8], key: &str) -> Result<Option<String>, ArtifactError> {

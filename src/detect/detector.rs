@@ -69,6 +69,11 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         &self.settings
     }
 
+    /// The head.
+    pub fn head(&self) -> &H {
+        &self.head
+    }
+
     /// The boxes in an image, strongest first, and where the time went.
     ///
     /// # Errors

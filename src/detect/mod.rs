@@ -8,6 +8,7 @@
 //! [`HeadEvaluator`]; the network in front of it whatever implements [`Backbone`], of which `OnnxBackbone` (feature
 //! `onnx`) is the bundled one. [`draw_detections`] shows the result.
 
+mod agreement;
 #[cfg(feature = "files")]
 mod assets;
 mod backbone;
@@ -29,8 +30,10 @@ mod palette;
 mod pixels;
 mod record;
 mod resample;
+mod runner;
 mod suppress;
 
+pub use agreement::BoxAgreement;
 #[cfg(feature = "files")]
 pub use assets::{ASSETS_VARIABLE, Assets};
 pub use backbone::Backbone;

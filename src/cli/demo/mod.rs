@@ -1,0 +1,177 @@
+//! `sharekan demo`: the whole journey on bundled files, and a page to look at.
+
+mod measure;
+mod page;
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use sharekan::compress::{self, CompileOptions};
+use sharekan::detect::{Assets, OnnxBackbone, list_images};
+use sharekan::evaluate::{self, VerifyReport};
+use sharekan::files::{self, FileError};
+use sharekan::head::{DenseHead, DetectionHead, Head};
+use sharekan::import::ImportOptions;
+use sharekan::run::{CpuSession, Gpu, Runner, Session};
+use sharekan::{Error, artifact};
+
+use super::failure::Failure;
+use super::options::{Device, DeviceArgs};
+use super::screen::{JsonArgs, Screen};
+use super::table::{Align, count, table};
+use super::{detect, progress, verify};
+use measure::{Heads, ImageFacts, Sizes, Summary};
+
+/// Name of the compressed head.
+const HEAD_FILE: &str = "bccd.sharekan.safetensors";
+/// Rows of the largest batch that is checked against the CPU.
+const CHECKED_ROWS: usize = 64;
+
+/// Show everything on bundled images of blood cells: the default command
+///
+/// Compresses the bundled dense head, checks the graphics adapter against the CPU, detects with both heads, and writes
+/// pictures and a page that compares them. Without a graphics adapter it runs on the CPU; a software adapter is checked
+/// and then left, because the CPU path is faster.
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    /// Folder to write to
+    #[arg(long, value_name = "DIR", default_value = "demo-out")]
+    out: PathBuf,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
+    let screen = args.json.screen()?;
+    let options = args.device.adapter.options()?;
+    let assets = Assets::locate()?;
+    let images = list_images(&[assets.images()])?;
+    let file = files::open_head(&assets.head(), &ImportOptions::default())?;
+    let (Head::Dense(dense), Some(settings)) = (&file.head, file.head.detection()) else {
+        return Err(Failure::new(format!("{}: is no dense detection head", assets.head().display())));
+    };
+    make_folder(&args.out)?;
+    let gpu = open_adapter(args.device.device, &options, screen)?;
+
+    let (compressed, sizes) = compile(dense, args, screen)?;
+    let check = gpu.as_ref().map(|gpu| check(gpu, &compressed)).transpose()?;
+    // A software adapter is slower than the CPU path, so it only runs the heads where it was asked for.
+    let asked = args.device.device == Device::Gpu || options.name.is_some();
+    let runs_heads = gpu.as_ref().filter(|gpu| asked || !gpu.is_software());
+    let rows = settings.cells() * settings.cells();
+    let mut heads = Heads {
+        dense: open(&file.head, runs_heads, rows)?,
+        compressed: open(&compressed, runs_heads, rows)?,
+        backbone: OnnxBackbone::open(&assets.backbone(), settings)?,
+        settings: settings.clone(),
+        out: args.out.clone(),
+    };
+    let bar = progress::bar("detecting", images.len());
+    let facts = images
+        .iter()
+        .map(|path| {
+            let facts = heads.compare(path);
+            bar.inc(1);
+            facts
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    bar.finish_and_clear();
+
+    let software = gpu.as_ref().is_some_and(Gpu::is_software);
+    let summary = Summary::new(check, software, sizes, &heads, facts);
+    let page = args.out.join("index.html");
+    files::replace(&page, page::render(&summary, settings).as_bytes())?;
+    print_summary(screen, &summary, settings)?;
+    screen.line(format!("\nthe boxes, side by side: {}", page.display()))?;
+    args.json.write(&summary)?;
+    summary.check.map_or(Ok(()), |check| verify::verdict(&check, &args.out.join(HEAD_FILE)))
+}
+
+fn make_folder(folder: &std::path::Path) -> Result<(), Failure> {
+    Ok(std::fs::create_dir_all(folder).map_err(|problem| Error::from(FileError::Write(problem)).in_file(folder))?)
+}
+
+/// The adapter to check, if there is one.
+fn open_adapter(device: Device, options: &sharekan::run::GpuOptions, screen: Screen) -> Result<Option<Gpu>, Failure> {
+    if device == Device::Cpu {
+        return Ok(None);
+    }
+    match pollster::block_on(Gpu::open(options)) {
+        Ok(gpu) => Ok(Some(gpu)),
+        Err(problem) if device == Device::Gpu || options.name.is_some() => Err(problem.into()),
+        Err(problem) => {
+            screen.line(format!("{problem}; everything runs on the CPU"))?;
+            Ok(None)
+        }
+    }
+}
+
+fn compile(dense: &DenseHead, args: &DemoArgs, screen: Screen) -> Result<(Head, Sizes), Failure> {
+    let options = CompileOptions::default();
+    let start = Instant::now();
+    let bar = progress::bar("compressing", dense.layers().len() * options.iterations);
+    let (head, report) = compress::compile(dense, &options, &mut |at| {
+        bar.set_position((at.layer * at.iterations + at.iteration) as u64);
+    })
+    .map_err(Error::from)?;
+    bar.finish_and_clear();
+    let bytes = artifact::to_bytes(&head).map_err(Error::from)?;
+    let path = args.out.join(HEAD_FILE);
+    files::replace(&path, &bytes)?;
+    screen.line(format!("compressed the bundled head into {}", path.display()))?;
+    let sizes = Sizes { seconds: start.elapsed().as_secs_f64(), compressed_bytes: bytes.len(), report };
+    Ok((Head::Compressed(head), sizes))
+}
+
+fn check(gpu: &Gpu, head: &Head) -> Result<VerifyReport, Failure> {
+    let spinner = progress::spinner("checking every kernel against the CPU");
+    let report = evaluate::verify(gpu, head, CHECKED_ROWS)?;
+    spinner.finish_and_clear();
+    Ok(report)
+}
+
+fn open(head: &Head, gpu: Option<&Gpu>, rows: usize) -> Result<Runner, Failure> {
+    let Some(gpu) = gpu else { return Ok(Runner::Cpu(CpuSession::new(head.clone()))) };
+    let mut session = Session::open(gpu, head, rows)?;
+    // The first run of a session is slower on some drivers and would not be typical of the rest.
+    session.run(&vec![0.0; rows * head.inputs()])?;
+    Ok(Runner::Gpu(Box::new(session), gpu.info().name.clone()))
+}
+
+fn print_summary(screen: Screen, summary: &Summary, settings: &DetectionHead) -> Result<(), Failure> {
+    let right = Align::Right;
+    let mut heads = table([("", Align::Left), ("dense", right), ("compressed", right), ("", Align::Left)]);
+    let milliseconds = |time: Duration| format!("{:.1}", 1e3 * time.as_secs_f64());
+    heads.add_row([
+        "bytes".into(),
+        count(summary.dense_bytes),
+        count(summary.compressed_bytes),
+        format!("{:.1} times smaller", summary.ratio),
+    ]);
+    heads.add_row([
+        "head, ms an image".into(),
+        milliseconds(summary.mean(|image| image.dense_time)),
+        milliseconds(summary.mean(|image| image.compressed_time)),
+        format!("on {}", summary.device),
+    ]);
+    heads.add_row([
+        "boxes".into(),
+        summary.boxes.reference.to_string(),
+        summary.boxes.candidate.to_string(),
+        format!("{:.1} % the same", 100.0 * summary.boxes.share()),
+    ]);
+    screen.line(format!("\n{}", heads.trim_fmt()))?;
+    let backbone = milliseconds(summary.mean(|image| image.backbone_time));
+    screen.line(format!("outputs   {}", summary.snr_text()))?;
+    screen.line(format!("backbone  {backbone} ms an image, on the CPU"))?;
+    screen.line(format!("adapter   {}\n", summary.adapter_text()))?;
+    let mut images = table([("image", Align::Left), ("dense", Align::Left), ("compressed", Align::Left)]);
+    for ImageFacts { name, dense, compressed, .. } in &summary.images {
+        let counted = |found: &[_]| detect::counts(found, &settings.classes);
+        images.add_row([name.clone(), counted(dense), counted(compressed)]);
+    }
+    screen.line(images.trim_fmt())
+}

@@ -1,0 +1,175 @@
+//! `sharekan detect`: from images to labelled boxes.
+
+pub(crate) mod pictures;
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sharekan::Error;
+use sharekan::detect::{
+    Assets, DetectError, DetectOptions, Detection, Detector, ImageDetections, OnnxBackbone, Timings, draw_detections,
+    list_images, read_image,
+};
+use sharekan::head::{DetectionHead, Head};
+use sharekan::run::{RunError, Runner};
+
+use super::failure::{Failure, say};
+use super::options::{DeviceArgs, ImportArgs, share};
+use super::progress;
+use super::screen::{JsonArgs, Screen};
+use super::table::list;
+use pictures::PictureNames;
+
+/// Detect objects in images and draw labelled boxes
+///
+/// A backbone in an ONNX file turns an image into features, the head turns them into boxes. How they fit together stands
+/// in the head's metadata `detection_head`, or in the file that --head-config names: classes, sizes, the backbone's
+/// outputs, and how pixels are prepared. An image that cannot be read is reported and left out, and the exit status is 1.
+#[derive(Args)]
+#[command(after_long_help = "\
+Examples:
+  sharekan detect small.safetensors photo.jpg --out found/
+  sharekan detect small.safetensors photos/ more/ --json found.json
+  sharekan detect head.safetensors photo.jpg --backbone net.onnx --head-config net.json
+
+A file for --head-config:
+  {\"classes\": [\"cat\", \"dog\"], \"input_size\": 416, \"stride\": 16, \"features\": [\"c4\", \"head\"],
+   \"clamp\": [-1, 1], \"box_scale\": 24,
+   \"pixels\": {\"mean\": [127, 127, 127], \"scale\": [0.0078125, 0.0078125, 0.0078125],
+              \"channel_order\": \"rgb\", \"padding\": 114, \"input\": \"input\", \"layout\": \"nchw\"}}")]
+pub(crate) struct DetectArgs {
+    /// Head, dense or compressed
+    #[arg(value_name = "HEAD")]
+    head: PathBuf,
+    /// Images (JPEG, PNG, WebP), or folders of them
+    #[arg(value_name = "IMAGE", required = true)]
+    images: Vec<PathBuf>,
+    /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
+    #[arg(long, value_name = "ONNX")]
+    backbone: Option<PathBuf>,
+    /// Folder for the images with boxes drawn in, as PNG
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Lowest score of a box, 0 to 1
+    #[arg(long, default_value_t = 0.3, value_parser = share)]
+    score: f32,
+    /// Overlap above which the weaker of two boxes of a class is dropped, 0 to 1
+    #[arg(long, default_value_t = 0.5, value_parser = share)]
+    nms: f32,
+    /// Most boxes an image, at least 1
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    max_detections: u32,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    import: ImportArgs,
+}
+
+pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
+    let screen = args.json.screen()?;
+    let mut detector = open_detector(args, screen)?;
+    let (images, mut bad) = named_images(&args.images);
+    let mut names = args.out.as_deref().map(|folder| PictureNames::new(folder, &images)).transpose()?;
+    let classes = detector.settings().classes.clone();
+
+    let bar = progress::bar("images", images.len());
+    let (mut records, mut time) = (Vec::new(), Timings::default());
+    for path in &images {
+        let found = read_image(path).and_then(|image| detector.detect(&image).map(|found| (image, found)));
+        match found {
+            Ok((mut image, (detections, timings))) => {
+                let (width, height) = image.dimensions();
+                let counts = counts(&detections, &classes);
+                bar.suspend(|| screen.line(format!("{}: {width}x{height}, {counts}", path.display())))?;
+                if let Some(names) = &mut names {
+                    draw_detections(&mut image, &detections, &classes);
+                    pictures::write(&names.next(path), &image)?;
+                }
+                let name = path.display().to_string();
+                records.push(ImageDetections::new(name, width, height, &detections, &classes));
+                time.backbone += timings.backbone;
+                time.head += timings.head;
+            }
+            Err(problem @ (DetectError::Image { .. } | DetectError::Unreadable { .. })) => {
+                bar.suspend(|| say(&problem.to_string()));
+                bad += 1;
+            }
+            Err(problem) => return Err(Error::from(problem).in_file(path).into()),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+
+    let each = |time: std::time::Duration| 1e3 * time.as_secs_f64() / records.len().max(1) as f64;
+    screen.line(format!(
+        "{} images, {:.0} ms backbone and {:.1} ms head an image, head on {}",
+        records.len(),
+        each(time.backbone),
+        each(time.head),
+        detector.head().device_name()
+    ))?;
+    if let Some(folder) = args.out.as_ref().filter(|_| !records.is_empty()) {
+        screen.line(format!("wrote the pictures to {}", folder.display()))?;
+    }
+    args.json.write(&records)?;
+    if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
+}
+
+fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Detector<OnnxBackbone, Runner>, Failure> {
+    let gpu = args.device.adapter.options()?;
+    let head = args.import.open(&args.head, screen)?.head;
+    let settings = settings(&head, &args.head)?;
+    let backbone = match &args.backbone {
+        Some(path) => OnnxBackbone::open(path, &settings)?,
+        None => OnnxBackbone::open(&Assets::locate()?.backbone(), &settings)?,
+    };
+    let rows = settings.cells() * settings.cells();
+    let runner = Runner::open(&head, args.device.device.into(), &gpu, rows).map_err(|problem| match problem {
+        RunError::Plan(_) => Failure::from(Error::from(problem).in_file(&args.head)),
+        other => other.into(),
+    })?;
+    let options = DetectOptions { score: args.score, nms: args.nms, max_detections: args.max_detections as usize };
+    Detector::new(backbone, runner, settings, options).map_err(|e| Error::from(e).in_file(&args.head).into())
+}
+
+/// What the head says of boxes.
+fn settings(head: &Head, path: &Path) -> Result<DetectionHead, Failure> {
+    head.detection().cloned().ok_or_else(|| {
+        Failure::new(format!(
+            "{}: has no metadata detection_head, expected it or --head-config FILE with the same fields",
+            path.display()
+        ))
+    })
+}
+
+/// All images that are named, and how many names were bad; those are reported.
+fn named_images(paths: &[PathBuf]) -> (Vec<PathBuf>, usize) {
+    let (mut images, mut bad) = (Vec::new(), 0);
+    for path in paths {
+        match list_images(&[path]) {
+            Ok(found) => images.extend(found),
+            Err(problem) => {
+                say(&problem.to_string());
+                bad += 1;
+            }
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    images.retain(|image| seen.insert(image.clone()));
+    (images, bad)
+}
+
+/// `RBC 14, WBC 1`, in the order of the head's classes.
+pub(crate) fn counts(detections: &[Detection], classes: &[String]) -> String {
+    let of = |class: usize| detections.iter().filter(|found| found.class == class).count();
+    let found: Vec<String> = classes
+        .iter()
+        .enumerate()
+        .map(|(class, name)| (of(class), name))
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, name)| format!("{name} {number}"))
+        .collect();
+    if found.is_empty() { "nothing found".into() } else { list(found) }
+}

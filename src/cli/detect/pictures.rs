@@ -1,0 +1,71 @@
+//! Annotated images on disk.
+
+use std::collections::HashSet;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use image::{ImageFormat, RgbImage};
+use sharekan::Error;
+use sharekan::files::{self, FileError};
+
+use crate::cli::failure::Failure;
+
+/// Names for annotated images in one folder: that of the image with the ending png, and a number where it is taken,
+/// by another image of the batch or by an input.
+pub(crate) struct PictureNames {
+    folder: PathBuf,
+    taken: HashSet<String>,
+    inputs: HashSet<PathBuf>,
+}
+
+impl PictureNames {
+    /// Makes the folder where it is not there. `inputs` are never written over.
+    pub(crate) fn new(folder: &Path, inputs: &[PathBuf]) -> Result<Self, Failure> {
+        std::fs::create_dir_all(folder).map_err(|problem| Error::from(FileError::Write(problem)).in_file(folder))?;
+        let inputs = inputs.iter().filter_map(|input| std::fs::canonicalize(input).ok()).collect();
+        Ok(Self { folder: folder.to_path_buf(), taken: HashSet::new(), inputs })
+    }
+
+    /// Path of the annotated form of `image`.
+    pub(crate) fn next(&mut self, image: &Path) -> PathBuf {
+        let stem = image.file_stem().map_or_else(|| "image".into(), |stem| stem.to_string_lossy().into_owned());
+        let mut number = 1;
+        loop {
+            let name = if number == 1 { format!("{stem}.png") } else { format!("{stem}-{number}.png") };
+            let path = self.folder.join(&name);
+            let is_input = std::fs::canonicalize(&path).is_ok_and(|path| self.inputs.contains(&path));
+            // Some file systems do not tell cases apart.
+            if !is_input && self.taken.insert(name.to_lowercase()) {
+                return path;
+            }
+            number += 1;
+        }
+    }
+}
+
+/// Writes an image as PNG.
+pub(crate) fn write(path: &Path, image: &RgbImage) -> Result<(), Failure> {
+    let mut bytes = Cursor::new(Vec::new());
+    image
+        .write_to(&mut bytes, ImageFormat::Png)
+        .map_err(|problem| Failure::new(format!("{}: cannot be encoded: {problem}", path.display())))?;
+    Ok(files::replace(path, bytes.get_ref())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_one_name_get_numbers_and_inputs_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().join("b.png");
+        std::fs::write(&input, "an input").unwrap();
+        let mut names = PictureNames::new(folder.path(), std::slice::from_ref(&input)).unwrap();
+        let mut next = |path: &str| names.next(Path::new(path)).file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!(
+            ["x/a.jpg", "y/a.jpg", "y/A.webp", "b.png", "..", "a-2.jpg"].map(&mut next),
+            ["a.png", "a-2.png", "A-3.png", "b-2.png", "image.png", "a-2-2.png"]
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! What the program's user types and gets. Every command is a thin file over the library.
+
+mod adapters;
+mod compile;
+mod decompress;
+mod demo;
+mod detect;
+mod failure;
+mod inspect;
+mod options;
+mod progress;
+mod run;
+mod screen;
+mod table;
+mod verify;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+const LONG_ABOUT: &str = "\
+Compresses pre-trained Kolmogorov-Arnold (KAN) heads about twentyfold by Gain-Shape-Bias vector quantisation, without \
+training, and runs them on any GPU that wgpu reaches, or on the CPU.
+
+Without a command it shows all of that on bundled images of blood cells and leaves a page to look at in demo-out/.";
+
+const EXAMPLES: &str = "\
+Examples:
+  sharekan                                               the demonstration
+  sharekan compile head.safetensors -o small.safetensors
+  sharekan detect small.safetensors photos/ --out found/
+  sharekan verify small.safetensors
+
+Exit status: 0 when all went well, 1 after a failure (one line on stderr says what), 2 for wrong usage.
+Environment: WGPU_ADAPTER_NAME and WGPU_BACKEND choose the graphics adapter, SHAREKAN_ASSETS names the folder of
+bundled files, NO_COLOR turns colours off, RUST_LOG=debug tells more on stderr.";
+
+#[derive(Parser)]
+#[command(name = "sharekan", version, about, long_about = LONG_ABOUT, after_long_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    demo: demo::DemoArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Compile(compile::CompileArgs),
+    Run(run::RunArgs),
+    Detect(detect::DetectArgs),
+    Verify(verify::VerifyArgs),
+    Decompress(decompress::DecompressArgs),
+    Inspect(inspect::InspectArgs),
+    Adapters(adapters::AdaptersArgs),
+}
+
+/// Runs what the command line asks for.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    let done = match cli.command {
+        None => demo::demo(&cli.demo),
+        Some(Command::Demo(args)) => demo::demo(&args),
+        Some(Command::Compile(args)) => compile::compile(&args),
+        Some(Command::Run(args)) => run::run(&args),
+        Some(Command::Detect(args)) => detect::detect(&args),
+        Some(Command::Verify(args)) => verify::verify(&args),
+        Some(Command::Decompress(args)) => decompress::decompress(&args),
+        Some(Command::Inspect(args)) => inspect::inspect(&args),
+        Some(Command::Adapters(args)) => adapters::adapters(&args),
+    };
+    done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && screen::colours_allowed())
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,96 @@
+//! `sharekan verify`: is this machine's adapter right?
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use sharekan::evaluate::{self, VerifyReport};
+use sharekan::run::Gpu;
+
+use super::failure::Failure;
+use super::options::{AdapterArgs, ImportArgs};
+use super::progress;
+use super::screen::{JsonArgs, Screen};
+use super::table::{Align, table};
+
+/// Check every kernel against the CPU reference on this machine's graphics adapter
+///
+/// The error is the largest difference of an output in parts of the largest output; 0 means the same bits.
+#[derive(Args)]
+#[command(after_long_help = "\
+Examples:
+  sharekan verify small.safetensors
+  sharekan verify head.safetensors --adapter llvmpipe --rows 676")]
+pub(crate) struct VerifyArgs {
+    /// Head, dense or compressed
+    #[arg(value_name = "HEAD")]
+    head: PathBuf,
+    /// Largest batch to check, 1 to 65536 rows
+    #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    rows: u32,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    import: ImportArgs,
+}
+
+#[derive(Serialize)]
+struct Verified<'a> {
+    passed: bool,
+    #[serde(flatten)]
+    report: &'a VerifyReport,
+}
+
+pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
+    let screen = args.json.screen()?;
+    let gpu = args.adapter.options()?;
+    let head = args.import.open(&args.head, screen)?.head;
+    let gpu = pollster::block_on(Gpu::open(&gpu))?;
+    let spinner = progress::spinner("every kernel against the CPU");
+    let report = evaluate::verify(&gpu, &head, args.rows as usize)?;
+    spinner.finish_and_clear();
+    screen.line(&report.adapter)?;
+    print_checks(screen, &report)?;
+    args.json.write(&Verified { passed: report.passed(), report: &report })?;
+    verdict(&report, &args.head)
+}
+
+/// Fails where a check of `head` failed.
+pub(crate) fn verdict(report: &VerifyReport, head: &Path) -> Result<(), Failure> {
+    match report.checks.iter().find(|check| !check.passed) {
+        None => Ok(()),
+        Some(first) => Err(Failure::new(format!(
+            "{}: {} of {} checks failed on {}, the first is {} with an error of {:.1e}, expected at most {:.1e}",
+            head.display(),
+            report.checks.iter().filter(|check| !check.passed).count(),
+            report.checks.len(),
+            report.adapter,
+            first.kernel,
+            first.error,
+            first.tolerance
+        ))),
+    }
+}
+
+pub(crate) fn print_checks(screen: Screen, report: &VerifyReport) -> Result<(), Failure> {
+    let right = Align::Right;
+    let mut rows = table([
+        ("kernel", Align::Left),
+        ("rows", right),
+        ("error", right),
+        ("allowed", right),
+        ("result", Align::Left),
+    ]);
+    for check in &report.checks {
+        rows.add_row([
+            check.kernel.clone(),
+            check.rows.to_string(),
+            if check.error == 0.0 { "0".into() } else { format!("{:.1e}", check.error) },
+            format!("{:.0e}", check.tolerance),
+            if check.passed { "pass".into() } else { "FAIL".into() },
+        ]);
+    }
+    screen.line(rows.trim_fmt())
+}

@@ -1,0 +1,31 @@
+//! Heads and rows in files.
+//!
+//! The rest of the library works on bytes and slices; here are the paths, and what only files have: errors that name
+//! them ([`Error::File`](crate::Error::File)), and writing that leaves either the old file or the whole new one.
+
+mod error;
+mod head_file;
+mod replace;
+mod rows;
+
+pub use error::FileError;
+pub use head_file::{HeadFile, ImportNotes, open_head, read_head_config};
+pub use replace::{check_destination, replace};
+pub use rows::{INPUT_TENSOR, OUTPUT_TENSOR, read_rows, write_rows};
+
+use std::fs::File;
+use std::path::Path;
+
+use crate::Error;
+
+/// Opens a regular file: a device or a pipe may never end.
+fn open(path: &Path) -> Result<File, Error> {
+    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+    let problem = match opened {
+        Ok((metadata, file)) if metadata.is_file() => return Ok(file),
+        Ok((metadata, _)) if metadata.is_dir() => FileError::Folder,
+        Ok(_) => FileError::Special,
+        Err(problem) => FileError::Read(problem),
+    };
+    Err(Error::from(problem).in_file(path))
+}

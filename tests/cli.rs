@@ -1,0 +1,19 @@
+//! The program as its users meet it: exit statuses, one-line failures, files and JSON.
+#![allow(missing_docs, unreachable_pub)]
+
+#[path = "cli/batch.rs"]
+mod batch;
+#[path = "cli/demo.rs"]
+mod demo;
+#[path = "cli/failures.rs"]
+mod failures;
+#[path = "cli/imports.rs"]
+mod imports;
+#[path = "cli/json.rs"]
+mod json;
+#[path = "cli/program.rs"]
+mod program;
+#[path = "cli/round_trip.rs"]
+mod round_trip;
+#[path = "cli/usage.rs"]
+mod usage;

@@ -1,0 +1,51 @@
+//! Status 2 for what no command takes.
+
+use super::program::{DENSE, sharekan};
+
+#[test]
+fn wrong_usage_ends_with_status_2() {
+    let wrong: [&[&str]; 20] = [
+        &["compil"],
+        &["--no-such-option"],
+        &["compile", DENSE],
+        &["compile", DENSE, "-o", "x", "--codebook", "0"],
+        &["compile", DENSE, "-o", "x", "--codebook", "65537"],
+        &["compile", DENSE, "-o", "x", "--codebook", "many"],
+        &["compile", DENSE, "-o", "x", "--precision", "int4"],
+        &["compile", DENSE, "-o", "x", "--seed", "-1"],
+        &["compile", DENSE, "-o", "x", "--layout", "mlp"],
+        &["compile", DENSE, "-o", "x", "--base-activation", "swish"],
+        &["compile", DENSE, "-o", "x", "--rbf-denominator", "0"],
+        &["run", DENSE, "--input", "x"],
+        &["run", DENSE, "--input", "x", "--output", "y", "--device", "tpu"],
+        &["detect", DENSE],
+        &["detect", DENSE, "assets/images", "--score", "1.5"],
+        &["detect", DENSE, "assets/images", "--score", "nan"],
+        &["detect", DENSE, "assets/images", "--nms", "-0.1"],
+        &["detect", DENSE, "assets/images", "--max-detections", "0"],
+        &["verify", DENSE, "--rows", "0"],
+        &["decompress", DENSE, "-o"],
+    ];
+    for arguments in wrong {
+        let done = sharekan(arguments);
+        assert_eq!(done.status, 2, "{arguments:?}: {}", done.stderr);
+        assert!(done.stdout.is_empty() && !done.stderr.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_backend_that_does_not_exist_is_wrong_usage() {
+    let done = super::program::finish(super::program::command(&["adapters"]).env("WGPU_BACKEND", "abacus"));
+    assert_eq!((done.status, done.stderr.lines().count()), (2, 1), "{}", done.stderr);
+}
+
+#[test]
+fn help_names_every_command_and_shows_examples() {
+    let done = sharekan(&["--help"]).succeeds();
+    for word in ["demo", "compile", "run", "detect", "verify", "decompress", "inspect", "adapters", "Examples:"] {
+        assert!(done.stdout.contains(word), "{word}");
+    }
+    for command in ["demo", "compile", "run", "detect", "verify", "decompress", "inspect", "adapters"] {
+        assert!(sharekan(&[command, "--help"]).succeeds().stdout.contains("--json <FILE>"), "{command}");
+    }
+}
