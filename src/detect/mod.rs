@@ -30,7 +30,6 @@ mod palette;
 mod pixels;
 mod record;
 mod resample;
-mod runner;
 mod suppress;
 
 pub use agreement::BoxAgreement;
