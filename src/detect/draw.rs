@@ -3,7 +3,8 @@
 //! Line width and text size follow the image, so that the picture reads the same at any resolution. A head proposes
 //! many weak boxes around each object; they would bury the picture if all were drawn alike. So weak boxes are faint and
 //! lie under the strong ones, and labels are given strongest first: one that would cover a stronger label is moved,
-//! shortened or left out, and weak boxes get none where the image is crowded.
+//! shortened or left out, and weak boxes get none where the image is crowded. All labels together cover a small part
+//! of the image only.
 
 use ab_glyph::FontRef;
 use glam::Vec2;
@@ -25,6 +26,9 @@ const SOLID: f32 = 0.55;
 const CROWD: usize = 12;
 const LABELLED: f32 = 0.5;
 
+/// Largest part of the image under labels; the first label is drawn in any case.
+const COVERED: f32 = 0.15;
+
 /// Draws the boxes with their class names (`classes`, by index) and scores in percent.
 pub fn draw_detections(image: &mut RgbImage, detections: &[Detection], classes: &[String]) {
     let style = Style::of(image);
@@ -39,6 +43,7 @@ pub fn draw_detections(image: &mut RgbImage, detections: &[Detection], classes: 
     let Ok(font) = FontRef::try_from_slice(FONT) else { return };
     let crowded = strongest_first.len() > CROWD;
     let mut taken: Vec<Rect> = Vec::new();
+    let mut room = COVERED * size.element_product();
     for detection in strongest_first.iter().filter(|found| !crowded || found.score >= LABELLED) {
         let percent = format!("{:.0}", detection.score * 100.0);
         let texts = match classes.get(detection.class) {
@@ -51,6 +56,10 @@ pub fn draw_detections(image: &mut RgbImage, detections: &[Detection], classes: 
             Some((text, style.places(detection, width, height, image).into_iter().find(free)?))
         });
         if let Some((text, place)) = label {
+            room -= (place.width() * place.height()) as f32;
+            if room < 0.0 && !taken.is_empty() {
+                break;
+            }
             draw_label(image, text, place, detection.class, &style, &font);
             taken.push(place);
         }
@@ -174,6 +183,17 @@ mod tests {
         // The stronger label stands above the box, the weaker inside its top.
         assert_eq!(*image.get_pixel(51, 59), class_colour(0));
         assert_eq!(*image.get_pixel(51, 61), class_colour(1));
+    }
+
+    #[test]
+    fn a_small_image_is_not_buried_under_labels() {
+        let mut image = RgbImage::new(120, 120);
+        let boxes: Vec<_> =
+            (0..9).map(|at| detection(0, 0.9, [at as f32 * 9.0, at as f32 * 9.0, 100.0, 110.0])).collect();
+        draw_detections(&mut image, &boxes, &["cell".into()]);
+        // Frames are 1 pixel wide here: at most 4 * 120 pixels each.
+        let painted = image.pixels().filter(|pixel| pixel.0 != [0; 3]).count();
+        assert!(painted < 120 * 120 * 15 / 100 + 9 * 2 * 120, "{painted} of {}", 120 * 120);
     }
 
     #[test]
