@@ -1,6 +1,6 @@
 //! Compressed heads: in double precision, and in the very integers of the kernels.
 
-use super::dense::{basis_values, map_inputs};
+use super::dense::{Support, map_inputs};
 use crate::fixed_point::{
     Arithmetic, LARGE, POSITIONS, SEGMENT, Windows, output_factors, position_maps, round_product, tap_table,
 };
@@ -61,20 +61,20 @@ fn exact_row(layer: &CompressedLayer, x: &[f64], y: &mut [f64]) {
         return;
     }
     let d = layer.basis.len();
-    let basis: Vec<Vec<f64>> = z.iter().enumerate().map(|(i, &z)| basis_values(&layer.basis, i, z)).collect();
+    let basis: Vec<Support> = z.iter().enumerate().map(|(i, &z)| Support::at(&layer.basis, i, z)).collect();
     let base_input: &[f64] = if layer.input_map.maps_base_path() { &z } else { x };
     for (o, y) in y.iter_mut().enumerate() {
         let mut sum = 0.0;
-        for (i, basis) in basis.iter().enumerate() {
+        for (i, Support { first, values }) in basis.iter().enumerate() {
             let edge = o * layer.inputs + i;
-            let start = usize::from(layer.indices[edge]) * d;
+            let codeword = usize::from(layer.indices[edge]) * d + first..usize::from(layer.indices[edge]) * d + d;
             sum += match &layer.quantised {
                 Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
-                    let shape = codebook[start..start + d].iter().zip(basis).map(|(&c, b)| f64::from(c) * b);
+                    let shape = codebook[codeword].iter().zip(values).map(|(&c, b)| f64::from(c) * b);
                     f64::from(output_scale[o]) * f64::from(gain_scale.level(gains[edge])) * shape.sum::<f64>()
                 }
                 Quantised::Float { codebook, gains } => {
-                    let shape = codebook[start..start + d].iter().zip(basis).map(|(&c, b)| f64::from(c) * b);
+                    let shape = codebook[codeword].iter().zip(values).map(|(&c, b)| f64::from(c) * b);
                     f64::from(gains[edge]) * shape.sum::<f64>()
                 }
             };

@@ -38,7 +38,7 @@ fn row(layer: &DenseLayer, x: &[f64], y: &mut [f64]) {
         y.fill(f64::NAN);
         return;
     }
-    let basis: Vec<Vec<f64>> = z.iter().enumerate().map(|(i, &z)| basis_values(&layer.basis, i, z)).collect();
+    let basis: Vec<Support> = z.iter().enumerate().map(|(i, &z)| Support::at(&layer.basis, i, z)).collect();
     let base_input: &[f64] = if layer.input_map.maps_base_path() { &z } else { x };
     let base: Option<(Vec<f64>, &[f32])> = layer
         .base
@@ -48,10 +48,9 @@ fn row(layer: &DenseLayer, x: &[f64], y: &mut [f64]) {
     for (o, y) in y.iter_mut().enumerate() {
         let mut sum = layer.bias.as_ref().map_or(0.0, |bias| f64::from(bias[o]));
         for i in 0..layer.inputs {
-            for (c, b) in layer.edge(o, i).iter().zip(&basis[i]) {
-                if *b != 0.0 {
-                    sum += f64::from(*c) * b;
-                }
+            let Support { first, values } = &basis[i];
+            for (c, b) in layer.edge(o, i)[*first..].iter().zip(values) {
+                sum += f64::from(*c) * b;
             }
             if let Some((base, weights)) = &base {
                 sum += f64::from(weights[o * layer.inputs + i]) * base[i];
@@ -89,11 +88,28 @@ pub(super) fn map_inputs(map: &InputMap, x: &[f64]) -> Vec<f64> {
     }
 }
 
+/// The basis functions that are not zero at a point: the first of them, and the values from it on.
+pub(super) struct Support {
+    pub(super) first: usize,
+    pub(super) values: Vec<f64>,
+}
+
+impl Support {
+    pub(super) fn at(basis: &Basis, input: usize, z: f64) -> Self {
+        let mut values = basis_values(basis, input, z);
+        let first = values.iter().position(|&b| b != 0.0).unwrap_or(0);
+        let end = values.iter().rposition(|&b| b != 0.0).map_or(0, |last| last + 1);
+        values.truncate(end);
+        values.drain(..first);
+        Self { first, values }
+    }
+}
+
 /// All basis functions of `input` at `z`.
 ///
 /// The grid proper is closed at its upper end wherever the knots go on beyond it, so the half-open intervals of the
 /// recursion need no exception there.
-pub(super) fn basis_values(basis: &Basis, input: usize, z: f64) -> Vec<f64> {
+fn basis_values(basis: &Basis, input: usize, z: f64) -> Vec<f64> {
     match basis {
         Basis::BSpline { order, intervals, .. } => {
             let knots: Vec<f64> = (0..=intervals + 2 * order).filter_map(|j| basis.knot(input, j)).collect();
