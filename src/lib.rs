@@ -33,3 +33,8 @@ pub mod run;
 pub mod spline;
 
 pub use error::Error;
+
+/// The examples of the README, compiled with the other documentation tests.
+#[cfg(all(doctest, feature = "files"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -34,9 +34,15 @@ Examples:
   sharekan detect small.safetensors photos/ --out found/
   sharekan verify small.safetensors
 
-Exit status: 0 when all went well, 1 after a failure (one line on stderr says what), 2 for wrong usage.
-Environment: WGPU_ADAPTER_NAME and WGPU_BACKEND choose the graphics adapter, SHAREKAN_ASSETS names the folder of
-bundled files, NO_COLOR turns colours off, RUST_LOG=debug tells more on stderr.";
+Exit status:
+  0 when all went well, 1 after a failure (one line on stderr says what), 2 for wrong usage
+
+Environment:
+  WGPU_ADAPTER_NAME  part of the name of the graphics adapter to take
+  WGPU_BACKEND       vulkan, metal, dx12 or webgpu
+  SHAREKAN_ASSETS    folder of the bundled files, where it is not ./assets
+  NO_COLOR           turns colours off
+  RUST_LOG           debug tells more on stderr";
 
 #[derive(Parser)]
 #[command(name = "sharekan", version, about, long_about = LONG_ABOUT, after_long_help = EXAMPLES)]

@@ -40,7 +40,7 @@ impl OutputSnr {
     /// Where `reference` is not made of whole rows or `candidate` has another length.
     pub fn add(&mut self, reference: &[f32], candidate: &[f32]) -> Result<(), EvaluationError> {
         let channels = self.means.len();
-        if reference.len() % channels != 0 {
+        if !reference.len().is_multiple_of(channels) {
             let expected = format!("whole rows of {channels}");
             return Err(EvaluationError::Length { what: "the reference output", found: reference.len(), expected });
         }

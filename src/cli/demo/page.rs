@@ -9,7 +9,7 @@ use sharekan::head::DetectionHead;
 use super::HEAD_FILE;
 use super::measure::{ImageFacts, SAME_OVERLAP, Summary};
 use crate::cli::detect::counts;
-use crate::cli::table::{count, size};
+use crate::cli::table::{count, list, size};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -188,13 +188,15 @@ fn checks(summary: &Summary) -> Markup {
                     div.scroll { table {
                         thead { tr { th { "kernel" } th { "rows" } th { "largest error" } th { "allowed" } th { "result" } } }
                         tbody {
-                            @for check in &check.checks {
+                            @for kernel in check.checks.chunk_by(|a, b| a.kernel == b.kernel) {
+                                @let largest = kernel.iter().map(|check| check.error).fold(0.0, f64::max);
                                 tr {
-                                    td { (check.kernel) }
-                                    td { (check.rows) }
-                                    td { (error(check.error)) }
-                                    td { (error(check.tolerance)) }
-                                    @if check.passed { td.pass { "pass" } } @else { td.fail { "FAIL" } }
+                                    td { (kernel[0].kernel) }
+                                    td { (list(kernel.iter().map(|check| check.rows))) }
+                                    td { (error(largest)) }
+                                    td { (error(kernel[0].tolerance)) }
+                                    @if kernel.iter().all(|check| check.passed) { td.pass { "pass" } }
+                                    @else { td.fail { "FAIL" } }
                                 }
                             }
                         }
