@@ -53,6 +53,8 @@ fn metadata_value(bytes: &[u8], key: &str) -> Result<Option<String>, ArtifactErr
 /// Where the bytes break any rule of the container or of the format; see [`ArtifactError`]. Nothing is allocated by a
 /// size that the file merely claims.
 pub fn read(bytes: &[u8]) -> Result<CompressedHead, ArtifactError> {
+    // Stricter than the container's own library: names that stand twice, tensors without elements, unknown fields.
+    crate::import::check_container(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
     let text = metadata_value(bytes, MANIFEST_KEY)?
         .ok_or_else(|| ArtifactError::Manifest("is missing, expected a compressed head".into()))?;
     // The version is read first, so that a newer file is refused for its version and not for its fields.

@@ -1,7 +1,7 @@
 //! Heads and rows in files.
 //!
 //! The rest of the library works on bytes and slices; here are the paths, and what only files have: errors that name
-//! them ([`Error::File`](crate::Error::File)), and writing that leaves either the old file or the whole new one.
+//! them ([`Error::File`]), and writing that leaves either the old file or the whole new one.
 
 mod error;
 mod head_file;

@@ -196,7 +196,15 @@ impl CompressedHead {
                 return Err(HeadError::Chain { layer: at, found: layer.inputs, expected: layers[at - 1].outputs });
             }
         }
-        Ok(Self { layers, detection })
+        let outputs = layers[layers.len() - 1].outputs;
+        match &detection {
+            Some(settings) if settings.channels() != outputs => Err(HeadError::Detection(format!(
+                "names {} classes, which take {} outputs, but the head has {outputs}",
+                settings.classes.len(),
+                settings.channels(),
+            ))),
+            _ => Ok(Self { layers, detection }),
+        }
     }
 
     /// The layers, in order.

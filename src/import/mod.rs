@@ -112,6 +112,11 @@ impl Container {
     }
 }
 
+/// Refuses bytes that break a rule of the safetensors container.
+pub(crate) fn check_container(bytes: &[u8]) -> Result<(), ImportError> {
+    header::read(&mut Cursor::new(bytes)).map(drop)
+}
+
 /// Imports a safetensors checkpoint that is in memory.
 ///
 /// # Errors

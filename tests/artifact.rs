@@ -1,0 +1,213 @@
+//! The compressed format: everything that a head can be survives a round trip, and nothing that is wrong gets in.
+
+mod support;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use sharekan::artifact::{self, MANIFEST_KEY};
+use sharekan::head::{
+    Activation, Basis, CompressedBase, CompressedHead, CompressedLayer, DetectionHead, InputMap, PixelPreparation,
+};
+use support::*;
+
+/// A head of two integer layers and detection settings.
+fn small() -> CompressedHead {
+    let layers = integer_head(&[5, 4, 7], 3, true, 1).layers().to_vec();
+    CompressedHead::new(layers, Some(settings(2))).unwrap()
+}
+
+fn settings(classes: usize) -> DetectionHead {
+    DetectionHead {
+        version: 1,
+        classes: (0..classes).map(|c| format!("class {c}")).collect(),
+        input_size: 64,
+        stride: 16,
+        features: vec!["c4".into()],
+        clamp: [-1.0, 1.0],
+        box_scale: 24.0,
+        test_map50: None,
+        pixels: PixelPreparation::default(),
+    }
+}
+
+/// A file in pieces: its header as JSON, and its data.
+fn open(bytes: &[u8]) -> (Value, Vec<u8>) {
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    (serde_json::from_slice(&bytes[8..8 + length]).unwrap(), bytes[8 + length..].to_vec())
+}
+
+fn close(header: &Value, data: &[u8]) -> Vec<u8> {
+    let header = serde_json::to_vec(header).unwrap();
+    [&(header.len() as u64).to_le_bytes()[..], &header, data].concat()
+}
+
+fn change_manifest(header: &mut Value, change: impl Fn(&mut Value)) {
+    let mut manifest: Value = serde_json::from_str(header["__metadata__"][MANIFEST_KEY].as_str().unwrap()).unwrap();
+    change(&mut manifest);
+    header["__metadata__"][MANIFEST_KEY] = json!(manifest.to_string());
+}
+
+/// Overwrites the first bytes of a tensor.
+fn poke(header: &Value, data: &mut [u8], tensor: &str, bytes: &[u8]) {
+    let at = header[tensor]["data_offsets"][0].as_u64().unwrap() as usize;
+    data[at..at + bytes.len()].copy_from_slice(bytes);
+}
+
+fn rename(header: &mut Value, from: &str, to: &str) {
+    let entry = header.as_object_mut().unwrap().remove(from).unwrap();
+    header[to] = entry;
+}
+
+type Change = fn(&mut Value, &mut Vec<u8>);
+
+#[test]
+fn what_is_wrong_is_refused_by_name() {
+    let cases: &[(&str, Change, &str)] = &[
+        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(2)), "version 2, expected 1"),
+        ("no manifest", |h, _| drop(h["__metadata__"].as_object_mut().unwrap().remove(MANIFEST_KEY)), "is missing"),
+        ("an unknown field", |h, _| change_manifest(h, |m| m["sparse"] = json!(true)), "unknown field `sparse`"),
+        ("no layers", |h, _| change_manifest(h, |m| m["layers"] = json!([])), "tensor"),
+        ("another width", |h, _| change_manifest(h, |m| m["layers"][0]["inputs"] = json!(6)), "layers.0.indices"),
+        ("a huge width", |h, _| change_manifest(h, |m| m["layers"][0]["inputs"] = json!(u64::MAX)), "layers.0"),
+        (
+            "a huge grid",
+            |h, _| change_manifest(h, |m| m["layers"][0]["basis"]["b_spline"]["intervals"] = json!(u64::MAX)),
+            "intervals",
+        ),
+        (
+            "order 0",
+            |h, _| {
+                change_manifest(h, |m| {
+                    m["layers"][0]["basis"]["b_spline"] =
+                        json!({"order": 0, "intervals": 10, "grid": {"shared": {"low": -1.0, "step": 0.3}}})
+                })
+            },
+            "spline order",
+        ),
+        (
+            "a step of 0",
+            |h, _| change_manifest(h, |m| m["layers"][0]["basis"]["b_spline"]["grid"]["shared"]["step"] = json!(0.0)),
+            "grid",
+        ),
+        (
+            "a clamp upside down",
+            |h, _| change_manifest(h, |m| m["layers"][0]["input_map"]["affine"]["clamp"] = json!([1, -1])),
+            "clamp",
+        ),
+        ("a missing tensor", |h, _| rename(h, "layers.1.gains", "layers.1.gainz"), "layers.1.gains: is missing"),
+        (
+            "an extra tensor",
+            |h, d| {
+                h["more"] = json!({"dtype": "U8", "shape": [1], "data_offsets": [d.len(), d.len() + 1]});
+                d.push(0)
+            },
+            "more",
+        ),
+        ("another type", |h, _| h["layers.0.gains"]["dtype"] = json!("I8"), "layers.0.gains: is I8"),
+        ("a NaN", |h, d| poke(h, d, "layers.0.bias", &f32::NAN.to_le_bytes()), "bias is NaN"),
+        (
+            "an infinity",
+            |h, d| poke(h, d, "layers.1.output_scale", &f32::INFINITY.to_le_bytes()),
+            "output scale is inf",
+        ),
+        ("an index past the codebook", |h, d| poke(h, d, "layers.0.indices", &[3]), "codeword 3, expected less than 3"),
+        ("-128 in the codebook", |h, d| poke(h, d, "layers.0.codebook", &[0x80]), "-128"),
+        ("a gain level out of range", |h, d| poke(h, d, "layers.0.gain_levels", &2048i16.to_le_bytes()), "2048"),
+        ("other classes", |h, _| h["__metadata__"]["detection_head"] = json!(settings(3).to_json()), "3 classes"),
+        ("settings that are no JSON", |h, _| h["__metadata__"]["detection_head"] = json!("{"), "detection_head"),
+        ("trailing bytes", |_, d| d.push(0), "no safetensors file"),
+        ("a cut", |_, d| d.truncate(d.len() - 1), "no safetensors file"),
+    ];
+    let whole = artifact::to_bytes(&small()).unwrap();
+    assert_eq!(artifact::read(&whole).unwrap(), small());
+    for (name, change, expected) in cases {
+        let (mut header, mut data) = open(&whole);
+        change(&mut header, &mut data);
+        match artifact::read(&close(&header, &data)) {
+            Ok(_) => panic!("{name} was accepted"),
+            Err(refusal) => {
+                let text = refusal.to_string();
+                assert!(text.contains(expected) && !text.contains('\n'), "{name}: {text}");
+            }
+        }
+    }
+    // A name that stands twice: the library of the format would take the last one.
+    let text = String::from_utf8(whole.clone()).ok();
+    assert!(text.is_none(), "a compressed head is no text");
+    let (header, data) = open(&whole);
+    let twice = serde_json::to_string(&header).unwrap().replacen(
+        '{',
+        "{\"layers.0.bias\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]},",
+        1,
+    );
+    let bytes = [&(twice.len() as u64).to_le_bytes()[..], twice.as_bytes(), &data].concat();
+    assert!(artifact::read(&bytes).is_err());
+}
+
+fn round_trip(layers: Vec<CompressedLayer>) -> Result<(), TestCaseError> {
+    let head = CompressedHead::new(layers, None).unwrap();
+    let bytes = artifact::to_bytes(&head).unwrap();
+    prop_assert!(artifact::is_compressed(&bytes));
+    prop_assert!(artifact::read(&bytes).unwrap() == head);
+    prop_assert_eq!(artifact::to_bytes(&head).unwrap(), bytes.clone());
+    let tensors: usize = head.layers().iter().map(artifact::layer_bytes).sum();
+    let (_, data) = open(&bytes);
+    prop_assert_eq!(tensors, data.len());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_head_survives_a_round_trip(
+        (inputs, outputs, codewords) in (1usize..9, 1usize..9, 1usize..400),
+        (order, intervals) in (1usize..6, 1usize..9),
+        kind in 0usize..4,
+        map in 0usize..4,
+        base in any::<bool>(),
+        seed in any::<u64>(),
+    ) {
+        let random = &mut Random::new(seed);
+        let basis = match kind {
+            0 | 1 => even(inputs, order, intervals),
+            2 => uneven(inputs, order, intervals, random),
+            _ => Basis::Gaussian { centres: (0..intervals).map(|c| f64::from(random.next()) + c as f64).collect(), denominator: 0.7 },
+        };
+        let map = match map {
+            0 => InputMap::Identity,
+            1 => norm(inputs, CLAMP, random),
+            2 => norm(inputs, None, random),
+            _ => InputMap::LayerNorm { weight: random.many(inputs), bias: random.many(inputs), epsilon: 1e-5 },
+        };
+        let shape = [inputs, outputs, codewords];
+        let mut layer = if kind == 1 { float_layer(shape, basis, map, random) } else { integer_layer(shape, basis, map, kind == 0, random) };
+        if base {
+            layer.base = Some(CompressedBase {
+                activation: Activation::Gelu,
+                weights: random.many(inputs * outputs).iter().map(|w| (w * 127.0) as i8).collect(),
+                output_scale: random.many(outputs),
+            });
+        }
+        round_trip(vec![layer])?;
+    }
+
+    #[test]
+    fn damaged_files_never_panic(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        keep in any::<prop::sample::Index>(),
+        cut in prop::bool::weighted(0.2),
+    ) {
+        let mut bytes = artifact::to_bytes(&small()).unwrap();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if cut {
+            bytes.truncate(keep.index(bytes.len()));
+        }
+        if let Err(refusal) = artifact::read(&bytes) {
+            prop_assert!(!refusal.to_string().contains('\n'));
+        }
+    }
+}
