@@ -9,6 +9,7 @@ mod failure;
 mod inspect;
 mod options;
 mod progress;
+mod quiet_driver;
 mod run;
 mod screen;
 mod table;
@@ -66,10 +67,19 @@ enum Command {
     Adapters(adapters::AdaptersArgs),
 }
 
+impl Command {
+    fn lists_adapters(&self) -> bool {
+        !matches!(self, Self::Compile(_) | Self::Decompress(_) | Self::Inspect(_))
+    }
+}
+
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr();
+    if cli.command.as_ref().is_none_or(Command::lists_adapters) {
+        quiet_driver::silence();
+    }
     let done = match cli.command {
         None => demo::demo(&cli.demo),
         Some(Command::Demo(args)) => demo::demo(&args),

@@ -19,9 +19,7 @@ pub struct Done {
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sharekan"));
     command.args(arguments).current_dir(root()).env("NO_COLOR", "1");
-    // Mesa complains on stderr where it finds no folder for a display's socket.
-    command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
-    for name in ["RUST_LOG", "SHAREKAN_ASSETS", "WGPU_ADAPTER_NAME", "WGPU_BACKEND"] {
+    for name in ["RUST_LOG", "SHAREKAN_ASSETS", "WGPU_ADAPTER_NAME", "WGPU_BACKEND", "XDG_RUNTIME_DIR"] {
         command.env_remove(name);
     }
     command
