@@ -1,9 +1,28 @@
 //! Is the result right, and how good is it.
+//!
+//! [`verify`] holds every kernel against the CPU reference. With the feature `evaluate`, detections are held against
+//! what is really in the images:
+//!
+//! ```text
+//! VOC folder or COCO file --GroundTruth--> Evaluator <-- detections of each image
+//!                                              |
+//!                                          Evaluation --> Summary (JSON), precision-recall plot
+//! ```
+//!
+//! Figures of different papers only compare where the protocol is the same, so `average_precision` follows the
+//! official tools step by step and `ImageShift` names the shifts that accuracy is measured under. [`OutputSnr`] is the
+//! steadier guide where a test set is small.
 
 mod error;
+#[cfg(feature = "evaluate")]
+pub mod ground_truth;
 mod output_snr;
+#[cfg(feature = "evaluate")]
+mod region;
 mod verify;
 
 pub use error::EvaluationError;
 pub use output_snr::{OutputSnr, output_snr_db};
+#[cfg(feature = "evaluate")]
+pub use region::{PixelExtent, Region};
 pub use verify::{VerifyCheck, VerifyReport, verify};
