@@ -16,12 +16,18 @@
 mod error;
 #[cfg(feature = "evaluate")]
 pub mod ground_truth;
+#[cfg(all(feature = "evaluate", feature = "detect"))]
+mod image_shift;
+#[cfg(all(feature = "evaluate", feature = "detect"))]
+mod noise;
 mod output_snr;
 #[cfg(feature = "evaluate")]
 mod region;
 mod verify;
 
 pub use error::EvaluationError;
+#[cfg(all(feature = "evaluate", feature = "detect"))]
+pub use image_shift::ImageShift;
 pub use output_snr::{OutputSnr, output_snr_db};
 #[cfg(feature = "evaluate")]
 pub use region::{PixelExtent, Region};
