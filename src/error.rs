@@ -34,6 +34,13 @@ pub enum Error {
     #[cfg(feature = "detect")]
     #[error(transparent)]
     Detect(#[from] crate::detect::DetectError),
+    /// An image set that cannot be read as ground truth.
+    #[cfg(feature = "evaluate")]
+    #[error(transparent)]
+    GroundTruth(#[from] crate::evaluate::ground_truth::GroundTruthError),
+    /// Detections or outputs that cannot be evaluated.
+    #[error(transparent)]
+    Evaluation(#[from] crate::evaluate::EvaluationError),
     /// Any of these, about a file.
     #[error("{}: {problem}", path.display())]
     File {

@@ -51,3 +51,5 @@ pub use letterbox::Letterbox;
 pub use onnx::OnnxBackbone;
 pub use palette::class_colour;
 pub use record::{DetectionRecord, ImageDetections};
+#[cfg(feature = "evaluate")]
+pub(crate) use resample::resize;

@@ -10,7 +10,7 @@ use image::RgbImage;
 const PRECISION: u32 = 22;
 
 /// Resizes to `width` x `height` pixels, both at least 1, from an image with at least 1 pixel.
-pub(super) fn resize(image: &RgbImage, width: u32, height: u32) -> RgbImage {
+pub(crate) fn resize(image: &RgbImage, width: u32, height: u32) -> RgbImage {
     let rows = if width == image.width() { image.clone() } else { resize_rows(image, width) };
     if height == rows.height() { rows } else { resize_columns(&rows, height) }
 }

@@ -1,9 +1,48 @@
 //! Is the result right, and how good is it.
+//!
+//! [`verify`] holds every kernel against the CPU reference. With the feature `evaluate`, detections are held against
+//! what is really in the images:
+//!
+//! ```text
+//! VOC folder or COCO file --GroundTruth--> Evaluator <-- detections of each image
+//!                                              |
+//!                                          Evaluation --> Summary (JSON), precision-recall plot
+//! ```
+//!
+//! Figures of different papers only compare where the protocol is the same, so `average_precision` follows the
+//! official tools step by step and `ImageShift` names the shifts that accuracy is measured under. [`OutputSnr`] is the
+//! steadier guide where a test set is small.
 
+#[cfg(feature = "evaluate")]
+pub mod average_precision;
 mod error;
+#[cfg(feature = "evaluate")]
+mod evaluator;
+#[cfg(feature = "evaluate")]
+pub mod ground_truth;
+#[cfg(all(feature = "evaluate", feature = "detect"))]
+mod image_shift;
+#[cfg(all(feature = "evaluate", feature = "detect"))]
+mod noise;
 mod output_snr;
+#[cfg(feature = "evaluate")]
+mod precision_recall_plot;
+#[cfg(feature = "evaluate")]
+mod region;
+#[cfg(feature = "evaluate")]
+mod summary;
 mod verify;
 
 pub use error::EvaluationError;
+#[cfg(feature = "evaluate")]
+pub use evaluator::{ClassEvaluation, Evaluation, EvaluationSettings, Evaluator, ScoredRegion};
+#[cfg(all(feature = "evaluate", feature = "detect"))]
+pub use image_shift::ImageShift;
 pub use output_snr::{OutputSnr, output_snr_db};
+#[cfg(feature = "evaluate")]
+pub use precision_recall_plot::precision_recall_svg;
+#[cfg(feature = "evaluate")]
+pub use region::{PixelExtent, Region};
+#[cfg(feature = "evaluate")]
+pub use summary::Summary;
 pub use verify::{VerifyCheck, VerifyReport, verify};
