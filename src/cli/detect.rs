@@ -135,7 +135,7 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Detector<OnnxBackb
 }
 
 /// What the head says of boxes.
-fn settings(head: &Head, path: &Path) -> Result<DetectionHead, Failure> {
+pub(crate) fn settings(head: &Head, path: &Path) -> Result<DetectionHead, Failure> {
     head.detection().cloned().ok_or_else(|| {
         Failure::new(format!(
             "{}: has no metadata detection_head, expected it or --head-config FILE with the same fields",

@@ -5,6 +5,7 @@ mod compile;
 mod decompress;
 mod demo;
 mod detect;
+mod eval;
 mod failure;
 mod inspect;
 mod options;
@@ -61,6 +62,7 @@ enum Command {
     Compile(compile::CompileArgs),
     Run(run::RunArgs),
     Detect(detect::DetectArgs),
+    Eval(Box<eval::EvalArgs>),
     Verify(verify::VerifyArgs),
     Decompress(decompress::DecompressArgs),
     Inspect(inspect::InspectArgs),
@@ -86,6 +88,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Compile(args)) => compile::compile(&args),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Detect(args)) => detect::detect(&args),
+        Some(Command::Eval(args)) => eval::eval(&args),
         Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Decompress(args)) => decompress::decompress(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
