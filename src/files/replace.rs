@@ -28,7 +28,8 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     builder.prefix(".sharekan-");
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut temporary = builder.tempfile_in(folder_of(&target))?;
+    // The error's own text would name the temporary file.
+    let mut temporary = builder.tempfile_in(folder_of(&target)).map_err(|problem| io::Error::from(problem.kind()))?;
     temporary.write_all(bytes)?;
     if let Ok(old) = fs::metadata(&target) {
         temporary.as_file().set_permissions(old.permissions())?;
