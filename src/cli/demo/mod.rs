@@ -19,7 +19,7 @@ use sharekan::{Error, artifact};
 use super::failure::Failure;
 use super::options::{Device, DeviceArgs};
 use super::screen::{JsonArgs, Screen};
-use super::table::{Align, count, table};
+use super::table::{Align, count, fields, table};
 use super::{detect, progress, verify};
 use measure::{Heads, ImageFacts, Sizes, Summary};
 
@@ -165,9 +165,14 @@ fn print_summary(screen: Screen, summary: &Summary, settings: &DetectionHead) ->
     ]);
     screen.line(format!("\n{}", heads.trim_fmt()))?;
     let backbone = milliseconds(summary.mean(|image| image.backbone_time));
-    screen.line(format!("outputs   {}", summary.snr_text()))?;
-    screen.line(format!("backbone  {backbone} ms an image, on the CPU"))?;
-    screen.line(format!("adapter   {}\n", summary.adapter_text()))?;
+    screen.line(format!(
+        "{}\n",
+        fields([
+            ("outputs", summary.snr_text()),
+            ("backbone", format!("{backbone} ms an image, on the CPU")),
+            ("adapter", summary.adapter_text()),
+        ])
+    ))?;
     let mut images = table([("image", Align::Left), ("dense", Align::Left), ("compressed", Align::Left)]);
     for ImageFacts { name, dense, compressed, .. } in &summary.images {
         let counted = |found: &[_]| detect::counts(found, &settings.classes);
