@@ -163,7 +163,7 @@ fn print_summary(screen: Screen, summary: &Summary, settings: &DetectionHead) ->
         summary.boxes.candidate.to_string(),
         format!("{:.1} % the same", 100.0 * summary.boxes.share()),
     ]);
-    screen.line(format!("\n{}", heads.trim_fmt()))?;
+    screen.line(format!("\n{}\n", heads.trim_fmt()))?;
     let backbone = milliseconds(summary.mean(|image| image.backbone_time));
     screen.line(format!(
         "{}\n",
