@@ -66,7 +66,7 @@ fn dense_reference_reproduces_the_golden_output() {
 #[test]
 fn compiled_int8_is_small_and_close() {
     let (golden, dense) = (golden(), head());
-    let (compressed, report) = compile(&dense, &CompileOptions::default(), &mut |_| {}).unwrap();
+    let (compressed, report) = compile(&dense, &CompileOptions::default(), None, &mut |_| {}).unwrap();
     let bytes = artifact::to_bytes(&compressed).unwrap();
     let ratio = dense.dense_bytes() as f64 / bytes.len() as f64;
     assert!(ratio >= 20.0, "the whole file is {} bytes, {ratio:.2} times smaller", bytes.len());
@@ -93,7 +93,7 @@ fn f32_precision_is_no_worse_and_the_same_seed_gives_the_same_bytes() {
     let (golden, dense) = (golden(), head());
     let options =
         CompileOptions { precision: Precision::F32, iterations: 3, codewords: 64, ..CompileOptions::default() };
-    let compile = |options: &CompileOptions| compile(&dense, options, &mut |_| {}).unwrap().0;
+    let compile = |options: &CompileOptions| compile(&dense, options, None, &mut |_| {}).unwrap().0;
     let float = compile(&options);
     let int8 = compile(&CompileOptions { precision: Precision::Int8, ..options.clone() });
     let snr = |head| snr_db(&CompressedReference::new(head).run(&golden.input), &golden.output, 8);

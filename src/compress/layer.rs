@@ -5,7 +5,7 @@ use super::fold::fold;
 use super::gains::{self, QuantisedGains};
 use super::metric::{Metric, dot};
 use super::report::LayerReport;
-use super::{CompileOptions, CompressError, Precision};
+use super::{CompressError, LayerSettings, Method, Precision};
 use crate::artifact::layer_bytes;
 use crate::head::{CompressedBase, CompressedLayer, DenseLayer, GainScale, Quantised};
 
@@ -13,18 +13,21 @@ use crate::head::{CompressedBase, CompressedLayer, DenseLayer, GainScale, Quanti
 pub(super) fn compile_layer(
     at: usize,
     layer: &DenseLayer,
-    options: &CompileOptions,
+    options: &LayerSettings,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(CompressedLayer, LayerReport), CompressError> {
     let d = layer.basis.len();
     let folded = fold(layer);
-    let metric = Metric::uniform(&layer.basis, folded.bias).ok_or(CompressError::Metric { layer: at })?;
-    let whitened = whiten_edges(&metric, &folded.coefficients, d, true);
+    let metric = match options.method {
+        Method::Plain => Metric::plain(d, folded.bias),
+        _ => Metric::uniform(&layer.basis, folded.bias),
+    };
+    let metric = metric.ok_or(CompressError::Metric { layer: at })?;
+    let whitened = whiten_edges(&metric, &folded.coefficients, d);
     let edges = Edges { values: &whitened, d };
 
     let count = options.codewords.min(layer.edges());
-    let seed = options.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let shapes = cluster(&edges, count, options.iterations, seed, progress);
+    let shapes = cluster(&edges, count, options.iterations, options.seed, progress);
     let codebook = Codewords::new(&metric, &shapes, d, options.precision);
     let matches = assign(&edges, &codebook.units);
 
@@ -40,7 +43,8 @@ pub(super) fn compile_layer(
         }
         Precision::Int8 => {
             let weights: Vec<f64> = indices.iter().map(|&k| codebook.sizes[usize::from(k)]).collect();
-            let QuantisedGains { codes, scale, output_scale } = gains::quantise(&exact, &weights, layer.inputs);
+            let QuantisedGains { codes, scale, output_scale } =
+                gains::quantise(&exact, &weights, layer.inputs, options.gain_bits);
             Quantised::Int8 { codebook: codebook.bytes(), gains: codes, gain_scale: scale, output_scale }
         }
     };
@@ -63,15 +67,13 @@ pub(super) fn compile_layer(
 }
 
 /// Whitened coordinates of every edge, with the best bias taken off where that is free.
-fn whiten_edges(metric: &Metric, coefficients: &[f32], d: usize, project: bool) -> Vec<f32> {
+pub(super) fn whiten_edges(metric: &Metric, coefficients: &[f32], d: usize) -> Vec<f32> {
     let mut whitened = Vec::with_capacity(coefficients.len());
     let mut wide = vec![0.0; d];
     for c in coefficients.chunks_exact(d) {
         wide.iter_mut().zip(c).for_each(|(wide, &c)| *wide = f64::from(c));
         let mut v = metric.whiten(&wide);
-        if project {
-            metric.project(&mut v);
-        }
+        metric.project(&mut v);
         whitened.extend(v.iter().map(|&v| v as f32));
     }
     whitened
@@ -165,8 +167,10 @@ fn fit_bias(
     (bias, if total > 0.0 { 1.0 - lost / total } else { 1.0 })
 }
 
+pub(super) fn kept_variance() {}
+
 /// Base weights of 8 bits, linear within an output.
-fn quantise_base(base: &crate::head::BasePath, inputs: usize) -> CompressedBase {
+pub(super) fn quantise_base(base: &crate::head::BasePath, inputs: usize) -> CompressedBase {
     let mut weights = Vec::with_capacity(base.weights.len());
     let mut output_scale = Vec::with_capacity(base.weights.len() / inputs);
     for row in base.weights.chunks_exact(inputs) {
@@ -181,7 +185,7 @@ fn quantise_base(base: &crate::head::BasePath, inputs: usize) -> CompressedBase 
     CompressedBase { activation: base.activation, weights, output_scale }
 }
 
-fn report(layer: &DenseLayer, compressed: &CompressedLayer, bias_folded: bool, r2: f64) -> LayerReport {
+pub(super) fn report(layer: &DenseLayer, compressed: &CompressedLayer, bias_folded: bool, r2: f64) -> LayerReport {
     let (dense_bytes, compressed_bytes) = (layer.dense_bytes(), layer_bytes(compressed));
     LayerReport {
         inputs: layer.inputs,
