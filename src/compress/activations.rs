@@ -5,6 +5,7 @@ use crate::fixed_point::{POSITIONS, TAP_SUM, allows_positions, position_maps_of,
 use crate::head::{Basis, DenseLayer, InputMap};
 use crate::parallel;
 use crate::reference::{basis_values, map_inputs};
+use crate::spline::fill_cardinal_taps;
 
 /// Places kept on both sides of a layer's coefficients for taps that fall beside them.
 const PAD: usize = 4;
@@ -12,8 +13,8 @@ const PAD: usize = 4;
 /// Four neighbouring basis functions of one input in one row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tap {
-    /// Padded place of the first.
-    pub first: usize,
+    /// Number of the row.
+    pub row: u32,
     /// Their values.
     pub weights: [f32; 4],
 }
@@ -81,37 +82,53 @@ impl Activations {
         PAD
     }
 
-    /// The taps of an input and how many a row has, row after row.
-    pub(super) fn column(&self, input: usize) -> (Vec<Tap>, usize) {
+    /// The taps of an input, sorted by their first place: runs of [`Tap`]s under the same four functions.
+    pub(super) fn column(&self, input: usize) -> Vec<(usize, Vec<Tap>)> {
+        let mut runs: Vec<(usize, Vec<Tap>)> = (0..self.width()).map(|first| (first, Vec::new())).collect();
         match &self.store {
             Store::Positions { table, positions } => {
-                let column = &positions[input * self.rows..][..self.rows];
-                let tap =
-                    |&[window, at]: &[u16; 2]| Tap { first: usize::from(window), weights: table[usize::from(at)] };
-                (column.iter().map(tap).collect(), 1)
+                for (row, [window, at]) in positions[input * self.rows..][..self.rows].iter().enumerate() {
+                    let weights = table[usize::from(*at)];
+                    runs[usize::from(*window)].1.push(Tap { row: row as u32, weights });
+                }
             }
             Store::Values { groups, values } => {
                 let column = &values[input * self.rows * groups..][..self.rows * groups];
-                let tap = |(at, &weights): (usize, &[f32; 4])| Tap { first: PAD + 4 * (at % groups), weights };
-                (column.iter().enumerate().map(tap).collect(), *groups)
+                for (at, &weights) in column.iter().enumerate() {
+                    runs[PAD + 4 * (at % groups)].1.push(Tap { row: (at / groups) as u32, weights });
+                }
             }
         }
+        runs.retain(|(_, taps)| !taps.is_empty());
+        runs
     }
 
     /// First and second moments of an input's basis functions.
     pub(super) fn moments(&self, input: usize) -> Moments {
         let (d, width) = (self.d, self.width());
-        let (column, groups) = self.column(input);
         let mut mean = vec![0.0f64; width];
         let mut second = vec![0.0f64; width * width];
-        for taps in column.chunks_exact(groups) {
-            for a in taps {
-                for (j, &left) in a.weights.iter().enumerate() {
-                    mean[a.first + j] += f64::from(left);
-                    let row = &mut second[(a.first + j) * width..][..width];
-                    for b in taps {
-                        for (right, sum) in b.weights.iter().zip(&mut row[b.first..]) {
-                            *sum += f64::from(left) * f64::from(*right);
+        match &self.store {
+            Store::Positions { .. } => {
+                for (first, taps) in self.column(input) {
+                    for tap in &taps {
+                        for (a, &left) in tap.weights.iter().enumerate() {
+                            mean[first + a] += f64::from(left);
+                            for (b, &right) in tap.weights.iter().enumerate() {
+                                second[(first + a) * width + first + b] += f64::from(left) * f64::from(right);
+                            }
+                        }
+                    }
+                }
+            }
+            Store::Values { groups, values } => {
+                let column = &values[input * self.rows * groups..][..self.rows * groups];
+                for row in column.chunks_exact(*groups) {
+                    let row = row.as_flattened();
+                    for (a, &left) in row.iter().enumerate() {
+                        mean[PAD + a] += f64::from(left);
+                        for (b, &right) in row.iter().enumerate() {
+                            second[(PAD + a) * width + PAD + b] += f64::from(left) * f64::from(right);
                         }
                     }
                 }
@@ -155,6 +172,7 @@ pub(super) fn dense_outputs(layer: &DenseLayer, rows: &[f32]) -> Vec<f32> {
         values
     });
     let even = allows_positions(&layer.basis, &layer.input_map);
+    let order = if let Basis::BSpline { order, .. } = &layer.basis { *order } else { 0 };
     let pieces = parallel::map_indices((rows.len() / inputs).div_ceil(PIECE), |piece| {
         let rows = &rows[piece * PIECE * inputs..rows.len().min((piece + 1) * PIECE * inputs)];
         let z: Vec<Vec<f64>> = rows
@@ -162,11 +180,17 @@ pub(super) fn dense_outputs(layer: &DenseLayer, rows: &[f32]) -> Vec<f32> {
             .map(|x| map_inputs(&layer.input_map, &x.iter().map(|&x| f64::from(x)).collect::<Vec<_>>()))
             .collect();
         let mut sums = vec![0.0f32; z.len() * outputs];
+        let mut weights = Vec::new();
         for (i, values) in by_input.iter().enumerate() {
             for (row, sums) in sums.chunks_exact_mut(outputs).enumerate() {
                 let at = z[row][i];
-                let (first, weights) =
-                    if even { local(&layer.basis, i, at) } else { (0, basis_values(&layer.basis, i, at)) };
+                let first = if even {
+                    weights.resize(order + 1, 0.0);
+                    local(&layer.basis, i, at, &mut weights)
+                } else {
+                    weights = basis_values(&layer.basis, i, at);
+                    0
+                };
                 let inside = usize::try_from(first).ok().and_then(|first| values.get(first * outputs..));
                 match (<[f64; 4]>::try_from(&weights[..]), inside) {
                     (Ok(weights), Some(values)) if first as usize + 4 <= d => {
@@ -212,12 +236,11 @@ fn add_four(sums: &mut [f32], weights: [f32; 4], values: &[f32]) {
     }
 }
 
-/// First function and values of those that are non-zero at `z`, over even knots.
-fn local(basis: &Basis, input: usize, z: f64) -> (i64, Vec<f64>) {
-    let (Basis::BSpline { order, intervals, .. }, Some([low, high])) = (basis, basis.range(input)) else {
-        return (0, basis_values(basis, input, z));
-    };
+/// First of the functions that are non-zero at `z` over even knots, and their values.
+fn local(basis: &Basis, input: usize, z: f64, weights: &mut [f64]) -> i64 {
+    let (Basis::BSpline { intervals, .. }, Some([low, high])) = (basis, basis.range(input)) else { return 0 };
     let at = (z - low) / (high - low) * *intervals as f64;
     let first = at.floor().clamp(-1e6, 1e6);
-    (first as i64, crate::spline::cardinal_taps(at - first, *order))
+    fill_cardinal_taps(at - first, weights);
+    first as i64
 }

@@ -36,6 +36,16 @@ impl<'a> Calibration<'a> {
         self.inputs
     }
 
+    /// The rows but for the last of `parts` equal parts, and that part.
+    ///
+    /// # Errors
+    /// Where one of them would have no finite row.
+    pub(super) fn split(&self, parts: usize) -> Result<(Self, Self), CompressError> {
+        let count = self.rows.len() / self.inputs;
+        let (front, back) = self.rows.split_at((count - count / parts) * self.inputs);
+        Ok((Self::new(front, self.inputs)?, Self::new(back, self.inputs)?))
+    }
+
     fn finite(&self) -> impl Iterator<Item = &'a [f32]> {
         self.rows.chunks_exact(self.inputs).filter(|row| row.iter().all(|v| v.is_finite()))
     }
@@ -75,6 +85,14 @@ mod tests {
         }
         let mean = calibration.sample(200, 7).iter().sum::<f32>() / 600.0;
         assert!((1200.0..1800.0).contains(&mean), "mean {mean}");
+    }
+
+    #[test]
+    fn splits_off_the_last_part() {
+        let rows: Vec<f32> = (0..40).map(|v| v as f32).collect();
+        let (front, back) = Calibration::new(&rows, 2).unwrap().split(5).unwrap();
+        assert_eq!((front.rows, back.rows), (&rows[..32], &rows[32..]));
+        assert!(Calibration::new(&rows[..6], 2).unwrap().split(4).is_err());
     }
 
     #[test]

@@ -11,7 +11,6 @@
 
 use super::activations::{Activations, Tap};
 use super::aware::MeasuredCodebook;
-use super::cluster::nearest;
 use super::codebook::Codebook;
 use super::gains::GainLevels;
 use super::moments::{Forms, Moments};
@@ -19,6 +18,9 @@ use crate::parallel;
 
 /// Outputs that are worked on together; loops over them become vector instructions.
 const LANES: usize = 16;
+
+/// Largest codebook that is measured once for all groups of outputs.
+const SHARED_CODEWORDS: usize = 1024;
 
 /// Numbers of a group of outputs.
 type Lanes = [f32; LANES];
@@ -62,7 +64,11 @@ impl Feedback<'_> {
     /// Visits every edge `passes` times.
     pub(super) fn run(&self, kept: &[Kept], passes: usize) -> Refined {
         let inputs = self.activations.inputs;
-        let blocks = parallel::map_indices(self.outputs.div_ceil(LANES), |block| self.block(block, kept, passes));
+        // Every group of outputs needs the codebook as each input sees it: kept where it takes little memory.
+        let shared = if passes > 0 && self.codebook.len() <= SHARED_CODEWORDS { inputs } else { 0 };
+        let measured = parallel::map_indices(shared, |i| MeasuredCodebook::new(self.codebook, &self.forms[i].total()));
+        let blocks =
+            parallel::map_indices(self.outputs.div_ceil(LANES), |block| self.block(block, kept, &measured, passes));
         let rows = self.activations.rows;
         let mut refined = Refined {
             kept: vec![Kept::default(); kept.len()],
@@ -83,7 +89,13 @@ impl Feedback<'_> {
         refined
     }
 
-    fn block(&self, block: usize, kept: &[Kept], passes: usize) -> (Vec<Kept>, Lanes, Vec<Lanes>) {
+    fn block(
+        &self,
+        block: usize,
+        kept: &[Kept],
+        measured: &[MeasuredCodebook],
+        passes: usize,
+    ) -> (Vec<Kept>, Lanes, Vec<Lanes>) {
         let first = block * LANES;
         let lanes = LANES.min(self.outputs - first);
         let inputs = self.activations.inputs;
@@ -100,28 +112,23 @@ impl Feedback<'_> {
             self.coefficients_of(&found[i * LANES..][..LANES], &mut change[start..], 1.0);
             let shift = self.mean_change(i, &change[start..]);
             bias.iter_mut().zip(&shift).for_each(|(bias, shift)| *bias -= f64::from(*shift));
-            let (column, groups) = self.activations.column(i);
-            subtract(&mut residual, &column, groups, &change, &shift);
+            subtract(&mut residual, &self.activations.column(i), &change, &shift);
         }
         let mut pulls = vec![[0.0f32; LANES]; width];
-        for pass in 0..passes {
+        for _ in 0..passes {
             for i in 0..inputs {
-                let (column, groups) = self.activations.column(i);
-                correlate(&residual, &column, groups, &mut pulls);
+                let column = self.activations.column(i);
+                correlate(&residual, &column, &mut pulls);
                 let before: Vec<Kept> = found[i * LANES..][..LANES].to_vec();
-                self.choose(i, first, lanes, &pulls[start..], &mut found[i * LANES..][..LANES]);
+                self.choose(measured, i, first, lanes, &pulls[start..], &mut found[i * LANES..][..LANES]);
                 let after = &found[i * LANES..][..LANES];
                 if after != before {
                     self.coefficients_of(after, &mut change[start..], 1.0);
                     self.coefficients_of(&before, &mut change[start..], -1.0);
                     let shift = self.mean_change(i, &change[start..]);
                     bias.iter_mut().zip(&shift).for_each(|(bias, shift)| *bias -= f64::from(*shift));
-                    subtract(&mut residual, &column, groups, &change, &shift);
+                    subtract(&mut residual, &column, &change, &shift);
                 }
-            }
-            if std::env::var("SK_DEBUG").is_ok() && block == 0 {
-                let e: f64 = residual.iter().flatten().map(|v| f64::from(*v).powi(2)).sum();
-                eprintln!("  feedback pass {pass} block 0 error {e:.6e}");
             }
         }
         (found, bias.map(|bias| bias as f32), residual)
@@ -164,10 +171,25 @@ impl Feedback<'_> {
     }
 
     /// Chooses the edges of one input again.
-    fn choose(&self, input: usize, first: usize, lanes: usize, pulls: &[Lanes], kept: &mut [Kept]) {
+    fn choose(
+        &self,
+        measured: &[MeasuredCodebook],
+        input: usize,
+        first: usize,
+        lanes: usize,
+        pulls: &[Lanes],
+        kept: &mut [Kept],
+    ) {
         let d = self.codebook.d;
         let form = &self.forms[input];
-        let measured = MeasuredCodebook::new(self.codebook, &form.total());
+        let own;
+        let measured = match measured.get(input) {
+            Some(measured) => measured,
+            None => {
+                own = MeasuredCodebook::new(self.codebook, &form.total());
+                &own
+            }
+        };
         let (related, rows) = (1.0 - self.independence, self.activations.rows as f64);
         for (lane, kept) in kept.iter_mut().enumerate().take(lanes) {
             let output = first + lane;
@@ -175,33 +197,35 @@ impl Feedback<'_> {
             let now: Vec<f32> = self.codebook.codeword(kept.codeword as usize).iter().map(|v| kept.gain * v).collect();
             let (at_dense, ridge) = form.pulls(dense);
             let (at_now, _) = form.pulls(&now);
-            let pull: Vec<f64> = (0..d)
+            let pull: Vec<f32> = (0..d)
                 .map(|j| {
                     let seen = at_now[j] + f64::from(pulls[j][lane]) / rows;
-                    related * seen + self.independence * at_dense[j] + ridge[j]
+                    (related * seen + self.independence * at_dense[j] + ridge[j]) as f32
                 })
                 .collect();
-            let narrow: Vec<f32> = pull.iter().map(|&p| p as f32).collect();
-            *kept = self.levels.choose(&narrow, &measured, self.codebook, output, &pull);
+            *kept = self.levels.choose(&pull, measured, self.codebook, output);
         }
     }
 }
 
-/// The best codeword for a pull, its gain exact.
-pub(super) fn best(narrow: &[f32], measured: &MeasuredCodebook, d: usize) -> u32 {
-    nearest(narrow, &measured.table, d).shape
-}
-
 /// Sums over rows of the basis functions times the residual.
-fn correlate(residual: &[Lanes], column: &[Tap], groups: usize, sums: &mut [Lanes]) {
+fn correlate(residual: &[Lanes], column: &[(usize, Vec<Tap>)], sums: &mut [Lanes]) {
     sums.fill([0.0; LANES]);
-    for (row, taps) in residual.iter().zip(column.chunks_exact(groups)) {
-        for tap in taps {
-            if let Some(sums) = sums.get_mut(tap.first..).and_then(|sums| sums.first_chunk_mut::<4>()) {
-                for (sum, weight) in sums.iter_mut().zip(tap.weights) {
-                    for lane in 0..LANES {
-                        sum[lane] += weight * row[lane];
+    for (first, taps) in column {
+        for half in 0..2 {
+            // Half of the lanes of four sums fit into the registers.
+            let mut held = [[0.0f32; LANES / 2]; 4];
+            for tap in taps {
+                let row = &residual[tap.row as usize][half * LANES / 2..][..LANES / 2];
+                for (held, weight) in held.iter_mut().zip(tap.weights) {
+                    for lane in 0..LANES / 2 {
+                        held[lane] += weight * row[lane];
                     }
+                }
+            }
+            for (sum, held) in sums[*first..].iter_mut().zip(held) {
+                for lane in 0..LANES / 2 {
+                    sum[half * LANES / 2 + lane] += held[lane];
                 }
             }
         }
@@ -209,20 +233,183 @@ fn correlate(residual: &[Lanes], column: &[Tap], groups: usize, sums: &mut [Lane
 }
 
 /// Takes what a change of coefficients adds to the outputs off the residual; `shift` is its mean.
-fn subtract(residual: &mut [Lanes], column: &[Tap], groups: usize, change: &[Lanes], shift: &Lanes) {
-    for (row, taps) in residual.iter_mut().zip(column.chunks_exact(groups)) {
-        let mut sum = *shift;
-        for tap in taps {
-            if let Some(change) = change.get(tap.first..).and_then(|change| change.first_chunk::<4>()) {
-                for (change, weight) in change.iter().zip(tap.weights) {
-                    for lane in 0..LANES {
-                        sum[lane] -= weight * change[lane];
+fn subtract(residual: &mut [Lanes], column: &[(usize, Vec<Tap>)], change: &[Lanes], shift: &Lanes) {
+    for row in residual.iter_mut() {
+        for lane in 0..LANES {
+            row[lane] += shift[lane];
+        }
+    }
+    for (first, taps) in column {
+        for half in 0..2 {
+            let mut held = [[0.0f32; LANES / 2]; 4];
+            for (held, change) in held.iter_mut().zip(&change[*first..]) {
+                held.copy_from_slice(&change[half * LANES / 2..][..LANES / 2]);
+            }
+            for tap in taps {
+                let row = &mut residual[tap.row as usize][half * LANES / 2..][..LANES / 2];
+                for (held, weight) in held.iter().zip(tap.weights) {
+                    for lane in 0..LANES / 2 {
+                        row[lane] -= weight * held[lane];
                     }
                 }
             }
         }
-        for lane in 0..LANES {
-            row[lane] += sum[lane];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compress::Precision;
+    use crate::compress::activations::dense_outputs;
+    use crate::compress::random::SplitMix;
+    use crate::head::{Basis, DenseLayer, InputMap, Knots};
+    use crate::reference::basis_values;
+
+    const D: usize = 6;
+
+    fn layer(inputs: usize, outputs: usize, random: &mut SplitMix) -> DenseLayer {
+        DenseLayer {
+            inputs,
+            outputs,
+            input_map: InputMap::Affine {
+                scale: vec![1.0; inputs],
+                shift: vec![0.0; inputs],
+                clamp: Some([-1.0, 1.0]),
+            },
+            basis: Basis::BSpline {
+                order: 3,
+                intervals: 3,
+                knots: Knots::Uniform { low: vec![-1.0; inputs], step: vec![2.0 / 3.0; inputs] },
+            },
+            coefficients: (0..inputs * outputs * D).map(|_| random.unit() as f32 - 0.5).collect(),
+            base: None,
+            bias: Some(vec![0.25; outputs]),
+        }
+    }
+
+    /// Rows whose inputs all follow the first, so that errors of one edge can be made good by another.
+    fn related_rows(rows: usize, inputs: usize, random: &mut SplitMix) -> Vec<f32> {
+        (0..rows)
+            .flat_map(|_| {
+                let common = random.unit() * 1.6 - 0.8;
+                (0..inputs).map(|_| (common + 0.2 * (random.unit() - 0.5)) as f32).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// One pass over one edge against all codewords and levels by brute force, outputs evaluated in f64 by the
+    /// recursion of Cox and de Boor; and the residual and the constants it reports.
+    #[test]
+    fn takes_the_best_of_all_codewords_and_levels() {
+        let random = &mut SplitMix::new(21);
+        let (inputs, outputs, rows) = (3, 18, 60);
+        let layer = layer(inputs, outputs, random);
+        let x = related_rows(rows, inputs, random);
+        let targets = dense_outputs(&layer, &x);
+        let activations = Activations::new(&layer, &x, false);
+        let moments: Vec<Moments> = (0..inputs).map(|i| activations.moments(i)).collect();
+        let forms: Vec<Forms> = moments.iter().map(|m| Forms::new(m, 0.0, true)).collect();
+        let coefficients: Vec<f32> = (0..inputs)
+            .flat_map(|i| (0..outputs).map(move |o| (o, i)))
+            .flat_map(|(o, i)| layer.edge(o, i).to_vec())
+            .collect();
+        let mut codebook = Codebook::new(5, D, Precision::Int8, true);
+        for k in 0..5 {
+            codebook.set(k, &(0..D).map(|_| random.unit() - 0.5).collect::<Vec<f64>>());
+        }
+        let sizes = [1i16, 2, 3, 5, 8, 12, 18, 25];
+        let scale = crate::head::GainScale::Table(sizes.iter().copied().chain(sizes.iter().map(|s| -s)).collect());
+        let levels = GainLevels::Codes { scale: scale.clone(), output_scale: vec![2e-4; outputs] };
+        let kept = vec![Kept { codeword: 0, code: 0, gain: levels.gain(0, 0, 0.0) }; inputs * outputs];
+        let feedback = Feedback {
+            activations: &activations,
+            moments: &moments,
+            forms: &forms,
+            coefficients: &coefficients,
+            targets: &targets,
+            codebook: &codebook,
+            levels: &levels,
+            outputs,
+            independence: 0.0,
+        };
+        // What is left of an output's variance with given edges.
+        let left = |edges: &[Kept], o: usize| -> (f64, f64) {
+            let rest: Vec<f64> = (0..rows)
+                .map(|row| {
+                    let mut y = f64::from(targets[row * outputs + o]);
+                    for i in 0..inputs {
+                        let kept = edges[i * outputs + o];
+                        let values = basis_values(&layer.basis, i, f64::from(x[row * inputs + i]));
+                        let s = codebook.codeword(kept.codeword as usize);
+                        y -= f64::from(kept.gain) * values.iter().zip(s).map(|(b, &s)| b * f64::from(s)).sum::<f64>();
+                    }
+                    y
+                })
+                .collect();
+            let mean = rest.iter().sum::<f64>() / rows as f64;
+            (rest.iter().map(|y| (y - mean).powi(2)).sum(), mean)
+        };
+        let found = feedback.run(&kept, 1);
+        for o in 0..outputs {
+            let mut edges = kept.clone();
+            for i in 0..inputs {
+                let mut best = f64::MAX;
+                for codeword in 0..5 {
+                    for code in 0..16u8 {
+                        let mut tried = edges.clone();
+                        let gain = 2e-4 * scale.level(code) as f32;
+                        tried[i * outputs + o] = Kept { codeword, code, gain };
+                        best = best.min(left(&tried, o).0);
+                    }
+                }
+                edges[i * outputs + o] = found.kept[i * outputs + o];
+                let own = left(&edges, o).0;
+                assert!(own <= best * (1.0 + 1e-4), "output {o}, input {i}: {own}, best {best}");
+            }
+            let (variance, mean) = left(&found.kept, o);
+            let reported: f64 = (0..rows).map(|row| f64::from(found.residual[row * outputs + o]).powi(2)).sum();
+            assert!((reported - variance).abs() <= 1e-3 * variance, "output {o}: {reported}, {variance}");
+            assert!((f64::from(found.bias[o]) - mean).abs() < 1e-5, "output {o}");
+        }
+    }
+
+    /// With errors taken as unrelated the choice is that of clustering, whatever the residual.
+    #[test]
+    fn independence_gives_clustering() {
+        let random = &mut SplitMix::new(4);
+        let (inputs, outputs) = (4, 7);
+        let layer = layer(inputs, outputs, random);
+        let x = related_rows(50, inputs, random);
+        let targets = dense_outputs(&layer, &x);
+        let activations = Activations::new(&layer, &x, true);
+        let moments: Vec<Moments> = (0..inputs).map(|i| activations.moments(i)).collect();
+        let forms: Vec<Forms> = moments.iter().map(|m| Forms::new(m, 1e-3, true)).collect();
+        let coefficients: Vec<f32> = (0..inputs)
+            .flat_map(|i| (0..outputs).map(move |o| (o, i)))
+            .flat_map(|(o, i)| layer.edge(o, i).to_vec())
+            .collect();
+        let mut codebook = Codebook::new(6, D, Precision::F32, true);
+        for k in 0..6 {
+            codebook.set(k, &(0..D).map(|_| random.unit() - 0.5).collect::<Vec<f64>>());
+        }
+        let totals: Vec<Vec<f64>> = forms.iter().map(Forms::total).collect();
+        let assigned = super::super::aware::AwareEdges::new(&coefficients, &totals, outputs, D).assign(&codebook);
+        let feedback = Feedback {
+            activations: &activations,
+            moments: &moments,
+            forms: &forms,
+            coefficients: &coefficients,
+            targets: &targets,
+            codebook: &codebook,
+            levels: &GainLevels::Any,
+            outputs,
+            independence: 1.0,
+        };
+        let found = feedback.run(&vec![Kept::default(); inputs * outputs], 1);
+        for (kept, assigned) in found.kept.iter().zip(&assigned) {
+            assert_eq!(kept.codeword, assigned.codeword);
+            assert!((kept.gain - assigned.gain).abs() <= 1e-5 * assigned.gain.abs());
         }
     }
 }

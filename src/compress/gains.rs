@@ -5,9 +5,9 @@
 
 use super::Precision;
 use super::aware::MeasuredCodebook;
-use super::cluster::LANES;
+use super::cluster::{LANES, nearest};
 use super::codebook::Codebook;
-use super::feedback::{Kept, best};
+use super::feedback::Kept;
 use crate::head::{GAIN_CODES, GainScale, MAX_GAIN_LEVEL};
 
 /// Doublings that a logarithmic scale spans; the narrow ones are finer.
@@ -151,21 +151,14 @@ impl GainLevels {
     /// The codeword and the gain of least error for an edge of which `pull` is the form times the coefficients.
     ///
     /// Fine scales take the best codeword and round its gain; coarse ones weigh every codeword at every magnitude.
-    pub(super) fn choose(
-        &self,
-        narrow: &[f32],
-        measured: &MeasuredCodebook,
-        codebook: &Codebook,
-        output: usize,
-        pull: &[f64],
-    ) -> Kept {
+    pub(super) fn choose(&self, pull: &[f32], measured: &MeasuredCodebook, codebook: &Codebook, output: usize) -> Kept {
         let codeword = match self {
             Self::Codes { scale: GainScale::Table(levels), output_scale } if levels.len() == 2 * MAGNITUDES => {
                 let sizes: Vec<f32> =
                     levels[..MAGNITUDES].iter().map(|&level| f32::from(level) * output_scale[output]).collect();
-                best_at_magnitudes(narrow, measured, codebook.d, &sizes)
+                best_at_magnitudes(pull, measured, codebook.d, &sizes)
             }
-            _ => best(narrow, measured, codebook.d),
+            _ => nearest(pull, &measured.table, codebook.d).shape,
         };
         let exact = measured.gain(codebook, codeword as usize, pull);
         let code = match self {
@@ -281,6 +274,42 @@ mod tests {
             let found = (f64::from(scale.level(nearest_code(&scale, wanted))) - wanted).abs();
             let best = (0..=255u8).map(|code| (f64::from(scale.level(code)) - wanted).abs()).fold(f64::MAX, f64::min);
             assert!((found - best).abs() < 1e-12, "{wanted}: {found}, best {best}");
+        }
+    }
+
+    /// Gains that are eight sizes with signs, scaled by output: 4 bits hold them.
+    #[test]
+    fn sixteen_levels_hold_eight_sizes() {
+        let sizes = [1.0, 2.0, 4.0, 7.0, 11.0, 16.0, 22.0, 29.0];
+        let gains: Vec<f64> = (0..320)
+            .map(|n| sizes[n % 8] * if n % 3 == 0 { -1.0 } else { 1.0 } * if n < 160 { 0.5 } else { 3.0 })
+            .collect();
+        let found = quantise(&gains, &vec![1.0; 320], 160, 4);
+        assert_eq!(found.scale.bits(), 4);
+        for (n, (gain, code)) in gains.iter().zip(&found.codes).enumerate() {
+            let kept = f64::from(found.scale.level(*code)) * f64::from(found.output_scale[n / 160]);
+            assert!((kept - gain).abs() <= 0.002 * found.output_scale[n / 160] as f64 * 2047.0, "{gain}: {kept}");
+        }
+    }
+
+    /// By hand: points 0, 1 and 10, 11 among the eight centres of Lloyd's algorithm are met exactly.
+    #[test]
+    fn lloyd_meets_few_points() {
+        let points: Vec<[f64; 2]> = [0.0, 1.0, 10.0, 11.0].iter().map(|&v| [v, 1.0]).collect();
+        let centres = lloyd(&points);
+        for [point, _] in points {
+            assert!(centres.iter().any(|c| (c - point).abs() < 1e-12), "{point}: {centres:?}");
+        }
+    }
+
+    #[test]
+    fn zeros_and_one_output_are_no_trouble() {
+        for bits in [4, 8] {
+            let found = quantise(&[0.0; 6], &[1.0; 6], 3, bits);
+            assert!(found.codes.iter().all(|&code| found.scale.level(code) == 0));
+            let found = quantise(&[2.5], &[1.0], 1, bits);
+            let kept = f64::from(found.scale.level(found.codes[0])) * f64::from(found.output_scale[0]);
+            assert!((kept - 2.5).abs() < 1e-6, "{bits} bits: {kept}");
         }
     }
 }

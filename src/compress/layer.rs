@@ -60,8 +60,8 @@ pub(super) fn compile_layer(
         base,
         bias: vec![0.0; layer.outputs],
     };
-    let (bias, r2) = fit_bias(layer, &folded.coefficients, &metric, &compressed);
-    compressed.bias = bias;
+    compressed.bias = fit_bias(layer, &folded.coefficients, &metric, &compressed);
+    let r2 = kept_variance(&folded.coefficients, &compressed, folded.bias);
     let report = report(layer, &compressed, folded.bias, r2);
     Ok((compressed, report))
 }
@@ -140,34 +140,40 @@ impl Codewords {
     }
 }
 
-/// Bias of every output (the layer's own and those of its edges), and the part of the coefficients' variance kept.
-fn fit_bias(
-    layer: &DenseLayer,
-    coefficients: &[f32],
-    metric: &Metric,
-    compressed: &CompressedLayer,
-) -> (Vec<f32>, f64) {
-    let d = layer.basis.len();
-    let mean = coefficients.iter().map(|&c| f64::from(c)).sum::<f64>() / coefficients.len() as f64;
-    let (mut lost, mut total) = (0.0, 0.0);
-    let mut bias = Vec::with_capacity(layer.outputs);
-    for o in 0..layer.outputs {
-        let mut sum = layer.bias.as_ref().map_or(0.0, |bias| f64::from(bias[o]));
-        for i in 0..layer.inputs {
-            let c = &coefficients[(o * layer.inputs + i) * d..][..d];
-            let difference: Vec<f64> =
-                compressed.edge(o, i).iter().zip(c).map(|(&kept, &c)| f64::from(c) - f64::from(kept)).collect();
-            let bias = metric.bias(&metric.whiten(&difference));
-            sum += bias;
-            lost += difference.iter().map(|e| (e - bias).powi(2)).sum::<f64>();
-            total += c.iter().map(|&c| (f64::from(c) - mean).powi(2)).sum::<f64>();
-        }
-        bias.push(sum as f32);
-    }
-    (bias, if total > 0.0 { 1.0 - lost / total } else { 1.0 })
+/// Bias of every output: the layer's own and those of its edges.
+fn fit_bias(layer: &DenseLayer, coefficients: &[f32], metric: &Metric, compressed: &CompressedLayer) -> Vec<f32> {
+    let mut bias: Vec<f64> = match &layer.bias {
+        Some(bias) => bias.iter().map(|&b| f64::from(b)).collect(),
+        None => vec![0.0; layer.outputs],
+    };
+    for_each_difference(coefficients, compressed, |output, difference| {
+        bias[output] += metric.bias(&metric.whiten(difference));
+    });
+    bias.iter().map(|&b| b as f32).collect()
 }
 
-pub(super) fn kept_variance() {}
+/// Part of the variance of the coefficients that the codebook keeps; a constant an edge counts as kept where it is free.
+pub(super) fn kept_variance(coefficients: &[f32], compressed: &CompressedLayer, free_bias: bool) -> f64 {
+    let mean = coefficients.iter().map(|&c| f64::from(c)).sum::<f64>() / coefficients.len() as f64;
+    let total = coefficients.iter().map(|&c| (f64::from(c) - mean).powi(2)).sum::<f64>();
+    let mut lost = 0.0;
+    for_each_difference(coefficients, compressed, |_, difference| {
+        let bias = if free_bias { difference.iter().sum::<f64>() / difference.len() as f64 } else { 0.0 };
+        lost += difference.iter().map(|e| (e - bias).powi(2)).sum::<f64>();
+    });
+    if total > 0.0 { 1.0 - lost / total } else { 1.0 }
+}
+
+/// Calls `f` with the output of every edge and its dense coefficients less the kept ones.
+fn for_each_difference(coefficients: &[f32], compressed: &CompressedLayer, mut f: impl FnMut(usize, &[f64])) {
+    let d = compressed.basis.len();
+    for (edge, c) in coefficients.chunks_exact(d).enumerate() {
+        let (o, i) = (edge / compressed.inputs, edge % compressed.inputs);
+        let difference: Vec<f64> =
+            compressed.edge(o, i).iter().zip(c).map(|(&kept, &c)| f64::from(c) - f64::from(kept)).collect();
+        f(o, &difference);
+    }
+}
 
 /// Base weights of 8 bits, linear within an output.
 pub(super) fn quantise_base(base: &crate::head::BasePath, inputs: usize) -> CompressedBase {
@@ -199,6 +205,7 @@ pub(super) fn report(layer: &DenseLayer, compressed: &CompressedLayer, bias_fold
         gains: match &compressed.quantised {
             Quantised::Float { .. } => "f32",
             Quantised::Int8 { gain_scale: GainScale::Linear, .. } => "linear",
+            Quantised::Int8 { gain_scale, .. } if gain_scale.bits() == 4 => "4-bit",
             Quantised::Int8 { .. } => "logarithmic",
         },
         base: match (&layer.base, &compressed.base) {

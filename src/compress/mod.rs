@@ -7,8 +7,17 @@
 //!    edges join one constant per output under the same condition.
 //! 2. `metric`: coordinates in which the error of a curve, not of its coefficients, is the plain Euclidean one.
 //! 3. `cluster`: shapes that minimise that error, whatever the sign and size of an edge's gain.
-//! 4. `gains`: 8-bit gains, on a linear or a logarithmic scale, whichever errs less.
+//! 4. `gains`: gains of 8 or 4 bits.
 //! 5. `layer`: the steps joined, and what the layer lost.
+//!
+//! With calibration rows ([`Method::Aware`]) the steps in between are others, layer by layer on what the quantised
+//! layers in front give:
+//!
+//! 1. `activations` and `moments`: what the basis functions do on the rows, and the metric of every input.
+//! 2. `aware`: shapes for the metric of every input, on codewords already rounded.
+//! 3. `feedback`: codewords and gains chosen again for the residual of the layer's outputs; the constant of each
+//!    output makes the mean error zero.
+//! 4. `calibrated`: the steps joined.
 
 mod activations;
 mod aware;
@@ -25,16 +34,22 @@ mod metric;
 mod moments;
 mod random;
 mod report;
+mod search;
 
 pub use calibration::{CALIBRATION_ROWS, Calibration};
 pub use decompress::decompress;
 pub use report::{CompileReport, LayerReport};
+pub use search::{Found, SETTINGS, Target, compile_to_target};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::artifact;
 use crate::fixed_point::allows_positions;
-use crate::head::{CompressedHead, DenseHead, DenseLayer, HeadError, MAX_CODEWORDS};
+use crate::head::{
+    CompressedBase, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, HeadError, MAX_CODEWORDS,
+    Quantised,
+};
 
 /// Precision of codewords and gains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,7 +101,7 @@ impl Default for CompileOptions {
             seed: 0,
             iterations: 25,
             gain_bits: 8,
-            feedback: 3,
+            feedback: 2,
         }
     }
 }
@@ -101,6 +116,9 @@ pub enum CompressError {
     /// A gain width that does not exist.
     #[error("gains of {0} bits, expected 4 or 8")]
     GainBits(u8),
+    /// A target that no setting reaches.
+    #[error("the target is {0}")]
+    Target(String),
     /// Calibration rows that cannot be used.
     #[error("calibration: {0}")]
     Calibration(String),
@@ -142,8 +160,8 @@ pub(crate) struct LayerSettings {
 
 /// Part of a head's edges below which a layer keeps fine settings: there they cost next to nothing.
 const SMALL_PART: f64 = 0.02;
-/// Fewest codewords of such a layer.
-const FINE_CODEWORDS: usize = 256;
+/// Fewest codewords of such a layer: the last layer is small, and its errors reach the outputs as they are.
+const FINE_CODEWORDS: usize = 1024;
 
 impl LayerSettings {
     fn new(head: &DenseHead, at: usize, options: &CompileOptions) -> Self {
@@ -161,6 +179,61 @@ impl LayerSettings {
     }
 }
 
+/// Bytes of the file that these settings give, an upper bound by at most the table of an 8-bit gain scale a layer.
+///
+/// # Errors
+/// As [`compile`], for the same settings.
+pub fn compiled_bytes(head: &DenseHead, options: &CompileOptions) -> Result<usize, CompressError> {
+    check(options)?;
+    let layers = head.layers().iter().enumerate().map(|(at, dense)| {
+        let settings = LayerSettings::new(head, at, options);
+        let codewords = settings.codewords.min(dense.edges());
+        let base = dense.base.as_ref().filter(|_| !fold::folds_base(dense)).map(|base| CompressedBase {
+            activation: base.activation,
+            weights: vec![0; dense.edges()],
+            output_scale: vec![0.0; dense.outputs],
+        });
+        let quantised = match settings.precision {
+            Precision::Int8 => Quantised::Int8 {
+                codebook: vec![0; codewords * dense.basis.len()],
+                gains: vec![0; dense.edges()],
+                gain_scale: GainScale::Table(vec![0; 1 << settings.gain_bits]),
+                output_scale: vec![0.0; dense.outputs],
+            },
+            Precision::F32 => {
+                Quantised::Float { codebook: vec![0.0; codewords * dense.basis.len()], gains: vec![0.0; dense.edges()] }
+            }
+        };
+        CompressedLayer {
+            inputs: dense.inputs,
+            outputs: dense.outputs,
+            input_map: dense.input_map.clone(),
+            basis: dense.basis.clone(),
+            indices: vec![0; dense.edges()],
+            quantised,
+            base,
+            bias: vec![0.0; dense.outputs],
+        }
+    });
+    let empty = CompressedHead::new(layers.collect(), head.detection.clone())?;
+    artifact::to_bytes(&empty).map(|bytes| bytes.len()).map_err(|error| CompressError::Target(error.to_string()))
+}
+
+fn check(options: &CompileOptions) -> Result<(), CompressError> {
+    if !(1..=MAX_CODEWORDS).contains(&options.codewords) {
+        return Err(CompressError::Codewords(options.codewords));
+    }
+    if !matches!(options.gain_bits, 4 | 8) {
+        return Err(CompressError::GainBits(options.gain_bits));
+    }
+    Ok(())
+}
+
+/// Outputs of a dense head for `rows` of `[rows, inputs]`, in f32.
+fn dense_head_outputs(head: &DenseHead, rows: &[f32]) -> Vec<f32> {
+    head.layers().iter().fold(rows.to_vec(), |rows, layer| activations::dense_outputs(layer, &rows))
+}
+
 /// Compresses a dense head and reports what each layer kept and lost.
 ///
 /// The same head, options and calibration give the same bytes on every machine. [`Method::Aware`] needs calibration
@@ -175,12 +248,7 @@ pub fn compile(
     calibration: Option<&Calibration<'_>>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(CompressedHead, CompileReport), CompressError> {
-    if !(1..=MAX_CODEWORDS).contains(&options.codewords) {
-        return Err(CompressError::Codewords(options.codewords));
-    }
-    if !matches!(options.gain_bits, 4 | 8) {
-        return Err(CompressError::GainBits(options.gain_bits));
-    }
+    check(options)?;
     let mut rows = match (options.method, calibration) {
         (Method::Aware, None) => {
             return Err(CompressError::Calibration("is missing, expected rows for the method aware".into()));
@@ -190,16 +258,16 @@ pub fn compile(
             return Err(CompressError::Calibration(format!("rows have {found} values, expected {expected}")));
         }
         (Method::Aware, Some(calibration)) => {
-            let sample =
-                calibration.sample(calibrated::tune("SK_ROWS", CALIBRATION_ROWS as f64) as usize, options.seed);
+            let sample = calibration.sample(CALIBRATION_ROWS, options.seed);
             Some(calibrated::LayerRows { dense: sample.clone(), quantised: sample })
         }
         _ => None,
     };
     let integers = options.precision == Precision::Int8
-        && head.layers().iter().all(|layer| {
-            allows_positions(&layer.basis, &layer.input_map) && (layer.base.is_none() || fold::stays_inside(layer))
-        });
+        && head
+            .layers()
+            .iter()
+            .all(|layer| allows_positions(&layer.basis, &layer.input_map) && fold::folds_base(layer));
     let layers = head.layers().len();
     let mut compressed = Vec::with_capacity(layers);
     let mut reports = Vec::with_capacity(layers);
@@ -209,9 +277,8 @@ pub fn compile(
         let (layer, report) = match &rows {
             None => layer::compile_layer(at, dense, &settings, &mut step)?,
             Some(before) => {
-                let importance = vec![1.0; dense.outputs];
                 let (layer, report, after) =
-                    calibrated::compile_layer(at, dense, before, &importance, &settings, integers, &mut step)?;
+                    calibrated::compile_layer(at, dense, before, &settings, integers, &mut step)?;
                 rows = Some(after);
                 (layer, report)
             }

@@ -53,7 +53,13 @@ pub(super) fn product(matrix: &[f64], c: &[f32], d: usize) -> Vec<f64> {
     matrix.chunks_exact(d).map(|row| row.iter().zip(c).map(|(m, &c)| m * f64::from(c)).sum()).collect()
 }
 
-/// `c^T matrix c`.
+/// `c^T matrix c` of a symmetric matrix.
 pub(super) fn square(matrix: &[f64], c: &[f32], d: usize) -> f64 {
-    product(matrix, c, d).iter().zip(c).map(|(m, &c)| m * f64::from(c)).sum()
+    let mut sum = 0.0;
+    for (a, (row, &left)) in matrix.chunks_exact(d).zip(c).enumerate() {
+        let left = f64::from(left);
+        let below: f64 = row[..a].iter().zip(c).map(|(m, &c)| m * f64::from(c)).sum();
+        sum += left * (row[a] * left + 2.0 * below);
+    }
+    sum
 }
