@@ -94,13 +94,16 @@ impl Arithmetic {
 }
 
 fn allows_integers(layer: &CompressedLayer) -> bool {
-    let even = matches!(
-        &layer.basis,
-        Basis::BSpline { order: 1..=3, intervals: 1..=MAX_INTERVALS, knots: Knots::Uniform { .. } }
-    );
-    even && matches!(layer.quantised, Quantised::Int8 { .. })
+    allows_positions(&layer.basis, &layer.input_map)
+        && matches!(layer.quantised, Quantised::Int8 { .. })
         && layer.base.is_none()
-        && !matches!(layer.input_map, InputMap::LayerNorm { .. })
+}
+
+/// True where inputs can become positions: even knots of order 1 to 3 and no LayerNorm.
+pub(crate) fn allows_positions(basis: &Basis, input_map: &InputMap) -> bool {
+    let even =
+        matches!(basis, Basis::BSpline { order: 1..=3, intervals: 1..=MAX_INTERVALS, knots: Knots::Uniform { .. } });
+    even && !matches!(input_map, InputMap::LayerNorm { .. })
 }
 
 /// The product of an edge's dot with its gain level as it is summed.
@@ -120,20 +123,25 @@ pub fn output_factors(layer: &CompressedLayer) -> Vec<f32> {
 
 /// Position maps of a layer, one an input. Empty for layers without even knots.
 pub fn position_maps(layer: &CompressedLayer) -> Vec<PositionMap> {
-    let Basis::BSpline { knots: Knots::Uniform { low, step }, .. } = &layer.basis else { return Vec::new() };
-    let windows = Windows::of(&layer.basis, layer.input_map.clamp(), layer.inputs);
+    position_maps_of(&layer.basis, &layer.input_map, layer.inputs)
+}
+
+/// Position maps of a basis behind an input map, one an input. Empty where the knots are not even.
+pub(crate) fn position_maps_of(basis: &Basis, input_map: &InputMap, inputs: usize) -> Vec<PositionMap> {
+    let Basis::BSpline { knots: Knots::Uniform { low, step }, .. } = basis else { return Vec::new() };
+    let windows = Windows::of(basis, input_map.clamp(), inputs);
     let positions = POSITIONS as f64;
     // Positions that stay within the windows whatever the clamp.
     let ends =
         [f64::from(windows.first) * positions, (f64::from(windows.first) + windows.count as f64 - 1.0) * positions];
-    (0..layer.inputs)
+    (0..inputs)
         .map(|i| {
-            let (scale, shift) = match &layer.input_map {
+            let (scale, shift) = match input_map {
                 InputMap::Affine { scale, shift, .. } => (f64::from(scale[i]), f64::from(shift[i])),
                 _ => (1.0, 0.0),
             };
             let position = |z: f64| (z - low[i]) / step[i] * positions;
-            let bounds = match layer.input_map.clamp() {
+            let bounds = match input_map.clamp() {
                 Some([low, high]) => [position(f64::from(low)), position(f64::from(high))],
                 None => ends,
             };

@@ -3,9 +3,9 @@
 //! | tensor | type and shape | where |
 //! |---|---|---|
 //! | `layers.N.codebook` | I8 or F32 `[codewords, coefficients]` | always |
-//! | `layers.N.indices` | U8 (256 codewords at most) or U16 `[outputs, inputs]` | always |
-//! | `layers.N.gains` | U8 codes or F32 `[outputs, inputs]` | always |
-//! | `layers.N.gain_levels` | I16 `[256]`, the level of each code | int8 on a logarithmic scale |
+//! | `layers.N.indices` | U8, packed: as few bits an edge as name a codeword | always |
+//! | `layers.N.gains` | U8, packed: codes of 8 or 4 bits; or F32 `[outputs, inputs]` | always |
+//! | `layers.N.gain_levels` | I16 `[256]` or `[16]`, the level of each code of 8 or 4 bits | int8 on a scale of its own |
 //! | `layers.N.output_scale` | F32 `[outputs]` | int8 |
 //! | `layers.N.bias` | F32 `[outputs]` | always |
 //! | `layers.N.base_weights`, `layers.N.base_scale` | I8 `[outputs, inputs]`, F32 `[outputs]` | base path kept |
@@ -16,8 +16,12 @@
 //! The metadata entry `sharekan` holds a [`Manifest`]; `detection_head` is as in dense files. An edge's coefficients are
 //! `output_scale[o] * level(gain) * codeword` (int8) or `gain * codeword` (f32), and a layer without a table of gain
 //! levels reads a gain code as a signed byte.
+//!
+//! Packed tensors have one dimension, their bytes. They hold the numbers of the edges `[outputs, inputs]` in row-major
+//! order without gaps, low bits first; bits after the last are zero. At 256 codewords that is a byte an edge.
 
 mod manifest;
+mod packing;
 mod read;
 mod write;
 
@@ -27,7 +31,7 @@ pub use write::{to_bytes, write_dense};
 
 use thiserror::Error;
 
-use crate::head::{CompressedLayer, HeadError, InputMap, Quantised};
+use crate::head::{CompressedLayer, GainScale, HeadError, InputMap, Quantised};
 
 /// A compressed file that is refused, or a head that cannot be written.
 #[derive(Debug, Error)]
@@ -54,16 +58,16 @@ pub enum ArtifactError {
 
 /// Bytes that the tensors of a layer take in a file.
 pub fn layer_bytes(layer: &CompressedLayer) -> usize {
-    let index = if layer.codewords() <= 256 { 1 } else { 2 };
+    let packed = |bits| packing::packed_bytes(layer.edges(), bits).unwrap_or(usize::MAX);
     let quantised = match &layer.quantised {
-        Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
-            let table = if matches!(gain_scale, crate::head::GainScale::Table(_)) { 512 } else { 0 };
-            codebook.len() + gains.len() + table + 4 * output_scale.len()
+        Quantised::Int8 { codebook, gain_scale, output_scale, .. } => {
+            let table = if let GainScale::Table(levels) = gain_scale { 2 * levels.len() } else { 0 };
+            codebook.len() + packed(gain_scale.bits()) + table + 4 * output_scale.len()
         }
         Quantised::Float { codebook, gains } => 4 * (codebook.len() + gains.len()),
     };
     let base = layer.base.as_ref().map_or(0, |base| base.weights.len() + 4 * base.output_scale.len());
     let norm = if matches!(layer.input_map, InputMap::Identity) { 0 } else { 8 * layer.inputs };
     let knots = manifest::Grid::of(layer).tensor_values() * 8;
-    layer.edges() * index + quantised + base + norm + knots + 4 * layer.bias.len()
+    packed(packing::bits_for(layer.codewords())) + quantised + base + norm + knots + 4 * layer.bias.len()
 }

@@ -8,9 +8,10 @@ use safetensors::tensor::Dtype;
 
 use super::ArtifactError;
 use super::manifest::{BasisManifest, FORMAT_VERSION, Grid, LayerManifest, MANIFEST_KEY, Manifest, MapManifest};
+use super::packing::{bits_for, packed_bytes, unpack};
 use crate::head::{
     Basis, CompressedBase, CompressedHead, CompressedLayer, DetectionHead, GAIN_CODES, GainScale, InputMap, Knots,
-    Quantised,
+    MAX_CODEWORDS, NARROW_GAIN_CODES, Quantised,
 };
 
 /// Longest header of a safetensors file, by its format.
@@ -132,6 +133,24 @@ impl<'a> File<'a> {
         self.values(name, Dtype::I8, shape, i8::from_le_bytes)
     }
 
+    /// Packed numbers of `bits` for `[outputs, inputs]` edges.
+    fn packed(&mut self, name: &str, edges: [usize; 2], bits: u32) -> Result<Vec<u16>, ArtifactError> {
+        let refuse = |problem| Err(ArtifactError::Tensor { tensor: name.to_owned(), problem });
+        let [outputs, inputs] = edges;
+        let sized = outputs
+            .checked_mul(inputs)
+            .filter(|&edges| edges > 0)
+            .and_then(|edges| Some((edges, packed_bytes(edges, bits)?)));
+        let Some((count, bytes)) = sized else {
+            return refuse(format!("cannot hold {outputs} x {inputs} edges"));
+        };
+        let bytes = self.bytes(name, Dtype::U8, &[bytes])?;
+        match unpack(bytes, count, bits) {
+            Some(values) => Ok(values),
+            None => refuse(format!("has bits after the last of {count} numbers of {bits} bits, expected zeros")),
+        }
+    }
+
     /// Number of rows of a tensor of two dimensions, whatever they are.
     fn rows(&self, name: &str) -> Option<usize> {
         self.tensors.tensor(name).ok().and_then(|view| view.shape().first().copied())
@@ -142,23 +161,29 @@ fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result
     let name = |field: &str| format!("layers.{n}.{field}");
     let (inputs, outputs) = (manifest.inputs, manifest.outputs);
     let edges = [outputs, inputs];
+    let codewords = file.rows(&name("codebook")).unwrap_or(0);
+    if codewords > MAX_CODEWORDS {
+        let problem = format!("has {codewords} codewords, expected at most {MAX_CODEWORDS}");
+        return Err(ArtifactError::Tensor { tensor: name("codebook"), problem });
+    }
+    // Read first: the packed indices bound the shape before anything is sized by it.
+    let indices = file.packed(&name("indices"), edges, bits_for(codewords))?;
     let basis = read_basis(file, n, manifest)?;
     let d = basis.len();
-    let codewords = file.rows(&name("codebook")).unwrap_or(0);
-    let indices = if codewords <= 256 {
-        file.values(&name("indices"), Dtype::U8, &edges, |[byte]: [u8; 1]| u16::from(byte))?
-    } else {
-        file.values(&name("indices"), Dtype::U16, &edges, u16::from_le_bytes)?
-    };
     let quantised = if manifest.int8 {
         let levels = name("gain_levels");
+        let gain_scale = match file.rows(&levels) {
+            None => GainScale::Linear,
+            Some(NARROW_GAIN_CODES) => {
+                GainScale::Table(file.values(&levels, Dtype::I16, &[NARROW_GAIN_CODES], i16::from_le_bytes)?)
+            }
+            Some(_) => GainScale::Table(file.values(&levels, Dtype::I16, &[GAIN_CODES], i16::from_le_bytes)?),
+        };
+        let codes = file.packed(&name("gains"), edges, gain_scale.bits())?;
         Quantised::Int8 {
             codebook: file.i8(&name("codebook"), &[codewords, d])?,
-            gains: file.values(&name("gains"), Dtype::U8, &edges, |[byte]: [u8; 1]| byte)?,
-            gain_scale: match file.rows(&levels) {
-                None => GainScale::Linear,
-                Some(_) => GainScale::Table(file.values(&levels, Dtype::I16, &[GAIN_CODES], i16::from_le_bytes)?),
-            },
+            gains: codes.into_iter().map(|code| code as u8).collect(),
+            gain_scale,
             output_scale: file.f32(&name("output_scale"), &[outputs])?,
         }
     } else {
@@ -203,17 +228,7 @@ fn read_basis(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result
         return Err(ArtifactError::Manifest(format!("layer {n} has order {order} and {intervals} intervals")));
     };
     let knots = match grid {
-        Grid::Shared { low, step } => {
-            let indices = format!("layers.{n}.indices");
-            let found = file.tensors.tensor(&indices).ok().and_then(|view| view.shape().get(1).copied());
-            if found != Some(inputs) {
-                return Err(ArtifactError::Tensor {
-                    tensor: indices,
-                    problem: format!("has {found:?} columns, expected {inputs}"),
-                });
-            }
-            Knots::Uniform { low: vec![*low; inputs], step: vec![*step; inputs] }
-        }
+        Grid::Shared { low, step } => Knots::Uniform { low: vec![*low; inputs], step: vec![*step; inputs] },
         Grid::PerInput(_) => {
             let values = file.f64(&format!("layers.{n}.grid"), &[inputs, 2])?;
             let (low, step) = values.as_chunks::<2>().0.iter().map(|[low, step]| (*low, *step)).unzip();

@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, View};
 
 use super::ArtifactError;
 use super::manifest::{FORMAT_VERSION, LayerManifest, MANIFEST_KEY, Manifest};
+use super::packing::{bits_for, pack};
 use crate::head::{
     Basis, CompressedHead, CompressedLayer, DenseHead, DetectionHead, GainScale, InputMap, Knots, Quantised,
 };
@@ -141,16 +142,13 @@ fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
         }
         Basis::Gaussian { .. } => {}
     }
-    if layer.codewords() <= 256 {
-        let narrow: Vec<u8> = layer.indices.iter().map(|&index| index as u8).collect();
-        tensors.add(name("indices"), Dtype::U8, &edges, &narrow);
-    } else {
-        tensors.add(name("indices"), Dtype::U16, &edges, &layer.indices);
-    }
+    let indices = pack(layer.indices.iter().copied(), bits_for(layer.codewords()));
+    tensors.add(name("indices"), Dtype::U8, &[indices.len()], &indices);
     match &layer.quantised {
         Quantised::Int8 { codebook: values, gains, gain_scale, output_scale } => {
             tensors.add(name("codebook"), Dtype::I8, &codebook, values);
-            tensors.add(name("gains"), Dtype::U8, &edges, gains);
+            let codes = pack(gains.iter().map(|&code| u16::from(code)), gain_scale.bits());
+            tensors.add(name("gains"), Dtype::U8, &[codes.len()], &codes);
             if let GainScale::Table(levels) = gain_scale {
                 tensors.add(name("gain_levels"), Dtype::I16, &[levels.len()], levels);
             }

@@ -82,7 +82,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     };
     let in_file = |problem: Error| problem.in_file(&args.head);
     let bar = progress::bar("clustering", dense.layers().len() * options.iterations);
-    let (head, report) = compress::compile(&dense, &options, &mut |at| {
+    let (head, report) = compress::compile(&dense, &options, None, &mut |at| {
         bar.set_position((at.layer * at.iterations + at.iteration) as u64);
     })
     .map_err(|e| in_file(e.into()))?;

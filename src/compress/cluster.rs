@@ -12,7 +12,7 @@ use crate::parallel;
 /// Edges that one piece of parallel work takes.
 const CHUNK: usize = 4096;
 /// Shapes that are compared at once; the inner loops over them become vector instructions.
-const LANES: usize = 32;
+pub(super) const LANES: usize = 32;
 /// Largest codebook that is seeded by distance; beyond, edges are drawn by their size.
 const SEEDED_BY_DISTANCE: usize = 1024;
 /// Edges looked at while seeding.
@@ -72,15 +72,8 @@ pub(super) fn cluster(
 
 /// The shape of largest `(s . r)^2` for every edge; the lowest index wins ties. Shapes must have unit length, or be zero.
 pub(super) fn assign(edges: &Edges<'_>, shapes: &[f32]) -> Vec<Match> {
-    let (d, count) = (edges.d, shapes.len() / edges.d);
-    let blocks = count.div_ceil(LANES);
-    // Coordinate-major within a block, padded with shapes of zero, which never win.
-    let mut table = vec![[0.0f32; LANES]; blocks * d];
-    for (s, shape) in shapes.chunks_exact(d).enumerate() {
-        for (j, &value) in shape.iter().enumerate() {
-            table[(s / LANES) * d + j][s % LANES] = value;
-        }
-    }
+    let d = edges.d;
+    let table = shape_table(shapes, d);
     let pieces = edges.len().div_ceil(CHUNK);
     let found = parallel::map_indices(pieces, |piece| {
         let range = piece * CHUNK..((piece + 1) * CHUNK).min(edges.len());
@@ -89,7 +82,19 @@ pub(super) fn assign(edges: &Edges<'_>, shapes: &[f32]) -> Vec<Match> {
     found.concat()
 }
 
-fn nearest(edge: &[f32], table: &[[f32; LANES]], d: usize) -> Match {
+/// Shapes coordinate by coordinate in blocks of [`LANES`], padded with shapes of zero, which never win.
+pub(super) fn shape_table(shapes: &[f32], d: usize) -> Vec<[f32; LANES]> {
+    let mut table = vec![[0.0f32; LANES]; (shapes.len() / d).div_ceil(LANES) * d];
+    for (s, shape) in shapes.chunks_exact(d).enumerate() {
+        for (j, &value) in shape.iter().enumerate() {
+            table[(s / LANES) * d + j][s % LANES] = value;
+        }
+    }
+    table
+}
+
+/// The shape of a [`shape_table`] with the largest squared dot product with `edge`.
+pub(super) fn nearest(edge: &[f32], table: &[[f32; LANES]], d: usize) -> Match {
     let mut best = [-1.0f32; LANES];
     let mut best_block = [0u32; LANES];
     for (block, columns) in table.chunks_exact(d).enumerate() {
@@ -121,7 +126,7 @@ fn nearest(edge: &[f32], table: &[[f32; LANES]], d: usize) -> Match {
 fn update(edges: &Edges<'_>, matches: &[Match], shapes: &mut [f32]) -> usize {
     let d = edges.d;
     let count = shapes.len() / d;
-    let (order, starts) = by_shape(matches, count);
+    let (order, starts) = by_shape(matches.iter().map(|m| m.shape), count);
     let old: &[f32] = shapes;
     let moved = parallel::map_indices(count, |s| {
         let members = &order[starts[s]..starts[s + 1]];
@@ -146,19 +151,21 @@ fn update(edges: &Edges<'_>, matches: &[Match], shapes: &mut [f32]) -> usize {
 }
 
 /// Edges sorted by shape (each group in rising order) and where each shape's group starts.
-fn by_shape(matches: &[Match], count: usize) -> (Vec<usize>, Vec<usize>) {
+pub(super) fn by_shape(shapes: impl Iterator<Item = u32> + Clone, count: usize) -> (Vec<usize>, Vec<usize>) {
     let mut starts = vec![0usize; count + 1];
-    for m in matches {
-        starts[m.shape as usize + 1] += 1;
+    let mut edges = 0;
+    for shape in shapes.clone() {
+        starts[shape as usize + 1] += 1;
+        edges += 1;
     }
     for s in 0..count {
         starts[s + 1] += starts[s];
     }
     let mut next = starts.clone();
-    let mut order = vec![0usize; matches.len()];
-    for (edge, m) in matches.iter().enumerate() {
-        order[next[m.shape as usize]] = edge;
-        next[m.shape as usize] += 1;
+    let mut order = vec![0usize; edges];
+    for (edge, shape) in shapes.enumerate() {
+        order[next[shape as usize]] = edge;
+        next[shape as usize] += 1;
     }
     (order, starts)
 }

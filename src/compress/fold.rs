@@ -31,6 +31,12 @@ pub(super) fn stays_inside(layer: &DenseLayer) -> bool {
     })
 }
 
+/// True where the layer has no base path, or one that joins the coefficients.
+pub(super) fn folds_base(layer: &DenseLayer) -> bool {
+    layer.base.is_none()
+        || (stays_inside(layer) && matches!(layer.basis, Basis::BSpline { knots: Knots::Uniform { .. }, .. }))
+}
+
 /// Folds what may be folded.
 pub(super) fn fold(layer: &DenseLayer) -> Folded {
     let inside = stays_inside(layer);

@@ -5,7 +5,7 @@ use super::fold::fold;
 use super::gains::{self, QuantisedGains};
 use super::metric::{Metric, dot};
 use super::report::LayerReport;
-use super::{CompileOptions, CompressError, Precision};
+use super::{CompressError, LayerSettings, Method, Precision};
 use crate::artifact::layer_bytes;
 use crate::head::{CompressedBase, CompressedLayer, DenseLayer, GainScale, Quantised};
 
@@ -13,18 +13,21 @@ use crate::head::{CompressedBase, CompressedLayer, DenseLayer, GainScale, Quanti
 pub(super) fn compile_layer(
     at: usize,
     layer: &DenseLayer,
-    options: &CompileOptions,
+    options: &LayerSettings,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(CompressedLayer, LayerReport), CompressError> {
     let d = layer.basis.len();
     let folded = fold(layer);
-    let metric = Metric::uniform(&layer.basis, folded.bias).ok_or(CompressError::Metric { layer: at })?;
-    let whitened = whiten_edges(&metric, &folded.coefficients, d, true);
+    let metric = match options.method {
+        Method::Plain => Metric::plain(d, folded.bias),
+        _ => Metric::uniform(&layer.basis, folded.bias),
+    };
+    let metric = metric.ok_or(CompressError::Metric { layer: at })?;
+    let whitened = whiten_edges(&metric, &folded.coefficients, d);
     let edges = Edges { values: &whitened, d };
 
     let count = options.codewords.min(layer.edges());
-    let seed = options.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let shapes = cluster(&edges, count, options.iterations, seed, progress);
+    let shapes = cluster(&edges, count, options.iterations, options.seed, progress);
     let codebook = Codewords::new(&metric, &shapes, d, options.precision);
     let matches = assign(&edges, &codebook.units);
 
@@ -40,7 +43,8 @@ pub(super) fn compile_layer(
         }
         Precision::Int8 => {
             let weights: Vec<f64> = indices.iter().map(|&k| codebook.sizes[usize::from(k)]).collect();
-            let QuantisedGains { codes, scale, output_scale } = gains::quantise(&exact, &weights, layer.inputs);
+            let QuantisedGains { codes, scale, output_scale } =
+                gains::quantise(&exact, &weights, layer.inputs, options.gain_bits);
             Quantised::Int8 { codebook: codebook.bytes(), gains: codes, gain_scale: scale, output_scale }
         }
     };
@@ -56,22 +60,20 @@ pub(super) fn compile_layer(
         base,
         bias: vec![0.0; layer.outputs],
     };
-    let (bias, r2) = fit_bias(layer, &folded.coefficients, &metric, &compressed);
-    compressed.bias = bias;
+    compressed.bias = fit_bias(layer, &folded.coefficients, &metric, &compressed);
+    let r2 = kept_variance(&folded.coefficients, &compressed, folded.bias);
     let report = report(layer, &compressed, folded.bias, r2);
     Ok((compressed, report))
 }
 
 /// Whitened coordinates of every edge, with the best bias taken off where that is free.
-fn whiten_edges(metric: &Metric, coefficients: &[f32], d: usize, project: bool) -> Vec<f32> {
+pub(super) fn whiten_edges(metric: &Metric, coefficients: &[f32], d: usize) -> Vec<f32> {
     let mut whitened = Vec::with_capacity(coefficients.len());
     let mut wide = vec![0.0; d];
     for c in coefficients.chunks_exact(d) {
         wide.iter_mut().zip(c).for_each(|(wide, &c)| *wide = f64::from(c));
         let mut v = metric.whiten(&wide);
-        if project {
-            metric.project(&mut v);
-        }
+        metric.project(&mut v);
         whitened.extend(v.iter().map(|&v| v as f32));
     }
     whitened
@@ -138,35 +140,43 @@ impl Codewords {
     }
 }
 
-/// Bias of every output (the layer's own and those of its edges), and the part of the coefficients' variance kept.
-fn fit_bias(
-    layer: &DenseLayer,
-    coefficients: &[f32],
-    metric: &Metric,
-    compressed: &CompressedLayer,
-) -> (Vec<f32>, f64) {
-    let d = layer.basis.len();
+/// Bias of every output: the layer's own and those of its edges.
+fn fit_bias(layer: &DenseLayer, coefficients: &[f32], metric: &Metric, compressed: &CompressedLayer) -> Vec<f32> {
+    let mut bias: Vec<f64> = match &layer.bias {
+        Some(bias) => bias.iter().map(|&b| f64::from(b)).collect(),
+        None => vec![0.0; layer.outputs],
+    };
+    for_each_difference(coefficients, compressed, |output, difference| {
+        bias[output] += metric.bias(&metric.whiten(difference));
+    });
+    bias.iter().map(|&b| b as f32).collect()
+}
+
+/// Part of the variance of the coefficients that the codebook keeps; a constant an edge counts as kept where it is free.
+pub(super) fn kept_variance(coefficients: &[f32], compressed: &CompressedLayer, free_bias: bool) -> f64 {
     let mean = coefficients.iter().map(|&c| f64::from(c)).sum::<f64>() / coefficients.len() as f64;
-    let (mut lost, mut total) = (0.0, 0.0);
-    let mut bias = Vec::with_capacity(layer.outputs);
-    for o in 0..layer.outputs {
-        let mut sum = layer.bias.as_ref().map_or(0.0, |bias| f64::from(bias[o]));
-        for i in 0..layer.inputs {
-            let c = &coefficients[(o * layer.inputs + i) * d..][..d];
-            let difference: Vec<f64> =
-                compressed.edge(o, i).iter().zip(c).map(|(&kept, &c)| f64::from(c) - f64::from(kept)).collect();
-            let bias = metric.bias(&metric.whiten(&difference));
-            sum += bias;
-            lost += difference.iter().map(|e| (e - bias).powi(2)).sum::<f64>();
-            total += c.iter().map(|&c| (f64::from(c) - mean).powi(2)).sum::<f64>();
-        }
-        bias.push(sum as f32);
+    let total = coefficients.iter().map(|&c| (f64::from(c) - mean).powi(2)).sum::<f64>();
+    let mut lost = 0.0;
+    for_each_difference(coefficients, compressed, |_, difference| {
+        let bias = if free_bias { difference.iter().sum::<f64>() / difference.len() as f64 } else { 0.0 };
+        lost += difference.iter().map(|e| (e - bias).powi(2)).sum::<f64>();
+    });
+    if total > 0.0 { 1.0 - lost / total } else { 1.0 }
+}
+
+/// Calls `f` with the output of every edge and its dense coefficients less the kept ones.
+fn for_each_difference(coefficients: &[f32], compressed: &CompressedLayer, mut f: impl FnMut(usize, &[f64])) {
+    let d = compressed.basis.len();
+    for (edge, c) in coefficients.chunks_exact(d).enumerate() {
+        let (o, i) = (edge / compressed.inputs, edge % compressed.inputs);
+        let difference: Vec<f64> =
+            compressed.edge(o, i).iter().zip(c).map(|(&kept, &c)| f64::from(c) - f64::from(kept)).collect();
+        f(o, &difference);
     }
-    (bias, if total > 0.0 { 1.0 - lost / total } else { 1.0 })
 }
 
 /// Base weights of 8 bits, linear within an output.
-fn quantise_base(base: &crate::head::BasePath, inputs: usize) -> CompressedBase {
+pub(super) fn quantise_base(base: &crate::head::BasePath, inputs: usize) -> CompressedBase {
     let mut weights = Vec::with_capacity(base.weights.len());
     let mut output_scale = Vec::with_capacity(base.weights.len() / inputs);
     for row in base.weights.chunks_exact(inputs) {
@@ -181,7 +191,7 @@ fn quantise_base(base: &crate::head::BasePath, inputs: usize) -> CompressedBase 
     CompressedBase { activation: base.activation, weights, output_scale }
 }
 
-fn report(layer: &DenseLayer, compressed: &CompressedLayer, bias_folded: bool, r2: f64) -> LayerReport {
+pub(super) fn report(layer: &DenseLayer, compressed: &CompressedLayer, bias_folded: bool, r2: f64) -> LayerReport {
     let (dense_bytes, compressed_bytes) = (layer.dense_bytes(), layer_bytes(compressed));
     LayerReport {
         inputs: layer.inputs,
@@ -195,6 +205,7 @@ fn report(layer: &DenseLayer, compressed: &CompressedLayer, bias_folded: bool, r
         gains: match &compressed.quantised {
             Quantised::Float { .. } => "f32",
             Quantised::Int8 { gain_scale: GainScale::Linear, .. } => "linear",
+            Quantised::Int8 { gain_scale, .. } if gain_scale.bits() == 4 => "4-bit",
             Quantised::Int8 { .. } => "logarithmic",
         },
         base: match (&layer.base, &compressed.base) {

@@ -20,16 +20,28 @@ pub(super) struct Metric {
 impl Metric {
     /// The metric of a basis under a uniform input. `None` where its Gram matrix is singular.
     pub(super) fn uniform(basis: &Basis, free_bias: bool) -> Option<Self> {
-        let d = basis.len();
-        let mut gram = match basis {
+        let gram = match basis {
             Basis::BSpline { order, intervals, .. } => cardinal_gram(*order, *intervals),
             Basis::Gaussian { centres, denominator } => gaussian_gram(centres, *denominator),
         };
-        let mean = (0..d).map(|i| gram[i * d + i]).sum::<f64>() / d as f64;
+        Self::new(&gram, basis.len(), REGULARISATION, free_bias)
+    }
+
+    /// The textbook's: all coefficients count alike.
+    pub(super) fn plain(d: usize, free_bias: bool) -> Option<Self> {
+        let identity: Vec<f64> = (0..d * d).map(|at| f64::from(u8::from(at / d == at % d))).collect();
+        Self::new(&identity, d, 0.0, free_bias)
+    }
+
+    /// The metric of a matrix `[d, d]` of second moments, with `lambda` times its mean diagonal added. `None` where
+    /// it is singular.
+    pub(super) fn new(second: &[f64], d: usize, lambda: f64, free_bias: bool) -> Option<Self> {
+        let mut matrix = second.to_vec();
+        let mean = (0..d).map(|i| matrix[i * d + i]).sum::<f64>() / d as f64;
         for i in 0..d {
-            gram[i * d + i] += REGULARISATION * mean;
+            matrix[i * d + i] += lambda * mean;
         }
-        let factor = Cholesky::new(&gram, d)?;
+        let factor = Cholesky::new(&matrix, d)?;
         let ones = free_bias.then(|| factor.whiten(&vec![1.0; d]));
         Some(Self { factor, ones })
     }

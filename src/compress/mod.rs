@@ -7,25 +7,49 @@
 //!    edges join one constant per output under the same condition.
 //! 2. `metric`: coordinates in which the error of a curve, not of its coefficients, is the plain Euclidean one.
 //! 3. `cluster`: shapes that minimise that error, whatever the sign and size of an edge's gain.
-//! 4. `gains`: 8-bit gains, on a linear or a logarithmic scale, whichever errs less.
+//! 4. `gains`: gains of 8 or 4 bits.
 //! 5. `layer`: the steps joined, and what the layer lost.
+//!
+//! With calibration rows ([`Method::Aware`]) the steps in between are others, layer by layer on what the quantised
+//! layers in front give:
+//!
+//! 1. `activations` and `moments`: what the basis functions do on the rows, and the metric of every input.
+//! 2. `aware`: shapes for the metric of every input, on codewords already rounded.
+//! 3. `feedback`: codewords and gains chosen again for the residual of the layer's outputs; the constant of each
+//!    output makes the mean error zero.
+//! 4. `calibrated`: the steps joined.
 
+mod activations;
+mod aware;
+mod calibrated;
+mod calibration;
 mod cluster;
+mod codebook;
 mod decompress;
+mod feedback;
 mod fold;
 mod gains;
 mod layer;
 mod metric;
+mod moments;
 mod random;
 mod report;
+mod search;
 
+pub use calibration::{CALIBRATION_ROWS, Calibration};
 pub use decompress::decompress;
 pub use report::{CompileReport, LayerReport};
+pub use search::{Found, SETTINGS, Target, compile_to_target};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::head::{CompressedHead, DenseHead, HeadError, MAX_CODEWORDS};
+use crate::artifact;
+use crate::fixed_point::allows_positions;
+use crate::head::{
+    CompressedBase, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, HeadError, MAX_CODEWORDS,
+    Quantised,
+};
 
 /// Precision of codewords and gains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +61,23 @@ pub enum Precision {
     F32,
 }
 
+/// What the codebook is fitted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// The coefficients as they are, as in the textbook.
+    Plain,
+    /// The curves under an input that is uniform in the grid.
+    Uniform,
+    /// What the layer gives on calibration rows.
+    Aware,
+}
+
 /// Settings of a compilation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompileOptions {
+    /// What the codebook is fitted to.
+    pub method: Method,
     /// Codewords a layer, 1 to [`MAX_CODEWORDS`]. A layer with fewer edges gets as many as it has edges.
     pub codewords: usize,
     /// Precision of codewords and gains.
@@ -48,11 +86,23 @@ pub struct CompileOptions {
     pub seed: u64,
     /// Most rounds of clustering a layer.
     pub iterations: usize,
+    /// Bits of a gain where the precision is int8: 8 or 4.
+    pub gain_bits: u8,
+    /// Rounds of error feedback a layer, [`Method::Aware`] only.
+    pub feedback: usize,
 }
 
 impl Default for CompileOptions {
     fn default() -> Self {
-        Self { codewords: 256, precision: Precision::Int8, seed: 0, iterations: 25 }
+        Self {
+            method: Method::Uniform,
+            codewords: 256,
+            precision: Precision::Int8,
+            seed: 0,
+            iterations: 25,
+            gain_bits: 8,
+            feedback: 2,
+        }
     }
 }
 
@@ -63,6 +113,15 @@ pub enum CompressError {
     /// A codebook size out of range.
     #[error("codebook size is {0}, expected 1 to {MAX_CODEWORDS}")]
     Codewords(usize),
+    /// A gain width that does not exist.
+    #[error("gains of {0} bits, expected 4 or 8")]
+    GainBits(u8),
+    /// A target that no setting reaches.
+    #[error("the target is {0}")]
+    Target(String),
+    /// Calibration rows that cannot be used.
+    #[error("calibration: {0}")]
+    Calibration(String),
     /// A layer whose basis has no metric to cluster in.
     #[error("layer {layer}: the Gram matrix of the basis is singular")]
     Metric {
@@ -87,26 +146,143 @@ pub struct Progress {
     pub iterations: usize,
 }
 
-/// Compresses a dense head and reports what each layer kept and lost.
-///
-/// The same head and options give the same bytes on every machine. `progress` is called after every round.
+/// Settings of one layer.
+#[derive(Debug, Clone)]
+pub(crate) struct LayerSettings {
+    method: Method,
+    codewords: usize,
+    precision: Precision,
+    seed: u64,
+    iterations: usize,
+    gain_bits: u8,
+    feedback: usize,
+}
+
+/// Part of a head's edges below which a layer keeps fine settings: there they cost next to nothing.
+const SMALL_PART: f64 = 0.02;
+/// Fewest codewords of such a layer: the last layer is small, and its errors reach the outputs as they are.
+const FINE_CODEWORDS: usize = 1024;
+
+impl LayerSettings {
+    fn new(head: &DenseHead, at: usize, options: &CompileOptions) -> Self {
+        let edges: usize = head.layers().iter().map(DenseLayer::edges).sum();
+        let small = (head.layers()[at].edges() as f64) < SMALL_PART * edges as f64;
+        Self {
+            method: options.method,
+            codewords: if small { options.codewords.max(FINE_CODEWORDS) } else { options.codewords },
+            precision: options.precision,
+            seed: options.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            iterations: options.iterations,
+            gain_bits: if small { 8 } else { options.gain_bits },
+            feedback: options.feedback,
+        }
+    }
+}
+
+/// Bytes of the file that these settings give, an upper bound by at most the table of an 8-bit gain scale a layer.
 ///
 /// # Errors
-/// For a codebook size out of range, and for heads whose numbers do not survive the arithmetic.
-pub fn compile(
-    head: &DenseHead,
-    options: &CompileOptions,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(CompressedHead, CompileReport), CompressError> {
+/// As [`compile`], for the same settings.
+pub fn compiled_bytes(head: &DenseHead, options: &CompileOptions) -> Result<usize, CompressError> {
+    check(options)?;
+    let layers = head.layers().iter().enumerate().map(|(at, dense)| {
+        let settings = LayerSettings::new(head, at, options);
+        let codewords = settings.codewords.min(dense.edges());
+        let base = dense.base.as_ref().filter(|_| !fold::folds_base(dense)).map(|base| CompressedBase {
+            activation: base.activation,
+            weights: vec![0; dense.edges()],
+            output_scale: vec![0.0; dense.outputs],
+        });
+        let quantised = match settings.precision {
+            Precision::Int8 => Quantised::Int8 {
+                codebook: vec![0; codewords * dense.basis.len()],
+                gains: vec![0; dense.edges()],
+                gain_scale: GainScale::Table(vec![0; 1 << settings.gain_bits]),
+                output_scale: vec![0.0; dense.outputs],
+            },
+            Precision::F32 => {
+                Quantised::Float { codebook: vec![0.0; codewords * dense.basis.len()], gains: vec![0.0; dense.edges()] }
+            }
+        };
+        CompressedLayer {
+            inputs: dense.inputs,
+            outputs: dense.outputs,
+            input_map: dense.input_map.clone(),
+            basis: dense.basis.clone(),
+            indices: vec![0; dense.edges()],
+            quantised,
+            base,
+            bias: vec![0.0; dense.outputs],
+        }
+    });
+    let empty = CompressedHead::new(layers.collect(), head.detection.clone())?;
+    artifact::to_bytes(&empty).map(|bytes| bytes.len()).map_err(|error| CompressError::Target(error.to_string()))
+}
+
+fn check(options: &CompileOptions) -> Result<(), CompressError> {
     if !(1..=MAX_CODEWORDS).contains(&options.codewords) {
         return Err(CompressError::Codewords(options.codewords));
     }
+    if !matches!(options.gain_bits, 4 | 8) {
+        return Err(CompressError::GainBits(options.gain_bits));
+    }
+    Ok(())
+}
+
+/// Outputs of a dense head for `rows` of `[rows, inputs]`, in f32.
+fn dense_head_outputs(head: &DenseHead, rows: &[f32]) -> Vec<f32> {
+    head.layers().iter().fold(rows.to_vec(), |rows, layer| activations::dense_outputs(layer, &rows))
+}
+
+/// Compresses a dense head and reports what each layer kept and lost.
+///
+/// The same head, options and calibration give the same bytes on every machine. [`Method::Aware`] needs calibration
+/// rows; the other methods do not look at them. `progress` is called after every round.
+///
+/// # Errors
+/// For settings out of range, for missing or unfit calibration, and for heads whose numbers do not survive the
+/// arithmetic.
+pub fn compile(
+    head: &DenseHead,
+    options: &CompileOptions,
+    calibration: Option<&Calibration<'_>>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(CompressedHead, CompileReport), CompressError> {
+    check(options)?;
+    let mut rows = match (options.method, calibration) {
+        (Method::Aware, None) => {
+            return Err(CompressError::Calibration("is missing, expected rows for the method aware".into()));
+        }
+        (Method::Aware, Some(calibration)) if calibration.inputs() != head.inputs() => {
+            let (found, expected) = (calibration.inputs(), head.inputs());
+            return Err(CompressError::Calibration(format!("rows have {found} values, expected {expected}")));
+        }
+        (Method::Aware, Some(calibration)) => {
+            let sample = calibration.sample(CALIBRATION_ROWS, options.seed);
+            Some(calibrated::LayerRows { dense: sample.clone(), quantised: sample })
+        }
+        _ => None,
+    };
+    let integers = options.precision == Precision::Int8
+        && head
+            .layers()
+            .iter()
+            .all(|layer| allows_positions(&layer.basis, &layer.input_map) && fold::folds_base(layer));
     let layers = head.layers().len();
     let mut compressed = Vec::with_capacity(layers);
     let mut reports = Vec::with_capacity(layers);
     for (at, dense) in head.layers().iter().enumerate() {
         let mut step = |iteration, iterations| progress(Progress { layer: at, layers, iteration, iterations });
-        let (layer, report) = layer::compile_layer(at, dense, options, &mut step)?;
+        let settings = LayerSettings::new(head, at, options);
+        let (layer, report) = match &rows {
+            None => layer::compile_layer(at, dense, &settings, &mut step)?,
+            Some(before) => {
+                let (layer, report, after) =
+                    calibrated::compile_layer(at, dense, before, &settings, integers, &mut step)?;
+                rows = Some(after);
+                (layer, report)
+            }
+        };
         compressed.push(layer);
         reports.push(report);
     }

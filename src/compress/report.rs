@@ -21,7 +21,7 @@ pub struct LayerReport {
     pub ratio: f64,
     /// Part of the variance of the coefficients (base path folded in where it is) that the codebook keeps.
     pub r2: f64,
-    /// `linear`, `logarithmic` or `f32`.
+    /// `linear`, `logarithmic`, `4-bit` or `f32`.
     pub gains: &'static str,
     /// `folded`, `kept` or `none`.
     pub base: &'static str,

@@ -11,6 +11,9 @@ pub const MAX_CODEWORDS: usize = 65_536;
 /// Number of values that an 8-bit gain code can name.
 pub const GAIN_CODES: usize = 256;
 
+/// Number of values that a 4-bit gain code can name.
+pub const NARROW_GAIN_CODES: usize = 16;
+
 /// Largest magnitude of a gain level on the wide (logarithmic) scale.
 pub const MAX_GAIN_LEVEL: i32 = 2047;
 
@@ -38,16 +41,25 @@ pub enum Quantised {
     },
 }
 
-/// What an 8-bit gain code means.
+/// What a gain code means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GainScale {
     /// The code is a signed byte, -127 to 127, and the level is that number.
     Linear,
-    /// The code is a place in this table of [`GAIN_CODES`] levels, each at most [`MAX_GAIN_LEVEL`] in magnitude.
+    /// The code is a place in this table of [`GAIN_CODES`] or [`NARROW_GAIN_CODES`] levels, each at most
+    /// [`MAX_GAIN_LEVEL`] in magnitude.
     Table(Vec<i16>),
 }
 
 impl GainScale {
+    /// Bits of a code in a file: 8 or 4.
+    pub fn bits(&self) -> u32 {
+        match self {
+            Self::Table(levels) if levels.len() == NARROW_GAIN_CODES => 4,
+            _ => 8,
+        }
+    }
+
     /// Level that a code stands for.
     pub fn level(&self, code: u8) -> i32 {
         match self {
@@ -132,7 +144,12 @@ impl CompressedLayer {
                 check_length(layer, "gains", gains.len(), edges)?;
                 check_values(layer, "output scale", output_scale, self.outputs)?;
                 if let GainScale::Table(levels) = gain_scale {
-                    check_length(layer, "gain levels", levels.len(), GAIN_CODES)?;
+                    if levels.len() != NARROW_GAIN_CODES {
+                        check_length(layer, "gain levels", levels.len(), GAIN_CODES)?;
+                    }
+                    if let Some(code) = gains.iter().find(|&&code| usize::from(code) >= levels.len()) {
+                        return value("gains", format!("name level {code}, expected less than {}", levels.len()));
+                    }
                     if let Some(level) = levels.iter().find(|level| i32::from(**level).abs() > MAX_GAIN_LEVEL) {
                         return value(
                             "gain levels",

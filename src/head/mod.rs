@@ -20,7 +20,8 @@ mod input_map;
 
 pub use basis::{Basis, Knots, MAX_ORDER};
 pub use compressed::{
-    CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL, Quantised,
+    CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL,
+    NARROW_GAIN_CODES, Quantised,
 };
 pub use dense::{Activation, BasePath, DenseHead, DenseLayer};
 pub use detection::{ChannelOrder, DetectionHead, PixelPreparation, TensorLayout};

@@ -11,3 +11,4 @@ mod dense;
 
 pub use compressed::CompressedReference;
 pub use dense::{DenseReference, dense_layer};
+pub(crate) use dense::{basis_values, map_inputs};

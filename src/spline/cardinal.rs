@@ -6,19 +6,26 @@
 /// This is the recursion of Cox and de Boor restricted to one interval; for order 3 it gives
 /// `(1-t)^3/6, (3t^3-6t^2+4)/6, (-3t^3+3t^2+3t+1)/6, t^3/6`.
 pub fn cardinal_taps(t: f64, order: usize) -> Vec<f64> {
-    let mut taps = vec![1.0];
-    for d in 1..=order {
-        let mut next = vec![0.0; d + 1];
-        for (j, &value) in taps.iter().enumerate() {
-            // Tap j of degree d - 1 is supported from knot j - d + 1 on.
-            let start = j as f64 - (d as f64 - 1.0);
-            let rising = (t - start) / d as f64;
-            next[j + 1] += rising * value;
-            next[j] += (1.0 - rising) * value;
-        }
-        taps = next;
-    }
+    let mut taps = vec![0.0; order + 1];
+    fill_cardinal_taps(t, &mut taps);
     taps
+}
+
+/// [`cardinal_taps`] of order `taps.len() - 1` into a slice of at least one value.
+pub(crate) fn fill_cardinal_taps(t: f64, taps: &mut [f64]) {
+    let Some((first, rest)) = taps.split_first_mut() else { return };
+    *first = 1.0;
+    rest.fill(0.0);
+    for d in 1..taps.len() {
+        // From the highest tap down, so that each is read before it is written.
+        for j in (0..=d).rev() {
+            // Tap j of degree d - 1 is supported from knot j - d + 1 on.
+            let rising = |j: usize| (t - (j as f64 - (d as f64 - 1.0))) / d as f64;
+            let below = if j > 0 { rising(j - 1) * taps[j - 1] } else { 0.0 };
+            let own = if j < d { (1.0 - rising(j)) * taps[j] } else { 0.0 };
+            taps[j] = below + own;
+        }
+    }
 }
 
 #[cfg(test)]

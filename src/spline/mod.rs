@@ -7,6 +7,7 @@ mod gram;
 mod least_squares;
 
 pub use cardinal::cardinal_taps;
+pub(crate) use cardinal::fill_cardinal_taps;
 pub use cox_de_boor::cox_de_boor;
 pub use gram::{cardinal_gram, quadrature};
 pub use least_squares::{Cholesky, fold_function};

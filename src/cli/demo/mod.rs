@@ -113,7 +113,7 @@ fn compile(dense: &DenseHead, args: &DemoArgs, screen: Screen) -> Result<(Head, 
     let options = CompileOptions::default();
     let start = Instant::now();
     let bar = progress::bar("compressing", dense.layers().len() * options.iterations);
-    let (head, report) = compress::compile(dense, &options, &mut |at| {
+    let (head, report) = compress::compile(dense, &options, None, &mut |at| {
         bar.set_position((at.layer * at.iterations + at.iteration) as u64);
     })
     .map_err(Error::from)?;

@@ -1,0 +1,111 @@
+//! Settings for a size or an accuracy.
+
+use super::{
+    Calibration, CompileOptions, CompileReport, CompressError, Method, Precision, Progress, compile, compiled_bytes,
+};
+use crate::evaluate::output_snr_db;
+use crate::head::{CompressedHead, DenseHead};
+use crate::reference::CompressedReference;
+
+/// What a head shall reach.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Target {
+    /// A file of at most so many bytes, as accurate as that allows.
+    Bytes(usize),
+    /// An output signal-to-noise ratio of at least so many dB on calibration rows held back for it, as small as that
+    /// allows.
+    SnrDb(f64),
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The compressed head.
+    pub head: CompressedHead,
+    /// What it kept and lost.
+    pub report: CompileReport,
+    /// The settings that gave it.
+    pub options: CompileOptions,
+}
+
+/// Codewords and gain bits from the smallest file to the largest; each is more accurate than the one before.
+pub const SETTINGS: [(usize, u8); 11] =
+    [(16, 4), (32, 4), (64, 4), (128, 4), (256, 4), (256, 8), (512, 8), (1024, 8), (2048, 8), (4096, 8), (16_384, 8)];
+
+/// One row of so many is held back to measure on.
+const HELD_BACK: usize = 8;
+/// Rows that accuracy is measured on.
+const MEASURED_ROWS: usize = 2048;
+
+/// Compiles with those of [`SETTINGS`] that reach the target; the rest of `options` stays.
+///
+/// For [`Target::SnrDb`] the last eighth of the calibration rows is held back and measured on, so rows should come image
+/// by image.
+///
+/// # Errors
+/// Where no setting reaches the target; [`Target::SnrDb`] without calibration; and as [`compile`].
+pub fn compile_to_target(
+    head: &DenseHead,
+    target: Target,
+    options: &CompileOptions,
+    calibration: Option<&Calibration<'_>>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Found, CompressError> {
+    let setting = |at: usize| {
+        let (codewords, gain_bits) = SETTINGS[at];
+        CompileOptions { codewords, gain_bits, precision: Precision::Int8, ..options.clone() }
+    };
+    let mut run = |options: CompileOptions, rows: Option<&Calibration<'_>>| {
+        let (head, report) = compile(head, &options, rows, progress)?;
+        Ok::<_, CompressError>(Found { head, report, options })
+    };
+    match target {
+        Target::Bytes(most) => {
+            let fits = |at: usize| compiled_bytes(head, &setting(at)).map(|bytes| bytes <= most);
+            let mut best = None;
+            for at in 0..SETTINGS.len() {
+                if fits(at)? {
+                    best = Some(at);
+                }
+            }
+            match best {
+                Some(at) => run(setting(at), calibration),
+                None => Err(CompressError::Target(format!(
+                    "{most} bytes, but the smallest file takes {}",
+                    compiled_bytes(head, &setting(0))?
+                ))),
+            }
+        }
+        Target::SnrDb(least) => {
+            let Some(calibration) = calibration else {
+                return Err(CompressError::Calibration("is missing, expected rows to measure accuracy on".into()));
+            };
+            let (shown, held_back) = calibration.split(HELD_BACK)?;
+            let shown = if options.method == Method::Aware { Some(&shown) } else { None };
+            let rows = held_back.sample(MEASURED_ROWS, options.seed);
+            let dense = super::dense_head_outputs(head, &rows);
+            let mut measured = |at: usize| {
+                let found = run(setting(at), shown)?;
+                let outputs = CompressedReference::new(&found.head).run(&rows);
+                // No ratio: nothing varies, or nothing differs. Both reach any target.
+                let snr = output_snr_db(&dense, &outputs, head.outputs()).ok().flatten().unwrap_or(f64::INFINITY);
+                Ok::<_, CompressError>((found, snr))
+            };
+            // Settings below `low` miss the target, `best` reaches it.
+            let (mut low, mut high, mut best, mut nearest) = (0, SETTINGS.len(), None, f64::NEG_INFINITY);
+            while low < high {
+                let middle = (low + high) / 2;
+                let (found, snr) = measured(middle)?;
+                nearest = nearest.max(snr);
+                if snr >= least {
+                    (high, best) = (middle, Some(found));
+                } else {
+                    low = middle + 1;
+                }
+            }
+            best.ok_or_else(|| {
+                CompressError::Target(format!("{least} dB, but the best setting reaches {nearest:.1} dB"))
+            })
+        }
+    }
+}
