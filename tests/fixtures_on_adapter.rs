@@ -52,7 +52,7 @@ fn every_imported_head_compiles_and_runs() {
         let (dense, input) = (import(&fixture), fixture.io().f32("input"));
         let options = CompileOptions { codewords: 4096, iterations: 2, ..CompileOptions::default() };
         let (compressed, _) =
-            compile(&dense, &options, &mut |_| {}).unwrap_or_else(|e| panic!("{}: {e}", fixture.name));
+            compile(&dense, &options, None, &mut |_| {}).unwrap_or_else(|e| panic!("{}: {e}", fixture.name));
         let bytes = artifact::to_bytes(&compressed).unwrap();
         assert!(artifact::read(&bytes).unwrap() == compressed, "{}", fixture.name);
 

@@ -108,7 +108,7 @@ fn f32_precision_is_no_worse_and_the_same_seed_gives_the_same_bytes() {
 fn gpu_reproduces_golden_output_and_integer_reference() {
     let (golden, dense) = (golden(), head());
     let options = CompileOptions { iterations: 3, ..CompileOptions::default() };
-    let (compressed, _) = compile(&dense, &options, &mut |_| {}).unwrap();
+    let (compressed, _) = compile(&dense, &options, None, &mut |_| {}).unwrap();
     let mut session = Session::open(&support::GPU, &Head::Dense(dense), 676).unwrap();
     let error = worst(session.run(&golden.input).unwrap().into_iter().map(f64::from), &golden.output);
     println!("dense on the adapter: largest error {error:.1e}");
@@ -126,7 +126,7 @@ fn gpu_reproduces_golden_output_and_integer_reference() {
 fn verify_passes_every_kernel() {
     let dense = head();
     let (compressed, _) =
-        compile(&dense, &CompileOptions { iterations: 1, ..CompileOptions::default() }, &mut |_| {}).unwrap();
+        compile(&dense, &CompileOptions { iterations: 1, ..CompileOptions::default() }, None, &mut |_| {}).unwrap();
     let mut kernels = std::collections::BTreeSet::new();
     for head in [Head::Dense(dense), Head::Compressed(compressed)] {
         let report = verify(&support::GPU, &head, 40).unwrap();

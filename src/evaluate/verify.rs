@@ -98,7 +98,7 @@ fn forms(head: &Head) -> Vec<(&'static str, Head)> {
                 iterations: 1,
                 ..CompileOptions::default()
             };
-            (Some(dense.clone()), compile(dense, &options, &mut |_| {}).ok().map(|(compressed, _)| compressed))
+            (Some(dense.clone()), compile(dense, &options, None, &mut |_| {}).ok().map(|(compressed, _)| compressed))
         }
         Head::Compressed(compressed) => (decompress(compressed).ok(), Some(compressed.clone())),
     };
