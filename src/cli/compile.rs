@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use sharekan::compress::{self, CompileOptions, CompileReport, LayerReport, Precision};
+use sharekan::compress::{self, Calibration, CompileOptions, CompileReport, LayerReport, Method, Precision};
 use sharekan::head::Head;
 use sharekan::{Error, artifact, files};
 
+use super::calibration::CalibrationArgs;
 use super::failure::Failure;
 use super::options::ImportArgs;
 use super::progress;
@@ -17,12 +18,15 @@ use super::table::{Align, count, table};
 /// Compress a dense head
 ///
 /// Every edge's spline becomes an index into a codebook that its layer shares, and a gain; what is constant joins one
-/// number an output. No data and no training are needed. The same file, options and seed give the same bytes.
+/// number an output. No data and no training are needed, but a few unlabelled images (--calibrate) make the result much
+/// more faithful. The same file, options and seed give the same bytes.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
   sharekan compile head.safetensors -o small.safetensors
   sharekan compile model.pth -o small.safetensors --codebook 1024
+  sharekan compile head.safetensors -o small.safetensors --calibrate VOC2007/
+  sharekan compile head.safetensors -o tiny.safetensors --calibrate photos/ --codebook 64 --gain-bits 4
   sharekan compile head.safetensors -o small.safetensors --json - | jq .ratio")]
 pub(crate) struct CompileArgs {
     /// Dense checkpoint: safetensors, or a PyTorch state dict ending in .pt or .pth
@@ -40,10 +44,36 @@ pub(crate) struct CompileArgs {
     /// Start of the random choices
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Bits of a gain at precision int8: 8, or 4 for a smaller file
+    #[arg(long, value_name = "BITS", default_value_t = 8, value_parser = gain_bits)]
+    gain_bits: u8,
+    /// What the codebook is fitted to [default: aware with --calibrate, uniform without]
+    #[arg(long, value_enum)]
+    method: Option<MethodArg>,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
     #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
     import: ImportArgs,
+}
+
+fn gain_bits(text: &str) -> Result<u8, String> {
+    match text {
+        "4" => Ok(4),
+        "8" => Ok(8),
+        _ => Err("expected 4 or 8".into()),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MethodArg {
+    /// The coefficients as they are, as in the textbook
+    Plain,
+    /// The curves under an input that is uniform in the grid
+    Uniform,
+    /// What the layers give on calibration rows; needs --calibrate
+    Aware,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -78,11 +108,33 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
             PrecisionArg::F32 => Precision::F32,
         },
         seed: args.seed,
+        gain_bits: args.gain_bits,
+        method: match args.method {
+            Some(MethodArg::Plain) => Method::Plain,
+            Some(MethodArg::Uniform) => Method::Uniform,
+            Some(MethodArg::Aware) => Method::Aware,
+            None if args.calibration.given() => Method::Aware,
+            None => Method::Uniform,
+        },
         ..CompileOptions::default()
     };
+    if options.method == Method::Aware && !args.calibration.given() {
+        return Err(Failure::Usage(
+            "--method aware needs calibration rows: --calibrate DIR or FEATURES.safetensors".into(),
+        ));
+    }
     let in_file = |problem: Error| problem.in_file(&args.head);
+    let rows = match options.method {
+        Method::Aware => args.calibration.rows(&dense, &args.head, screen)?,
+        _ => None,
+    };
+    let calibration = rows
+        .as_deref()
+        .map(|rows| Calibration::new(rows, dense.inputs()))
+        .transpose()
+        .map_err(|e| in_file(e.into()))?;
     let bar = progress::bar("clustering", dense.layers().len() * options.iterations);
-    let (head, report) = compress::compile(&dense, &options, None, &mut |at| {
+    let (head, report) = compress::compile(&dense, &options, calibration.as_ref(), &mut |at| {
         bar.set_position((at.layer * at.iterations + at.iteration) as u64);
     })
     .map_err(|e| in_file(e.into()))?;

@@ -1,6 +1,7 @@
 //! What the program's user types and gets. Every command is a thin file over the library.
 
 mod adapters;
+mod calibration;
 mod compile;
 mod decompress;
 mod demo;
@@ -59,7 +60,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Demo(demo::DemoArgs),
-    Compile(compile::CompileArgs),
+    Compile(Box<compile::CompileArgs>),
     Run(run::RunArgs),
     Detect(detect::DetectArgs),
     Eval(Box<eval::EvalArgs>),

@@ -158,7 +158,7 @@ pub(crate) struct LayerSettings {
     feedback: usize,
 }
 
-/// Part of a head's edges below which a layer keeps fine settings: there they cost next to nothing.
+/// Part of a head's edges below which a calibrated layer keeps fine settings: there they cost next to nothing.
 const SMALL_PART: f64 = 0.02;
 /// Fewest codewords of such a layer: the last layer is small, and its errors reach the outputs as they are.
 const FINE_CODEWORDS: usize = 1024;
@@ -166,7 +166,8 @@ const FINE_CODEWORDS: usize = 1024;
 impl LayerSettings {
     fn new(head: &DenseHead, at: usize, options: &CompileOptions) -> Self {
         let edges: usize = head.layers().iter().map(DenseLayer::edges).sum();
-        let small = (head.layers()[at].edges() as f64) < SMALL_PART * edges as f64;
+        let part = head.layers()[at].edges() as f64 / edges as f64;
+        let small = options.method == Method::Aware && part < SMALL_PART;
         Self {
             method: options.method,
             codewords: if small { options.codewords.max(FINE_CODEWORDS) } else { options.codewords },

@@ -1,0 +1,109 @@
+//! Rows to calibrate a compilation with.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sharekan::Error;
+use sharekan::detect::{Assets, Backbone, Letterbox, OnnxBackbone, list_images, read_image};
+use sharekan::evaluate::ground_truth::GroundTruth;
+use sharekan::files;
+use sharekan::head::{DenseHead, DetectionHead};
+
+use super::failure::Failure;
+use super::progress;
+use super::screen::Screen;
+use super::table::count;
+
+/// Most images that rows are taken of; they are spread evenly over those that there are.
+const IMAGES: usize = 96;
+
+/// Where calibration rows come from.
+#[derive(Args)]
+#[command(next_help_heading = "Calibration")]
+pub(crate) struct CalibrationArgs {
+    /// Folder of images, VOC folder, or safetensors file with a tensor `input` of features [rows, in]
+    #[arg(long, value_name = "DIR|FEATURES")]
+    calibrate: Option<PathBuf>,
+    /// Split of a VOC folder to calibrate with; others are not looked at
+    #[arg(long, value_name = "SPLIT", default_value = "train", requires = "calibrate")]
+    calibrate_split: String,
+    /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
+    #[arg(long, value_name = "ONNX", requires = "calibrate")]
+    backbone: Option<PathBuf>,
+}
+
+impl CalibrationArgs {
+    /// True where calibration was asked for.
+    pub(crate) fn given(&self) -> bool {
+        self.calibrate.is_some()
+    }
+
+    /// The rows, `[rows, inputs]` of the head, if they were asked for.
+    pub(crate) fn rows(&self, head: &DenseHead, path: &Path, screen: Screen) -> Result<Option<Vec<f32>>, Failure> {
+        let Some(source) = &self.calibrate else { return Ok(None) };
+        if !source.is_dir() {
+            let rows = files::read_rows(source, head.inputs())?;
+            screen.line(format!("calibrating with {} rows", count(rows.len() / head.inputs())))?;
+            return Ok(Some(rows));
+        }
+        let Some(settings) = &head.detection else {
+            return Err(Failure::new(format!(
+                "{}: has no metadata detection_head, expected it or --head-config to calibrate with images",
+                path.display()
+            )));
+        };
+        let images = self.images(source)?;
+        self.features(head, path, settings, &images, screen).map(Some)
+    }
+
+    /// The images of a VOC folder's split, or all in a plain folder.
+    fn images(&self, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+        let all = if folder.join("ImageSets").is_dir() {
+            let truth =
+                GroundTruth::read(folder, &self.calibrate_split, None).map_err(|e| Failure::new(e.to_string()))?;
+            truth.images.into_iter().map(|image| image.path).collect()
+        } else {
+            list_images(&[folder])?
+        };
+        let step = all.len().div_ceil(IMAGES).max(1);
+        Ok(all.into_iter().step_by(step).collect())
+    }
+
+    fn features(
+        &self,
+        head: &DenseHead,
+        path: &Path,
+        settings: &DetectionHead,
+        images: &[PathBuf],
+        screen: Screen,
+    ) -> Result<Vec<f32>, Failure> {
+        let backbone = match &self.backbone {
+            Some(path) => path.clone(),
+            None => Assets::locate()?.backbone(),
+        };
+        let mut backbone = OnnxBackbone::open(&backbone, settings)?;
+        if backbone.channels() != head.inputs() {
+            let (found, expected) = (backbone.channels(), head.inputs());
+            let path = path.display();
+            return Err(Failure::new(format!("{path}: takes {expected} features, but the backbone gives {found}")));
+        }
+        let cells = settings.cells() * settings.cells();
+        // Every image gives as many rows, spread over its cells, so that all rows together stay near what is used.
+        let step = (cells * images.len()).div_ceil(4 * sharekan::compress::CALIBRATION_ROWS).max(1);
+        let bar = progress::bar("calibration images", images.len());
+        let mut rows = Vec::new();
+        for (at, image) in images.iter().enumerate() {
+            let pixels = read_image(image).map_err(Error::from)?;
+            let letterbox = Letterbox::new(pixels.width(), pixels.height(), settings.input_size)?;
+            let features = backbone.features(&letterbox.apply(&pixels, settings.pixels.padding)?)?;
+            for row in features.rows().chunks_exact(head.inputs()).skip(at % step).step_by(step) {
+                rows.extend_from_slice(row);
+            }
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        let taken = rows.len() / head.inputs();
+        screen.line(format!("calibrating with {} rows of {} images", count(taken), count(images.len())))?;
+        Ok(rows)
+    }
+}
