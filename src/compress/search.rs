@@ -87,8 +87,8 @@ pub fn compile_to_target(
             let mut measured = |at: usize| {
                 let found = run(setting(at), shown)?;
                 let outputs = CompressedReference::new(&found.head).run(&rows);
-                // No ratio: nothing varies, or nothing differs. Both reach any target.
-                let snr = output_snr_db(&dense, &outputs, head.outputs()).ok().flatten().unwrap_or(f64::INFINITY);
+                // No ratio where an output is not finite or nothing varies.
+                let snr = output_snr_db(&dense, &outputs, head.outputs()).ok().flatten().unwrap_or(f64::NEG_INFINITY);
                 Ok::<_, CompressError>((found, snr))
             };
             // Settings below `low` miss the target, `best` reaches it.
