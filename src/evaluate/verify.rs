@@ -137,21 +137,25 @@ fn places(gpu: &Gpu, head: &Head, rows: usize) -> Vec<(&'static str, Limits)> {
     if matches!(head, Head::Dense(_)) {
         return vec![("", gpu.limits().clone())];
     }
-    let on_chip = |limits: &Limits| {
-        Plan::new(head, limits, rows)
-            .is_ok_and(|plan| plan.tiers.iter().all(|tier| tier.tiles.iter().all(|tile| tile.on_chip)))
+    let on_chip = |limits: &Limits| -> Vec<bool> {
+        let plan = Plan::new(head, limits, rows);
+        plan.map_or_else(
+            |_| Vec::new(),
+            |plan| plan.tiers.iter().flat_map(|tier| &tier.tiles).map(|tile| tile.on_chip).collect(),
+        )
     };
+    let (some, all) = (|tiles: Vec<bool>| tiles.contains(&true), |tiles: Vec<bool>| !tiles.contains(&false));
     let mut places = Vec::new();
     let own = gpu.limits().clone();
-    if on_chip(&own) {
+    if some(on_chip(&own)) {
         places.push((", codebook on chip", own.clone()));
     }
-    // The largest workgroup memory, in steps, that no longer holds the codebook beside a tile.
+    // A workgroup memory that holds no codebook beside a tile, or as few as still leave room for tiles.
     let mut small = own;
-    while on_chip(&small) && small.workgroup_storage > 1024 {
+    while some(on_chip(&small)) && small.workgroup_storage > 1024 {
         small.workgroup_storage /= 2;
     }
-    if !on_chip(&small) {
+    if !all(on_chip(&small)) {
         places.push((", codebook in a buffer", small));
     }
     places
