@@ -211,3 +211,16 @@ proptest! {
         }
     }
 }
+
+/// Files that fuzzing starts from are heads as this version writes them.
+#[test]
+fn seeds_of_the_fuzzer_are_read() {
+    let mut files = 0;
+    for entry in std::fs::read_dir("fuzz/seeds/artifact").unwrap() {
+        let path = entry.unwrap().path();
+        let head = artifact::read(&std::fs::read(&path).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(artifact::read(&artifact::to_bytes(&head).unwrap()).unwrap() == head);
+        files += 1;
+    }
+    assert!(files > 0);
+}
