@@ -36,7 +36,7 @@ use thiserror::Error;
 use crate::head::Head;
 
 /// Batch sizes up to which a layer has tiles of its own; larger batches take those of the whole chunk.
-const TIERS: [usize; 5] = [1, 4, 16, 64, 256];
+const TIERS: [usize; 6] = [1, 4, 16, 32, 64, 256];
 /// Largest chunk of rows in f32: the dispatch runs one workgroup a row.
 const MAX_CHUNK: usize = 32_768;
 /// Largest chunk of rows in integers: two digits of 0 to 64 count its rows.
