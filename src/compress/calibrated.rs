@@ -170,6 +170,7 @@ fn compressed_layer(
         outputs,
         input_map: layer.input_map.clone(),
         basis: layer.basis.clone(),
+        stages: 1,
         indices: kept().map(|kept| kept.codeword as u16).collect(),
         quantised,
         base,

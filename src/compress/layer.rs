@@ -55,6 +55,7 @@ pub(super) fn compile_layer(
         outputs: layer.outputs,
         input_map: layer.input_map.clone(),
         basis: layer.basis.clone(),
+        stages: 1,
         indices,
         quantised,
         base,

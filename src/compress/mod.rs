@@ -210,6 +210,7 @@ pub fn compiled_bytes(head: &DenseHead, options: &CompileOptions) -> Result<usiz
             outputs: dense.outputs,
             input_map: dense.input_map.clone(),
             basis: dense.basis.clone(),
+            stages: 1,
             indices: vec![0; dense.edges()],
             quantised,
             base,
