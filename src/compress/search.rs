@@ -26,6 +26,8 @@ pub struct Found {
     pub report: CompileReport,
     /// The settings that gave it.
     pub options: CompileOptions,
+    /// Output signal-to-noise ratio on the rows held back; [`Target::SnrDb`] only.
+    pub snr_db: Option<f64>,
 }
 
 /// Codewords and gain bits from the smallest file to the largest; each is more accurate than the one before.
@@ -57,7 +59,7 @@ pub fn compile_to_target(
     };
     let mut run = |options: CompileOptions, rows: Option<&Calibration<'_>>| {
         let (head, report) = compile(head, &options, rows, progress)?;
-        Ok::<_, CompressError>(Found { head, report, options })
+        Ok::<_, CompressError>(Found { head, report, options, snr_db: None })
     };
     match target {
         Target::Bytes(most) => {
@@ -98,7 +100,7 @@ pub fn compile_to_target(
                 let (found, snr) = measured(middle)?;
                 nearest = nearest.max(snr);
                 if snr >= least {
-                    (high, best) = (middle, Some(found));
+                    (high, best) = (middle, Some(Found { snr_db: Some(snr), ..found }));
                 } else {
                     low = middle + 1;
                 }
