@@ -49,9 +49,9 @@ const fn two_stages(codewords: usize, gain_bits: u8) -> Setting {
     Setting { codewords, gain_bits, residual: true }
 }
 
-/// Settings from the smallest file to the largest; each is more accurate than the one before. An edge takes 6 to 12 bits
-/// with one stage and 14 to 36 with two, whose codebooks are small: past 12 bits that keeps more than larger codebooks or
-/// finer gains do at the same size (measured in `docs/compiler.md`).
+/// Settings from the smallest file to the largest; each is more accurate than the one before. An edge takes 6 to 14 bits
+/// with one stage and 16 to 36 with two: from 16 bits on that keeps more than finer gains do at the same size (measured in
+/// `docs/compiler.md`).
 pub const SETTINGS: [Setting; 15] = [
     one_stage(4),
     one_stage(8),
@@ -60,7 +60,7 @@ pub const SETTINGS: [Setting; 15] = [
     one_stage(64),
     one_stage(128),
     one_stage(256),
-    two_stages(8, 4),
+    one_stage(1024),
     two_stages(16, 4),
     two_stages(32, 4),
     two_stages(64, 4),
