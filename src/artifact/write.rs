@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, View};
 
 use super::ArtifactError;
-use super::manifest::{FORMAT_VERSION, LayerManifest, MANIFEST_KEY, Manifest};
+use super::manifest::{MANIFEST_KEY, Manifest};
 use super::packing::{bits_for, pack};
 use crate::head::{
     Basis, CompressedHead, CompressedLayer, DenseHead, DetectionHead, GainScale, InputMap, Knots, Quantised,
@@ -74,8 +74,8 @@ pub fn to_bytes(head: &CompressedHead) -> Result<Vec<u8>, ArtifactError> {
         add_layer(&mut tensors, n, layer);
         add_norm(&mut tensors, n, &layer.input_map);
     }
-    let manifest = Manifest { version: FORMAT_VERSION, layers: head.layers().iter().map(LayerManifest::of).collect() };
-    let manifest = serde_json::to_string(&manifest).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
+    let manifest =
+        serde_json::to_string(&Manifest::of(head.layers())).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
     tensors.finish(metadata(MANIFEST_KEY, manifest, head.detection.as_ref()))
 }
 
@@ -129,7 +129,7 @@ fn metadata(key: &str, value: String, detection: Option<&DetectionHead>) -> Hash
 fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
     let name = |field: &str| format!("layers.{n}.{field}");
     let edges = [layer.outputs, layer.inputs];
-    let codebook = [layer.codewords(), layer.basis.len()];
+    let codebook = [layer.stages * layer.codewords(), layer.basis.len()];
     match &layer.basis {
         Basis::BSpline { knots: Knots::Uniform { low, step }, .. } => {
             if matches!(super::manifest::Grid::of(layer), super::manifest::Grid::PerInput(_)) {
@@ -156,7 +156,11 @@ fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
         }
         Quantised::Float { codebook: values, gains } => {
             tensors.add(name("codebook"), Dtype::F32, &codebook, values);
-            tensors.add(name("gains"), Dtype::F32, &edges, gains);
+            if layer.stages == 1 {
+                tensors.add(name("gains"), Dtype::F32, &edges, gains);
+            } else {
+                tensors.add(name("gains"), Dtype::F32, &[layer.stages, layer.outputs, layer.inputs], gains);
+            }
         }
     }
     if let Some(base) = &layer.base {

@@ -20,7 +20,7 @@ mod input_map;
 
 pub use basis::{Basis, Knots, MAX_ORDER};
 pub use compressed::{
-    CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL,
+    CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL, MAX_STAGES,
     NARROW_GAIN_CODES, Quantised,
 };
 pub use dense::{Activation, BasePath, DenseHead, DenseLayer};
