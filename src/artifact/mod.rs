@@ -19,14 +19,21 @@
 //!
 //! Packed tensors have one dimension, their bytes. They hold the numbers of the edges `[outputs, inputs]` in row-major
 //! order without gaps, low bits first; bits after the last are zero. At 256 codewords that is a byte an edge.
+//!
+//! A bank of heads ([`Bank`](crate::head::Bank)) is one file, too: the tensors of the head numbered M (from 0) stand under
+//! `heads.M.`, as `heads.M.layers.N.indices` and `heads.M.norms.N.weight`, but for `layers.N.codebook`, which all heads
+//! share and which stands there once. The metadata entry is `sharekan_bank` then, a [`BankManifest`] with the heads' names
+//! and detection settings.
 
+mod bank;
 mod manifest;
 mod packing;
 mod read;
 mod write;
 
+pub use bank::{BANK_KEY, BANK_VERSION, BankManifest, MemberManifest, bank_to_bytes, is_bank, read_bank};
 pub use manifest::{FORMAT_VERSION, MANIFEST_KEY, Manifest};
-pub use read::{announces_compressed, is_compressed, read};
+pub use read::{Form, announced_form, announces_compressed, is_compressed, read};
 pub use write::{to_bytes, write_dense};
 
 use thiserror::Error;
@@ -43,6 +50,9 @@ pub enum ArtifactError {
     /// The manifest is missing, unreadable or of another version.
     #[error("metadata {MANIFEST_KEY}: {0}")]
     Manifest(String),
+    /// The same of a bank.
+    #[error("metadata {BANK_KEY}: {0}")]
+    BankManifest(String),
     /// A tensor is missing, or its type or shape is not what the manifest says.
     #[error("tensor {tensor}: {problem}")]
     Tensor {
@@ -50,6 +60,14 @@ pub enum ArtifactError {
         tensor: String,
         /// What was found against what was expected.
         problem: String,
+    },
+    /// What is wrong is a head of a bank.
+    #[error("head {}: {problem}", name.escape_debug())]
+    Member {
+        /// Name of the head.
+        name: String,
+        /// What is wrong with it.
+        problem: Box<ArtifactError>,
     },
     /// The parts are readable but make no head.
     #[error(transparent)]
