@@ -87,7 +87,7 @@ pub fn bank_to_bytes(bank: &Bank) -> Result<Vec<u8>, ArtifactError> {
 /// size that the file merely claims, and codebooks, of which every head gets a copy, at most 1 GiB in all.
 pub fn read_bank(bytes: &[u8]) -> Result<Bank, ArtifactError> {
     crate::import::check_container(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
-    let refuse = |problem: String| ArtifactError::BankManifest(problem);
+    let refuse = ArtifactError::BankManifest;
     let text = metadata_value(bytes, BANK_KEY)?.ok_or_else(|| refuse("is missing, expected a bank".into()))?;
     // The version is read first, so that a newer file is refused for its version and not for its fields.
     #[derive(Deserialize)]

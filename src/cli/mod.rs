@@ -13,6 +13,7 @@ mod options;
 mod progress;
 mod quiet_driver;
 mod run;
+mod runner;
 mod screen;
 mod table;
 mod verify;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::{Basis, CompressedHead, CompressedLayer, GainScale, HeadError, Knots, Quantised};
+use super::{Basis, CompressedHead, CompressedLayer, DetectionHead, GainScale, HeadError, Knots, Quantised};
 
 /// Longest name of a member, in bytes.
 pub const MAX_MEMBER_NAME: usize = 255;
@@ -88,6 +88,25 @@ impl Bank {
     pub fn output_range(&self, member: usize) -> Range<usize> {
         let before = self.members.iter().take(member).map(|member| member.head.outputs()).sum();
         before..before + self.members.get(member).map_or(0, |member| member.head.outputs())
+    }
+
+    /// How the outputs of each head mean boxes.
+    ///
+    /// # Errors
+    /// Where a head is no detection head, or two heads take different features of differently prepared images.
+    pub fn detection(&self) -> Result<Vec<&DetectionHead>, HeadError> {
+        let settings = self.members.iter().map(|member| {
+            let none = || HeadError::Bank(format!("{} has no metadata detection_head", member.name));
+            member.head.detection.as_ref().ok_or_else(none)
+        });
+        let settings = settings.collect::<Result<Vec<_>, _>>()?;
+        for (member, other) in self.members.iter().zip(&settings).skip(1) {
+            if !settings[0].prepares_images_as(other) {
+                let (first, other) = (&self.members[0].name, &member.name);
+                return Err(HeadError::Bank(format!("{first} and {other} prepare images differently")));
+            }
+        }
+        Ok(settings)
     }
 
     /// Number of edges of all heads.
