@@ -134,6 +134,7 @@ fn compressed(gain_scale: GainScale) -> Head {
         outputs: w[1],
         input_map: map(w[0]),
         basis: basis(w[0]),
+        stages: 1,
         indices: (0..w[0] * w[1]).map(|n| ((number(n) + 1.0) * 128.0) as u16).collect(),
         quantised: Quantised::Int8 {
             codebook: (0..2560).map(|n| (number(n) * 127.0) as i8).collect(),

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ArtifactError;
 use super::manifest::LayerManifest;
-use super::read::{File, metadata_value, read_layers};
+use super::read::{File, check_stages, metadata_value, read_layers};
 use super::write::Tensors;
-use crate::head::{Bank, CompressedHead, DetectionHead, Member, Quantised};
+use crate::head::{Bank, CompressedHead, DetectionHead, MAX_STAGES, Member, Quantised};
 
 /// Key of a bank's metadata entry.
 pub const BANK_KEY: &str = "sharekan_bank";
@@ -127,6 +127,7 @@ fn read_member(
     if let Some(detection) = &detection {
         detection.check()?;
     }
+    check_stages(layers, u64::from(BANK_VERSION), MAX_STAGES)?;
     Ok(CompressedHead::new(read_layers(file, layers)?, detection)?)
 }
 

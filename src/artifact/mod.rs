@@ -2,9 +2,9 @@
 //!
 //! | tensor | type and shape | where |
 //! |---|---|---|
-//! | `layers.N.codebook` | I8 or F32 `[codewords, coefficients]` | always |
-//! | `layers.N.indices` | U8, packed: as few bits an edge as name a codeword | always |
-//! | `layers.N.gains` | U8, packed: codes of 8 or 4 bits; or F32 `[outputs, inputs]` | always |
+//! | `layers.N.codebook` | I8 or F32 `[stages * codewords, coefficients]` | always |
+//! | `layers.N.indices` | U8, packed: as few bits an index as name a codeword of one stage | always |
+//! | `layers.N.gains` | U8, packed: codes of 8 or 4 bits; or F32 `[outputs, inputs]`, with two stages `[2, outputs, inputs]` | always |
 //! | `layers.N.gain_levels` | I16 `[256]` or `[16]`, the level of each code of 8 or 4 bits | int8 on a scale of its own |
 //! | `layers.N.output_scale` | F32 `[outputs]` | int8 |
 //! | `layers.N.bias` | F32 `[outputs]` | always |
@@ -18,7 +18,13 @@
 //! levels reads a gain code as a signed byte.
 //!
 //! Packed tensors have one dimension, their bytes. They hold the numbers of the edges `[outputs, inputs]` in row-major
-//! order without gaps, low bits first; bits after the last are zero. At 256 codewords that is a byte an edge.
+//! order without gaps, low bits first; bits after the last are zero. An index takes `ceil(log2(codewords))` bits, at least
+//! 1: at 256 codewords a byte.
+//!
+//! A layer with a residual codebook (`stages: 2` in the manifest, of version 2) has two indices and two gains an edge:
+//! packed tensors hold `[stages, outputs, inputs]`, the second stage without a gap after the first. The codebook holds the
+//! codewords of the first stage and then as many of the second, and an index counts from the first codeword of its stage.
+//! The edge's coefficients are the sum of both. One table of gain levels and one factor an output serve both stages.
 //!
 //! A bank of heads ([`Bank`](crate::head::Bank)) is one file, too: the tensors of the head numbered M (from 0) stand under
 //! `heads.M.`, as `heads.M.layers.N.indices` and `heads.M.norms.N.weight`, but for `layers.N.codebook`, which all heads
@@ -76,7 +82,7 @@ pub enum ArtifactError {
 
 /// Bytes that the tensors of a layer take in a file.
 pub fn layer_bytes(layer: &CompressedLayer) -> usize {
-    let packed = |bits| packing::packed_bytes(layer.edges(), bits).unwrap_or(usize::MAX);
+    let packed = |bits| packing::packed_bytes(layer.stages * layer.edges(), bits).unwrap_or(usize::MAX);
     let quantised = match &layer.quantised {
         Quantised::Int8 { codebook, gain_scale, output_scale, .. } => {
             let table = if let GainScale::Table(levels) = gain_scale { 2 * levels.len() } else { 0 };

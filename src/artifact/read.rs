@@ -12,7 +12,7 @@ use super::manifest::{BasisManifest, FORMAT_VERSION, Grid, LayerManifest, MANIFE
 use super::packing::{bits_for, packed_bytes, unpack};
 use crate::head::{
     Basis, CompressedBase, CompressedHead, CompressedLayer, DetectionHead, GAIN_CODES, GainScale, InputMap, Knots,
-    MAX_CODEWORDS, NARROW_GAIN_CODES, Quantised,
+    MAX_CODEWORDS, MAX_STAGES, NARROW_GAIN_CODES, Quantised,
 };
 
 /// Longest header of a safetensors file, by its format.
@@ -85,17 +85,29 @@ pub fn read(bytes: &[u8]) -> Result<CompressedHead, ArtifactError> {
     }
     let Version { version } =
         serde_json::from_str(&text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
-    if version != u64::from(FORMAT_VERSION) {
-        return Err(ArtifactError::Manifest(format!("is of version {version}, expected {FORMAT_VERSION}")));
+    if !(1..=u64::from(FORMAT_VERSION)).contains(&version) {
+        return Err(ArtifactError::Manifest(format!("is of version {version}, expected 1 to {FORMAT_VERSION}")));
     }
     let manifest: Manifest =
         serde_json::from_str(&text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
+    check_stages(&manifest.layers, version, if version == 1 { 1 } else { MAX_STAGES })?;
     let detection =
         metadata_value(bytes, crate::import::DETECTION_KEY)?.map(|text| DetectionHead::from_json(&text)).transpose()?;
     let mut file = File::new(bytes)?;
     let layers = read_layers(&mut file, &manifest.layers)?;
     file.check_all_read()?;
     Ok(CompressedHead::new(layers, detection)?)
+}
+
+/// Refuses layers of more stages than the version of the form has.
+pub(super) fn check_stages(layers: &[LayerManifest], version: u64, most: usize) -> Result<(), ArtifactError> {
+    match layers.iter().position(|layer| !(1..=most).contains(&layer.stages)) {
+        None => Ok(()),
+        Some(at) => Err(ArtifactError::Manifest(format!(
+            "layer {at} has {} stages, which version {version} has not",
+            layers[at].stages
+        ))),
+    }
 }
 
 /// The layers of a head.
@@ -167,15 +179,16 @@ impl<'a> File<'a> {
         self.values(name, Dtype::I8, shape, i8::from_le_bytes)
     }
 
-    /// Packed numbers of `bits` for `[outputs, inputs]` edges.
-    fn packed(&mut self, name: &str, edges: [usize; 2], bits: u32) -> Result<Vec<u16>, ArtifactError> {
+    /// Packed numbers of `bits` for `[stages, outputs, inputs]`.
+    fn packed(&mut self, name: &str, places: [usize; 3], bits: u32) -> Result<Vec<u16>, ArtifactError> {
         let tensor = tensor_name(self.member, name);
         let refuse = |problem| Err(ArtifactError::Tensor { tensor, problem });
-        let [outputs, inputs] = edges;
+        let [stages, outputs, inputs] = places;
         let sized = outputs
             .checked_mul(inputs)
-            .filter(|&edges| edges > 0)
-            .and_then(|edges| Some((edges, packed_bytes(edges, bits)?)));
+            .and_then(|edges| edges.checked_mul(stages))
+            .filter(|&places| places > 0)
+            .and_then(|places| Some((places, packed_bytes(places, bits)?)));
         let Some((count, bytes)) = sized else {
             return refuse(format!("cannot hold {outputs} x {inputs} edges"));
         };
@@ -195,14 +208,21 @@ impl<'a> File<'a> {
 fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result<CompressedLayer, ArtifactError> {
     let name = |field: &str| format!("layers.{n}.{field}");
     let (inputs, outputs) = (manifest.inputs, manifest.outputs);
-    let edges = [outputs, inputs];
-    let codewords = file.rows(&name("codebook")).unwrap_or(0);
-    if codewords > MAX_CODEWORDS {
-        let problem = format!("has {codewords} codewords, expected at most {MAX_CODEWORDS}");
+    let (edges, places) = ([outputs, inputs], [manifest.stages, outputs, inputs]);
+    let rows = file.rows(&name("codebook")).unwrap_or(0);
+    let codewords = rows / manifest.stages;
+    let refused = if rows % manifest.stages != 0 {
+        Some(format!("has {rows} codewords, expected as many in each of {} stages", manifest.stages))
+    } else if codewords > MAX_CODEWORDS {
+        Some(format!("has {codewords} codewords, expected at most {MAX_CODEWORDS}"))
+    } else {
+        None
+    };
+    if let Some(problem) = refused {
         return Err(ArtifactError::Tensor { tensor: name("codebook"), problem });
     }
     // Read first: the packed indices bound the shape before anything is sized by it.
-    let indices = file.packed(&name("indices"), edges, bits_for(codewords))?;
+    let indices = file.packed(&name("indices"), places, bits_for(codewords))?;
     let basis = read_basis(file, n, manifest)?;
     let d = basis.len();
     let quantised = if manifest.int8 {
@@ -214,17 +234,17 @@ fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result
             }
             Some(_) => GainScale::Table(file.values(&levels, Dtype::I16, &[GAIN_CODES], i16::from_le_bytes)?),
         };
-        let codes = file.packed(&name("gains"), edges, gain_scale.bits())?;
+        let codes = file.packed(&name("gains"), places, gain_scale.bits())?;
         Quantised::Int8 {
-            codebook: file.i8(&name("codebook"), &[codewords, d])?,
+            codebook: file.i8(&name("codebook"), &[rows, d])?,
             gains: codes.into_iter().map(|code| code as u8).collect(),
             gain_scale,
             output_scale: file.f32(&name("output_scale"), &[outputs])?,
         }
     } else {
         Quantised::Float {
-            codebook: file.f32(&name("codebook"), &[codewords, d])?,
-            gains: file.f32(&name("gains"), &edges)?,
+            codebook: file.f32(&name("codebook"), &[rows, d])?,
+            gains: file.f32(&name("gains"), if manifest.stages == 1 { &edges } else { &places })?,
         }
     };
     let base = match manifest.base {
@@ -246,7 +266,7 @@ fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result
         }
     };
     let bias = file.f32(&name("bias"), &[outputs])?;
-    Ok(CompressedLayer { inputs, outputs, input_map, basis, indices, quantised, base, bias })
+    Ok(CompressedLayer { inputs, outputs, input_map, basis, stages: manifest.stages, indices, quantised, base, bias })
 }
 
 fn read_basis(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result<Basis, ArtifactError> {

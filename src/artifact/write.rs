@@ -7,7 +7,7 @@ use safetensors::tensor::{Dtype, View};
 
 use super::ArtifactError;
 use super::bank::{is_shared, tensor_name};
-use super::manifest::{FORMAT_VERSION, LayerManifest, MANIFEST_KEY, Manifest};
+use super::manifest::{MANIFEST_KEY, Manifest};
 use super::packing::{bits_for, pack};
 use crate::head::{
     Basis, CompressedHead, CompressedLayer, DenseHead, DetectionHead, GainScale, InputMap, Knots, Quantised,
@@ -88,8 +88,8 @@ fn with_sorted_header(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 pub fn to_bytes(head: &CompressedHead) -> Result<Vec<u8>, ArtifactError> {
     let mut tensors = Tensors::default();
     tensors.add_layers(head.layers());
-    let manifest = Manifest { version: FORMAT_VERSION, layers: head.layers().iter().map(LayerManifest::of).collect() };
-    let manifest = serde_json::to_string(&manifest).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
+    let manifest =
+        serde_json::to_string(&Manifest::of(head.layers())).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
     tensors.finish(metadata(MANIFEST_KEY, manifest, head.detection.as_ref()))
 }
 
@@ -143,7 +143,7 @@ fn metadata(key: &str, value: String, detection: Option<&DetectionHead>) -> Hash
 fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
     let name = |field: &str| format!("layers.{n}.{field}");
     let edges = [layer.outputs, layer.inputs];
-    let codebook = [layer.codewords(), layer.basis.len()];
+    let codebook = [layer.stages * layer.codewords(), layer.basis.len()];
     match &layer.basis {
         Basis::BSpline { knots: Knots::Uniform { low, step }, .. } => {
             if matches!(super::manifest::Grid::of(layer), super::manifest::Grid::PerInput(_)) {
@@ -170,7 +170,11 @@ fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
         }
         Quantised::Float { codebook: values, gains } => {
             tensors.add(name("codebook"), Dtype::F32, &codebook, values);
-            tensors.add(name("gains"), Dtype::F32, &edges, gains);
+            if layer.stages == 1 {
+                tensors.add(name("gains"), Dtype::F32, &edges, gains);
+            } else {
+                tensors.add(name("gains"), Dtype::F32, &[layer.stages, layer.outputs, layer.inputs], gains);
+            }
         }
     }
     if let Some(base) = &layer.base {

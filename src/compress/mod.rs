@@ -48,7 +48,7 @@ use crate::artifact;
 use crate::fixed_point::allows_positions;
 use crate::head::{
     CompressedBase, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, HeadError, MAX_CODEWORDS,
-    Quantised,
+    MAX_STAGES, Quantised,
 };
 
 /// Precision of codewords and gains.
@@ -90,6 +90,9 @@ pub struct CompileOptions {
     pub gain_bits: u8,
     /// Rounds of error feedback a layer, [`Method::Aware`] only.
     pub feedback: usize,
+    /// A second codebook a layer, for what the first leaves undone: an edge is the sum of a codeword of each and takes
+    /// twice the bytes.
+    pub residual: bool,
 }
 
 impl Default for CompileOptions {
@@ -102,6 +105,7 @@ impl Default for CompileOptions {
             iterations: 25,
             gain_bits: 8,
             feedback: 2,
+            residual: false,
         }
     }
 }
@@ -156,6 +160,7 @@ pub(crate) struct LayerSettings {
     iterations: usize,
     gain_bits: u8,
     feedback: usize,
+    stages: usize,
 }
 
 /// Part of a head's edges below which a calibrated layer keeps fine settings: there they cost next to nothing.
@@ -176,6 +181,7 @@ impl LayerSettings {
             iterations: options.iterations,
             gain_bits: if small { 8 } else { options.gain_bits },
             feedback: options.feedback,
+            stages: if options.residual { MAX_STAGES } else { 1 },
         }
     }
 }
@@ -196,21 +202,23 @@ pub fn compiled_bytes(head: &DenseHead, options: &CompileOptions) -> Result<usiz
         });
         let quantised = match settings.precision {
             Precision::Int8 => Quantised::Int8 {
-                codebook: vec![0; codewords * dense.basis.len()],
-                gains: vec![0; dense.edges()],
+                codebook: vec![0; settings.stages * codewords * dense.basis.len()],
+                gains: vec![0; settings.stages * dense.edges()],
                 gain_scale: GainScale::Table(vec![0; 1 << settings.gain_bits]),
                 output_scale: vec![0.0; dense.outputs],
             },
-            Precision::F32 => {
-                Quantised::Float { codebook: vec![0.0; codewords * dense.basis.len()], gains: vec![0.0; dense.edges()] }
-            }
+            Precision::F32 => Quantised::Float {
+                codebook: vec![0.0; settings.stages * codewords * dense.basis.len()],
+                gains: vec![0.0; settings.stages * dense.edges()],
+            },
         };
         CompressedLayer {
             inputs: dense.inputs,
             outputs: dense.outputs,
             input_map: dense.input_map.clone(),
             basis: dense.basis.clone(),
-            indices: vec![0; dense.edges()],
+            stages: settings.stages,
+            indices: vec![0; settings.stages * dense.edges()],
             quantised,
             base,
             bias: vec![0.0; dense.outputs],

@@ -3,6 +3,7 @@
 //! All heads read the same features, each has outputs of its own. At each layer position one codebook serves all heads, so a
 //! further head costs its indices and gains only, and a device that holds the codebook in fast memory holds it for all.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use super::{Basis, CompressedHead, CompressedLayer, DetectionHead, GainScale, HeadError, Knots, Quantised};
@@ -38,18 +39,28 @@ impl Bank {
         let Some((first, others)) = members.split_first() else {
             return Err(HeadError::Bank("has no head, expected at least 1".into()));
         };
-        for (at, member) in members.iter().enumerate() {
-            check_name(at, &member.name)?;
-            if members[..at].iter().any(|other| other.name == member.name) {
-                return Err(HeadError::Bank(format!("has two heads of the name {}", member.name)));
-            }
-        }
+        Self::check_names(members.iter().map(|member| member.name.as_str()))?;
         for other in others {
             if let Some(difference) = difference(&first.head, &other.head) {
                 return Err(HeadError::Bank(format!("{} and {} do not fit: {difference}", first.name, other.name)));
             }
         }
         Ok(Self { members })
+    }
+
+    /// Refuses names that the heads of a bank cannot have.
+    ///
+    /// # Errors
+    /// Where there is no name, or one is empty, not printable, too long or given twice.
+    pub fn check_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<(), HeadError> {
+        let mut known = HashSet::new();
+        for (at, name) in names.into_iter().enumerate() {
+            check_name(at, name)?;
+            if !known.insert(name) {
+                return Err(HeadError::Bank(format!("has two heads of the name {name}")));
+            }
+        }
+        if known.is_empty() { Err(HeadError::Bank("has no head, expected at least 1".into())) } else { Ok(()) }
     }
 
     /// The heads, in order; at least one.
@@ -147,9 +158,11 @@ fn difference(a: &CompressedHead, b: &CompressedHead) -> Option<String> {
 }
 
 fn layer_difference(a: &CompressedLayer, b: &CompressedLayer) -> Option<String> {
-    let (basis, other) = (describe(&a.basis), describe(&b.basis));
-    if basis != other {
-        return Some(format!("{basis} and {other}"));
+    if let Some(difference) = basis_difference(&a.basis, &b.basis) {
+        return Some(difference);
+    }
+    if a.stages != b.stages {
+        return Some(format!("codebooks of {} stages and of {}", a.stages, b.stages));
     }
     match (&a.quantised, &b.quantised) {
         (
@@ -169,6 +182,12 @@ fn layer_difference(a: &CompressedLayer, b: &CompressedLayer) -> Option<String> 
     }
 }
 
+/// What keeps layers of two bases from sharing a codebook.
+pub(crate) fn basis_difference(a: &Basis, b: &Basis) -> Option<String> {
+    let (a, b) = (describe(a), describe(b));
+    (a != b).then(|| format!("{a} and {b}"))
+}
+
 /// What two layers of a position must have in common of their bases.
 fn describe(basis: &Basis) -> String {
     match basis {
@@ -177,11 +196,7 @@ fn describe(basis: &Basis) -> String {
             format!("B-splines of order {order} over {intervals} {knots} intervals")
         }
         Basis::Gaussian { centres, denominator } => {
-            let range = match (centres.first(), centres.last()) {
-                (Some(first), Some(last)) => format!(" from {first} to {last}"),
-                _ => String::new(),
-            };
-            format!("{} Gaussian bumps{range} of width {denominator}", centres.len())
+            format!("Gaussian bumps of width {denominator} at {centres:?}")
         }
     }
 }

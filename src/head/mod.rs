@@ -21,9 +21,10 @@ mod detection;
 mod input_map;
 
 pub use bank::{Bank, MAX_MEMBER_NAME, Member};
+pub(crate) use bank::basis_difference;
 pub use basis::{Basis, Knots, MAX_ORDER};
 pub use compressed::{
-    CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL,
+    CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL, MAX_STAGES,
     NARROW_GAIN_CODES, Quantised,
 };
 pub use dense::{Activation, BasePath, DenseHead, DenseLayer};

@@ -37,6 +37,12 @@ pub enum PlanError {
     /// A batch of no rows.
     #[error("a session needs a batch of at least 1 row")]
     NoRows,
+    /// A layer with a residual codebook, which no kernel reads yet.
+    #[error("layer {layer} has a residual codebook, which no kernel reads yet")]
+    Residual {
+        /// Position of the layer in the head.
+        layer: usize,
+    },
     /// Something is larger than a limit of the adapter.
     #[error("{what} needs {needed}, but the adapter's {limit} is {found}")]
     Limit {
@@ -85,6 +91,11 @@ impl Plan {
     pub fn new(head: &Head, limits: &Limits, max_rows: usize) -> Result<Self, PlanError> {
         if max_rows == 0 {
             return Err(PlanError::NoRows);
+        }
+        if let Head::Compressed(head) = head
+            && let Some(layer) = head.layers().iter().position(|layer| layer.stages > 1)
+        {
+            return Err(PlanError::Residual { layer });
         }
         let layers = LayerShape::of_head(head);
         let mut chunk_rows = max_rows.min(MAX_CHUNK).min(limits.workgroups_per_dimension);
