@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::ArtifactError;
 use super::manifest::LayerManifest;
 use super::read::{File, check_stages, metadata_value, read_layers};
 use super::write::Tensors;
-use crate::head::{Bank, CompressedHead, DetectionHead, MAX_STAGES, Member, Quantised};
+use super::{ArtifactError, codebook_bytes};
+use crate::head::{Bank, CompressedHead, DetectionHead, MAX_STAGES, Member};
 
 /// Key of a bank's metadata entry.
 pub const BANK_KEY: &str = "sharekan_bank";
@@ -109,7 +109,8 @@ pub fn read_bank(bytes: &[u8]) -> Result<Bank, ArtifactError> {
         let MemberManifest { name, layers, detection_head } = head;
         let read = read_member(&mut file, &layers, detection_head);
         let head = read.map_err(|problem| ArtifactError::Member { name: name.clone(), problem: Box::new(problem) })?;
-        let copies = codebook_bytes(&head).saturating_mul(heads);
+        let codebooks: usize = head.layers().iter().map(codebook_bytes).sum();
+        let copies = codebooks.saturating_mul(heads);
         if copies > MAX_COPIES {
             return Err(refuse(format!("asks for {copies} bytes of codebooks, expected at most {MAX_COPIES}")));
         }
@@ -129,13 +130,4 @@ fn read_member(
     }
     check_stages(layers, u64::from(BANK_VERSION), MAX_STAGES)?;
     Ok(CompressedHead::new(read_layers(file, layers)?, detection)?)
-}
-
-/// Bytes that a head's codebooks take in memory.
-fn codebook_bytes(head: &CompressedHead) -> usize {
-    let bytes = head.layers().iter().map(|layer| match &layer.quantised {
-        Quantised::Int8 { codebook, .. } => codebook.len(),
-        Quantised::Float { codebook, .. } => 4 * codebook.len(),
-    });
-    bytes.sum()
 }

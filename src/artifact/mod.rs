@@ -80,6 +80,14 @@ pub enum ArtifactError {
     Head(#[from] HeadError),
 }
 
+/// Bytes that the codebook of a layer takes in a file.
+pub fn codebook_bytes(layer: &CompressedLayer) -> usize {
+    match &layer.quantised {
+        Quantised::Int8 { codebook, .. } => codebook.len(),
+        Quantised::Float { codebook, .. } => 4 * codebook.len(),
+    }
+}
+
 /// Bytes that the tensors of a layer take in a file.
 pub fn layer_bytes(layer: &CompressedLayer) -> usize {
     let packed = |bits| packing::packed_bytes(layer.stages * layer.edges(), bits).unwrap_or(usize::MAX);

@@ -20,8 +20,8 @@ mod dense;
 mod detection;
 mod input_map;
 
-pub use bank::{Bank, MAX_MEMBER_NAME, Member};
 pub(crate) use bank::basis_difference;
+pub use bank::{Bank, MAX_MEMBER_NAME, Member};
 pub use basis::{Basis, Knots, MAX_ORDER};
 pub use compressed::{
     CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL, MAX_STAGES,

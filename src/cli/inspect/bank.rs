@@ -3,7 +3,7 @@
 use serde::Serialize;
 use sharekan::artifact;
 use sharekan::files::BankFile;
-use sharekan::head::{CompressedLayer, DetectionHead, Member, Quantised};
+use sharekan::head::{DetectionHead, Member};
 
 use super::layer::LayerFacts;
 use super::{InspectArgs, list};
@@ -52,14 +52,14 @@ pub(super) fn inspect(args: &InspectArgs, file: &BankFile, screen: Screen) -> Re
     let codebooks = bank.members()[0].head.layers().iter().map(|layer| CodebookFacts {
         codewords: layer.codewords(),
         coefficients: layer.basis.len(),
-        bytes: codebook_bytes(layer),
+        bytes: artifact::codebook_bytes(layer),
     });
     let of_member = |(at, Member { name, head }): (usize, &Member)| MemberFacts {
         name: name.clone(),
         first_output: bank.output_range(at).start,
         outputs: head.outputs(),
         edges: head.edges(),
-        bytes: head.layers().iter().map(|layer| artifact::layer_bytes(layer) - codebook_bytes(layer)).sum(),
+        bytes: head.layers().iter().map(|layer| artifact::layer_bytes(layer) - artifact::codebook_bytes(layer)).sum(),
         layers: head.layers().iter().map(LayerFacts::of_compressed).collect(),
         detection: head.detection.clone(),
     };
@@ -75,14 +75,6 @@ pub(super) fn inspect(args: &InspectArgs, file: &BankFile, screen: Screen) -> Re
     };
     facts.print(screen)?;
     args.json.write(&facts)
-}
-
-/// Bytes of a layer's codebook in a file.
-fn codebook_bytes(layer: &CompressedLayer) -> usize {
-    match &layer.quantised {
-        Quantised::Int8 { codebook, .. } => codebook.len(),
-        Quantised::Float { codebook, .. } => 4 * codebook.len(),
-    }
 }
 
 impl BankFacts {
