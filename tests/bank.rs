@@ -5,9 +5,16 @@ mod support;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sharekan::artifact::{self, BANK_KEY};
-use sharekan::head::{
-    Bank, CompressedHead, CompressedLayer, DetectionHead, GainScale, Member, PixelPreparation, Quantised,
+use sharekan::compress::{
+    Calibration, CompileOptions, CompressError, HeadSource, HeldHeads, Method, SourceHead, compile_bank,
 };
+use sharekan::evaluate::{output_snr_db, verify_bank};
+use sharekan::head::{
+    Bank, CompressedHead, CompressedLayer, DenseHead, DenseLayer, DetectionHead, GainScale, Member, PixelPreparation,
+    Quantised,
+};
+use sharekan::reference::{CompressedReference, DenseReference};
+use sharekan::run::BankRunner;
 use support::*;
 
 fn settings(classes: usize) -> DetectionHead {
@@ -340,4 +347,122 @@ proptest! {
             prop_assert!(!refusal.to_string().contains('\n'));
         }
     }
+}
+
+/// A dense head of one layer: every edge is one of four curves of its own with a little noise, in all sizes up to `size`.
+fn of_curves(size: f32, seed: u64) -> DenseHead {
+    let random = &mut Random::new(seed);
+    let curves: Vec<Vec<f32>> = (0..4).map(|_| random.many(10)).collect();
+    let (inputs, outputs) = (24, 20);
+    let coefficients = (0..inputs * outputs).flat_map(|edge| {
+        let gain = size * random.next();
+        curves[edge % 4].iter().map(|c| gain * (c + 0.1 * random.next())).collect::<Vec<_>>()
+    });
+    let coefficients = coefficients.collect();
+    let (basis, input_map) = (even(inputs, 3, 7), norm(inputs, CLAMP, random));
+    DenseHead::new(vec![DenseLayer { inputs, outputs, input_map, basis, coefficients, base: None, bias: None }], None)
+        .unwrap()
+}
+
+fn snr(dense: &DenseHead, found: &CompressedHead, rows: &[f32]) -> f64 {
+    let expected: Vec<f32> = DenseReference::new(dense).run(rows).iter().map(|&y| y as f32).collect();
+    let found = CompressedReference::new(found).run(rows);
+    output_snr_db(&expected, &found, dense.outputs()).unwrap().unwrap()
+}
+
+/// Eight codewords for four curves of each of two heads: they reach both only if the head of coefficients a hundred times
+/// smaller counts as much as the other, whose noise alone is larger than all of it.
+#[test]
+fn small_heads_count_as_much_as_large_ones() {
+    let (large, small) = (of_curves(100.0, 1), of_curves(1.0, 2));
+    let rows = Random::new(3).many(500 * 24);
+    let calibration = Some(Calibration::new(&rows, 24).unwrap());
+    let test = Random::new(4).many(300 * 24);
+    for method in [Method::Plain, Method::Uniform, Method::Aware] {
+        let options = CompileOptions { method, codewords: 8, ..CompileOptions::default() };
+        let mut heads = HeldHeads::new([
+            ("large".to_string(), SourceHead { head: &large, calibration }),
+            ("small".to_string(), SourceHead { head: &small, calibration }),
+        ]);
+        let (bank, reports) = compile_bank(&mut heads, &options, &mut |_| {}).unwrap();
+        for (member, dense) in bank.members().iter().zip([&large, &small]) {
+            let snr = snr(dense, &member.head, &test);
+            assert!(snr > 16.0, "{method:?} {}: {snr} dB", member.name);
+        }
+        assert_eq!(reports[1].layers[0].codewords, 8);
+    }
+}
+
+/// Heads that are made when they are asked for.
+struct Made(Vec<String>);
+
+impl HeadSource for Made {
+    fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    fn visit(
+        &mut self,
+        at: usize,
+        see: &mut dyn FnMut(SourceHead<'_>) -> Result<(), CompressError>,
+    ) -> Result<(), CompressError> {
+        if at == 2 {
+            return Err(CompressError::Source("no third head".into()));
+        }
+        see(SourceHead { head: &dense_head(&[6, 5, 3 + at], at as u64), calibration: None })
+    }
+}
+
+#[test]
+fn heads_may_come_one_at_a_time() {
+    let heads = [dense_head(&[6, 5, 3], 0), dense_head(&[6, 5, 4], 1)];
+    let held =
+        heads.iter().zip(["a", "b"]).map(|(head, name)| (name.to_string(), SourceHead { head, calibration: None }));
+    let options = CompileOptions { codewords: 16, ..CompileOptions::default() };
+    let compile = |heads: &mut dyn HeadSource| compile_bank(heads, &options, &mut |_| {}).map(|(bank, _)| bank);
+    let bank = compile(&mut HeldHeads::new(held)).unwrap();
+    let names = |count: usize| ["a", "b", "c"].iter().take(count).map(|name| name.to_string()).collect();
+    assert!(compile(&mut Made(names(2))).unwrap() == bank);
+    assert_eq!(compile(&mut Made(names(3))).unwrap_err().to_string(), "no third head");
+    assert!(compile(&mut Made(vec![])).unwrap_err().to_string().contains("no head"));
+    assert!(compile(&mut Made(vec!["a".into(), "a".into()])).unwrap_err().to_string().contains("two heads"));
+
+    // All heads on the adapter and on the CPU, side by side.
+    let input = Random::new(5).many(9 * 6);
+    let outputs = BankRunner::open_on(&GPU, &bank, 9).unwrap().run(&input).unwrap();
+    for (at, member) in bank.members().iter().enumerate() {
+        let own: Vec<f32> = outputs.chunks(7).flat_map(|row| row[bank.output_range(at)].to_vec()).collect();
+        assert!(error(&own, &CompressedReference::new(&member.head).run(&input)) <= 1e-6);
+    }
+    let report = verify_bank(&GPU, &bank, 7).unwrap();
+    assert!(report.passed(), "{report:?}");
+    let kernels: Vec<&str> = report.checks.iter().map(|check| check.kernel.as_str()).collect();
+    for name in ["a: contract_integer", "b: contract_integer", "all heads at once"] {
+        assert!(kernels.iter().any(|kernel| kernel.starts_with(name)), "{kernels:?}");
+    }
+}
+
+#[test]
+fn heads_that_make_no_bank_are_not_compiled() {
+    let first = dense_head(&[6, 5, 3], 0);
+    let with = |head: &DenseHead, options: &CompileOptions| {
+        let heads = [("a", &first), ("b", head)];
+        let heads = heads.map(|(name, head)| (name.to_string(), SourceHead { head, calibration: None }));
+        compile_bank(&mut HeldHeads::new(heads), options, &mut |_| {}).unwrap_err().to_string()
+    };
+    let options = CompileOptions { codewords: 4, ..CompileOptions::default() };
+    assert!(
+        with(&dense_head(&[6, 3], 1), &options).starts_with("head b: the bank: the heads do not fit: 2 layers and 1")
+    );
+    assert!(with(&dense_head(&[7, 5, 3], 1), &options).contains("6 inputs and 7"));
+    let random = &mut Random::new(1);
+    let other = dense_layer(6, 3, even(6, 3, 6), norm(6, CLAMP, random), None, random);
+    let other =
+        DenseHead::new(vec![other, dense_layer(3, 3, even(3, 3, 7), norm(3, CLAMP, random), None, random)], None)
+            .unwrap();
+    assert!(with(&other, &options).contains("layer 0: B-splines of order 3 over 7"));
+    let aware = CompileOptions { method: Method::Aware, ..options.clone() };
+    assert!(with(&first, &aware).starts_with("head a: calibration: is missing"));
+    let residual = CompileOptions { residual: true, ..options };
+    assert!(with(&first, &residual).contains("residual"));
 }

@@ -168,18 +168,18 @@ fn compile_positions(
     let aware = options.method == Method::Aware;
     let layer = aware.then_some(first);
     let mut gathered: Vec<Gathered> = Vec::new();
-    let mut layers = 0;
+    let (mut layers, mut inputs) = (0, 0);
     for (at, name) in names.iter().enumerate() {
         let rows = &states[at].rows;
         heads.visit(at, &mut |source| {
             in_head(name, || {
                 let head = source.head;
                 if at == 0 {
-                    layers = head.layers().len();
+                    (layers, inputs) = (head.layers().len(), head.inputs());
                     let last = if aware { first + 1 } else { layers };
                     gathered.extend((first..last).map(|at| Gathered::new(at, &head.layers()[at], names.len())));
                 }
-                check_fits(head, layers, &gathered)?;
+                check_fits(head, layers, inputs, &gathered)?;
                 let drawn;
                 let rows = match (aware, rows) {
                     (true, None) => {
@@ -283,10 +283,13 @@ fn first_rows(source: &SourceHead<'_>, options: &CompileOptions) -> Result<Layer
 }
 
 /// Refuses a head that cannot share codebooks with the first.
-fn check_fits(head: &DenseHead, layers: usize, gathered: &[Gathered]) -> Result<(), CompressError> {
+fn check_fits(head: &DenseHead, layers: usize, inputs: usize, gathered: &[Gathered]) -> Result<(), CompressError> {
     let refuse = |problem: String| Err(HeadError::Bank(format!("the heads do not fit: {problem}")).into());
     if head.layers().len() != layers {
         return refuse(format!("{layers} layers and {}", head.layers().len()));
+    }
+    if head.inputs() != inputs {
+        return refuse(format!("{inputs} inputs and {}", head.inputs()));
     }
     for gathered in gathered {
         if let Some(difference) = gathered.difference(&head.layers()[gathered.at]) {
@@ -310,5 +313,57 @@ fn table_gains(layer: &mut CompressedLayer) {
         let level = |code: usize| FINER * i16::from(code as u8 as i8).max(-127);
         *scale = GainScale::Table((0..GAIN_CODES).map(level).collect());
         output_scale.iter_mut().for_each(|factor| *factor /= f32::from(FINER));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compress::random::SplitMix;
+    use crate::fixed_point::Arithmetic;
+    use crate::head::{Basis, InputMap, Knots};
+    use crate::reference::CompressedReference;
+
+    /// Linear gains in a table are the same numbers: the integer arithmetic gives the same bits.
+    #[test]
+    fn tabled_gains_change_no_bit() {
+        let random = &mut SplitMix::new(9);
+        let (inputs, outputs) = (1100, 3);
+        let mut byte = || (random.below(255) as i16 - 127) as i8;
+        let layer = CompressedLayer {
+            inputs,
+            outputs,
+            input_map: InputMap::Affine {
+                scale: vec![1.0; inputs],
+                shift: vec![0.0; inputs],
+                clamp: Some([-1.0, 1.0]),
+            },
+            basis: Basis::BSpline {
+                order: 3,
+                intervals: 4,
+                knots: Knots::Uniform { low: vec![-1.0; inputs], step: vec![0.5; inputs] },
+            },
+            stages: 1,
+            indices: (0..inputs * outputs).map(|edge| (edge % 5) as u16).collect(),
+            quantised: Quantised::Int8 {
+                codebook: (0..35).map(|_| byte()).collect(),
+                gains: (0..inputs * outputs).map(|_| byte() as u8).collect(),
+                gain_scale: GainScale::Linear,
+                output_scale: vec![1e-5, 3e-5, 7e-5],
+            },
+            base: None,
+            bias: vec![0.5; outputs],
+        };
+        let mut tabled = layer.clone();
+        table_gains(&mut tabled);
+        assert!(matches!(&tabled.quantised, Quantised::Int8 { gain_scale: GainScale::Table(levels), .. }
+            if levels.len() == 256 && levels[1] == 16 && levels[255] == -16 && levels[127] == 2032));
+        let rows: Vec<f32> = (0..4 * inputs).map(|_| 2.2 * random.unit() as f32 - 1.1).collect();
+        let run = |layer: CompressedLayer| {
+            let head = CompressedHead::new(vec![layer], None).unwrap();
+            assert_eq!(Arithmetic::of(&head), Arithmetic::Integer);
+            CompressedReference::new(&head).run(&rows)
+        };
+        assert_eq!(run(layer), run(tabled));
     }
 }
