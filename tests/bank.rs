@@ -466,3 +466,17 @@ fn heads_that_make_no_bank_are_not_compiled() {
     let residual = CompileOptions { residual: true, ..options };
     assert!(with(&first, &residual).contains("residual"));
 }
+
+/// Files that fuzzing starts from are banks as this version writes them.
+#[test]
+fn seeds_of_the_fuzzer_are_read() {
+    let mut files = 0;
+    for entry in std::fs::read_dir("fuzz/seeds/bank").unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let bank = artifact::read_bank(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(artifact::bank_to_bytes(&bank).unwrap() == bytes, "{}", path.display());
+        files += 1;
+    }
+    assert!(files > 0);
+}

@@ -184,10 +184,10 @@ fn print_report(
         ("head", Align::Left),
         ("edges", right),
         ("dense\nbytes", right),
-        ("alone, about\nbytes", right),
-        ("in the bank\nbytes", right),
+        ("alone\n(about)", right),
+        ("in the\nbank", right),
         ("ratio", right),
-        ("R2 by layer", right),
+        ("R2 of the\nlayers", right),
     ]);
     let ratio = |dense: usize, bytes: usize| format!("{:.1}", dense as f64 / bytes as f64);
     for head in heads {
