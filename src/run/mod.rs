@@ -5,6 +5,7 @@
 //! device, and can be recorded into the caller's own encoder. [`Runner`] chooses between a session and the CPU.
 
 mod adapter;
+mod bank;
 mod cpu;
 mod error;
 mod kernels;
@@ -17,6 +18,7 @@ mod tune;
 mod upload;
 
 pub use adapter::{AdapterReport, Gpu, GpuOptions, list_adapters};
+pub use bank::BankRunner;
 pub use cpu::CpuSession;
 pub use error::RunError;
 pub use kernels::{Access, Kernel};
