@@ -2,8 +2,10 @@
 
 mod support;
 
-use sharekan::head::{CompressedHead, CompressedLayer, GainScale, Head, InputMap, Quantised};
-use sharekan::reference::CompressedReference;
+use sharekan::head::{
+    Activation, Basis, CompressedHead, CompressedLayer, DenseHead, GainScale, Head, InputMap, Quantised,
+};
+use sharekan::reference::{CompressedReference, DenseReference};
 use sharekan::run::CpuSession;
 use support::*;
 
@@ -125,6 +127,60 @@ fn spoilt_rows() {
                     assert_eq!(y.is_nan(), spoilt, "{bad} in row {row} of {rows}, output {at}");
                     assert!(spoilt || y == expected);
                     assert!(at / 4 == row || y == clean);
+                }
+            }
+        }
+    }
+}
+
+/// Dense heads of every kind of basis, against the textbook in f64.
+#[test]
+fn dense_heads() {
+    let random = &mut Random::new(12);
+    let mut layers = Vec::new();
+    for order in [1, 2, 3, 4, 7] {
+        for clamp in [None, CLAMP, Some([-1.6, 1.2])] {
+            for intervals in [1, 7, 23] {
+                let map = norm(19, clamp, random);
+                layers.push(dense_layer(19, 140, even(19, order, intervals), map, Some(Activation::Silu), random));
+            }
+        }
+        let basis = uneven(19, order, 5, random);
+        layers.push(dense_layer(19, 6, basis, InputMap::Identity, Some(Activation::Gelu), random));
+        layers.push(dense_layer(130, 3, even(130, order, 7), InputMap::Identity, None, random));
+    }
+    let bumps = Basis::Gaussian { centres: (0..8).map(|c| f64::from(c) * 0.5 - 2.0).collect(), denominator: 0.5 };
+    let map = InputMap::LayerNorm { weight: random.many(19), bias: random.many(19), epsilon: 1e-5 };
+    layers.push(dense_layer(19, 5, bumps, map, Some(Activation::Silu), random));
+    let mut heads: Vec<DenseHead> = layers.into_iter().map(|l| DenseHead::new(vec![l], None).unwrap()).collect();
+    heads.push(dense_head(&[700, 40, 9], 3));
+    for (at, head) in heads.into_iter().enumerate() {
+        let session = CpuSession::new(Head::Dense(head.clone()));
+        for rows in [0, 1, 3, 7, 8, 40, 300] {
+            let x = inputs(rows, head.inputs(), rows as u64);
+            let expected: Vec<f32> = DenseReference::new(&head).run(&x).iter().map(|&y| y as f32).collect();
+            let error = error(&session.run(&x).unwrap(), &expected);
+            assert!(error < 1e-5, "head {at}, {rows} rows: {error:e}");
+        }
+    }
+}
+
+/// A NaN or a free infinity spoils its own row of a dense head and no other.
+#[test]
+fn spoilt_rows_of_dense_heads() {
+    for clamp in [None, CLAMP] {
+        let random = &mut Random::new(13);
+        let layer = dense_layer(30, 4, even(30, 3, 7), norm(30, clamp, random), Some(Activation::Silu), random);
+        let session = CpuSession::new(Head::Dense(DenseHead::new(vec![layer], None).unwrap()));
+        for rows in [1, 4, 20] {
+            for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+                let mut x = inputs(rows, 30, 9);
+                let clean = session.run(&x).unwrap();
+                x[(rows - 1) * 30 + 29] = bad;
+                for (at, (y, clean)) in session.run(&x).unwrap().iter().zip(&clean).enumerate() {
+                    let row = at / 4 == rows - 1;
+                    assert_eq!(y.is_nan(), row && (bad.is_nan() || clamp.is_none()), "{bad}, {rows} rows, output {at}");
+                    assert!(row || y == clean);
                 }
             }
         }

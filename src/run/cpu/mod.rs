@@ -1,13 +1,14 @@
 //! A head on the CPU.
 //!
-//! Heads in integers take the path of [`integer`], dense ones that of [`dense`]; both are prepared once, when the session
-//! is opened. Compressed heads in floating point are evaluated by the reference.
+//! Heads in integers take the path of [`integer`], dense ones that of [`dense`]; the former are prepared once, when
+//! the session is opened. Compressed heads in floating point are evaluated by the reference.
 
+mod dense;
 mod integer;
 
 use super::RunError;
 use crate::head::Head;
-use crate::reference::{CompressedReference, DenseReference};
+use crate::reference::CompressedReference;
 use integer::IntegerHead;
 
 /// A head evaluated on the CPU: the very integers of the kernels for 8-bit heads, f32 for dense ones, f64 for the rest.
@@ -21,15 +22,16 @@ pub struct CpuSession {
 #[derive(Debug, Clone)]
 enum Path {
     Integer(IntegerHead),
-    Reference,
+    /// In floating point.
+    Float,
 }
 
 impl CpuSession {
     /// Takes a head and prepares it.
     pub fn new(head: Head) -> Self {
         let path = match &head {
-            Head::Compressed(head) => IntegerHead::new(head).map_or(Path::Reference, Path::Integer),
-            Head::Dense(_) => Path::Reference,
+            Head::Compressed(head) => IntegerHead::new(head).map_or(Path::Float, Path::Integer),
+            Head::Dense(_) => Path::Float,
         };
         Self { head, path }
     }
@@ -49,10 +51,8 @@ impl CpuSession {
         }
         Ok(match (&self.path, &self.head) {
             (Path::Integer(head), _) => head.run(input),
-            (Path::Reference, Head::Dense(head)) => {
-                DenseReference::new(head).run(input).iter().map(|&y| y as f32).collect()
-            }
-            (Path::Reference, Head::Compressed(head)) => CompressedReference::new(head).run(input),
+            (Path::Float, Head::Dense(head)) => dense::run(head, input),
+            (Path::Float, Head::Compressed(head)) => CompressedReference::new(head).run(input),
         })
     }
 

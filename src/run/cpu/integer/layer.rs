@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::edges::{GROUP, Stage};
+use super::edges::{GROUP, Slots, Stage};
 use crate::fixed_point::{LARGE, POSITIONS, PositionMap, SEGMENT, output_factors, position_maps, tap_table};
 use crate::head::{CompressedLayer, GainScale, Quantised};
 
@@ -54,6 +54,11 @@ impl IntegerLayer {
             factors: output_factors(layer),
             bias: layer.bias.clone(),
         })
+    }
+
+    /// True where tables hold whole codebooks.
+    pub(super) fn tabulates_all(&self) -> bool {
+        self.stages.iter().all(|stage| matches!(stage.slots, Slots::All))
     }
 
     /// The first coefficient that `x` of an input touches, which may lie outside the codeword, and the weights from it

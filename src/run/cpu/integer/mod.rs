@@ -44,12 +44,65 @@ impl IntegerHead {
         let mut values = None;
         for layer in &self.layers {
             let x = values.as_deref().unwrap_or(input);
-            values = Some(if x.len() / layer.inputs <= SINGLE_ROWS {
+            values = Some(if x.len() / layer.inputs <= SINGLE_ROWS && layer.tabulates_all() {
                 single::run(layer, self.lanes, x)
             } else {
                 rows::run(layer, self.lanes, x)
             });
         }
         values.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::{Basis, CompressedLayer, GainScale, InputMap, Knots, Quantised};
+    use crate::reference::CompressedReference;
+
+    /// Pseudo-random bytes.
+    fn byte(n: usize) -> i8 {
+        ((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as i8
+    }
+
+    fn head([inputs, outputs, codewords, intervals]: [usize; 4], gain_scale: GainScale) -> CompressedHead {
+        let signed = |count: usize, salt: usize| (0..count).map(move |n| byte(7 * n + salt).max(-127));
+        let basis = Basis::BSpline {
+            order: 3,
+            intervals,
+            knots: Knots::Uniform { low: vec![-1.0; inputs], step: vec![2.0 / intervals as f64; inputs] },
+        };
+        let layer = CompressedLayer {
+            inputs,
+            outputs,
+            input_map: InputMap::Identity,
+            indices: (0..inputs * outputs).map(|n| byte(n) as u8 as u16 % codewords as u16).collect(),
+            quantised: Quantised::Int8 {
+                codebook: signed(codewords * basis.len(), 1).collect(),
+                gains: signed(inputs * outputs, 2).map(|gain| gain as u8).collect(),
+                gain_scale,
+                output_scale: vec![1e-6; outputs],
+            },
+            basis,
+            base: None,
+            bias: vec![0.25; outputs],
+        };
+        CompressedHead::new(vec![layer], None).unwrap()
+    }
+
+    /// The machine's own lanes are in `tests/cpu.rs`; the others are forced here.
+    #[test]
+    fn portable_lanes_give_the_bits_of_the_reference() {
+        let table = GainScale::Table((0..256).map(|code: i16| code * 16 - 2040).collect());
+        for scale in [GainScale::Linear, table] {
+            for shape in [[1, 1, 1, 7], [6, 3, 200, 7], [1030, 50, 200, 7], [9, 40, 60, 14], [9, 40, 60, 100]] {
+                let head = head(shape, scale.clone());
+                let session = IntegerHead { lanes: Lanes::Portable, ..IntegerHead::new(&head).unwrap() };
+                for rows in [1, 2, 3, 16, 40] {
+                    let x: Vec<f32> = (0..rows * shape[0]).map(|n| f32::from(byte(3 * n)) / 80.0).collect();
+                    assert_eq!(session.run(&x), CompressedReference::new(&head).run(&x), "{shape:?}, {rows} rows");
+                }
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Single rows: the dots of an input's codewords in a table, one look-up an edge.
+//! Single rows: the dots of all codewords in a table, one look-up an edge.
 
 use super::edges::{GROUP, Stage};
 use super::lanes::Lanes;
@@ -25,7 +25,7 @@ fn piece_sum(layer: &IntegerLayer, lanes: Lanes, piece: usize, x: &[f32]) -> Pie
     for group in piece.groups.clone() {
         for (input, table) in (group * GROUP..layer.inputs).zip(&mut tables) {
             match layer.taps(input, x[input]) {
-                Some((first, weights)) => lanes.tabulate_row(stage, input, first, weights, table),
+                Some((first, weights)) => lanes.tabulate_row(stage, first, weights, table),
                 None => spoilt = 1,
             }
         }
@@ -35,32 +35,16 @@ fn piece_sum(layer: &IntegerLayer, lanes: Lanes, piece: usize, x: &[f32]) -> Pie
     PieceSum { sums, spoilt }
 }
 
-/// Dots of the codewords that the table of `input` holds with one row's taps.
+/// Dots of all codewords with one row's taps.
 #[inline(always)]
-pub(super) fn tabulate(stage: &Stage, input: usize, first: i32, weights: [i8; 4], table: &mut [i32]) {
-    match stage.used(input) {
-        None => {
-            table.fill(0);
-            for (c, weight) in (first..).zip(weights) {
-                let Some(plane) = usize::try_from(c).ok().filter(|&c| c < stage.coefficients) else { continue };
-                let plane = &stage.planes[plane * table.len()..][..table.len()];
-                for (dot, &c) in table.iter_mut().zip(plane) {
-                    // At most 127 * 127 in magnitude.
-                    *dot += i32::from(c.wrapping_mul(i16::from(weight)));
-                }
-            }
-        }
-        Some(used) => {
-            for (dot, &codeword) in table.iter_mut().zip(used) {
-                let codeword = &stage.codebook[usize::from(codeword) * stage.stride..][..stage.coefficients];
-                *dot = (first..)
-                    .zip(weights)
-                    .filter_map(|(c, weight)| {
-                        let coefficient = codeword.get(usize::try_from(c).ok()?)?;
-                        Some(i32::from(*coefficient) * i32::from(weight))
-                    })
-                    .sum();
-            }
+pub(super) fn tabulate(stage: &Stage, first: i32, weights: [i8; 4], table: &mut [i32]) {
+    table.fill(0);
+    for (c, weight) in (first..).zip(weights) {
+        let Some(plane) = usize::try_from(c).ok().filter(|&c| c < stage.coefficients) else { continue };
+        let plane = &stage.planes[plane * table.len()..][..table.len()];
+        for (dot, &c) in table.iter_mut().zip(plane) {
+            // At most 127 * 127 in magnitude, and so is the sum, because weights sum to 127.
+            *dot = dot.wrapping_add(i32::from(c.wrapping_mul(i16::from(weight))));
         }
     }
 }

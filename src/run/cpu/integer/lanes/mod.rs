@@ -94,13 +94,13 @@ impl Lanes {
         }
     }
 
-    /// [`Lanes::tabulate`] for one row.
-    pub(super) fn tabulate_row(self, stage: &Stage, input: usize, first: i32, weights: [i8; 4], table: &mut [i32]) {
+    /// Writes the dots of all codewords with one row's taps.
+    pub(super) fn tabulate_row(self, stage: &Stage, first: i32, weights: [i8; 4], table: &mut [i32]) {
         match self {
-            Self::Portable => super::single::tabulate(stage, input, first, weights, table),
+            Self::Portable => super::single::tabulate(stage, first, weights, table),
             // SAFETY: the variant exists only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::tabulate_row(stage, input, first, weights, table) },
+            Self::Avx2 => unsafe { avx2::tabulate_row(stage, first, weights, table) },
         }
     }
 
