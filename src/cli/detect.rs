@@ -5,10 +5,12 @@ pub(crate) mod pictures;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Serialize;
 use sharekan::Error;
+use sharekan::detect::pipeline::PipelineReport;
 use sharekan::detect::{
-    Assets, DetectError, DetectOptions, Detection, Detector, ImageDetections, OnnxBackbone, Timings, draw_detections,
-    list_images, read_image,
+    Assets, DetectError, DetectOptions, Detection, Detector, ImageDetections, OnnxBackbone, draw_detections,
+    list_images,
 };
 use sharekan::head::{DetectionHead, Head};
 use sharekan::run::{RunError, Runner};
@@ -17,7 +19,7 @@ use super::failure::{Failure, say};
 use super::options::{DeviceArgs, ImportArgs, share};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
-use super::table::list;
+use super::table::{Align, count, list, table};
 use pictures::PictureNames;
 
 /// Detect objects in images and draw labelled boxes
@@ -25,6 +27,8 @@ use pictures::PictureNames;
 /// A backbone in an ONNX file turns an image into features, the head turns them into boxes. How they fit together stands
 /// in the head's metadata `detection_head`, or in the file that --head-config names: classes, sizes, the backbone's
 /// outputs, and how pixels are prepared. An image that cannot be read is reported and left out, and the exit status is 1.
+/// Images are decoded, go through the backbone, and through the head at the same time; the report says where the time
+/// went.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
@@ -67,19 +71,28 @@ pub(crate) struct DetectArgs {
     import: ImportArgs,
 }
 
+/// What `--json` writes.
+#[derive(Serialize)]
+struct Found<'a> {
+    images: &'a [ImageDetections],
+    head_device: &'a str,
+    #[serde(flatten)]
+    time: &'a PipelineReport,
+}
+
 pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    let mut detector = open_detector(args, screen)?;
+    let (mut detector, more) = open_detector(args, screen)?;
     let (images, mut bad) = named_images(&args.images);
     let mut names = args.out.as_deref().map(|folder| PictureNames::new(folder, &images)).transpose()?;
     let classes = detector.settings().classes.clone();
 
     let bar = progress::bar("images", images.len());
-    let (mut records, mut time) = (Vec::new(), Timings::default());
-    for path in &images {
-        let found = read_image(path).and_then(|image| detector.detect(&image).map(|found| (image, found)));
+    let mut records = Vec::new();
+    let time = detector.detect_files(more, &images, |at, found| {
+        let path = &images[at];
         match found {
-            Ok((mut image, (detections, timings))) => {
+            Ok((mut image, detections)) => {
                 let (width, height) = image.dimensions();
                 let counts = counts(&detections, &classes);
                 bar.suspend(|| screen.line(format!("{}: {width}x{height}, {counts}", path.display())))?;
@@ -89,8 +102,6 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
                 }
                 let name = path.display().to_string();
                 records.push(ImageDetections::new(name, width, height, &detections, &classes));
-                time.backbone += timings.backbone;
-                time.head += timings.head;
             }
             Err(problem @ (DetectError::Image { .. } | DetectError::Unreadable { .. })) => {
                 bar.suspend(|| say(&problem.to_string()));
@@ -99,25 +110,58 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
             Err(problem) => return Err(Error::from(problem).in_file(path).into()),
         }
         bar.inc(1);
-    }
+        Ok::<(), Failure>(())
+    })?;
     bar.finish_and_clear();
 
-    let each = |time: std::time::Duration| 1e3 * time.as_secs_f64() / records.len().max(1) as f64;
-    screen.line(format!(
-        "{} images, {:.0} ms backbone and {:.1} ms head an image, head on {}",
-        records.len(),
-        each(time.backbone),
-        each(time.head),
-        detector.head().device_name()
-    ))?;
+    print_time(&time, detector.head().device_name(), screen)?;
     if let Some(folder) = args.out.as_ref().filter(|_| !records.is_empty()) {
         screen.line(format!("wrote the pictures to {}", folder.display()))?;
     }
-    args.json.write(&records)?;
+    args.json.write(&Found { images: &records, head_device: detector.head().device_name(), time: &time })?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 
-fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Detector<OnnxBackbone, Runner>, Failure> {
+/// How fast it went, and where the time went.
+pub(crate) fn print_time(time: &PipelineReport, device: &str, screen: Screen) -> Result<(), Failure> {
+    screen.line(format!(
+        "{} images in {:.2} s, {:.1} a second, bound by the {}; head on {device}",
+        count(time.images),
+        time.seconds,
+        time.frames_per_second,
+        time.bound_by
+    ))?;
+    let right = Align::Right;
+    let mut rows = table([
+        ("stage", Align::Left),
+        ("threads", right),
+        ("ms an image", right),
+        ("total ms", right),
+        ("busy", right),
+    ]);
+    for stage in &time.stages {
+        rows.add_row([
+            stage.stage.to_owned(),
+            stage.threads.to_string(),
+            format!("{:.2}", stage.mean_ms),
+            format!("{:.0}", stage.total_ms),
+            format!("{:.0} %", 100.0 * stage.busy),
+        ]);
+    }
+    screen.line(rows.trim_fmt())
+}
+
+/// Backbones for as many images at once as there are cores, each on one thread.
+pub(crate) fn one_a_core(backbone: &OnnxBackbone, images: usize) -> Vec<OnnxBackbone> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (0..cores.min(images).max(1)).map(|_| backbone.with_threads(1)).collect()
+}
+
+/// The detector, and further backbones for more images at once.
+fn open_detector(
+    args: &DetectArgs,
+    screen: Screen,
+) -> Result<(Detector<OnnxBackbone, Runner>, Vec<OnnxBackbone>), Failure> {
     let gpu = args.device.adapter.options()?;
     let head = args.import.open(&args.head, screen)?.head;
     let settings = settings(&head, &args.head)?;
@@ -131,7 +175,12 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Detector<OnnxBackb
         other => other.into(),
     })?;
     let options = DetectOptions { score: args.score, nms: args.nms, max_detections: args.max_detections as usize };
-    Detector::new(backbone, runner, settings, options).map_err(|e| Error::from(e).in_file(&args.head).into())
+    let detector = |backbone| Detector::new(backbone, runner, settings, options);
+    // A single image goes through on all threads.
+    let single = matches!(&args.images[..], [image] if image.is_file());
+    let mut more = if single { Vec::new() } else { one_a_core(&backbone, usize::MAX) };
+    let first = more.pop().unwrap_or(backbone);
+    Ok((detector(first).map_err(|e| Error::from(e).in_file(&args.head))?, more))
 }
 
 /// What the head says of boxes.

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use super::{Backbone, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, decode_detections};
+use super::{
+    Backbone, CellFeatures, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, decode_detections,
+};
 use crate::head::DetectionHead;
 
 /// Where the time of one image went.
@@ -74,6 +76,45 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         &self.head
     }
 
+    /// The boxes in many image files, in their order, strongest first, with the stages side by side on threads; see
+    /// [`Pipeline`](super::pipeline::Pipeline). `more` are further backbones like the detector's own, which work on
+    /// further images at the same time. `each` gets the place of every file, and its image and boxes or what is wrong
+    /// with it.
+    ///
+    /// # Errors
+    /// Where `each` fails.
+    #[cfg(feature = "files")]
+    pub fn detect_files<E>(
+        &mut self,
+        more: Vec<B>,
+        files: &[std::path::PathBuf],
+        mut each: impl FnMut(usize, Result<(RgbImage, Vec<Detection>), DetectError>) -> Result<(), E>,
+    ) -> Result<super::pipeline::PipelineReport, E>
+    where
+        B: Send,
+        H: Send,
+    {
+        // The detector's own backbone takes part as a borrowed one.
+        let mut more = more;
+        let mut backbones: Vec<&mut B> = std::iter::once(&mut self.backbone).chain(&mut more).collect();
+        let (settings, options, head) = (&self.settings, &self.options, &mut self.head);
+        let mut pipeline = super::pipeline::Pipeline { backbones: &mut backbones, settings, adjust: None };
+        pipeline.run(
+            files,
+            |features| {
+                check_features(features, settings, head.inputs())?;
+                head.evaluate(features.rows()).map_err(DetectError::Head)
+            },
+            |at, passed| {
+                let found = passed.and_then(|passed| {
+                    let detections = decode_detections(&passed.result, settings, &passed.letterbox, options)?;
+                    Ok((passed.image, detections))
+                });
+                each(at, found)
+            },
+        )
+    }
+
     /// The boxes in an image, strongest first, and where the time went.
     ///
     /// # Errors
@@ -85,13 +126,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         let letterbox_time = clock.lap();
 
         let features = self.backbone.features(&square)?;
-        if features.cells() != self.settings.cells() || features.channels() != self.head.inputs() {
-            return Err(DetectError::Length {
-                what: "the features of the cells",
-                found: features.rows().len(),
-                expected: self.settings.cells() * self.settings.cells() * self.head.inputs(),
-            });
-        }
+        check_features(&features, &self.settings, self.head.inputs())?;
         let backbone_time = clock.lap();
 
         let outputs = self.head.evaluate(features.rows()).map_err(DetectError::Head)?;
@@ -102,6 +137,18 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
             Timings { letterbox: letterbox_time, backbone: backbone_time, head: head_time, decode: clock.lap() };
         Ok((detections, timings))
     }
+}
+
+/// Refuses features that are not those of the settings' cells.
+fn check_features(features: &CellFeatures, settings: &DetectionHead, inputs: usize) -> Result<(), DetectError> {
+    if features.cells() == settings.cells() && features.channels() == inputs {
+        return Ok(());
+    }
+    Err(DetectError::Length {
+        what: "the features of the cells",
+        found: features.rows().len(),
+        expected: settings.cells() * settings.cells() * inputs,
+    })
 }
 
 struct Clock(Instant);
@@ -116,7 +163,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Bounds, CellFeatures, EvaluationError};
+    use crate::detect::{Bounds, EvaluationError};
     use crate::head::PixelPreparation;
 
     /// One feature a cell: the red of its middle.

@@ -31,9 +31,10 @@ fn output(layer: &DenseLayer, supports: &Supports, o: usize, row: usize) -> f32 
         let edge = |((edge, &first), values): ((&[f32], &u32), &[f32])| dot(&edge[first as usize..], values);
         edges.map(edge).sum()
     };
-    let base = layer.base.as_ref().map_or(0.0, |base| {
-        dot(base_weights(layer, base, o), &supports.base[row * inputs..][..inputs])
-    });
+    let base = layer
+        .base
+        .as_ref()
+        .map_or(0.0, |base| dot(base_weights(layer, base, o), &supports.base[row * inputs..][..inputs]));
     (spline + base) as f32
 }
 

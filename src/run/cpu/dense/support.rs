@@ -37,10 +37,8 @@ impl Supports {
             Basis::BSpline { knots: Knots::Uniform { .. }, .. } => layer.basis.taps(),
             _ => layer.basis.len(),
         };
-        let each =
-            parallel::map_indices(rows, |row| Row::new(layer, &x[row * layer.inputs..][..layer.inputs], taps));
-        let mut all =
-            Self { rows, taps, first: Vec::new(), values: Vec::new(), base: Vec::new(), spoilt: Vec::new() };
+        let each = parallel::map_indices(rows, |row| Row::new(layer, &x[row * layer.inputs..][..layer.inputs], taps));
+        let mut all = Self { rows, taps, first: Vec::new(), values: Vec::new(), base: Vec::new(), spoilt: Vec::new() };
         for row in each {
             all.first.extend(row.first);
             all.values.extend(row.values);

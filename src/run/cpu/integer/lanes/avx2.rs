@@ -113,10 +113,6 @@ pub(super) fn tabulate_row(stage: &Stage, first: i32, weights: [i8; 4], table: &
 
 /// See [`super::Lanes::accumulate_row`].
 #[target_feature(enable = "avx2")]
-pub(super) fn accumulate_row<const ROUNDED: bool>(
-    tables: &[Vec<i32>; GROUP],
-    edges: &[Edges],
-    sums: &mut [[i32; 1]],
-) {
+pub(super) fn accumulate_row<const ROUNDED: bool>(tables: &[Vec<i32>; GROUP], edges: &[Edges], sums: &mut [[i32; 1]]) {
     portable::accumulate_row::<ROUNDED>(tables, edges, sums);
 }

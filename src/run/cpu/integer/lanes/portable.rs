@@ -75,11 +75,7 @@ pub(super) fn accumulate<const ROUNDED: bool>(
 }
 
 #[inline(always)]
-pub(super) fn accumulate_row<const ROUNDED: bool>(
-    tables: &[Vec<i32>; GROUP],
-    edges: &[Edges],
-    sums: &mut [[i32; 1]],
-) {
+pub(super) fn accumulate_row<const ROUNDED: bool>(tables: &[Vec<i32>; GROUP], edges: &[Edges], sums: &mut [[i32; 1]]) {
     let [a, b, c, d] = tables;
     for ([sum], Edges { slots, levels }) in sums.iter_mut().zip(edges) {
         let product = |table: &[i32], at: usize| product::<ROUNDED>(table[usize::from(slots[at])], levels[at]);
