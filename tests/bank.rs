@@ -437,7 +437,7 @@ fn heads_may_come_one_at_a_time() {
     let report = verify_bank(&GPU, &bank, 7).unwrap();
     assert!(report.passed(), "{report:?}");
     let kernels: Vec<&str> = report.checks.iter().map(|check| check.kernel.as_str()).collect();
-    for name in ["a: contract_integer", "b: contract_integer", "all heads at once"] {
+    for name in ["a: integer_rows", "b: integer_edges", "all heads at once"] {
         assert!(kernels.iter().any(|kernel| kernel.starts_with(name)), "{kernels:?}");
     }
 }

@@ -139,8 +139,10 @@ fn verify_passes_every_kernel() {
             "contract_codebook, codebook in a buffer",
             "contract_codebook, codebook on chip",
             "contract_dense",
-            "contract_integer, codebook in a buffer",
-            "contract_integer, codebook on chip",
+            "integer_edges, codebook in a buffer",
+            "integer_edges, codebook on chip",
+            "integer_rows, codebook in a buffer",
+            "integer_rows, codebook on chip",
         ]
     );
 }

@@ -9,12 +9,16 @@ use serde::Serialize;
 use crate::compress::{CompileOptions, Precision, compile, decompress};
 use crate::fixed_point::Arithmetic;
 use crate::head::{Bank, CompressedHead, Head, InputMap, Quantised};
-use crate::plan::{Limits, Plan};
+use crate::plan::{Limits, Plan, PlanOptions, Strategy};
 use crate::reference::{CompressedReference, DenseReference};
 use crate::run::{BankRunner, Gpu, RunError, Session};
 
 /// Largest error that passes, in parts of the largest output.
 const VERIFY_TOLERANCE: f64 = 1e-4;
+
+/// The same where cooperative matrices round weights to 11 bits: what a layer gives then differs by some 1e-4, and now
+/// and then moves an input of the next layer to the next of 1,024 positions a step.
+const MATRIX_TOLERANCE: f64 = 1e-2;
 
 /// Codewords of the codebook that a dense head's numbers are put into.
 const BORROWED_CODEWORDS: usize = 16;
@@ -22,7 +26,7 @@ const BORROWED_CODEWORDS: usize = 16;
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct VerifyCheck {
-    /// The kernels compared, for example `contract_integer, codebook on chip`.
+    /// The kernels compared, for example `integer_rows, codebook on chip`.
     pub kernel: String,
     /// Rows of the batch.
     pub rows: usize,
@@ -69,17 +73,18 @@ pub fn verify(gpu: &Gpu, head: &Head, rows: usize) -> Result<VerifyReport, RunEr
     for (name, form) in forms(head) {
         let expected = reference(&form, &input);
         for (place, limits) in places(gpu, &form, rows) {
-            let mut session = Session::open(&gpu.clone().with_limits(limits), &form, rows)?;
-            for &batch in &batches {
-                let found = session.run(&input[..batch * form.inputs()])?;
-                let error = largest_error(&found, &expected[..batch * form.outputs()]);
-                checks.push(VerifyCheck {
-                    kernel: format!("{name}{place}"),
-                    rows: batch,
-                    error,
-                    tolerance: VERIFY_TOLERANCE,
-                    passed: error <= VERIFY_TOLERANCE,
-                });
+            for strategy in strategies(&form, &limits, rows) {
+                let gpu = gpu.clone().with_limits(limits.clone());
+                let options = PlanOptions { strategy, ..PlanOptions::default() };
+                let mut session = Session::open_with(&gpu, &form, rows, &options)?;
+                let tolerance = tolerance(session.plan().uses_matrices());
+                let kernel = strategy.map_or_else(|| name.to_owned(), |strategy| format!("{name}_{}", strategy.name()));
+                for &batch in &batches {
+                    let found = session.run(&input[..batch * form.inputs()])?;
+                    let error = largest_error(&found, &expected[..batch * form.outputs()]);
+                    let kernel = format!("{kernel}{place}");
+                    checks.push(VerifyCheck { kernel, rows: batch, error, tolerance, passed: error <= tolerance });
+                }
             }
         }
     }
@@ -116,10 +121,27 @@ pub fn verify_bank(gpu: &Gpu, bank: &Bank, rows: usize) -> Result<VerifyReport, 
         };
         let error = (0..bank.members().len()).map(error).fold(0.0, f64::max);
         let kernel = "all heads at once".into();
-        let passed = error <= VERIFY_TOLERANCE;
-        checks.push(VerifyCheck { kernel, rows: batch, error, tolerance: VERIFY_TOLERANCE, passed });
+        let tolerance = tolerance(gpu.limits().matrix_subgroup.is_some());
+        checks.push(VerifyCheck { kernel, rows: batch, error, tolerance, passed: error <= tolerance });
     }
     Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
+}
+
+/// The kernels that a form is checked with on an adapter of these limits; `None` where there is one only.
+fn strategies(form: &Head, limits: &Limits, rows: usize) -> Vec<Option<Strategy>> {
+    let integer = matches!(form, Head::Compressed(head) if Arithmetic::of(head) == Arithmetic::Integer);
+    if !integer {
+        return vec![None];
+    }
+    let fits = |strategy: &Strategy| {
+        let options = PlanOptions { strategy: Some(*strategy), ..PlanOptions::default() };
+        Plan::with_options(form, limits, rows, &options).is_ok()
+    };
+    Strategy::ALL.into_iter().filter(fits).map(Some).collect()
+}
+
+fn tolerance(matrices: bool) -> f64 {
+    if matrices { MATRIX_TOLERANCE } else { VERIFY_TOLERANCE }
 }
 
 /// Numbers of rows that are checked, up to the largest.
@@ -152,7 +174,7 @@ fn forms(head: &Head) -> Vec<(&'static str, Head)> {
         let floats = in_floats(&compressed).filter(|_| stages == Some(1));
         forms.extend(floats.map(|floats| ("contract_codebook", Head::Compressed(floats))));
         if Arithmetic::of(&compressed) == Arithmetic::Integer {
-            forms.push(("contract_integer", Head::Compressed(compressed)));
+            forms.push(("integer", Head::Compressed(compressed)));
         }
     }
     forms

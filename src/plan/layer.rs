@@ -1,7 +1,9 @@
 //! The shape of a layer as its kernels see it.
 
 use crate::fixed_point::{Arithmetic, SEGMENT, Windows};
-use crate::head::{Basis, CompressedLayer, DenseLayer, GAIN_CODES, GainScale, Head, InputMap, Quantised};
+use crate::head::{
+    Basis, CompressedHead, CompressedLayer, DenseLayer, GAIN_CODES, GainScale, Head, InputMap, Quantised,
+};
 
 /// How a layer's edges are stored on the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,37 @@ impl LayerShape {
                 head.layers().iter().map(|layer| Self::of_compressed(layer, arithmetic)).collect()
             }
         }
+    }
+
+    /// Shapes of the layers of heads that one pass evaluates side by side; `None` where they need a pass each: heads in
+    /// floating point, and heads whose inner layers differ in width.
+    pub(crate) fn of_heads(heads: &[&CompressedHead]) -> Option<Vec<Self>> {
+        let (first, others) = heads.split_first()?;
+        if heads.iter().any(|head| Arithmetic::of(head) == Arithmetic::Float) {
+            return None;
+        }
+        let shapes = |head: &CompressedHead| -> Vec<Self> {
+            head.layers().iter().map(|layer| Self::of_compressed(layer, Arithmetic::Integer)).collect()
+        };
+        let mut joined = shapes(first);
+        let last = joined.len() - 1;
+        for other in others {
+            for (n, (joined, other)) in joined.iter_mut().zip(shapes(other)).enumerate() {
+                // Outputs of the last layer may differ: the widest head's count.
+                let outputs = joined.outputs.max(other.outputs);
+                if n < last && joined.outputs != other.outputs {
+                    return None;
+                }
+                if (Self { outputs, ..joined.clone() }) != (Self { outputs, ..other }) {
+                    return None;
+                }
+                joined.outputs = outputs;
+            }
+        }
+        for layer in &mut joined {
+            layer.heads = heads.len();
+        }
+        Some(joined)
     }
 
     fn of_dense(layer: &DenseLayer) -> Self {

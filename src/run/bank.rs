@@ -3,6 +3,7 @@
 use super::runner::choose_gpu;
 use super::{CpuSession, DeviceChoice, Gpu, GpuOptions, RunError, Session};
 use crate::head::{Bank, Head};
+use crate::plan::PlanOptions;
 
 /// A bank ready to run, wherever: all heads take the same rows, their outputs stand side by side as
 /// [`Bank::output_range`] says.
@@ -14,9 +15,10 @@ pub struct BankRunner {
     widths: Vec<usize>,
 }
 
-/// One session a head.
+/// All heads in one session where one pass can take them, else a session a head.
 #[derive(Debug)]
 enum Heads {
+    OnePass(Box<Session>, String),
     Gpu(Vec<Session>, String),
     Cpu(Vec<CpuSession>),
 }
@@ -38,8 +40,12 @@ impl BankRunner {
     /// # Errors
     /// Where the device cannot run a head.
     pub fn open_on(gpu: &Gpu, bank: &Bank, max_rows: usize) -> Result<Self, RunError> {
+        let name = gpu.info().name.clone();
+        if let Some(session) = Session::open_bank(gpu, bank, max_rows, &PlanOptions::default())? {
+            return Ok(Self::new(bank, Heads::OnePass(Box::new(session), name)));
+        }
         let sessions = heads(bank).map(|head| Session::open(gpu, &head, max_rows)).collect::<Result<_, _>>()?;
-        Ok(Self::new(bank, Heads::Gpu(sessions, gpu.info().name.clone())))
+        Ok(Self::new(bank, Heads::Gpu(sessions, name)))
     }
 
     fn new(bank: &Bank, heads: Heads) -> Self {
@@ -60,7 +66,7 @@ impl BankRunner {
     /// Name of the adapter, or `CPU`.
     pub fn device_name(&self) -> &str {
         match &self.heads {
-            Heads::Gpu(_, name) => name,
+            Heads::OnePass(_, name) | Heads::Gpu(_, name) => name,
             Heads::Cpu(_) => "CPU",
         }
     }
@@ -76,6 +82,7 @@ impl BankRunner {
     /// Where the input is no whole number of rows, or the device fails.
     pub fn run(&mut self, input: &[f32]) -> Result<Vec<f32>, RunError> {
         let outputs: Vec<Vec<f32>> = match &mut self.heads {
+            Heads::OnePass(session, _) => return session.run(input),
             Heads::Gpu(sessions, _) => {
                 sessions.iter_mut().map(|session| session.run(input)).collect::<Result<_, _>>()?
             }

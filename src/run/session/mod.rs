@@ -7,8 +7,8 @@ mod integer;
 use super::kernels::Kernel;
 use super::pipelines::{Workshop, caller_group};
 use super::{Gpu, RunError};
-use crate::head::{CompressedHead, Head};
-use crate::plan::{Plan, PlanOptions, Work};
+use crate::head::{Bank, CompressedHead, Head};
+use crate::plan::{LayerShape, Plan, PlanOptions, Work};
 use buffers::Buffers;
 use float::FloatPasses;
 use integer::IntegerPasses;
@@ -100,6 +100,19 @@ impl Session {
             Head::Dense(_) => Vec::new(),
         };
         Self::guarded(gpu, plan, |plan| Self::build(gpu, plan, Some(head), &members))
+    }
+
+    /// Opens all heads of a bank for batches of up to `max_rows` in one session: one pass over the features evaluates them
+    /// side by side, and a row of outputs holds those of every head as [`Bank::output_range`] says. `None` where the heads
+    /// need a session each: heads in floating point, and heads whose inner layers differ in width.
+    ///
+    /// # Errors
+    /// As [`Session::open_with`].
+    pub fn open_bank(gpu: &Gpu, bank: &Bank, max_rows: usize, options: &PlanOptions) -> Result<Option<Self>, RunError> {
+        let members: Vec<&CompressedHead> = bank.members().iter().map(|member| &member.head).collect();
+        let Some(layers) = LayerShape::of_heads(&members) else { return Ok(None) };
+        let plan = Plan::of_layers(layers, bank.outputs(), gpu.limits(), max_rows, options)?;
+        Self::guarded(gpu, plan, |plan| Self::build(gpu, plan, None, &members)).map(Some)
     }
 
     /// Builds a session and turns what the device objects to into an error.

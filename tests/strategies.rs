@@ -1,0 +1,118 @@
+//! Every way to sum integer layers, forced on heads and batches that would not get it, residual codebooks and banks.
+
+mod support;
+
+use sharekan::head::{Bank, CompressedHead, Head, Member};
+use sharekan::plan::{PlanOptions, Strategy};
+use sharekan::reference::CompressedReference;
+use sharekan::run::{Gpu, GpuOptions, Session};
+use support::*;
+
+/// Largest error of kernels that round weights to 11 bits, in parts of the largest output.
+const MATRIX_TOLERANCE: f64 = 1e-2;
+
+const SHAPES: [&[usize]; 5] = [&[1, 1], &[13, 17], &[97, 31, 3], &[1030, 9], &[70, 150, 5]];
+
+fn outputs(gpu: &Gpu, head: &CompressedHead, input: &[f32], rows: usize, strategy: Strategy) -> Vec<f32> {
+    let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
+    Session::open_with(gpu, &Head::Compressed(head.clone()), rows, &options).unwrap().run(input).unwrap()
+}
+
+fn heads() -> Vec<(String, CompressedHead)> {
+    let mut heads = Vec::new();
+    for (n, widths) in SHAPES.iter().enumerate() {
+        for table in [false, true] {
+            heads.push((format!("{widths:?}, table {table}"), integer_head(widths, 30, table, n as u64)));
+        }
+    }
+    heads.push(("wide numbers".into(), integer_head(&[37, 21, 4], 700, true, 5)));
+    for table in [false, true] {
+        let head = integer_head(&[33, 20, 6], 12, table, 8);
+        let mut random = Random::new(9);
+        let layers = head.layers().iter().map(|layer| residual_layer(layer.clone(), &mut random)).collect();
+        heads.push((format!("residual, table {table}"), CompressedHead::new(layers, None).unwrap()));
+    }
+    heads
+}
+
+#[test]
+fn edges_and_rows_give_the_bits_of_the_reference() {
+    for (name, head) in heads() {
+        for rows in [1, 5, 70] {
+            let input: Vec<f32> = Random::new(3).many(rows * head.inputs()).iter().map(|x| 1.6 * x).collect();
+            let expected = CompressedReference::new(&head).run(&input);
+            for strategy in [Strategy::Edges, Strategy::Rows] {
+                let found = outputs(&GPU, &head, &input, rows, strategy);
+                assert_eq!(found, expected, "{name}, {rows} rows, {}", strategy.name());
+            }
+        }
+    }
+}
+
+/// Where the adapter multiplies matrices; where it does not, asking for it is an error that says so.
+#[test]
+fn matrices_come_close_or_are_refused() {
+    let gpu = pollster::block_on(Gpu::open(&GpuOptions::default())).expect("these tests need an adapter");
+    let options = PlanOptions { strategy: Some(Strategy::Matrix), ..PlanOptions::default() };
+    for (name, head) in heads() {
+        if gpu.limits().matrix_subgroup.is_none() {
+            let refused = Session::open_with(&gpu, &Head::Compressed(head), 4, &options).unwrap_err().to_string();
+            assert_eq!(refused, "kernel matrix: the adapter offers no cooperative matrices of 16 x 16 in f16");
+            continue;
+        }
+        for rows in [1, 5, 70, 300] {
+            let input: Vec<f32> = Random::new(3).many(rows * head.inputs()).iter().map(|x| 1.6 * x).collect();
+            let found = outputs(&gpu, &head, &input, rows, Strategy::Matrix);
+            let error = error(&found, &CompressedReference::new(&head).run(&input));
+            assert!(error <= MATRIX_TOLERANCE, "{name}, {rows} rows: {error:.2e}");
+        }
+    }
+}
+
+/// Heads of one codebook in one pass: each gives what it gives alone.
+#[test]
+fn a_bank_in_one_pass_gives_what_its_heads_give() {
+    for table in [false, true] {
+        let first = integer_head(&[41, 23, 7], 19, table, 1);
+        let members: Vec<Member> = (0..3)
+            .map(|n| {
+                let own = integer_head(&[41, 23, 7 - n], 19, table, 20 + n as u64);
+                let layers = own.layers().iter().zip(first.layers()).map(|(own, shared)| {
+                    let mut layer = own.clone();
+                    layer.quantised = with_codebook(&own.quantised, &shared.quantised);
+                    layer
+                });
+                Member { name: format!("head {n}"), head: CompressedHead::new(layers.collect(), None).unwrap() }
+            })
+            .collect();
+        let bank = Bank::new(members).unwrap();
+        for strategy in [None, Some(Strategy::Edges), Some(Strategy::Rows)] {
+            let options = PlanOptions { strategy, ..PlanOptions::default() };
+            let mut session =
+                Session::open_bank(&GPU, &bank, 40, &options).unwrap().expect("one pass takes these heads");
+            for rows in [1, 3, 40] {
+                let input: Vec<f32> = Random::new(3).many(rows * 41).iter().map(|x| 1.6 * x).collect();
+                let found = session.run(&input).unwrap();
+                for (at, member) in bank.members().iter().enumerate() {
+                    let range = bank.output_range(at);
+                    let own: Vec<f32> =
+                        found.chunks(bank.outputs()).flat_map(|row| row[range.clone()].to_vec()).collect();
+                    assert_eq!(own, CompressedReference::new(&member.head).run(&input), "{}, {rows} rows", member.name);
+                }
+            }
+        }
+    }
+}
+
+fn with_codebook(own: &sharekan::head::Quantised, shared: &sharekan::head::Quantised) -> sharekan::head::Quantised {
+    use sharekan::head::Quantised::Int8;
+    match (own, shared) {
+        (Int8 { gains, gain_scale, output_scale, .. }, Int8 { codebook, .. }) => Int8 {
+            codebook: codebook.clone(),
+            gains: gains.clone(),
+            gain_scale: gain_scale.clone(),
+            output_scale: output_scale.clone(),
+        },
+        _ => panic!("heads in integers"),
+    }
+}
