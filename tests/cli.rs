@@ -1,6 +1,8 @@
 //! The program as its users meet it: exit statuses, one-line failures, files and JSON.
 #![allow(missing_docs, unreachable_pub)]
 
+#[path = "cli/bank.rs"]
+mod bank;
 #[path = "cli/batch.rs"]
 mod batch;
 #[path = "cli/budgets.rs"]

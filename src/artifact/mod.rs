@@ -25,14 +25,21 @@
 //! packed tensors hold `[stages, outputs, inputs]`, the second stage without a gap after the first. The codebook holds the
 //! codewords of the first stage and then as many of the second, and an index counts from the first codeword of its stage.
 //! The edge's coefficients are the sum of both. One table of gain levels and one factor an output serve both stages.
+//!
+//! A bank of heads ([`Bank`](crate::head::Bank)) is one file, too: the tensors of the head numbered M (from 0) stand under
+//! `heads.M.`, as `heads.M.layers.N.indices` and `heads.M.norms.N.weight`, but for `layers.N.codebook`, which all heads
+//! share and which stands there once. The metadata entry is `sharekan_bank` then, a [`BankManifest`] with the heads' names
+//! and detection settings.
 
+mod bank;
 mod manifest;
 mod packing;
 mod read;
 mod write;
 
+pub use bank::{BANK_KEY, BANK_VERSION, BankManifest, MemberManifest, bank_to_bytes, is_bank, read_bank};
 pub use manifest::{FORMAT_VERSION, MANIFEST_KEY, Manifest};
-pub use read::{announces_compressed, is_compressed, read};
+pub use read::{Form, announced_form, announces_compressed, is_compressed, read};
 pub use write::{to_bytes, write_dense};
 
 use thiserror::Error;
@@ -49,6 +56,9 @@ pub enum ArtifactError {
     /// The manifest is missing, unreadable or of another version.
     #[error("metadata {MANIFEST_KEY}: {0}")]
     Manifest(String),
+    /// The same of a bank.
+    #[error("metadata {BANK_KEY}: {0}")]
+    BankManifest(String),
     /// A tensor is missing, or its type or shape is not what the manifest says.
     #[error("tensor {tensor}: {problem}")]
     Tensor {
@@ -57,9 +67,25 @@ pub enum ArtifactError {
         /// What was found against what was expected.
         problem: String,
     },
+    /// What is wrong is a head of a bank.
+    #[error("head {}: {problem}", name.escape_debug())]
+    Member {
+        /// Name of the head.
+        name: String,
+        /// What is wrong with it.
+        problem: Box<ArtifactError>,
+    },
     /// The parts are readable but make no head.
     #[error(transparent)]
     Head(#[from] HeadError),
+}
+
+/// Bytes that the codebook of a layer takes in a file.
+pub fn codebook_bytes(layer: &CompressedLayer) -> usize {
+    match &layer.quantised {
+        Quantised::Int8 { codebook, .. } => codebook.len(),
+        Quantised::Float { codebook, .. } => 4 * codebook.len(),
+    }
 }
 
 /// Bytes that the tensors of a layer take in a file.

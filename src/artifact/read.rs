@@ -7,6 +7,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
 use super::ArtifactError;
+use super::bank::{BANK_KEY, tensor_name};
 use super::manifest::{BasisManifest, FORMAT_VERSION, Grid, LayerManifest, MANIFEST_KEY, Manifest, MapManifest};
 use super::packing::{bits_for, packed_bytes, unpack};
 use crate::head::{
@@ -22,11 +23,28 @@ pub fn is_compressed(bytes: &[u8]) -> bool {
     metadata_value(bytes, MANIFEST_KEY).is_ok_and(|value| value.is_some())
 }
 
+/// What a file of this library holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One compressed head.
+    Head,
+    /// A bank of them.
+    Bank,
+}
+
 /// As [`is_compressed`], reading no more than the header: to tell the form of a large file.
 ///
 /// # Errors
 /// Where reading fails. A source that is no safetensors file is none of this library's either.
 pub fn announces_compressed(source: &mut impl Read) -> io::Result<bool> {
+    Ok(announced_form(source)? == Some(Form::Head))
+}
+
+/// What a file says that it holds, reading no more than its header; `None` where it is not of this library.
+///
+/// # Errors
+/// Where reading fails.
+pub fn announced_form(source: &mut impl Read) -> io::Result<Option<Form>> {
     #[derive(serde::Deserialize)]
     struct Header {
         #[serde(rename = "__metadata__")]
@@ -34,16 +52,18 @@ pub fn announces_compressed(source: &mut impl Read) -> io::Result<bool> {
     }
     let mut length = Vec::new();
     source.by_ref().take(8).read_to_end(&mut length)?;
-    let Ok(length) = length.try_into().map(u64::from_le_bytes) else { return Ok(false) };
+    let Ok(length) = length.try_into().map(u64::from_le_bytes) else { return Ok(None) };
     if length > MAX_HEADER {
-        return Ok(false);
+        return Ok(None);
     }
     let mut header = Vec::new();
     source.by_ref().take(length).read_to_end(&mut header)?;
-    Ok(serde_json::from_slice(&header).is_ok_and(|header: Header| header.metadata.contains_key(MANIFEST_KEY)))
+    let Ok(Header { metadata }) = serde_json::from_slice(&header) else { return Ok(None) };
+    let forms = [(MANIFEST_KEY, Form::Head), (BANK_KEY, Form::Bank)];
+    Ok(forms.into_iter().find(|(key, _)| metadata.contains_key(*key)).map(|(_, form)| form))
 }
 
-fn metadata_value(bytes: &[u8], key: &str) -> Result<Option<String>, ArtifactError> {
+pub(super) fn metadata_value(bytes: &[u8], key: &str) -> Result<Option<String>, ArtifactError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
     Ok(metadata.metadata().as_ref().and_then(|entries| entries.get(key).cloned()))
 }
@@ -70,45 +90,62 @@ pub fn read(bytes: &[u8]) -> Result<CompressedHead, ArtifactError> {
     }
     let manifest: Manifest =
         serde_json::from_str(&text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
-    if let Some(at) = manifest.layers.iter().position(|layer| {
-        let most = if version == 1 { 1 } else { MAX_STAGES };
-        !(1..=most).contains(&layer.stages)
-    }) {
-        let stages = manifest.layers[at].stages;
-        return Err(ArtifactError::Manifest(format!(
-            "layer {at} has {stages} stages, which version {version} has not"
-        )));
-    }
+    check_stages(&manifest.layers, version, if version == 1 { 1 } else { MAX_STAGES })?;
     let detection =
         metadata_value(bytes, crate::import::DETECTION_KEY)?.map(|text| DetectionHead::from_json(&text)).transpose()?;
-    let mut file = File {
-        tensors: SafeTensors::deserialize(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?,
-        read: BTreeSet::new(),
-    };
-    let layers = manifest
-        .layers
-        .iter()
-        .enumerate()
-        .map(|(n, layer)| read_layer(&mut file, n, layer))
-        .collect::<Result<Vec<_>, _>>()?;
-    if let Some(name) = file.tensors.names().iter().filter(|name| !file.read.contains(**name)).min() {
-        return Err(ArtifactError::Tensor {
-            tensor: (*name).to_string(),
-            problem: "is not named by the manifest".into(),
-        });
-    }
+    let mut file = File::new(bytes)?;
+    let layers = read_layers(&mut file, &manifest.layers)?;
+    file.check_all_read()?;
     Ok(CompressedHead::new(layers, detection)?)
 }
 
+/// Refuses layers of more stages than the version of the form has.
+pub(super) fn check_stages(layers: &[LayerManifest], version: u64, most: usize) -> Result<(), ArtifactError> {
+    match layers.iter().position(|layer| !(1..=most).contains(&layer.stages)) {
+        None => Ok(()),
+        Some(at) => Err(ArtifactError::Manifest(format!(
+            "layer {at} has {} stages, which version {version} has not",
+            layers[at].stages
+        ))),
+    }
+}
+
+/// The layers of a head.
+pub(super) fn read_layers(
+    file: &mut File<'_>,
+    layers: &[LayerManifest],
+) -> Result<Vec<CompressedLayer>, ArtifactError> {
+    layers.iter().enumerate().map(|(n, layer)| read_layer(file, n, layer)).collect()
+}
+
 /// The tensors of a file, and which were read.
-struct File<'a> {
+pub(super) struct File<'a> {
     tensors: SafeTensors<'a>,
     read: BTreeSet<String>,
+    /// Number of the head that is read in a bank.
+    pub(super) member: Option<usize>,
 }
 
 impl<'a> File<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, ArtifactError> {
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
+        Ok(Self { tensors, read: BTreeSet::new(), member: None })
+    }
+
+    /// Refuses a file with tensors that nothing asked for.
+    pub(super) fn check_all_read(&self) -> Result<(), ArtifactError> {
+        match self.tensors.names().iter().filter(|name| !self.read.contains(**name)).min() {
+            None => Ok(()),
+            Some(name) => Err(ArtifactError::Tensor {
+                tensor: (*name).to_string(),
+                problem: "is not named by the manifest".into(),
+            }),
+        }
+    }
+
     /// Bytes of a tensor of the given type and shape.
     fn bytes(&mut self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&'a [u8], ArtifactError> {
+        let name = &tensor_name(self.member, name);
         let refuse = |problem| Err(ArtifactError::Tensor { tensor: name.to_owned(), problem });
         let Ok(view) = self.tensors.tensor(name) else {
             return refuse(format!("is missing, expected {dtype:?} {shape:?}"));
@@ -116,7 +153,7 @@ impl<'a> File<'a> {
         if view.dtype() != dtype || view.shape() != shape {
             return refuse(format!("is {:?} {:?}, expected {dtype:?} {shape:?}", view.dtype(), view.shape()));
         }
-        self.read.insert(name.to_owned());
+        self.read.insert(name.clone());
         Ok(view.data())
     }
 
@@ -144,7 +181,8 @@ impl<'a> File<'a> {
 
     /// Packed numbers of `bits` for `[stages, outputs, inputs]`.
     fn packed(&mut self, name: &str, places: [usize; 3], bits: u32) -> Result<Vec<u16>, ArtifactError> {
-        let refuse = |problem| Err(ArtifactError::Tensor { tensor: name.to_owned(), problem });
+        let tensor = tensor_name(self.member, name);
+        let refuse = |problem| Err(ArtifactError::Tensor { tensor, problem });
         let [stages, outputs, inputs] = places;
         let sized = outputs
             .checked_mul(inputs)
@@ -163,7 +201,7 @@ impl<'a> File<'a> {
 
     /// Number of rows of a tensor of two dimensions, whatever they are.
     fn rows(&self, name: &str) -> Option<usize> {
-        self.tensors.tensor(name).ok().and_then(|view| view.shape().first().copied())
+        self.tensors.tensor(&tensor_name(self.member, name)).ok().and_then(|view| view.shape().first().copied())
     }
 }
 

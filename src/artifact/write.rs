@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, View};
 
 use super::ArtifactError;
+use super::bank::{is_shared, tensor_name};
 use super::manifest::{MANIFEST_KEY, Manifest};
 use super::packing::{bits_for, pack};
 use crate::head::{
@@ -36,16 +37,32 @@ impl View for &Tensor {
 
 /// Tensors in the order in which they were added.
 #[derive(Default)]
-struct Tensors(Vec<(String, Tensor)>);
+pub(super) struct Tensors {
+    tensors: Vec<(String, Tensor)>,
+    /// Number of the head that is added to a bank.
+    pub(super) member: Option<usize>,
+}
 
 impl Tensors {
+    /// Adds a tensor under its name in the file; heads of a bank after the first share what the first has added.
     fn add<T: bytemuck::NoUninit>(&mut self, name: String, dtype: Dtype, shape: &[usize], values: &[T]) {
+        if self.member.is_some_and(|member| member > 0) && is_shared(&name) {
+            return;
+        }
         let bytes = bytemuck::cast_slice(values).to_vec();
-        self.0.push((name, Tensor { dtype, shape: shape.to_vec(), bytes }));
+        self.tensors.push((tensor_name(self.member, &name), Tensor { dtype, shape: shape.to_vec(), bytes }));
     }
 
-    fn finish(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, ArtifactError> {
-        let tensors = self.0.iter().map(|(name, tensor)| (name, tensor));
+    /// Adds all tensors of a head.
+    pub(super) fn add_layers(&mut self, layers: &[CompressedLayer]) {
+        for (n, layer) in layers.iter().enumerate() {
+            add_layer(self, n, layer);
+            add_norm(self, n, &layer.input_map);
+        }
+    }
+
+    pub(super) fn finish(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, ArtifactError> {
+        let tensors = self.tensors.iter().map(|(name, tensor)| (name, tensor));
         let bytes =
             safetensors::serialize(tensors, Some(metadata)).map_err(|e| ArtifactError::Container(e.to_string()))?;
         with_sorted_header(bytes).ok_or_else(|| ArtifactError::Container("the header was not written as JSON".into()))
@@ -70,10 +87,7 @@ fn with_sorted_header(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 /// None that a checked head can cause; the container's own refusal is passed on.
 pub fn to_bytes(head: &CompressedHead) -> Result<Vec<u8>, ArtifactError> {
     let mut tensors = Tensors::default();
-    for (n, layer) in head.layers().iter().enumerate() {
-        add_layer(&mut tensors, n, layer);
-        add_norm(&mut tensors, n, &layer.input_map);
-    }
+    tensors.add_layers(head.layers());
     let manifest =
         serde_json::to_string(&Manifest::of(head.layers())).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
     tensors.finish(metadata(MANIFEST_KEY, manifest, head.detection.as_ref()))

@@ -71,7 +71,7 @@ pub(crate) struct CompileArgs {
     import: ImportArgs,
 }
 
-fn gain_bits(text: &str) -> Result<u8, String> {
+pub(super) fn gain_bits(text: &str) -> Result<u8, String> {
     match text {
         "4" => Ok(4),
         "8" => Ok(8),
@@ -84,7 +84,7 @@ fn decibels(text: &str) -> Result<f64, String> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum MethodArg {
+pub(super) enum MethodArg {
     /// The coefficients as they are, as in the textbook
     Plain,
     /// The curves under an input that is uniform in the grid
@@ -94,12 +94,34 @@ enum MethodArg {
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
-enum PrecisionArg {
+pub(super) enum PrecisionArg {
     /// 8 bits, evaluated in integers
     #[default]
     Int8,
     /// 32-bit floating point, larger
     F32,
+}
+
+impl MethodArg {
+    /// The method that was asked for; without a wish that which suits.
+    pub(super) fn or_suitable(wish: Option<Self>, calibrated: bool) -> Method {
+        match wish {
+            Some(Self::Plain) => Method::Plain,
+            Some(Self::Uniform) => Method::Uniform,
+            Some(Self::Aware) => Method::Aware,
+            None if calibrated => Method::Aware,
+            None => Method::Uniform,
+        }
+    }
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::Int8 => Self::Int8,
+            PrecisionArg::F32 => Self::F32,
+        }
+    }
 }
 
 /// The JSON form of a compilation.
@@ -134,20 +156,11 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     };
     let options = CompileOptions {
         codewords: args.codebook as usize,
-        precision: match args.precision {
-            PrecisionArg::Int8 => Precision::Int8,
-            PrecisionArg::F32 => Precision::F32,
-        },
+        precision: args.precision.into(),
         seed: args.seed,
         gain_bits: args.gain_bits,
         residual: args.residual,
-        method: match args.method {
-            Some(MethodArg::Plain) => Method::Plain,
-            Some(MethodArg::Uniform) => Method::Uniform,
-            Some(MethodArg::Aware) => Method::Aware,
-            None if args.calibration.given() => Method::Aware,
-            None => Method::Uniform,
-        },
+        method: MethodArg::or_suitable(args.method, args.calibration.given()),
         ..CompileOptions::default()
     };
     if options.method == Method::Aware && !args.calibration.given() {

@@ -17,7 +17,7 @@ use crate::head::{BasePath, CompressedBase, CompressedLayer, DenseLayer, Quantis
 use crate::parallel;
 
 /// Ridge of the metrics as a part of their mean diagonal.
-const LAMBDA: f64 = 1e-3;
+pub(super) const LAMBDA: f64 = 1e-3;
 /// Part of the objective that takes the errors of different inputs as unrelated.
 const INDEPENDENCE: f64 = 0.7;
 /// Rounds of clustering in the mean metric that prepare those in the metric of each input.
@@ -38,13 +38,14 @@ pub(super) struct LayerRows {
 }
 
 /// Compresses the layer numbered `at` and takes the rows through it. `integers` says whether the head will be run in
-/// integers; `progress` takes rounds done and most rounds.
+/// integers; `given` is a codebook that several heads share; `progress` takes rounds done and most rounds.
 pub(super) fn compile_layer(
     at: usize,
     layer: &DenseLayer,
     rows: &LayerRows,
     settings: &LayerSettings,
     integers: bool,
+    given: Option<&Codebook>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(CompressedLayer, LayerReport, LayerRows), CompressError> {
     let (d, inputs, outputs) = (layer.basis.len(), layer.inputs, layer.outputs);
@@ -63,9 +64,15 @@ pub(super) fn compile_layer(
         progress(done, rounds);
     };
     let singular = || CompressError::Metric { layer: at };
-    let start = shared_start(layer, &folded.coefficients, folded.bias, &moments, settings).ok_or_else(singular)?;
     let edges = AwareEdges::new(&coefficients, &totals, outputs, d);
-    let mut stages = vec![refine(&edges, start, settings.iterations, &mut step)];
+    let first = match given {
+        Some(codebook) => (codebook.clone(), edges.assign(codebook)),
+        None => {
+            let start = shared_start(layer, &folded.coefficients, folded.bias, &moments, settings);
+            refine(&edges, start.ok_or_else(singular)?, settings.iterations, &mut step)
+        }
+    };
+    let mut stages = vec![first];
     if settings.stages > 1 {
         let rest = remainder(&coefficients, &stages[0]);
         let start = shared_start(layer, &rest, folded.bias, &moments, settings).ok_or_else(singular)?;
@@ -155,23 +162,36 @@ fn shared_start(
     }
     let metric = Metric::new(&mean, d, LAMBDA, free_bias)?;
     let count = settings.codewords.min(layer.edges());
-    let wanted = START_EDGES.max(START_EDGES_A_CODEWORD * count).min(layer.edges());
+    let settings = LayerSettings { codewords: count, ..settings.clone() };
+    Some(cluster_in_metric(&metric, coefficients, free_bias, d, &settings))
+}
+
+/// Codewords clustered in one metric, on a sample of edges.
+pub(super) fn cluster_in_metric(
+    metric: &Metric,
+    coefficients: &[f32],
+    free_bias: bool,
+    d: usize,
+    settings: &LayerSettings,
+) -> Codebook {
+    let (edges, count) = (coefficients.len() / d, settings.codewords);
+    let wanted = START_EDGES.max(START_EDGES_A_CODEWORD * count).min(edges);
     let mut random = SplitMix::new(settings.seed);
     let mut sample = Vec::with_capacity(wanted * d);
     for (edge, c) in coefficients.chunks_exact(d).enumerate() {
         // As many as are still wanted out of those that are left.
-        if random.below(layer.edges() - edge) < wanted - sample.len() / d {
+        if random.below(edges - edge) < wanted - sample.len() / d {
             sample.extend_from_slice(c);
         }
     }
-    let whitened = whiten_edges(&metric, &sample, d);
+    let whitened = whiten_edges(metric, &sample, d);
     let shapes = cluster(&Edges { values: &whitened, d }, count, SHARED_ROUNDS, settings.seed, &mut |_, _| {});
     let mut codebook = Codebook::new(count, d, settings.precision, free_bias);
     for (k, shape) in shapes.chunks_exact(d).enumerate() {
         let wide: Vec<f64> = shape.iter().map(|&v| f64::from(v)).collect();
         codebook.set(k, &metric.unwhiten(&wide));
     }
-    Some(codebook)
+    codebook
 }
 
 /// Gains on the levels that suit the layer, and the edges on them, `[stages, inputs, outputs]`.

@@ -9,15 +9,25 @@ use super::{CompressError, LayerSettings, Method, Precision};
 use crate::artifact::layer_bytes;
 use crate::head::{CompressedBase, CompressedLayer, DenseLayer, GainScale, Quantised};
 
-/// Compresses the layer numbered `at`; `progress` takes rounds done and most rounds.
+/// Shapes that several heads share, unit vectors in the metric of the layer.
+pub(super) struct SharedShapes {
+    /// `[codewords, d]`.
+    pub shapes: Vec<f32>,
+    /// Constants are taken off.
+    pub free_bias: bool,
+}
+
+/// Compresses the layer numbered `at`, with `given` shapes if there are any; `progress` takes rounds done and most rounds.
 pub(super) fn compile_layer(
     at: usize,
     layer: &DenseLayer,
     options: &LayerSettings,
+    given: Option<&SharedShapes>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(CompressedLayer, LayerReport), CompressError> {
     let d = layer.basis.len();
-    let folded = fold(layer);
+    let mut folded = fold(layer);
+    folded.bias &= given.is_none_or(|given| given.free_bias);
     let metric = match options.method {
         Method::Plain => Metric::plain(d, folded.bias),
         _ => Metric::uniform(&layer.basis, folded.bias),
@@ -31,7 +41,10 @@ pub(super) fn compile_layer(
     for stage in 0..options.stages {
         let edges = Edges { values: &rest, d };
         let mut step = |done, _| progress(stage * options.iterations + done, rounds);
-        let shapes = cluster(&edges, count, options.iterations, options.seed, &mut step);
+        let shapes = match given {
+            Some(given) => given.shapes.clone(),
+            None => cluster(&edges, count, options.iterations, options.seed, &mut step),
+        };
         let mut found = Stage::new(Codewords::new(&metric, &shapes, d, options.precision, 1.0), &edges);
         if let Some(first) = stages.first() {
             // Lower codewords by as much as the gains would be smaller: one scale of gains suits both stages.

@@ -18,9 +18,12 @@
 //! 3. `feedback`: codewords and gains chosen again for the residual of the layer's outputs; the constant of each
 //!    output makes the mean error zero.
 //! 4. `calibrated`: the steps joined.
+//!
+//! `bank` fits one codebook per layer position to several heads.
 
 mod activations;
 mod aware;
+mod bank;
 mod calibrated;
 mod calibration;
 mod cluster;
@@ -36,6 +39,7 @@ mod random;
 mod report;
 mod search;
 
+pub use bank::{BankProgress, BankStage, HeadSource, HeldHeads, SourceHead, compile_bank};
 pub use calibration::{CALIBRATION_ROWS, Calibration};
 pub use decompress::decompress;
 pub use report::{CompileReport, LayerReport};
@@ -126,6 +130,20 @@ pub enum CompressError {
     /// Calibration rows that cannot be used.
     #[error("calibration: {0}")]
     Calibration(String),
+    /// Heads or settings that make no bank.
+    #[error("the bank {0}")]
+    Bank(String),
+    /// A head that cannot be had.
+    #[error("{0}")]
+    Source(String),
+    /// What is wrong is about one head of several.
+    #[error("head {}: {problem}", name.escape_debug())]
+    Member {
+        /// Name of the head.
+        name: String,
+        /// What is wrong with it.
+        problem: Box<CompressError>,
+    },
     /// A layer whose basis has no metric to cluster in.
     #[error("layer {layer}: the Gram matrix of the basis is singular")]
     Metric {
@@ -172,9 +190,17 @@ const FINE_RESIDUAL_CODEWORDS: usize = 256;
 
 impl LayerSettings {
     fn new(head: &DenseHead, at: usize, options: &CompileOptions) -> Self {
+        Self::of_layer(at, Self::is_small(head, at, options.method), options)
+    }
+
+    /// True for a layer that keeps fine settings.
+    fn is_small(head: &DenseHead, at: usize, method: Method) -> bool {
         let edges: usize = head.layers().iter().map(DenseLayer::edges).sum();
         let part = head.layers()[at].edges() as f64 / edges as f64;
-        let small = options.method == Method::Aware && part < SMALL_PART;
+        method == Method::Aware && part < SMALL_PART
+    }
+
+    fn of_layer(at: usize, small: bool, options: &CompileOptions) -> Self {
         let fine = if options.residual { FINE_RESIDUAL_CODEWORDS } else { FINE_CODEWORDS };
         Self {
             method: options.method,
@@ -241,6 +267,12 @@ fn check(options: &CompileOptions) -> Result<(), CompressError> {
     Ok(())
 }
 
+/// True where the compressed head will be evaluated in integers.
+fn runs_in_integers(head: &DenseHead, options: &CompileOptions) -> bool {
+    options.precision == Precision::Int8
+        && head.layers().iter().all(|layer| allows_positions(&layer.basis, &layer.input_map) && fold::folds_base(layer))
+}
+
 /// Outputs of a dense head for `rows` of `[rows, inputs]`, in f32.
 fn dense_head_outputs(head: &DenseHead, rows: &[f32]) -> Vec<f32> {
     head.layers().iter().fold(rows.to_vec(), |rows, layer| activations::dense_outputs(layer, &rows))
@@ -275,11 +307,7 @@ pub fn compile(
         }
         _ => None,
     };
-    let integers = options.precision == Precision::Int8
-        && head
-            .layers()
-            .iter()
-            .all(|layer| allows_positions(&layer.basis, &layer.input_map) && fold::folds_base(layer));
+    let integers = runs_in_integers(head, options);
     let layers = head.layers().len();
     let mut compressed = Vec::with_capacity(layers);
     let mut reports = Vec::with_capacity(layers);
@@ -287,10 +315,10 @@ pub fn compile(
         let mut step = |iteration, iterations| progress(Progress { layer: at, layers, iteration, iterations });
         let settings = LayerSettings::new(head, at, options);
         let (layer, report) = match &rows {
-            None => layer::compile_layer(at, dense, &settings, &mut step)?,
+            None => layer::compile_layer(at, dense, &settings, None, &mut step)?,
             Some(before) => {
                 let (layer, report, after) =
-                    calibrated::compile_layer(at, dense, before, &settings, integers, &mut step)?;
+                    calibrated::compile_layer(at, dense, before, &settings, integers, None, &mut step)?;
                 rows = Some(after);
                 (layer, report)
             }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use super::{Backbone, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, decode_detections};
+use super::{
+    Backbone, CellFeatures, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, decode_detections,
+};
 use crate::head::DetectionHead;
 
 /// Where the time of one image went.
@@ -47,13 +49,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
     pub fn new(backbone: B, head: H, settings: DetectionHead, options: DetectOptions) -> Result<Self, DetectError> {
         settings.check()?;
         options.check()?;
-        if backbone.channels() != head.inputs() {
-            return Err(DetectError::Features {
-                found: backbone.channels(),
-                parts: backbone.describe(),
-                expected: head.inputs(),
-            });
-        }
+        check_features(&backbone, &head)?;
         if head.outputs() != settings.channels() {
             return Err(DetectError::Outputs {
                 found: head.outputs(),
@@ -74,40 +70,114 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         &self.head
     }
 
+    /// The boxes in many image files, in their order, strongest first, with the stages side by side on threads; see
+    /// [`Pipeline`](super::pipeline::Pipeline). `more` are further backbones like the detector's own, which work on
+    /// further images at the same time. `each` gets the place of every file, and its image and boxes or what is wrong
+    /// with it.
+    ///
+    /// # Errors
+    /// Where `each` fails.
+    #[cfg(feature = "files")]
+    pub fn detect_files<E>(
+        &mut self,
+        more: Vec<B>,
+        files: &[std::path::PathBuf],
+        mut each: impl FnMut(usize, Result<(RgbImage, Vec<Detection>), DetectError>) -> Result<(), E>,
+    ) -> Result<super::pipeline::PipelineReport, E>
+    where
+        B: Send,
+        H: Send,
+    {
+        // The detector's own backbone takes part as a borrowed one.
+        let mut more = more;
+        let mut backbones: Vec<&mut B> = std::iter::once(&mut self.backbone).chain(&mut more).collect();
+        let (settings, options, head) = (&self.settings, &self.options, &mut self.head);
+        let mut pipeline = super::pipeline::Pipeline { backbones: &mut backbones, settings, adjust: None };
+        pipeline.run(
+            files,
+            |features| {
+                check_cells(features, settings, head.inputs())?;
+                head.evaluate(features.rows()).map_err(DetectError::Head)
+            },
+            |at, passed| {
+                let found = passed.and_then(|passed| {
+                    let detections = decode_detections(&passed.result, settings, &passed.letterbox, options)?;
+                    Ok((passed.image, detections))
+                });
+                each(at, found)
+            },
+        )
+    }
+
     /// The boxes in an image, strongest first, and where the time went.
     ///
     /// # Errors
     /// Where the image has no pixel, or backbone or head fail.
     pub fn detect(&mut self, image: &RgbImage) -> Result<(Vec<Detection>, Timings), DetectError> {
         let mut clock = Clock(Instant::now());
-        let letterbox = Letterbox::new(image.width(), image.height(), self.settings.input_size)?;
-        let square = letterbox.apply(image, self.settings.pixels.padding)?;
-        let letterbox_time = clock.lap();
-
-        let features = self.backbone.features(&square)?;
-        if features.cells() != self.settings.cells() || features.channels() != self.head.inputs() {
-            return Err(DetectError::Length {
-                what: "the features of the cells",
-                found: features.rows().len(),
-                expected: self.settings.cells() * self.settings.cells() * self.head.inputs(),
-            });
-        }
-        let backbone_time = clock.lap();
-
-        let outputs = self.head.evaluate(features.rows()).map_err(DetectError::Head)?;
-        let head_time = clock.lap();
-
-        let detections = decode_detections(&outputs, &self.settings, &letterbox, &self.options)?;
-        let timings =
-            Timings { letterbox: letterbox_time, backbone: backbone_time, head: head_time, decode: clock.lap() };
-        Ok((detections, timings))
+        let seen = see(&mut self.backbone, &mut self.head, &self.settings, image, &mut clock)?;
+        let detections = decode_detections(&seen.outputs, &self.settings, &seen.letterbox, &self.options)?;
+        Ok((detections, Timings { decode: clock.lap(), ..seen.timings }))
     }
 }
 
-struct Clock(Instant);
+/// Refuses features that are not those of the settings' cells.
+pub(super) fn check_cells(features: &CellFeatures, settings: &DetectionHead, inputs: usize) -> Result<(), DetectError> {
+    if features.cells() == settings.cells() && features.channels() == inputs {
+        return Ok(());
+    }
+    Err(DetectError::Length {
+        what: "the features of the cells",
+        found: features.rows().len(),
+        expected: settings.cells() * settings.cells() * inputs,
+    })
+}
+
+/// An image through backbone and head.
+pub(super) struct Seen {
+    pub(super) letterbox: Letterbox,
+    /// `[cells * cells, outputs]`.
+    pub(super) outputs: Vec<f32>,
+    /// All but the decoding.
+    pub(super) timings: Timings,
+}
+
+/// Takes an image through backbone and head. Of the settings those count that prepare the image.
+pub(super) fn see(
+    backbone: &mut impl Backbone,
+    head: &mut impl HeadEvaluator,
+    settings: &DetectionHead,
+    image: &RgbImage,
+    clock: &mut Clock,
+) -> Result<Seen, DetectError> {
+    let letterbox = Letterbox::new(image.width(), image.height(), settings.input_size)?;
+    let square = letterbox.apply(image, settings.pixels.padding)?;
+    let letterbox_time = clock.lap();
+
+    let features = backbone.features(&square)?;
+    check_cells(&features, settings, head.inputs())?;
+    let backbone_time = clock.lap();
+
+    let outputs = head.evaluate(features.rows()).map_err(DetectError::Head)?;
+    let head_time = clock.lap();
+    let timings =
+        Timings { letterbox: letterbox_time, backbone: backbone_time, head: head_time, decode: Duration::ZERO };
+    Ok(Seen { letterbox, outputs, timings })
+}
+
+/// Refuses a backbone and a head that do not fit.
+pub(super) fn check_features(backbone: &impl Backbone, head: &impl HeadEvaluator) -> Result<(), DetectError> {
+    if backbone.channels() == head.inputs() {
+        return Ok(());
+    }
+    Err(DetectError::Features { found: backbone.channels(), parts: backbone.describe(), expected: head.inputs() })
+}
+
+/// Time since it was last asked.
+pub(super) struct Clock(pub(super) Instant);
 
 impl Clock {
-    fn lap(&mut self) -> Duration {
+    pub(super) fn lap(&mut self) -> Duration {
         let now = Instant::now();
         now.duration_since(std::mem::replace(&mut self.0, now))
     }
