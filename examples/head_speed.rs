@@ -16,7 +16,13 @@ const BATCHES: [usize; 5] = [1, 16, 169, 1024, 4096];
 const BUDGET: Duration = Duration::from_millis(400);
 
 fn main() -> Result<(), sharekan::Error> {
-    let options = GpuOptions { name: std::env::args().nth(1), backends: None };
+    if std::env::var_os("TILES").is_some() {
+        return tiles();
+    }
+    if std::env::var_os("SWEEP").is_some() {
+        return sweep();
+    }
+    let options = GpuOptions { name: std::env::args().nth(1), backends: None, plain: false };
     let gpu = pollster::block_on(Gpu::open(&options))?;
     println!(
         "{} ({:?}), {} bytes of workgroup memory",
@@ -35,6 +41,63 @@ fn main() -> Result<(), sharekan::Error> {
             let edges = (WIDTHS[0] * WIDTHS[1] + WIDTHS[1] * WIDTHS[2]) as f64;
             println!("  {rows:5} {device:10.1} {end_to_end:10.1} {:12.0} {bytes:12}", edges * rows as f64 / device);
         }
+    }
+    Ok(())
+}
+
+/// Times the tiles named in a JSON file: [{"rows": R, "layers": [tile, tile]}].
+fn tiles() -> Result<(), sharekan::Error> {
+    use sharekan::plan::{IntegerTile, Plan, PlanOptions, TunedTile, Tuning};
+    let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
+    let text = std::fs::read_to_string(std::env::var("TILES").unwrap()).unwrap();
+    let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let head = compressed(GainScale::Linear);
+    for case in cases {
+        let rows = case["rows"].as_u64().unwrap() as usize;
+        let plan = Plan::new(&head, gpu.limits(), rows)?;
+        let mut tuning = Tuning::default();
+        for (layer, tile) in plan.layers.iter().zip(case["layers"].as_array().unwrap()) {
+            let tile: IntegerTile = serde_json::from_value(tile.clone()).unwrap();
+            if !tile.fits(layer, gpu.limits()) {
+                println!("does not fit: {tile:?}");
+            }
+            tuning.insert(TunedTile::new(layer, plan.tiers.last().unwrap().rows, tile));
+        }
+        let options = PlanOptions { strategy: None, tuning: Some(tuning) };
+        match sharekan::run::time_head(&gpu, &head, rows, &options) {
+            Ok(us) => println!("{rows:5} {us:9.1} us  {}", case["layers"]),
+            Err(e) => println!("{rows:5} {e} {}", case["layers"]),
+        }
+    }
+    Ok(())
+}
+
+fn sweep() -> Result<(), sharekan::Error> {
+    let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
+    println!("{} matrix {:?}", gpu.info().name, gpu.limits().matrix_subgroup);
+    let list = std::env::var("SWEEP").unwrap_or_default();
+    let batches: Vec<usize> = list.split(',').filter_map(|b| b.parse().ok()).collect();
+    let head = compressed(GainScale::Linear);
+    let mut times = Vec::new();
+    let start = Instant::now();
+    for rows in batches {
+        match sharekan::run::tune(&gpu, &head, &[rows], &mut |time| times.push(time.clone())) {
+            Ok(_) => {}
+            Err(e) => println!("batch {rows}: {e}"),
+        }
+        times.sort_by(|a, b| (a.layer, a.microseconds).partial_cmp(&(b.layer, b.microseconds)).unwrap());
+        for layer in 0..2 {
+            let mut per_strategy = std::collections::HashMap::new();
+            for time in times.iter().filter(|time| time.layer == layer) {
+                let n = per_strategy.entry(time.tile.strategy()).or_insert(0);
+                *n += 1;
+                if *n <= 6 {
+                    println!("  rows {rows} layer {layer} {:9.1} us {:?}", time.microseconds, time.tile);
+                }
+            }
+        }
+        times.clear();
+        println!("  {:.1} s", start.elapsed().as_secs_f64());
     }
     Ok(())
 }
@@ -70,7 +133,10 @@ fn time(gpu: &Gpu, head: &Head, rows: usize) -> Result<(f64, f64, u64), sharekan
         let _ = gpu.device().poll(wgpu::PollType::wait_indefinitely());
         Ok(start.elapsed())
     };
-    submit(1)?;
+    let start = Instant::now();
+    while start.elapsed() < BUDGET {
+        submit(200_000 / (rows * 20 + 1000))?;
+    }
     let once = submit(1)?.max(Duration::from_micros(20));
     let repeats = (BUDGET.as_micros() / 8 / once.as_micros()).clamp(1, 400) as usize;
     let mut device: Vec<f64> = Vec::new();
@@ -86,6 +152,14 @@ fn time(gpu: &Gpu, head: &Head, rows: usize) -> Result<(f64, f64, u64), sharekan
         session.run_into(&input, &mut output)?;
         end_to_end.push(start.elapsed().as_secs_f64() * 1e6);
     }
+    let mut bound: Vec<f64> = Vec::new();
+    let start = Instant::now();
+    while bound.len() < 5 || (start.elapsed() < BUDGET / 2 && bound.len() < 500) {
+        let start = Instant::now();
+        session.run_bound(&binding, rows, &mut output)?;
+        bound.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    println!("    {rows} submission to result {:.1} us", median(bound));
     Ok((median(device), median(end_to_end), session.plan().device_bytes()))
 }
 

@@ -5,6 +5,8 @@
 mod bank;
 #[path = "cli/batch.rs"]
 mod batch;
+#[path = "cli/budgets.rs"]
+mod budgets;
 #[path = "cli/demo.rs"]
 mod demo;
 #[path = "cli/failures.rs"]

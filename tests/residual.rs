@@ -2,7 +2,9 @@
 
 mod support;
 
-use sharekan::compress::decompress;
+use sharekan::artifact;
+use sharekan::compress::{Calibration, CompileOptions, Method, compile, compiled_bytes, decompress};
+use sharekan::evaluate::output_snr_db;
 use sharekan::fixed_point::SEGMENT;
 use sharekan::head::{CompressedHead, CompressedLayer, Head, InputMap, Quantised};
 use sharekan::plan::{Limits, Plan, PlanError};
@@ -134,4 +136,30 @@ fn plans_refuse_what_no_kernel_reads() {
     let head = CompressedHead::new(vec![other, residual_layer(layer, &mut random)], None).unwrap();
     let refusal = Plan::new(&Head::Compressed(head), &Limits::default(), 1).unwrap_err();
     assert_eq!(refusal, PlanError::Residual { layer: 1 });
+}
+
+/// Measured on rows that no compilation saw, against the dense head in f64.
+#[test]
+fn a_residual_codebook_keeps_more_with_every_method() {
+    let head = dense_head(&[48, 40, 5], 9);
+    let (rows, other) = (Random::new(2).many(1500 * 48), Random::new(3).many(300 * 48));
+    let calibration = Calibration::new(&rows, 48).unwrap();
+    let dense: Vec<f32> = DenseReference::new(&head).run(&other).iter().map(|&y| y as f32).collect();
+    for method in [Method::Plain, Method::Uniform, Method::Aware] {
+        for gain_bits in [4, 8] {
+            let snr = |residual| {
+                let options =
+                    CompileOptions { method, codewords: 16, gain_bits, residual, ..CompileOptions::default() };
+                let (small, report) = compile(&head, &options, Some(&calibration), &mut |_| {}).unwrap();
+                assert!(report.layers.iter().all(|layer| layer.stages == 1 + usize::from(residual)));
+                let bytes = artifact::to_bytes(&small).unwrap();
+                assert!(bytes.len() <= compiled_bytes(&head, &options).unwrap());
+                assert!(artifact::read(&bytes).unwrap() == small);
+                let outputs = CompressedReference::new(&small).run(&other);
+                output_snr_db(&dense, &outputs, 5).unwrap().unwrap()
+            };
+            let (one, two) = (snr(false), snr(true));
+            assert!(two > one + 2.0, "{method:?}, {gain_bits} bits: {one:.1} dB alone, {two:.1} dB with a residual");
+        }
+    }
 }

@@ -462,6 +462,34 @@ mod tests {
         }
     }
 
+    /// By hand, in the plain metric: of the first codewords `(1, 1)` and `(1, 0)` the former takes most off `(1, 2)` alone,
+    /// 4.5 of 5, but with `(0, 1)` behind it only the latter leaves nothing.
+    #[test]
+    fn both_stages_are_chosen_together() {
+        let codebook = |shapes: &[[f64; 2]]| {
+            let mut codebook = Codebook::new(shapes.len(), 2, Precision::F32, false);
+            shapes.iter().enumerate().for_each(|(k, shape)| codebook.set(k, shape));
+            codebook
+        };
+        let (first, second) = (codebook(&[[1.0, 1.0], [1.0, 0.0]]), codebook(&[[0.0, 1.0]]));
+        let form = [1.0, 0.0, 0.0, 1.0];
+        let (measured_first, measured_second) =
+            (MeasuredCodebook::new(&first, &form), MeasuredCodebook::new(&second, &form));
+        let pair = Pair {
+            levels: &GainLevels::Any,
+            first: &first,
+            second: &second,
+            measured_first: &measured_first,
+            measured_second: &measured_second,
+            output: 0,
+        };
+        let found = pair.choose(&[1.0, 2.0], &form, [Kept::default(); 2]);
+        let kept = |codeword, gain| Kept { codeword, code: 0, gain };
+        assert_eq!(found, [kept(1, 1.0), kept(0, 2.0)]);
+        // What is best already stays.
+        assert_eq!(pair.choose(&[1.0, 2.0], &form, found), found);
+    }
+
     /// With errors taken as unrelated the choice is that of clustering, whatever the residual.
     #[test]
     fn independence_gives_clustering() {

@@ -43,7 +43,7 @@ pub use bank::{BankProgress, BankStage, HeadSource, HeldHeads, SourceHead, compi
 pub use calibration::{CALIBRATION_ROWS, Calibration};
 pub use decompress::decompress;
 pub use report::{CompileReport, LayerReport};
-pub use search::{Found, SETTINGS, Target, compile_to_target};
+pub use search::{Found, SETTINGS, Setting, Target, compile_to_target};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -185,6 +185,8 @@ pub(crate) struct LayerSettings {
 const SMALL_PART: f64 = 0.02;
 /// Fewest codewords of such a layer: the last layer is small, and its errors reach the outputs as they are.
 const FINE_CODEWORDS: usize = 1024;
+/// The same a stage, with a residual codebook.
+const FINE_RESIDUAL_CODEWORDS: usize = 256;
 
 impl LayerSettings {
     fn new(head: &DenseHead, at: usize, options: &CompileOptions) -> Self {
@@ -199,9 +201,10 @@ impl LayerSettings {
     }
 
     fn of_layer(at: usize, small: bool, options: &CompileOptions) -> Self {
+        let fine = if options.residual { FINE_RESIDUAL_CODEWORDS } else { FINE_CODEWORDS };
         Self {
             method: options.method,
-            codewords: if small { options.codewords.max(FINE_CODEWORDS) } else { options.codewords },
+            codewords: if small { options.codewords.max(fine) } else { options.codewords },
             precision: options.precision,
             seed: options.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             iterations: options.iterations,

@@ -1,5 +1,7 @@
 //! The kernels: their sources, what they bind, and the function that each is held against.
 
+use super::template;
+
 /// What a kernel does with a binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -16,12 +18,14 @@ use Access::{Params, Read, Write};
 /// A kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
-    /// Inputs to integer taps.
-    ExpandInteger,
-    /// Integer taps to integer sums over a codebook of bytes.
-    ContractInteger,
+    /// Inputs to integer sums over a codebook of bytes, lanes are edges.
+    IntegerEdges,
+    /// The same, lanes are rows.
+    IntegerRows,
+    /// The same, with cooperative matrices in f16.
+    IntegerMatrix,
     /// Integer sums to outputs.
-    FinishInteger,
+    IntegerFinish,
     /// Inputs to taps in f32.
     ExpandFloat,
     /// Taps to sums over dense coefficients.
@@ -50,12 +54,23 @@ struct Parts {
     caller: Option<Access>,
 }
 
+/// Rows, in two digits, and the chunk; inputs, tables, indices, gains, records.
+const INTEGER: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write];
+/// The same, and the tables as halves.
+const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read];
+/// What the kernels that sum integers have in common.
+const INTEGER_COMMON: &str = include_str!("../../shaders/integer_common.wgsl");
+
 impl Kernel {
+    /// Files that are no kernels but parts of several.
+    pub const SHARED: [&str; 1] = ["integer_common"];
+
     /// All kernels.
-    pub const ALL: [Self; 7] = [
-        Self::ExpandInteger,
-        Self::ContractInteger,
-        Self::FinishInteger,
+    pub const ALL: [Self; 8] = [
+        Self::IntegerEdges,
+        Self::IntegerRows,
+        Self::IntegerMatrix,
+        Self::IntegerFinish,
         Self::ExpandFloat,
         Self::ContractDense,
         Self::ContractCodebook,
@@ -64,11 +79,10 @@ impl Kernel {
 
     fn parts(self) -> Parts {
         match self {
-            Self::ExpandInteger => kernel!("expand_integer", &[Params, Read, Read, Write, Write], Some(Read)),
-            Self::ContractInteger => {
-                kernel!("contract_integer", &[Params, Read, Read, Read, Read, Read, Write], None)
-            }
-            Self::FinishInteger => kernel!("finish_integer", &[Params, Read, Read, Read], Some(Write)),
+            Self::IntegerEdges => kernel!("integer_edges", INTEGER, Some(Read)),
+            Self::IntegerRows => kernel!("integer_rows", INTEGER, Some(Read)),
+            Self::IntegerMatrix => kernel!("integer_matrix", INTEGER_MATRIX, Some(Read)),
+            Self::IntegerFinish => kernel!("integer_finish", &[Params, Read, Read, Write], Some(Write)),
             Self::ExpandFloat => kernel!("expand_float", &[Params, Read, Read, Write, Write], Some(Read)),
             Self::ContractDense => kernel!("contract_dense", &[Params, Read, Read, Read, Write], None),
             Self::ContractCodebook => {
@@ -83,9 +97,38 @@ impl Kernel {
         self.parts().label
     }
 
-    /// WGSL source.
-    pub fn source(self) -> &'static str {
-        self.parts().source
+    /// WGSL source over constants that are no overrides, as [`Kernel::sample_constants`] names them.
+    pub fn source(self, constants: &[(&'static str, u32)]) -> String {
+        let own = self.parts().source;
+        match self {
+            Self::IntegerEdges | Self::IntegerRows => {
+                let own = template::expand(own, constants);
+                format!("requires packed_4x8_integer_dot_product;\n{INTEGER_COMMON}\n{own}")
+            }
+            Self::IntegerMatrix => {
+                let own = template::expand(own, constants);
+                format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{own}")
+            }
+            _ => own.to_owned(),
+        }
+    }
+
+    /// Constants that the kernel is written over, with values that it can be read with.
+    pub fn sample_constants(self) -> Vec<(&'static str, u32)> {
+        match self {
+            Self::IntegerEdges => vec![("ROWS", 2)],
+            Self::IntegerRows => vec![("OWN", 2)],
+            Self::IntegerMatrix => vec![
+                ("PER_ROWS", 2),
+                ("PER_COLUMNS", 2),
+                ("SUBGROUP_ROWS", 2),
+                ("SUBGROUP_COLUMNS", 4),
+                ("PAIRS", 5),
+                ("TAP_ITEMS", 1),
+                ("WEIGHT_ITEMS", 1),
+            ],
+            _ => Vec::new(),
+        }
     }
 
     /// Bindings of group 0, which are the session's own, in order.

@@ -12,6 +12,9 @@ mod kernels;
 mod pipelines;
 mod runner;
 mod session;
+mod template;
+#[cfg(feature = "tune")]
+mod tune;
 mod upload;
 
 pub use adapter::{AdapterReport, Gpu, GpuOptions, list_adapters};
@@ -21,3 +24,5 @@ pub use error::RunError;
 pub use kernels::{Access, Kernel};
 pub use runner::{DeviceChoice, Runner};
 pub use session::{Binding, Session};
+#[cfg(feature = "tune")]
+pub use tune::{TileTime, time_head, tune};

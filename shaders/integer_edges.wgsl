@@ -1,0 +1,125 @@
+// Sums of edges for few rows: lanes are groups of four edges, which read the streams of codeword numbers and gains side
+// by side. A workgroup takes ROWS rows (a constant of the source), GROUPS groups of four outputs and SPLIT interleaved
+// parts of a slice of inputs.
+
+override GROUPS: u32 = 1u;
+override SPLIT: u32 = 1u;
+override LANES: u32 = 1u;
+override STRIDE: u32 = 1u;
+override ON_CHIP: bool = true;
+override CODEBOOK_AT: u32 = 0u;
+override CODEBOOK_WORDS: u32 = 1u;
+override LEVELS_AT: u32 = 0u;
+override SHAPES: u32 = 1u;
+override LEVELS: u32 = 1u;
+override TILE: u32 = ROWS * SLICE;
+
+// [window][codeword] of four coefficients a word.
+var<workgroup> shapes: array<u32, SHAPES>;
+var<workgroup> levels: array<i32, LEVELS>;
+// [row][input] of a window's place in the codebook and four weights.
+var<workgroup> taps: array<vec2<u32>, TILE>;
+// A lane's sums of one row, on their way to the records.
+var<workgroup> parts: array<vec4<i32>, LANES>;
+
+fn shape_at(stage: u32, at: u32) -> u32 {
+    if ON_CHIP {
+        return shapes[at];
+    }
+    return tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
+}
+
+fn levels_of(codes: u32) -> vec4<i32> {
+    if TABLE_GAINS {
+        let c = unpack4xU8(codes);
+        return vec4<i32>(levels[c.x], levels[c.y], levels[c.z], levels[c.w]);
+    }
+    return unpack4xI8(codes);
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let slice = group.z % SLICES;
+    let stage = (group.z / SLICES) % STAGES;
+    let head = group.z / (SLICES * STAGES);
+    let rows = row_count();
+    let first_row = group.y * ROWS;
+    let base = slice * SLICE;
+    let output_group = group.x * GROUPS + lane % GROUPS;
+    let streams = (head * STAGES + stage) * QUADS + base / 4u;
+    let quads = min(SLICE / 4u, QUADS - base / 4u);
+    // The streams are read ahead: their way from memory is the longest. Groups past the last one repeat it, and their
+    // sums are dropped.
+    let stream_group = min(output_group, OUTPUT_GROUPS - 1u);
+    var quad = lane / GROUPS;
+    var codes = codes_at((streams + min(quad, quads - 1u)) * OUTPUT_GROUPS + stream_group);
+    var gain_codes = gains[(streams + min(quad, quads - 1u)) * OUTPUT_GROUPS + stream_group];
+    if ON_CHIP {
+        for (var at = lane; at < SHAPES; at += LANES) {
+            shapes[at] = tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
+        }
+    }
+    if TABLE_GAINS {
+        for (var at = lane; at < LEVELS; at += LANES) {
+            levels[at] = bitcast<i32>(tables[LEVELS_AT + head * LEVELS + at]);
+        }
+    }
+    for (var at = lane; at < TILE; at += LANES) {
+        let row = first_row + at / SLICE;
+        let i = base + at % SLICE;
+        var tap = vec2<u32>();
+        if row < rows && i < INPUTS {
+            let position = position_of(head, row, i);
+            tap = vec2<u32>(position.x * STRIDE, tables[position.y]);
+        }
+        taps[at] = tap;
+    }
+    workgroupBarrier();
+    // repeat row ROWS
+    var sum_{row} = vec4<i32>();
+    // end
+    while quad < quads {
+        let own_codes = codes;
+        let own_gain_codes = gain_codes;
+        let tap_at = 4u * quad;
+        quad += SPLIT;
+        if quad < quads {
+            codes = codes_at((streams + quad) * OUTPUT_GROUPS + stream_group);
+            gain_codes = gains[(streams + quad) * OUTPUT_GROUPS + stream_group];
+        }
+        // repeat j 4
+        {
+            let k = codewords_of(own_codes, {j}u);
+            let level = levels_of(own_gain_codes[{j}]);
+            // repeat row ROWS
+            {
+                let tap = taps[{row}u * SLICE + tap_at + {j}u];
+                let dots = vec4<i32>(
+                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.x)),
+                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.y)),
+                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.z)),
+                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.w)),
+                );
+                sum_{row} += rounded(dots * level);
+            }
+            // end
+        }
+        // end
+    }
+    // Parts are added here, and lanes side by side add outputs side by side: few additions go to the records.
+    // repeat row ROWS
+    if first_row + {row}u < rows {
+        workgroupBarrier();
+        parts[lane] = sum_{row};
+        workgroupBarrier();
+        let to = sums_of(head, first_row + {row}u, stage, slice, group.x * GROUPS);
+        for (var o = lane; o < min(4u * GROUPS, WIDTH - 4u * GROUPS * group.x); o += LANES) {
+            var total = 0;
+            for (var part = 0u; part < SPLIT; part++) {
+                total += parts[part * GROUPS + o / 4u][o % 4u];
+            }
+            atomicAdd(&records[to + o], total);
+        }
+    }
+    // end
+}
