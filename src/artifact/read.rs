@@ -211,7 +211,7 @@ fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result
     let (edges, places) = ([outputs, inputs], [manifest.stages, outputs, inputs]);
     let rows = file.rows(&name("codebook")).unwrap_or(0);
     let codewords = rows / manifest.stages;
-    let refused = if rows % manifest.stages != 0 {
+    let refused = if !rows.is_multiple_of(manifest.stages) {
         Some(format!("has {rows} codewords, expected as many in each of {} stages", manifest.stages))
     } else if codewords > MAX_CODEWORDS {
         Some(format!("has {codewords} codewords, expected at most {MAX_CODEWORDS}"))
