@@ -41,6 +41,10 @@ pub enum Error {
     /// Detections or outputs that cannot be evaluated.
     #[error(transparent)]
     Evaluation(#[from] crate::evaluate::EvaluationError),
+    /// A study that cannot be made.
+    #[cfg(feature = "study")]
+    #[error(transparent)]
+    Study(#[from] crate::study::StudyError),
     /// Any of these, about a file.
     #[error("{}: {problem}", path.display())]
     File {

@@ -14,6 +14,7 @@
 //! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
 //! | [`detect`] | from an image to labelled boxes |
 //! | [`evaluate`] | is the result right, and how good is it |
+//! | [`study`] | compressed heads of all sizes against pruning and scalar quantisation |
 
 pub mod artifact;
 pub mod compress;
@@ -31,6 +32,8 @@ pub mod plan;
 pub mod reference;
 pub mod run;
 pub mod spline;
+#[cfg(feature = "study")]
+pub mod study;
 
 pub use error::Error;
 

@@ -26,3 +26,12 @@ pub(crate) fn map_indices<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync +
     #[cfg(not(feature = "parallel"))]
     return (0..count).map(f).collect();
 }
+
+/// Calls `f` for the number and the value of each item.
+#[cfg(feature = "study")]
+pub(crate) fn for_each_mut<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync + Send) {
+    #[cfg(feature = "parallel")]
+    items.par_iter_mut().enumerate().for_each(|(at, item)| f(at, item));
+    #[cfg(not(feature = "parallel"))]
+    items.iter_mut().enumerate().for_each(|(at, item)| f(at, item));
+}

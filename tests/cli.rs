@@ -9,6 +9,8 @@ mod batch;
 mod budgets;
 #[path = "cli/demo.rs"]
 mod demo;
+#[path = "cli/eval.rs"]
+mod eval;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/imports.rs"]
@@ -19,5 +21,7 @@ mod json;
 mod program;
 #[path = "cli/round_trip.rs"]
 mod round_trip;
+#[path = "cli/study.rs"]
+mod study;
 #[path = "cli/usage.rs"]
 mod usage;

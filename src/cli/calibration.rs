@@ -73,6 +73,11 @@ impl CalibrationSource<'_> {
         self.features(head, path, settings, &self.images()?, screen)
     }
 
+    /// The files that determine the rows, the backbone not among them.
+    pub(crate) fn files(&self) -> Result<Vec<PathBuf>, Failure> {
+        if self.source.is_dir() { self.images() } else { Ok(vec![self.source.to_path_buf()]) }
+    }
+
     /// The images of a VOC folder's split, or all in a plain folder.
     fn images(&self) -> Result<Vec<PathBuf>, Failure> {
         let folder = self.source;

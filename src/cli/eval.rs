@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sharekan::Error;
-use sharekan::detect::{Assets, Backbone, DetectOptions, Letterbox, OnnxBackbone, decode_detections, read_image};
-use sharekan::evaluate::ground_truth::{ClassMap, GroundTruth};
+use sharekan::detect::pipeline::{Passed, Pipeline};
+use sharekan::detect::{DetectError, Letterbox, OnnxBackbone};
 use sharekan::evaluate::{
-    Evaluation, EvaluationSettings, Evaluator, ImageShift, OutputSnr, ScoredRegion, Summary, precision_recall_svg,
+    Evaluation, EvaluationSettings, Evaluator, ImageShift, OutputSnr, Summary, precision_recall_svg,
 };
 use sharekan::files::{self, Opened};
-use sharekan::head::DetectionHead;
 use sharekan::run::Runner;
 
-use super::detect::settings;
+use super::detect::{one_a_core, print_time, settings};
 use super::failure::{Failure, say};
+use super::image_set::{ImageSetArgs, detections, fits, say_unknown_classes};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
-use super::table::{Align, count, list, table};
+use super::table::{Align, count, table};
 
 /// Measure a head's boxes on annotated images
 ///
@@ -44,21 +44,8 @@ pub(crate) struct EvalArgs {
     head: PathBuf,
     #[command(flatten)]
     member: MemberArgs,
-    /// VOC folder or COCO instances file
-    #[arg(long, value_name = "DIR|JSON")]
-    data: PathBuf,
-    /// Split of a VOC folder: the name of a file in ImageSets/Main
-    #[arg(long, default_value = "test")]
-    split: String,
-    /// Folder of the images, where it is not beside the annotations
-    #[arg(long, value_name = "DIR")]
-    images: Option<PathBuf>,
-    /// JSON object from class names of the data to those of the head
-    #[arg(long, value_name = "FILE")]
-    class_map: Option<PathBuf>,
-    /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
-    #[arg(long, value_name = "ONNX")]
-    backbone: Option<PathBuf>,
+    #[command(flatten)]
+    set: ImageSetArgs,
     /// Change the images first: none, noise, blur or dark
     #[arg(long, default_value_t)]
     shift: ImageShift,
@@ -87,19 +74,15 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         opened @ Opened::Bank(_) => return bank::eval(args, &opened, &gpu, screen),
     };
     let settings = settings(&head, &args.head)?;
-    let truth = ground_truth(args, &settings, screen)?;
-    let backbone = match &args.backbone {
-        Some(path) => path.clone(),
-        None => Assets::locate()?.backbone(),
-    };
-    let mut backbone = OnnxBackbone::open(&backbone, &settings)?;
+    let truth = args.set.ground_truth(&settings, screen)?;
+    let backbone = OnnxBackbone::open(&args.set.backbone_path()?, &settings)?;
     let rows = settings.cells() * settings.cells();
     let open = |head, path: &Path| {
         Runner::open(head, args.device.device.into(), &gpu, rows).map_err(|e| Error::from(e).in_file(path))
     };
     let mut runner = open(&head, &args.head)?;
     fits(&backbone, &runner, &settings, &args.head)?;
-    let mut reference = match &args.reference {
+    let reference = match &args.reference {
         None => None,
         Some(path) => {
             let dense = args.import.open(path, screen)?.head;
@@ -110,44 +93,50 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         }
     };
 
-    let options = DetectOptions { score: EvaluationSettings::SCORE, ..DetectOptions::default() };
     let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
     let mut evaluator = Evaluator::new(&truth, &settings.classes);
-    if !evaluator.unknown_classes().is_empty() {
-        say(&format!("the head has no class {}: it counts as never found", list(evaluator.unknown_classes())));
-    }
+    say_unknown_classes(&evaluator);
     let mut bad = 0;
     let bar = progress::bar("images", truth.images.len());
-    for (at, image) in truth.images.iter().enumerate() {
-        let pixels = match read_image(&image.path) {
-            Ok(pixels) => pixels,
-            Err(problem) => {
-                bar.suspend(|| say(&problem.to_string()));
-                bad += 1;
-                continue;
+    let files: Vec<PathBuf> = truth.images.iter().map(|image| image.path.clone()).collect();
+    let mut backbones = one_a_core(&backbone, files.len());
+    let adjust = |at: usize, letterbox: &Letterbox, square| args.shift.apply_in(&square, letterbox, at as u64);
+    let mut pipeline = Pipeline { backbones: &mut backbones, settings: &settings, adjust: Some(&adjust) };
+    let (mut reference, mut snr) = reference.unzip();
+    let time = pipeline.run(
+        &files,
+        |features| {
+            let run = |runner: &mut Runner| runner.run(features.rows()).map_err(|e| DetectError::Head(e.into()));
+            Ok((run(&mut runner)?, reference.as_mut().map(run).transpose()?))
+        },
+        |at, passed| {
+            let Passed { letterbox, result: (output, expected), .. } = match passed {
+                Ok(passed) => passed,
+                Err(problem @ (DetectError::Image { .. } | DetectError::Unreadable { .. })) => {
+                    bar.suspend(|| say(&problem.to_string()));
+                    bad += 1;
+                    return Ok(());
+                }
+                Err(problem) => return Err(Failure::from(problem)),
+            };
+            if let (Some(snr), Some(expected)) = (&mut snr, &expected) {
+                snr.add(expected, &output).map_err(|e| failed(&e))?;
             }
-        };
-        let letterbox = Letterbox::new(pixels.width(), pixels.height(), settings.input_size)?;
-        let square = letterbox.apply(&pixels, settings.pixels.padding)?;
-        let square = args.shift.apply_in(&square, &letterbox, at as u64);
-        let features = backbone.features(&square)?;
-        let output = runner.run(features.rows()).map_err(Error::from)?;
-        if let Some((reference, snr)) = &mut reference {
-            let expected = reference.run(features.rows()).map_err(Error::from)?;
-            snr.add(&expected, &output).map_err(|e| failed(&e))?;
-        }
-        let found = decode_detections(&output, &settings, &letterbox, &options)?;
-        evaluator.add(at, found.iter().map(ScoredRegion::from)).map_err(|e| failed(&e))?;
-        bar.inc(1);
-    }
+            let found = detections(&output, &settings, &letterbox)?;
+            evaluator.add(at, found).map_err(|e| failed(&e))?;
+            bar.inc(1);
+            Ok(())
+        },
+    )?;
     bar.finish_and_clear();
 
     let evaluation = evaluator.evaluate(&EvaluationSettings::default());
     let mut summary = evaluation.summary();
-    summary.output_snr_db = reference.as_ref().and_then(|(_, snr)| snr.decibels());
-    print_report(screen, &evaluation, &summary, runner.device_name())?;
+    summary.output_snr_db = snr.as_ref().and_then(OutputSnr::decibels);
+    print_report(screen, &evaluation, &summary)?;
+    print_time(&time, runner.device_name(), screen)?;
     if let Some(path) = &args.plot {
-        let title = format!("{} on {}", args.head.display(), args.data.display());
+        let title = format!("{} on {}", args.head.display(), args.set.data.display());
         let plot = precision_recall_svg(&evaluation, &title).map_err(|e| failed(&e))?;
         files::replace(path, plot.as_bytes())?;
         screen.line(format!("wrote {}", path.display()))?;
@@ -156,36 +145,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 
-fn ground_truth(args: &EvalArgs, settings: &DetectionHead, screen: Screen) -> Result<GroundTruth, Failure> {
-    let failed = |e: sharekan::evaluate::ground_truth::GroundTruthError| Failure::new(e.to_string());
-    let mut truth = GroundTruth::read(&args.data, &args.split, args.images.as_deref()).map_err(failed)?;
-    if let Some(path) = &args.class_map {
-        let map = ClassMap::read(path).map_err(failed)?;
-        map.check(&settings.classes).map_err(failed)?;
-        let report = map.apply(&mut truth);
-        if !report.left_out.is_empty() {
-            let names = report.left_out.iter().map(|(name, objects)| format!("{name} ({objects})"));
-            screen.line(format!("left out, with their numbers of objects: {}", list(names)))?;
-        }
-    }
-    Ok(truth)
-}
-
-/// Refuses a head that does not fit between backbone and boxes.
-fn fits(backbone: &OnnxBackbone, runner: &Runner, settings: &DetectionHead, path: &Path) -> Result<(), Failure> {
-    let path = path.display();
-    if backbone.channels() != runner.inputs() {
-        let (found, expected) = (backbone.channels(), runner.inputs());
-        return Err(Failure::new(format!("{path}: takes {expected} features, but the backbone gives {found}")));
-    }
-    if settings.channels() != runner.outputs() {
-        let (found, expected) = (runner.outputs(), settings.channels());
-        return Err(Failure::new(format!("{path}: gives {found} outputs, but the classes take {expected}")));
-    }
-    Ok(())
-}
-
-fn print_report(screen: Screen, evaluation: &Evaluation, summary: &Summary, device: &str) -> Result<(), Failure> {
+fn print_report(screen: Screen, evaluation: &Evaluation, summary: &Summary) -> Result<(), Failure> {
     let right = Align::Right;
     let percent = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.2}"));
     let hundred = |figure: Option<f64>| percent(figure.map(|figure| 100.0 * figure));
@@ -219,5 +179,5 @@ fn print_report(screen: Screen, evaluation: &Evaluation, summary: &Summary, devi
     if let Some(snr) = summary.output_snr_db {
         screen.line(format!("outputs: {snr:.2} dB signal-to-noise ratio against the reference"))?;
     }
-    screen.line(format!("{} images, head on {device}", count(evaluation.images)))
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod demo;
 mod detect;
 mod eval;
 mod failure;
+mod image_set;
 mod inspect;
 mod options;
 mod progress;
@@ -16,6 +17,7 @@ mod quiet_driver;
 mod run;
 mod runner;
 mod screen;
+mod study;
 mod table;
 mod verify;
 
@@ -67,6 +69,7 @@ enum Command {
     Run(run::RunArgs),
     Detect(detect::DetectArgs),
     Eval(Box<eval::EvalArgs>),
+    Study(Box<study::StudyArgs>),
     Verify(verify::VerifyArgs),
     Decompress(decompress::DecompressArgs),
     Inspect(inspect::InspectArgs),
@@ -94,6 +97,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Detect(args)) => detect::detect(&args),
         Some(Command::Eval(args)) => eval::eval(&args),
+        Some(Command::Study(args)) => study::study(&args),
         Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Decompress(args)) => decompress::decompress(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),

@@ -14,6 +14,16 @@ pub(crate) fn bar(what: &str, length: usize) -> ProgressBar {
     bar
 }
 
+/// A bar of `length` steps with the time that is left; its message says what is being done.
+pub(crate) fn long_bar(length: usize) -> ProgressBar {
+    let bar = ProgressBar::new(length as u64);
+    if let Ok(style) = ProgressStyle::with_template("[{bar:24}] {percent:>3} % {elapsed} left {eta}  {wide_msg}") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar.enable_steady_tick(Duration::from_millis(500));
+    bar
+}
+
 /// A sign of life beside work whose length is not known; nothing is shown where stderr is no terminal.
 pub(crate) fn spinner(what: &str) -> ProgressBar {
     let spinner = ProgressBar::new_spinner().with_message(what.to_owned());

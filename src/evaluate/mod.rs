@@ -39,6 +39,8 @@ pub use evaluator::{ClassEvaluation, Evaluation, EvaluationSettings, Evaluator, 
 #[cfg(all(feature = "evaluate", feature = "detect"))]
 pub use image_shift::ImageShift;
 pub use output_snr::{OutputSnr, output_snr_db};
+#[cfg(feature = "study")]
+pub(crate) use precision_recall_plot::COLOURS;
 #[cfg(feature = "evaluate")]
 pub use precision_recall_plot::precision_recall_svg;
 #[cfg(feature = "evaluate")]

@@ -14,7 +14,7 @@ const LEGEND_TOP: u32 = 48;
 const LEGEND_COLUMN: u32 = 260;
 
 /// Colours that stay apart for readers with any colour vision, after Okabe and Ito and Tol.
-const COLOURS: [RGBColor; 8] = [
+pub(crate) const COLOURS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),

@@ -48,10 +48,23 @@ fn a_backend_that_does_not_exist_is_wrong_usage() {
 #[test]
 fn help_names_every_command_and_shows_examples() {
     let done = sharekan(&["--help"]).succeeds();
-    for word in ["demo", "compile", "run", "detect", "verify", "decompress", "inspect", "adapters", "Examples:"] {
+    for word in [
+        "demo",
+        "compile",
+        "run",
+        "detect",
+        "eval",
+        "study",
+        "verify",
+        "decompress",
+        "inspect",
+        "adapters",
+        "Examples:",
+    ] {
         assert!(done.stdout.contains(word), "{word}");
     }
-    for command in ["demo", "compile", "run", "detect", "verify", "decompress", "inspect", "adapters"] {
+    for command in ["demo", "compile", "run", "detect", "eval", "study", "verify", "decompress", "inspect", "adapters"]
+    {
         assert!(sharekan(&[command, "--help"]).succeeds().stdout.contains("--json <FILE>"), "{command}");
     }
 }

@@ -3,18 +3,16 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sharekan::detect::{
-    Assets, Backbone, DetectOptions, DetectingHead, HeadEvaluator, Letterbox, OnnxBackbone, decode_detections,
-    read_image,
-};
-use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, ScoredRegion, Summary};
+use sharekan::detect::{Backbone, DetectingHead, HeadEvaluator, Letterbox, OnnxBackbone, read_image};
+use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, Summary};
 use sharekan::files::Opened;
 use sharekan::head::DetectionHead;
 use sharekan::run::GpuOptions;
 
 use super::super::detect::detecting_heads;
 use super::super::runner::AnyRunner;
-use super::{EvalArgs, Failure, Screen, ground_truth, list, print_report, progress, say};
+use super::super::table::list;
+use super::{EvalArgs, Failure, Screen, detections, print_report, progress, say};
 
 /// The JSON form: a summary a head.
 #[derive(Serialize)]
@@ -37,23 +35,19 @@ pub(super) fn eval(args: &EvalArgs, opened: &Opened, gpu: &GpuOptions, screen: S
         classes: heads.iter().flat_map(|head| head.settings.classes.clone()).collect(),
         ..heads[0].settings.clone()
     };
-    let truth = ground_truth(args, &all, screen)?;
+    let truth = args.set.ground_truth(&all, screen)?;
     let knows = |head: &DetectingHead| truth.classes.iter().any(|class| head.settings.classes.contains(class));
     let left_out: Vec<String> = heads.iter().filter(|head| !knows(head)).map(|head| head.name.clone()).collect();
     let measured: Vec<usize> = (0..heads.len()).filter(|&at| knows(&heads[at])).collect();
     if measured.is_empty() {
-        let (path, data) = (args.head.display(), args.data.display());
+        let (path, data) = (args.head.display(), args.set.data.display());
         return Err(Failure::new(format!(
             "{path}: no head has a class of {data}, which has {}; --class-map can name them",
             list(&truth.classes)
         )));
     }
 
-    let backbone = match &args.backbone {
-        Some(path) => path.clone(),
-        None => Assets::locate()?.backbone(),
-    };
-    let mut backbone = OnnxBackbone::open(&backbone, &all)?;
+    let mut backbone = OnnxBackbone::open(&args.set.backbone_path()?, &all)?;
     let cells = all.cells() * all.cells();
     let mut runner = AnyRunner::open(opened, args.device.device.into(), gpu, cells, &args.head)?;
     if backbone.channels() != runner.inputs() {
@@ -61,7 +55,6 @@ pub(super) fn eval(args: &EvalArgs, opened: &Opened, gpu: &GpuOptions, screen: S
         return Err(Failure::new(format!("{path}: takes {expected} features, but the backbone gives {found}")));
     }
 
-    let options = DetectOptions { score: EvaluationSettings::SCORE, ..DetectOptions::default() };
     let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
     let mut evaluators: Vec<Evaluator<'_>> =
         measured.iter().map(|&at| Evaluator::new(&truth, &heads[at].settings.classes)).collect();
@@ -85,8 +78,7 @@ pub(super) fn eval(args: &EvalArgs, opened: &Opened, gpu: &GpuOptions, screen: S
             let columns = file.bank.output_range(head);
             let rows = outputs.chunks_exact(runner.outputs());
             let own: Vec<f32> = rows.flat_map(|row| &row[columns.clone()]).copied().collect();
-            let found = decode_detections(&own, &heads[head].settings, &letterbox, &options)?;
-            evaluator.add(at, found.iter().map(ScoredRegion::from)).map_err(|e| failed(&e))?;
+            evaluator.add(at, detections(&own, &heads[head].settings, &letterbox)?).map_err(|e| failed(&e))?;
         }
         bar.inc(1);
     }
@@ -99,13 +91,14 @@ pub(super) fn eval(args: &EvalArgs, opened: &Opened, gpu: &GpuOptions, screen: S
         let evaluation = Evaluation { classes: own_classes(&evaluation, &heads[head]), ..evaluation };
         let summary = evaluation.summary();
         screen.line(format!("head {name}"))?;
-        print_report(screen, &evaluation, &summary, runner.device_name())?;
+        print_report(screen, &evaluation, &summary)?;
         screen.line("")?;
         summaries.insert(name.clone(), summary);
     }
     if !left_out.is_empty() {
         screen.line(format!("without a class of the data: {}", list(&left_out)))?;
     }
+    screen.line(format!("heads on {}", runner.device_name()))?;
     args.json.write(&BankSummary { images: truth.images.len() - bad, heads: summaries, left_out })?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }

@@ -1,0 +1,96 @@
+//! Annotated images that a head is measured on: what `eval` and `study` share.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use sharekan::detect::{Assets, Backbone, DetectOptions, Letterbox, OnnxBackbone, decode_detections};
+use sharekan::evaluate::ground_truth::{ClassMap, GroundTruth, GroundTruthError};
+use sharekan::evaluate::{EvaluationSettings, Evaluator, ScoredRegion};
+use sharekan::head::DetectionHead;
+use sharekan::run::Runner;
+
+use super::failure::{Failure, say};
+use super::screen::Screen;
+use super::table::list;
+
+/// Where the images and what is in them come from.
+#[derive(Args)]
+pub(crate) struct ImageSetArgs {
+    /// VOC folder or COCO instances file
+    #[arg(long, value_name = "DIR|JSON")]
+    pub(crate) data: PathBuf,
+    /// Split of a VOC folder: the name of a file in ImageSets/Main
+    #[arg(long, default_value = "test")]
+    pub(crate) split: String,
+    /// Folder of the images, where it is not beside the annotations
+    #[arg(long, value_name = "DIR")]
+    pub(crate) images: Option<PathBuf>,
+    /// JSON object from class names of the data to those of the head
+    #[arg(long, value_name = "FILE")]
+    pub(crate) class_map: Option<PathBuf>,
+    /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
+    #[arg(long, value_name = "ONNX")]
+    pub(crate) backbone: Option<PathBuf>,
+}
+
+impl ImageSetArgs {
+    /// The images with their objects, in the head's classes where there is a class map.
+    pub(crate) fn ground_truth(&self, settings: &DetectionHead, screen: Screen) -> Result<GroundTruth, Failure> {
+        let failed = |e: GroundTruthError| Failure::new(e.to_string());
+        let mut truth = GroundTruth::read(&self.data, &self.split, self.images.as_deref()).map_err(failed)?;
+        if let Some(path) = &self.class_map {
+            let map = ClassMap::read(path).map_err(failed)?;
+            map.check(&settings.classes).map_err(failed)?;
+            let report = map.apply(&mut truth);
+            if !report.left_out.is_empty() {
+                let names = report.left_out.iter().map(|(name, objects)| format!("{name} ({objects})"));
+                screen.line(format!("left out, with their numbers of objects: {}", list(names)))?;
+            }
+        }
+        Ok(truth)
+    }
+
+    /// The file of the backbone.
+    pub(crate) fn backbone_path(&self) -> Result<PathBuf, Failure> {
+        match &self.backbone {
+            Some(path) => Ok(path.clone()),
+            None => Ok(Assets::locate()?.backbone()),
+        }
+    }
+}
+
+/// Says which classes of the images the head does not have.
+pub(crate) fn say_unknown_classes(evaluator: &Evaluator<'_>) {
+    if !evaluator.unknown_classes().is_empty() {
+        say(&format!("the head has no class {}: it counts as never found", list(evaluator.unknown_classes())));
+    }
+}
+
+/// The boxes in a head's output of an image, down to the scores that average precision is measured with.
+pub(crate) fn detections(
+    output: &[f32],
+    settings: &DetectionHead,
+    letterbox: &Letterbox,
+) -> Result<Vec<ScoredRegion>, Failure> {
+    let options = DetectOptions { score: EvaluationSettings::SCORE, ..DetectOptions::default() };
+    Ok(decode_detections(output, settings, letterbox, &options)?.iter().map(ScoredRegion::from).collect())
+}
+
+/// Refuses a head that does not fit between backbone and boxes.
+pub(crate) fn fits(
+    backbone: &OnnxBackbone,
+    runner: &Runner,
+    settings: &DetectionHead,
+    path: &Path,
+) -> Result<(), Failure> {
+    let path = path.display();
+    if backbone.channels() != runner.inputs() {
+        let (found, expected) = (backbone.channels(), runner.inputs());
+        return Err(Failure::new(format!("{path}: takes {expected} features, but the backbone gives {found}")));
+    }
+    if settings.channels() != runner.outputs() {
+        let (found, expected) = (runner.outputs(), settings.channels());
+        return Err(Failure::new(format!("{path}: gives {found} outputs, but the classes take {expected}")));
+    }
+    Ok(())
+}
