@@ -42,6 +42,7 @@ pub struct BankFile {
 
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it, and what it holds lies elsewhere")]
 pub enum Opened {
     /// One head, dense or compressed.
     Head(HeadFile),

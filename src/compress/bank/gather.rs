@@ -14,8 +14,12 @@ use super::{CompileOptions, LayerSettings, Method, SharedShapes, runs_in_integer
 use crate::head::{Basis, DenseHead, DenseLayer, basis_difference};
 use crate::parallel;
 
-/// Edges that a codebook is fitted to; of more so many are drawn, equally many of every head.
+/// Edges that a codebook is fitted to in the metric of every input; of more so many are drawn, equally many of every head.
 const FITTED_EDGES: usize = 1 << 21;
+/// The same in one metric for all, where more edges change next to nothing.
+const FITTED_SHAPES: usize = 1 << 18;
+/// The same a codeword, for large codebooks.
+const FITTED_A_CODEWORD: usize = 64;
 
 /// What a position has in common.
 pub(super) enum Shared {
@@ -87,7 +91,11 @@ impl Gathered {
         self.free_bias &= folded.bias;
         self.small &= LayerSettings::is_small(head, self.at, options.method);
         self.head_starts.push(self.edges());
-        let wanted = (FITTED_EDGES / self.heads).max(1).min(layer.edges());
+        let fitted = match options.method {
+            Method::Aware => FITTED_EDGES,
+            _ => FITTED_SHAPES.max(FITTED_A_CODEWORD * options.codewords),
+        };
+        let wanted = (fitted / self.heads).max(1).min(layer.edges());
         let number = self.head_starts.len() as u64;
         let mut random = SplitMix::new(options.seed ^ (number << 32 | self.at as u64));
         let mut left = layer.edges();
