@@ -90,6 +90,20 @@ fn orders_and_grids() {
     }
 }
 
+/// A second stage has its own codebook and segments.
+#[test]
+fn residual_codebooks() {
+    let random = &mut Random::new(14);
+    for table in [false, true] {
+        for (inputs, outputs, codewords) in [(1, 1, 1), (5, 30, 20), (300, 12, 256), (1030, 4, 9), (2049, 3, 256)] {
+            let map = norm(inputs, CLAMP, random);
+            let layer = integer_layer([inputs, outputs, codewords], even(inputs, 3, 7), map, table, random);
+            let head = one_layer(residual_layer(layer, random));
+            assert_same(&head, &[1, 2, 17, 40], &format!("{inputs} -> {outputs}, K {codewords}, table {table}"));
+        }
+    }
+}
+
 /// The largest sums that the arithmetic allows: every factor at its end.
 #[test]
 fn the_largest_sums() {

@@ -81,7 +81,6 @@ pub(crate) struct DetectArgs {
 struct Found<'a> {
     images: &'a [ImageDetections],
     head_device: &'a str,
-    #[serde(flatten)]
     time: &'a PipelineReport,
 }
 
