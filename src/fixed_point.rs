@@ -160,6 +160,7 @@ pub(crate) fn position_maps_of(basis: &Basis, input_map: &InputMap, inputs: usiz
 impl PositionMap {
     /// Position of `x`, in 1,024ths of a step from the lower end of the grid; `None` where the row is spoilt: a NaN, or
     /// an infinity that nothing bounds.
+    #[inline]
     pub fn position(&self, x: f32, clamped: bool) -> Option<i32> {
         if x.is_nan() || (x.is_infinite() && (!clamped || self.scale == 0.0)) {
             return None;

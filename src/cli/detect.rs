@@ -5,10 +5,12 @@ pub(crate) mod pictures;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Serialize;
 use sharekan::Error;
+use sharekan::detect::pipeline::PipelineReport;
 use sharekan::detect::{
-    Assets, BankDetector, DetectError, DetectOptions, DetectingHead, Detection, ImageDetections, OnnxBackbone, Timings,
-    bank_classes, draw_detections, list_images, read_image,
+    Assets, BankDetector, DetectError, DetectOptions, DetectingHead, Detection, ImageDetections, OnnxBackbone,
+    bank_classes, draw_detections, list_images,
 };
 use sharekan::files::Opened;
 use sharekan::head::{Bank, DetectionHead, Head};
@@ -18,7 +20,7 @@ use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
 use super::progress;
 use super::runner::AnyRunner;
 use super::screen::{JsonArgs, Screen};
-use super::table::list;
+use super::table::{Align, count, list, table};
 use pictures::PictureNames;
 
 /// Detect objects in images and draw labelled boxes
@@ -27,6 +29,8 @@ use pictures::PictureNames;
 /// in the head's metadata `detection_head`, or in the file that --head-config names: classes, sizes, the backbone's
 /// outputs, and how pixels are prepared. An image that cannot be read is reported and left out, and the exit status is 1.
 /// All heads of a bank look at an image in one pass over its features.
+/// Images are decoded, go through the backbone, and through the head at the same time; the report says where the time
+/// went.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
@@ -72,21 +76,30 @@ pub(crate) struct DetectArgs {
     import: ImportArgs,
 }
 
+/// What `--json` writes.
+#[derive(Serialize)]
+struct Found<'a> {
+    images: &'a [ImageDetections],
+    head_device: &'a str,
+    #[serde(flatten)]
+    time: &'a PipelineReport,
+}
+
 pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    let (mut detector, is_bank) = open_detector(args, screen)?;
+    let (mut detector, more, is_bank) = open_detector(args, screen)?;
     let (images, mut bad) = named_images(&args.images);
     let mut names = args.out.as_deref().map(|folder| PictureNames::new(folder, &images)).transpose()?;
-    let heads: Vec<String> = detector.heads().iter().map(|head| head.name.clone()).collect();
+    let heads = detector.heads().to_vec();
     let by_head = bank_classes(detector.heads());
     let classes = by_head.concat();
 
     let bar = progress::bar("images", images.len());
-    let (mut records, mut time) = (Vec::new(), Timings::default());
-    for path in &images {
-        let found = read_image(path).and_then(|image| detector.detect(&image).map(|found| (image, found)));
+    let mut records = Vec::new();
+    let time = detector.detect_files(more, &images, |at, found| {
+        let path = &images[at];
         match found {
-            Ok((mut image, (found, timings))) => {
+            Ok((mut image, found)) => {
                 let (width, height) = image.dimensions();
                 let detections = side_by_side(&found, &by_head);
                 let counts = counts(&detections, &classes);
@@ -97,20 +110,15 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
                 }
                 let name = path.display().to_string();
                 records.push(if is_bank {
-                    let found: Vec<_> = found.iter().zip(detector.heads()).zip(&heads).collect();
-                    ImageDetections::of_heads(
-                        name,
-                        width,
-                        height,
-                        found
-                            .into_iter()
-                            .map(|((found, head), name)| (&name[..], &found[..], &head.settings.classes[..])),
-                    )
+                    let of_head = |(found, head): (&Vec<Detection>, &DetectingHead)| {
+                        (head.name.clone(), found.clone(), head.settings.classes.clone())
+                    };
+                    let of_heads: Vec<_> = found.iter().zip(&heads).map(of_head).collect();
+                    let of_heads = of_heads.iter().map(|(name, found, classes)| (&name[..], &found[..], &classes[..]));
+                    ImageDetections::of_heads(name, width, height, of_heads)
                 } else {
                     ImageDetections::new(name, width, height, &detections, &classes)
                 });
-                time.backbone += timings.backbone;
-                time.head += timings.head;
             }
             Err(problem @ (DetectError::Image { .. } | DetectError::Unreadable { .. })) => {
                 bar.suspend(|| say(&problem.to_string()));
@@ -119,26 +127,58 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
             Err(problem) => return Err(Error::from(problem).in_file(path).into()),
         }
         bar.inc(1);
-    }
+        Ok::<(), Failure>(())
+    })?;
     bar.finish_and_clear();
 
-    let each = |time: std::time::Duration| 1e3 * time.as_secs_f64() / records.len().max(1) as f64;
-    screen.line(format!(
-        "{} images, {:.0} ms backbone and {:.1} ms head an image, head on {}",
-        records.len(),
-        each(time.backbone),
-        each(time.head),
-        detector.evaluator().device_name()
-    ))?;
+    print_time(&time, detector.evaluator().device_name(), screen)?;
     if let Some(folder) = args.out.as_ref().filter(|_| !records.is_empty()) {
         screen.line(format!("wrote the pictures to {}", folder.display()))?;
     }
-    args.json.write(&records)?;
+    args.json.write(&Found { images: &records, head_device: detector.evaluator().device_name(), time: &time })?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 
-/// The detector, and whether it is that of a bank.
-fn open_detector(args: &DetectArgs, screen: Screen) -> Result<(BankDetector<OnnxBackbone, AnyRunner>, bool), Failure> {
+/// How fast it went, and where the time went.
+pub(crate) fn print_time(time: &PipelineReport, device: &str, screen: Screen) -> Result<(), Failure> {
+    screen.line(format!(
+        "{} images in {:.2} s, {:.1} a second, bound by the {}; head on {device}",
+        count(time.images),
+        time.seconds,
+        time.frames_per_second,
+        time.bound_by
+    ))?;
+    let right = Align::Right;
+    let mut rows = table([
+        ("stage", Align::Left),
+        ("threads", right),
+        ("ms an image", right),
+        ("total ms", right),
+        ("busy", right),
+    ]);
+    for stage in &time.stages {
+        rows.add_row([
+            stage.stage.to_owned(),
+            stage.threads.to_string(),
+            format!("{:.2}", stage.mean_ms),
+            format!("{:.0}", stage.total_ms),
+            format!("{:.0} %", 100.0 * stage.busy),
+        ]);
+    }
+    screen.line(rows.trim_fmt())
+}
+
+/// Backbones for as many images at once as there are cores, each on one thread.
+pub(crate) fn one_a_core(backbone: &OnnxBackbone, images: usize) -> Vec<OnnxBackbone> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (0..cores.min(images).max(1)).map(|_| backbone.with_threads(1)).collect()
+}
+
+/// The detector, further backbones for more images at once, and whether the detector is that of a bank.
+fn open_detector(
+    args: &DetectArgs,
+    screen: Screen,
+) -> Result<(BankDetector<OnnxBackbone, AnyRunner>, Vec<OnnxBackbone>, bool), Failure> {
     let gpu = args.device.adapter.options()?;
     let opened = args.import.open_any(&args.head, &args.member, screen)?;
     let (heads, is_bank) = match &opened {
@@ -155,8 +195,12 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<(BankDetector<Onnx
     let rows = shared.cells() * shared.cells();
     let runner = AnyRunner::open(&opened, args.device.device.into(), &gpu, rows, &args.head)?;
     let options = DetectOptions { score: args.score, nms: args.nms, max_detections: args.max_detections as usize };
-    let detector = BankDetector::new(backbone, runner, heads, options);
-    Ok((detector.map_err(|e| Error::from(e).in_file(&args.head))?, is_bank))
+    // A single image goes through on all threads.
+    let single = matches!(&args.images[..], [image] if image.is_file());
+    let mut more = if single { Vec::new() } else { one_a_core(&backbone, usize::MAX) };
+    let first = more.pop().unwrap_or(backbone);
+    let detector = BankDetector::new(first, runner, heads, options);
+    Ok((detector.map_err(|e| Error::from(e).in_file(&args.head))?, more, is_bank))
 }
 
 /// The heads of a bank with what they say of boxes.

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sharekan::Error;
-use sharekan::detect::{Backbone, Letterbox, OnnxBackbone, read_image};
+use sharekan::detect::pipeline::{Passed, Pipeline};
+use sharekan::detect::{DetectError, Letterbox, OnnxBackbone};
 use sharekan::evaluate::{
     Evaluation, EvaluationSettings, Evaluator, ImageShift, OutputSnr, Summary, precision_recall_svg,
 };
 use sharekan::files::{self, Opened};
 use sharekan::run::Runner;
 
-use super::detect::settings;
+use super::detect::{one_a_core, print_time, settings};
 use super::failure::{Failure, say};
 use super::image_set::{ImageSetArgs, detections, fits, say_unknown_classes};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
@@ -74,14 +75,14 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     };
     let settings = settings(&head, &args.head)?;
     let truth = args.set.ground_truth(&settings, screen)?;
-    let mut backbone = OnnxBackbone::open(&args.set.backbone_path()?, &settings)?;
+    let backbone = OnnxBackbone::open(&args.set.backbone_path()?, &settings)?;
     let rows = settings.cells() * settings.cells();
     let open = |head, path: &Path| {
         Runner::open(head, args.device.device.into(), &gpu, rows).map_err(|e| Error::from(e).in_file(path))
     };
     let mut runner = open(&head, &args.head)?;
     fits(&backbone, &runner, &settings, &args.head)?;
-    let mut reference = match &args.reference {
+    let reference = match &args.reference {
         None => None,
         Some(path) => {
             let dense = args.import.open(path, screen)?.head;
@@ -97,33 +98,43 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     say_unknown_classes(&evaluator);
     let mut bad = 0;
     let bar = progress::bar("images", truth.images.len());
-    for (at, image) in truth.images.iter().enumerate() {
-        let pixels = match read_image(&image.path) {
-            Ok(pixels) => pixels,
-            Err(problem) => {
-                bar.suspend(|| say(&problem.to_string()));
-                bad += 1;
-                continue;
+    let files: Vec<PathBuf> = truth.images.iter().map(|image| image.path.clone()).collect();
+    let mut backbones = one_a_core(&backbone, files.len());
+    let adjust = |at: usize, letterbox: &Letterbox, square| args.shift.apply_in(&square, letterbox, at as u64);
+    let mut pipeline = Pipeline { backbones: &mut backbones, settings: &settings, adjust: Some(&adjust) };
+    let (mut reference, mut snr) = reference.unzip();
+    let time = pipeline.run(
+        &files,
+        |features| {
+            let run = |runner: &mut Runner| runner.run(features.rows()).map_err(|e| DetectError::Head(e.into()));
+            Ok((run(&mut runner)?, reference.as_mut().map(run).transpose()?))
+        },
+        |at, passed| {
+            let Passed { letterbox, result: (output, expected), .. } = match passed {
+                Ok(passed) => passed,
+                Err(problem @ (DetectError::Image { .. } | DetectError::Unreadable { .. })) => {
+                    bar.suspend(|| say(&problem.to_string()));
+                    bad += 1;
+                    return Ok(());
+                }
+                Err(problem) => return Err(Failure::from(problem)),
+            };
+            if let (Some(snr), Some(expected)) = (&mut snr, &expected) {
+                snr.add(expected, &output).map_err(|e| failed(&e))?;
             }
-        };
-        let letterbox = Letterbox::new(pixels.width(), pixels.height(), settings.input_size)?;
-        let square = letterbox.apply(&pixels, settings.pixels.padding)?;
-        let square = args.shift.apply_in(&square, &letterbox, at as u64);
-        let features = backbone.features(&square)?;
-        let output = runner.run(features.rows()).map_err(Error::from)?;
-        if let Some((reference, snr)) = &mut reference {
-            let expected = reference.run(features.rows()).map_err(Error::from)?;
-            snr.add(&expected, &output).map_err(|e| failed(&e))?;
-        }
-        evaluator.add(at, detections(&output, &settings, &letterbox)?).map_err(|e| failed(&e))?;
-        bar.inc(1);
-    }
+            let found = detections(&output, &settings, &letterbox)?;
+            evaluator.add(at, found).map_err(|e| failed(&e))?;
+            bar.inc(1);
+            Ok(())
+        },
+    )?;
     bar.finish_and_clear();
 
     let evaluation = evaluator.evaluate(&EvaluationSettings::default());
     let mut summary = evaluation.summary();
-    summary.output_snr_db = reference.as_ref().and_then(|(_, snr)| snr.decibels());
-    print_report(screen, &evaluation, &summary, runner.device_name())?;
+    summary.output_snr_db = snr.as_ref().and_then(OutputSnr::decibels);
+    print_report(screen, &evaluation, &summary)?;
+    print_time(&time, runner.device_name(), screen)?;
     if let Some(path) = &args.plot {
         let title = format!("{} on {}", args.head.display(), args.set.data.display());
         let plot = precision_recall_svg(&evaluation, &title).map_err(|e| failed(&e))?;
@@ -134,7 +145,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 
-fn print_report(screen: Screen, evaluation: &Evaluation, summary: &Summary, device: &str) -> Result<(), Failure> {
+fn print_report(screen: Screen, evaluation: &Evaluation, summary: &Summary) -> Result<(), Failure> {
     let right = Align::Right;
     let percent = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.2}"));
     let hundred = |figure: Option<f64>| percent(figure.map(|figure| 100.0 * figure));
@@ -168,5 +179,5 @@ fn print_report(screen: Screen, evaluation: &Evaluation, summary: &Summary, devi
     if let Some(snr) = summary.output_snr_db {
         screen.line(format!("outputs: {snr:.2} dB signal-to-noise ratio against the reference"))?;
     }
-    screen.line(format!("{} images, head on {device}", count(evaluation.images)))
+    Ok(())
 }

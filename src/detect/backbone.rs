@@ -56,6 +56,20 @@ pub trait Backbone {
     }
 }
 
+impl<B: Backbone + ?Sized> Backbone for &mut B {
+    fn channels(&self) -> usize {
+        (**self).channels()
+    }
+
+    fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+        (**self).features(image)
+    }
+
+    fn describe(&self) -> String {
+        (**self).describe()
+    }
+}
+
 impl<B: Backbone + ?Sized> Backbone for Box<B> {
     fn channels(&self) -> usize {
         (**self).channels()

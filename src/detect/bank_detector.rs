@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use image::RgbImage;
 
-use super::detector::{Clock, check_features, see};
-use super::{Backbone, DetectError, DetectOptions, Detection, HeadEvaluator, Timings, decode_detections};
+use super::detector::{Clock, check_cells, check_features, see};
+use super::{Backbone, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, Timings, decode_detections};
 use crate::head::{DetectionHead, HeadError};
 
 /// A head of a [`BankDetector`].
@@ -87,14 +87,62 @@ impl<B: Backbone, H: HeadEvaluator> BankDetector<B, H> {
         let settings = &self.heads[0].settings;
         let seen = see(&mut self.backbone, &mut self.evaluator, settings, image, &mut clock)?;
         let width = self.evaluator.outputs();
-        let found = self.heads.iter().zip(&self.columns).map(|(head, columns)| {
-            let rows = seen.outputs.chunks_exact(width);
-            let outputs: Vec<f32> = rows.flat_map(|row| &row[columns.clone()]).copied().collect();
-            decode_detections(&outputs, &head.settings, &seen.letterbox, &self.options)
-        });
-        let found = found.collect::<Result<_, _>>()?;
+        let found = decode_heads(&self.heads, &self.columns, width, &seen.outputs, &seen.letterbox, &self.options)?;
         Ok((found, Timings { decode: clock.lap(), ..seen.timings }))
     }
+
+    /// What [`Detector::detect_files`](super::Detector::detect_files) does, for all heads.
+    ///
+    /// # Errors
+    /// Where `each` fails.
+    #[cfg(feature = "files")]
+    pub fn detect_files<E>(
+        &mut self,
+        more: Vec<B>,
+        files: &[std::path::PathBuf],
+        mut each: impl FnMut(usize, Result<(RgbImage, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+    ) -> Result<super::pipeline::PipelineReport, E>
+    where
+        B: Send,
+        H: Send,
+    {
+        let mut more = more;
+        let mut backbones: Vec<&mut B> = std::iter::once(&mut self.backbone).chain(&mut more).collect();
+        let (heads, columns, options, evaluator) = (&self.heads, &self.columns, &self.options, &mut self.evaluator);
+        let (settings, inputs, width) = (&heads[0].settings, evaluator.inputs(), evaluator.outputs());
+        let mut pipeline = super::pipeline::Pipeline { backbones: &mut backbones, settings, adjust: None };
+        pipeline.run(
+            files,
+            |features| {
+                check_cells(features, settings, inputs)?;
+                evaluator.evaluate(features.rows()).map_err(DetectError::Head)
+            },
+            |at, passed| {
+                let found = passed.and_then(|passed| {
+                    let found = decode_heads(heads, columns, width, &passed.result, &passed.letterbox, options)?;
+                    Ok((passed.image, found))
+                });
+                each(at, found)
+            },
+        )
+    }
+}
+
+/// The boxes of each head from outputs side by side, `width` a row.
+fn decode_heads(
+    heads: &[DetectingHead],
+    columns: &[Range<usize>],
+    width: usize,
+    outputs: &[f32],
+    letterbox: &Letterbox,
+    options: &DetectOptions,
+) -> Result<Vec<HeadDetections>, DetectError> {
+    let boxes = heads.iter().zip(columns).map(|(head, columns)| {
+        let rows = outputs.chunks_exact(width);
+        let outputs: Vec<f32> = rows.flat_map(|row| &row[columns.clone()]).copied().collect();
+        decode_detections(&outputs, &head.settings, letterbox, options)
+    });
+    boxes.collect()
 }
 
 /// Names of the classes of all heads, head after head: those that two heads have say which head they are of.

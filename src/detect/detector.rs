@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use image::RgbImage;
 
-use super::{Backbone, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, decode_detections};
+use super::{
+    Backbone, CellFeatures, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, decode_detections,
+};
 use crate::head::DetectionHead;
 
 /// Where the time of one image went.
@@ -68,6 +70,45 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         &self.head
     }
 
+    /// The boxes in many image files, in their order, strongest first, with the stages side by side on threads; see
+    /// [`Pipeline`](super::pipeline::Pipeline). `more` are further backbones like the detector's own, which work on
+    /// further images at the same time. `each` gets the place of every file, and its image and boxes or what is wrong
+    /// with it.
+    ///
+    /// # Errors
+    /// Where `each` fails.
+    #[cfg(feature = "files")]
+    pub fn detect_files<E>(
+        &mut self,
+        more: Vec<B>,
+        files: &[std::path::PathBuf],
+        mut each: impl FnMut(usize, Result<(RgbImage, Vec<Detection>), DetectError>) -> Result<(), E>,
+    ) -> Result<super::pipeline::PipelineReport, E>
+    where
+        B: Send,
+        H: Send,
+    {
+        // The detector's own backbone takes part as a borrowed one.
+        let mut more = more;
+        let mut backbones: Vec<&mut B> = std::iter::once(&mut self.backbone).chain(&mut more).collect();
+        let (settings, options, head) = (&self.settings, &self.options, &mut self.head);
+        let mut pipeline = super::pipeline::Pipeline { backbones: &mut backbones, settings, adjust: None };
+        pipeline.run(
+            files,
+            |features| {
+                check_cells(features, settings, head.inputs())?;
+                head.evaluate(features.rows()).map_err(DetectError::Head)
+            },
+            |at, passed| {
+                let found = passed.and_then(|passed| {
+                    let detections = decode_detections(&passed.result, settings, &passed.letterbox, options)?;
+                    Ok((passed.image, detections))
+                });
+                each(at, found)
+            },
+        )
+    }
+
     /// The boxes in an image, strongest first, and where the time went.
     ///
     /// # Errors
@@ -78,6 +119,18 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         let detections = decode_detections(&seen.outputs, &self.settings, &seen.letterbox, &self.options)?;
         Ok((detections, Timings { decode: clock.lap(), ..seen.timings }))
     }
+}
+
+/// Refuses features that are not those of the settings' cells.
+pub(super) fn check_cells(features: &CellFeatures, settings: &DetectionHead, inputs: usize) -> Result<(), DetectError> {
+    if features.cells() == settings.cells() && features.channels() == inputs {
+        return Ok(());
+    }
+    Err(DetectError::Length {
+        what: "the features of the cells",
+        found: features.rows().len(),
+        expected: settings.cells() * settings.cells() * inputs,
+    })
 }
 
 /// An image through backbone and head.
@@ -102,13 +155,7 @@ pub(super) fn see(
     let letterbox_time = clock.lap();
 
     let features = backbone.features(&square)?;
-    if features.cells() != settings.cells() || features.channels() != head.inputs() {
-        return Err(DetectError::Length {
-            what: "the features of the cells",
-            found: features.rows().len(),
-            expected: settings.cells() * settings.cells() * head.inputs(),
-        });
-    }
+    check_cells(&features, settings, head.inputs())?;
     let backbone_time = clock.lap();
 
     let outputs = head.evaluate(features.rows()).map_err(DetectError::Head)?;

@@ -7,6 +7,7 @@
 //! [`Detector`] runs the chain, [`BankDetector`] that of several heads behind one backbone; each step also stands on its
 //! own. The head in the middle is whatever implements [`HeadEvaluator`]; the network in front of it whatever implements
 //! [`Backbone`], of which `OnnxBackbone` (feature `onnx`) is the bundled one. [`draw_detections`] shows the result.
+//! Many files go through the stages side by side in a `pipeline` (feature `files`).
 
 mod agreement;
 #[cfg(feature = "files")]
@@ -28,6 +29,8 @@ mod letterbox;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod palette;
+#[cfg(feature = "files")]
+pub mod pipeline;
 mod pixels;
 mod record;
 mod resample;

@@ -147,7 +147,10 @@ fn forms(head: &Head) -> Vec<(&'static str, Head)> {
     let mut forms = Vec::new();
     forms.extend(dense.map(|dense| ("contract_dense", Head::Dense(dense))));
     if let Some(compressed) = compressed {
-        forms.extend(in_floats(&compressed).map(|floats| ("contract_codebook", Head::Compressed(floats))));
+        let stages = compressed.layers().iter().map(|layer| layer.stages).max();
+        // The kernels in floating point read no residual codebook.
+        let floats = in_floats(&compressed).filter(|_| stages == Some(1));
+        forms.extend(floats.map(|floats| ("contract_codebook", Head::Compressed(floats))));
         if Arithmetic::of(&compressed) == Arithmetic::Integer {
             forms.push(("contract_integer", Head::Compressed(compressed)));
         }

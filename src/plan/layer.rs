@@ -84,6 +84,7 @@ impl LayerShape {
             kind,
             base: layer.base.is_some(),
             wide_indices: codewords > 256,
+            stages: layer.stages,
             ..Self::of_basis(layer.inputs, layer.outputs, &layer.basis, &layer.input_map)
         }
     }

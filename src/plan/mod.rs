@@ -33,6 +33,7 @@ use buffers::Needs;
 
 use thiserror::Error;
 
+use crate::fixed_point::Arithmetic;
 use crate::head::Head;
 
 /// Batch sizes up to which a layer has tiles of its own; larger batches take those of the whole chunk.
@@ -51,8 +52,8 @@ pub enum PlanError {
     /// A batch of no rows.
     #[error("a session needs a batch of at least 1 row")]
     NoRows,
-    /// A layer with a residual codebook, which no kernel reads yet.
-    #[error("layer {layer} has a residual codebook, which no kernel reads yet")]
+    /// A layer with a residual codebook in a head in floating point: only the kernels in integers read it.
+    #[error("layer {layer} has a residual codebook, which the kernels in floating point do not read; use the CPU")]
     Residual {
         /// Position of the layer in the head.
         layer: usize,
@@ -177,6 +178,7 @@ impl Plan {
         options: &PlanOptions,
     ) -> Result<Self, PlanError> {
         if let Head::Compressed(head) = head
+            && Arithmetic::of(head) == Arithmetic::Float
             && let Some(layer) = head.layers().iter().position(|layer| layer.stages > 1)
         {
             return Err(PlanError::Residual { layer });

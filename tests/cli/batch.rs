@@ -29,7 +29,12 @@ fn a_bad_image_is_reported_and_the_rest_goes_on() {
     }
 
     let found: serde_json::Value = serde_json::from_slice(&fs::read(&json).unwrap()).unwrap();
-    let found = found.as_array().unwrap();
+    assert!(found["frames_per_second"].as_f64().unwrap() > 0.0);
+    let stages: Vec<&str> = found["stages"].as_array().unwrap().iter().map(|s| s["stage"].as_str().unwrap()).collect();
+    assert_eq!(stages, ["decode", "backbone", "head", "boxes"]);
+    assert!(stages.contains(&found["bound_by"].as_str().unwrap()));
+    assert!(done.stdout.contains("2 images in ") && done.stdout.contains("bound by the "), "{}", done.stdout);
+    let found = found["images"].as_array().unwrap();
     assert_eq!(found.len(), 2);
     assert_eq!(found[0]["image"], text(&a.join("cells.jpg")));
     assert_eq!(found[1]["image"], text(&b.join("cells.jpg")));

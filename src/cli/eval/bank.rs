@@ -91,13 +91,14 @@ pub(super) fn eval(args: &EvalArgs, opened: &Opened, gpu: &GpuOptions, screen: S
         let evaluation = Evaluation { classes: own_classes(&evaluation, &heads[head]), ..evaluation };
         let summary = evaluation.summary();
         screen.line(format!("head {name}"))?;
-        print_report(screen, &evaluation, &summary, runner.device_name())?;
+        print_report(screen, &evaluation, &summary)?;
         screen.line("")?;
         summaries.insert(name.clone(), summary);
     }
     if !left_out.is_empty() {
         screen.line(format!("without a class of the data: {}", list(&left_out)))?;
     }
+    screen.line(format!("heads on {}", runner.device_name()))?;
     args.json.write(&BankSummary { images: truth.images.len() - bad, heads: summaries, left_out })?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }

@@ -1,0 +1,350 @@
+//! Many image files, their stages side by side on threads.
+//!
+//! ```text
+//! reading, decoding, letterboxing --> backbone, several images at once --> head --> boxes, in the order of the files
+//! ```
+//!
+//! A stage hands images on through a channel; only so many are under way at once ([`Pipeline`] says how many), so memory
+//! stays bounded however slow a stage is. Results come in the order of the files, and are the same as one by one. The
+//! caller takes them on its own thread, which keeps drawing and writing out of the other stages' way.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use image::RgbImage;
+use serde::Serialize;
+
+use super::{Backbone, CellFeatures, DetectError, Letterbox, read_image};
+use crate::head::DetectionHead;
+
+/// Backbones a thread that decodes can feed.
+const BACKBONES_A_DECODER: usize = 4;
+
+/// A change to letterboxed images before the backbone sees them: place of the file, letterbox, image.
+pub type Adjust<'a> = &'a (dyn Fn(usize, &Letterbox, RgbImage) -> RgbImage + Sync);
+
+/// The way of image files through backbones and a head.
+///
+/// Each backbone has its thread and takes an image at a time; at most two images a backbone and two more are under way.
+pub struct Pipeline<'a, B> {
+    /// At least one; more than one work on several images at once.
+    pub backbones: &'a mut [B],
+    /// Size and padding of the letterbox.
+    pub settings: &'a DetectionHead,
+    /// A change to the letterboxed images, or none.
+    pub adjust: Option<Adjust<'a>>,
+}
+
+/// An image on its way.
+#[derive(Debug)]
+pub struct Passed<T> {
+    /// The image as it was read.
+    pub image: RgbImage,
+    /// Its place in the square.
+    pub letterbox: Letterbox,
+    /// What the last stage made of it.
+    pub result: T,
+}
+
+/// Where the time of a run went.
+#[derive(Debug, Clone, Serialize)]
+pub struct PipelineReport {
+    /// Images that went all the way.
+    pub images: usize,
+    /// From start to end.
+    pub seconds: f64,
+    /// Images a second.
+    pub frames_per_second: f64,
+    /// The stages, in their order.
+    pub stages: Vec<StageTime>,
+    /// The stage that was busy most of the time: making it faster, or giving it more threads, makes the run faster.
+    pub bound_by: &'static str,
+}
+
+/// How long a stage worked, waiting not counted.
+#[derive(Debug, Clone, Serialize)]
+pub struct StageTime {
+    /// Name of the stage.
+    pub stage: &'static str,
+    /// Threads that worked at it.
+    pub threads: usize,
+    /// Milliseconds of all threads together.
+    pub total_ms: f64,
+    /// Milliseconds an image.
+    pub mean_ms: f64,
+    /// Share of the run that its threads were busy, 0 to 1.
+    pub busy: f64,
+}
+
+/// An image with its place among the files; a failure goes all the way, too.
+type Item<T> = (usize, Result<Passed<T>, DetectError>);
+
+impl<B: Backbone + Send> Pipeline<'_, B> {
+    /// Takes all `files` through: `head` turns the features of an image into whatever `each` takes, which gets the
+    /// results in the order of the files. An image that fails comes as its failure, and the rest goes on; the run ends
+    /// at the first failure of `each`.
+    ///
+    /// # Errors
+    /// Where `each` fails.
+    pub fn run<T: Send, E>(
+        &mut self,
+        files: &[PathBuf],
+        mut head: impl FnMut(&CellFeatures) -> Result<T, DetectError> + Send,
+        mut each: impl FnMut(usize, Result<Passed<T>, DetectError>) -> Result<(), E>,
+    ) -> Result<PipelineReport, E> {
+        let start = Instant::now();
+        let clocks: [Clock; 4] = Default::default();
+        let [decoding, networks, heads, rest] = &clocks;
+        let backbones = self.backbones.len();
+        let decoders = backbones.div_ceil(BACKBONES_A_DECODER);
+        let (settings, adjust) = (self.settings, self.adjust);
+
+        // A ticket for every image that may be under way; it comes back when the image has arrived.
+        let (ticket, tickets) = channel();
+        for _ in 0..2 * backbones + 2 {
+            let _ = ticket.send(());
+        }
+        let next = Mutex::new((0..files.len(), tickets));
+        let (to_backbones, decoded) = channel::<Item<RgbImage>>();
+        let (to_head, featured) = channel::<Item<CellFeatures>>();
+        let (to_end, done) = channel::<Item<T>>();
+        let decoded = Mutex::new(decoded);
+
+        let (next, decoded) = (&next, &decoded);
+        let mut arrived = 0;
+        std::thread::scope(|scope| {
+            for _ in 0..decoders {
+                let out = to_backbones.clone();
+                scope.spawn(move || {
+                    while let Some(at) = take_file(next) {
+                        let item = decoding.time(|| decode(at, &files[at], settings, adjust));
+                        if out.send((at, item)).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            for backbone in self.backbones.iter_mut() {
+                let out = to_head.clone();
+                scope.spawn(move || pass(|| take(decoded), &out, networks, |square| backbone.features(square)));
+            }
+            // The stages hold the ends of their channels: each ends when the one before it has.
+            drop((to_backbones, to_head));
+            scope.spawn(move || pass(|| featured.recv().ok(), &to_end, heads, |features| head(features)));
+
+            let mut early = BTreeMap::new();
+            let mut expected = 0;
+            let mut result = Ok(());
+            'all: for (at, item) in &done {
+                early.insert(at, item);
+                while let Some(item) = early.remove(&expected) {
+                    arrived += usize::from(item.is_ok());
+                    result = rest.time(|| each(expected, item));
+                    if result.is_err() {
+                        break 'all;
+                    }
+                    expected += 1;
+                    let _ = ticket.send(());
+                }
+            }
+            // Without tickets and takers all stages come to their end.
+            drop((done, ticket));
+            result
+        })?;
+
+        let seconds = start.elapsed().as_secs_f64();
+        let stages = [("decode", decoders), ("backbone", backbones), ("head", 1), ("boxes", 1)];
+        let stages: Vec<StageTime> = stages
+            .into_iter()
+            .zip(&clocks)
+            .map(|((stage, threads), clock)| {
+                let busy = clock.seconds();
+                StageTime {
+                    stage,
+                    threads,
+                    total_ms: 1e3 * busy,
+                    mean_ms: 1e3 * busy / arrived.max(1) as f64,
+                    busy: busy / (threads.max(1) as f64 * seconds),
+                }
+            })
+            .collect();
+        let bound_by = stages.iter().max_by(|a, b| a.busy.total_cmp(&b.busy)).map_or("", |stage| stage.stage);
+        let frames_per_second = arrived as f64 / seconds;
+        Ok(PipelineReport { images: arrived, seconds, frames_per_second, stages, bound_by })
+    }
+}
+
+/// The next file for which there is a ticket; `None` at the end.
+fn take_file(next: &Mutex<(std::ops::Range<usize>, Receiver<()>)>) -> Option<usize> {
+    let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+    if next.0.is_empty() {
+        return None;
+    }
+    next.1.recv().ok()?;
+    next.0.next()
+}
+
+/// The next image of a channel with several takers; `None` at the end.
+fn take<T>(items: &Mutex<Receiver<T>>) -> Option<T> {
+    items.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+fn decode(
+    at: usize,
+    file: &std::path::Path,
+    settings: &DetectionHead,
+    adjust: Option<Adjust>,
+) -> Result<Passed<RgbImage>, DetectError> {
+    let image = read_image(file)?;
+    let letterbox = Letterbox::new(image.width(), image.height(), settings.input_size)?;
+    let square = letterbox.apply(&image, settings.pixels.padding)?;
+    let result = match adjust {
+        Some(adjust) => adjust(at, &letterbox, square),
+        None => square,
+    };
+    Ok(Passed { image, letterbox, result })
+}
+
+/// One stage: takes images until there are no more, and hands them on.
+fn pass<T, U>(
+    mut take: impl FnMut() -> Option<Item<T>>,
+    out: &Sender<Item<U>>,
+    clock: &Clock,
+    mut work: impl FnMut(&T) -> Result<U, DetectError>,
+) {
+    while let Some((at, item)) = take() {
+        let item = item.and_then(|Passed { image, letterbox, result }| {
+            Ok(Passed { image, letterbox, result: clock.time(|| work(&result))? })
+        });
+        if out.send((at, item)).is_err() {
+            return;
+        }
+    }
+}
+
+/// Nanoseconds that the threads of a stage worked.
+#[derive(Default)]
+struct Clock(AtomicU64);
+
+impl Clock {
+    fn time<T>(&self, work: impl FnOnce() -> T) -> T {
+        let start = Instant::now();
+        let result = work();
+        self.0.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        result
+    }
+
+    fn seconds(&self) -> f64 {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed)).as_secs_f64()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::PixelPreparation;
+
+    /// The red of the first pixel; dark images take longer, so that they are overtaken.
+    struct Red;
+
+    impl Backbone for Red {
+        fn channels(&self) -> usize {
+            1
+        }
+
+        fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+            let red = image.get_pixel(8, 8).0[0];
+            std::thread::sleep(Duration::from_millis(u64::from(20 - red / 10)));
+            CellFeatures::new(1, 1, vec![f32::from(red)])
+        }
+    }
+
+    fn settings() -> DetectionHead {
+        DetectionHead {
+            version: 1,
+            classes: vec!["red".into()],
+            input_size: 16,
+            stride: 16,
+            features: vec!["red".into()],
+            clamp: [-1.0, 1.0],
+            box_scale: 8.0,
+            test_map50: None,
+            pixels: PixelPreparation::default(),
+        }
+    }
+
+    /// Images of one colour, and in their middle a file that is none.
+    fn files(folder: &std::path::Path) -> (Vec<PathBuf>, Vec<Option<f32>>) {
+        let reds = [0u8, 200, 100, 10, 190, 50, 60, 150, 0, 30, 170, 180].map(Some);
+        let reds: Vec<Option<u8>> = reds.iter().copied().take(5).chain([None]).chain(reds[5..].to_vec()).collect();
+        let write = |(at, red): (usize, &Option<u8>)| {
+            let path = folder.join(format!("{at}.png"));
+            match red {
+                Some(red) => RgbImage::from_pixel(16, 16, image::Rgb([*red, 0, 0])).save(&path).unwrap(),
+                None => std::fs::write(&path, "no image").unwrap(),
+            }
+            path
+        };
+        (reds.iter().enumerate().map(write).collect(), reds.iter().map(|red| red.map(f32::from)).collect())
+    }
+
+    #[test]
+    fn results_come_in_order_with_the_bad_ones_in_their_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, expected) = files(folder.path());
+        for backbones in [1, 3, 5] {
+            let mut backbones: Vec<Red> = (0..backbones).map(|_| Red).collect();
+            let mut found = Vec::new();
+            let adjust = |at: usize, _: &Letterbox, mut image: RgbImage| {
+                image.put_pixel(0, 0, image::Rgb([at as u8; 3]));
+                image
+            };
+            let mut pipeline = Pipeline { backbones: &mut backbones, settings: &settings(), adjust: Some(&adjust) };
+            let report = pipeline
+                .run(
+                    &files,
+                    |features| Ok(features.rows()[0]),
+                    |at, item| {
+                        assert_eq!(at, found.len());
+                        found.push(item.map(|passed| passed.result).ok());
+                        Ok::<(), ()>(())
+                    },
+                )
+                .unwrap();
+            assert_eq!(found, expected);
+            assert_eq!((report.images, report.bound_by), (expected.len() - 1, "backbone"));
+            assert_eq!(
+                report.stages.iter().map(|stage| stage.stage).collect::<Vec<_>>(),
+                ["decode", "backbone", "head", "boxes"]
+            );
+        }
+    }
+
+    #[test]
+    fn a_failure_of_the_taker_ends_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let (files, _) = files(folder.path());
+        let mut taken = 0;
+        let mut pipeline = Pipeline { backbones: &mut [Red, Red], settings: &settings(), adjust: None };
+        let result = pipeline.run(
+            &files,
+            |_| Ok(()),
+            |at, _| {
+                taken += 1;
+                if at == 3 { Err("enough") } else { Ok(()) }
+            },
+        );
+        assert_eq!((result.unwrap_err(), taken), ("enough", 4));
+    }
+
+    #[test]
+    fn no_files_are_no_trouble() {
+        let mut pipeline = Pipeline { backbones: &mut [Red], settings: &settings(), adjust: None };
+        let report = pipeline.run(&[], |_| Ok(()), |_, _| Ok::<(), ()>(())).unwrap();
+        assert_eq!(report.images, 0);
+    }
+}

@@ -1,0 +1,138 @@
+//! The loops that vectorise: with what every machine of the target has, or with AVX2 where the machine has it.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod portable;
+
+use super::edges::{Edges, GROUP, Stage};
+
+/// Rows of a block.
+pub(super) const LANES: usize = 16;
+
+/// The taps of one input for a block of rows. Lanes without a row have weights 0.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Taps {
+    /// First coefficient, -4 or more.
+    first: [i16; LANES],
+    /// The first two weights, 0 to 127.
+    low: [[u8; 2]; LANES],
+    /// The other two.
+    high: [[u8; 2]; LANES],
+}
+
+impl Taps {
+    /// Sets one lane.
+    #[inline]
+    pub(super) fn set(&mut self, lane: usize, first: i32, weights: [i8; 4]) {
+        let [a, b, c, d] = weights.map(|weight| weight as u8);
+        // Grids have at most 4,096 intervals.
+        self.first[lane] = first as i16;
+        self.low[lane] = [a, b];
+        self.high[lane] = [c, d];
+    }
+}
+
+/// An implementation of the loops. All give the same bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lanes {
+    /// The target's own vectors.
+    Portable,
+    /// AVX2. Only [`Lanes::detect`] makes this, after it has found AVX2.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl Lanes {
+    /// The best that this machine has.
+    pub(super) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if std::arch::is_x86_feature_detected!("avx2") {
+            return Self::Avx2;
+        }
+        Self::Portable
+    }
+
+    /// The lane of a table that a row is in.
+    #[inline]
+    pub(super) fn lane(self, row: usize) -> usize {
+        match self {
+            Self::Portable => row,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::LANE_OF_ROW[row % LANES],
+        }
+    }
+
+    /// Writes the dots of the codewords that the table of `input` holds with the taps of every lane.
+    pub(super) fn tabulate(self, stage: &Stage, input: usize, taps: &Taps, table: &mut [[i16; LANES]]) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 if stage.stride == 16 => {
+                // SAFETY: the variant exists only where AVX2 was found.
+                unsafe { avx2::tabulate(&stage.codebook, stage.used(input), taps, table) }
+            }
+            _ => portable::tabulate(stage, input, taps, table),
+        }
+    }
+
+    /// Adds to every output its edges' table rows times their levels.
+    pub(super) fn accumulate(
+        self,
+        rounded: bool,
+        tables: &[Vec<[i16; LANES]>; GROUP],
+        edges: &[Edges],
+        sums: &mut [[i32; LANES]],
+    ) {
+        match (self, rounded) {
+            (Self::Portable, false) => portable::accumulate::<false>(tables, edges, sums),
+            (Self::Portable, true) => portable::accumulate::<true>(tables, edges, sums),
+            // SAFETY: the variant exists only where AVX2 was found.
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx2, false) => unsafe { avx2::accumulate::<false>(tables, edges, sums) },
+            // SAFETY: the variant exists only where AVX2 was found.
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx2, true) => unsafe { avx2::accumulate::<true>(tables, edges, sums) },
+        }
+    }
+
+    /// Writes the dots of all codewords with one row's taps.
+    pub(super) fn tabulate_row(self, stage: &Stage, first: i32, weights: [i8; 4], table: &mut [i32]) {
+        match self {
+            Self::Portable => super::single::tabulate(stage, first, weights, table),
+            // SAFETY: the variant exists only where AVX2 was found.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { avx2::tabulate_row(stage, first, weights, table) },
+        }
+    }
+
+    /// [`Lanes::accumulate`] for one row.
+    pub(super) fn accumulate_row(
+        self,
+        rounded: bool,
+        tables: &[Vec<i32>; GROUP],
+        edges: &[Edges],
+        sums: &mut [[i32; 1]],
+    ) {
+        match (self, rounded) {
+            (Self::Portable, false) => portable::accumulate_row::<false>(tables, edges, sums),
+            (Self::Portable, true) => portable::accumulate_row::<true>(tables, edges, sums),
+            // SAFETY: the variant exists only where AVX2 was found.
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx2, false) => unsafe { avx2::accumulate_row::<false>(tables, edges, sums) },
+            // SAFETY: the variant exists only where AVX2 was found.
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx2, true) => unsafe { avx2::accumulate_row::<true>(tables, edges, sums) },
+        }
+    }
+}
+
+/// An edge's product as it is summed: [`crate::fixed_point::round_product`] with the gain scale known to the compiler.
+/// Nothing overflows: `127 * 127 * 2,047` is the largest.
+#[inline(always)]
+fn product<const ROUNDED: bool>(dot: i32, level: i16) -> i32 {
+    let product = dot.wrapping_mul(i32::from(level));
+    if ROUNDED {
+        product.wrapping_add(1 << (crate::fixed_point::TABLE_SHIFT - 1)) >> crate::fixed_point::TABLE_SHIFT
+    } else {
+        product
+    }
+}

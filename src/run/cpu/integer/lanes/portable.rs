@@ -1,0 +1,86 @@
+//! The loops in plain Rust: SSE2 on x86-64, NEON on AArch64.
+
+use wide::i16x16;
+
+use super::super::edges::{Edges, GROUP, Stage};
+use super::{LANES, Taps, product};
+
+/// Most coefficients of codewords that are multiplied in full, the lanes' zeros with them. Beyond, each lane takes its own
+/// four out of each codeword.
+const FULL: usize = 64;
+
+pub(super) fn tabulate(stage: &Stage, input: usize, taps: &Taps, table: &mut [[i16; LANES]]) {
+    match stage.used(input) {
+        None => fill(stage, taps, table.iter_mut().zip(stage.codebook.chunks_exact(stage.stride))),
+        Some(used) => {
+            let codeword = |&codeword: &u16| &stage.codebook[usize::from(codeword) * stage.stride..][..stage.stride];
+            fill(stage, taps, table.iter_mut().zip(used.iter().map(codeword)));
+        }
+    }
+}
+
+fn fill<'a>(stage: &Stage, taps: &Taps, slots: impl Iterator<Item = (&'a mut [i16; LANES], &'a [i8])>) {
+    let weights = |lane: usize| {
+        let ([a, b], [c, d]) = (taps.low[lane], taps.high[lane]);
+        (i32::from(taps.first[lane])..).zip([a, b, c, d].map(i16::from))
+    };
+    if stage.coefficients > FULL {
+        for (slot, codeword) in slots {
+            *slot = std::array::from_fn(|lane| {
+                let coefficient = |c: i32| usize::try_from(c).ok().and_then(|c| codeword.get(c)).copied().unwrap_or(0);
+                weights(lane).map(|(c, weight)| i16::from(coefficient(c)) * weight).sum()
+            });
+        }
+        return;
+    }
+    // All basis functions of every lane.
+    let mut basis = [[0i16; LANES]; FULL];
+    for lane in 0..LANES {
+        for (c, weight) in weights(lane) {
+            if let Some(place) = usize::try_from(c).ok().and_then(|c| basis.get_mut(c)) {
+                place[lane] = weight;
+            }
+        }
+    }
+    let basis = basis.map(i16x16::new);
+    for (slot, codeword) in slots {
+        let mut dots = i16x16::splat(0);
+        for (basis, &c) in basis[..stage.coefficients].iter().zip(codeword) {
+            // At most 127 * 127 in all.
+            dots += *basis * i16x16::splat(i16::from(c));
+        }
+        *slot = dots.to_array();
+    }
+}
+
+#[inline(always)]
+pub(super) fn accumulate<const ROUNDED: bool>(
+    tables: &[Vec<[i16; LANES]>; GROUP],
+    edges: &[Edges],
+    sums: &mut [[i32; LANES]],
+) {
+    let [a, b, c, d] = tables;
+    for (pair, [left, right]) in [[a, b], [c, d]].into_iter().enumerate() {
+        for (sums, edges) in sums.iter_mut().zip(edges) {
+            let slot = |at: usize| usize::from(edges.slots[2 * pair + at]);
+            let (left, right) = (&left[slot(0)], &right[slot(1)]);
+            let (l, r) = (edges.levels[2 * pair], edges.levels[2 * pair + 1]);
+            for lane in 0..LANES {
+                let left = product::<ROUNDED>(i32::from(left[lane]), l);
+                let right = product::<ROUNDED>(i32::from(right[lane]), r);
+                sums[lane] = sums[lane].wrapping_add(left).wrapping_add(right);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+pub(super) fn accumulate_row<const ROUNDED: bool>(tables: &[Vec<i32>; GROUP], edges: &[Edges], sums: &mut [[i32; 1]]) {
+    let [a, b, c, d] = tables;
+    for ([sum], Edges { slots, levels }) in sums.iter_mut().zip(edges) {
+        let product = |table: &[i32], at: usize| product::<ROUNDED>(table[usize::from(slots[at])], levels[at]);
+        *sum = sum
+            .wrapping_add(product(a, 0).wrapping_add(product(b, 1)))
+            .wrapping_add(product(c, 2).wrapping_add(product(d, 3)));
+    }
+}

@@ -1,0 +1,109 @@
+//! Heads in integers, the bits of [`crate::fixed_point`].
+//!
+//! Most edges of an input share their codeword with others, and a basis weight is shared by all. So a block of
+//! [`LANES`](lanes::LANES) rows goes through the inputs four at a time: first the dots of the codewords with the rows'
+//! taps are tabulated, then every output adds its four table rows times its gain levels. Rows are the lanes of the
+//! vectors, hence nothing is gathered. One or two rows would leave most lanes empty; they tabulate one number a codeword
+//! and look it up for each edge.
+//!
+//! Sums are integers until a segment ends, so neither the tiles nor the threads can change a bit.
+
+mod edges;
+mod lanes;
+mod layer;
+mod rows;
+mod single;
+
+use crate::fixed_point::Arithmetic;
+use crate::head::CompressedHead;
+use lanes::Lanes;
+use layer::IntegerLayer;
+
+/// Most rows that are evaluated one by one.
+const SINGLE_ROWS: usize = 2;
+
+/// A head prepared for evaluation in integers.
+#[derive(Debug, Clone)]
+pub(super) struct IntegerHead {
+    layers: Vec<IntegerLayer>,
+    lanes: Lanes,
+}
+
+impl IntegerHead {
+    /// Prepares a head; `None` where it is not evaluated in integers.
+    pub(super) fn new(head: &CompressedHead) -> Option<Self> {
+        if Arithmetic::of(head) != Arithmetic::Integer {
+            return None;
+        }
+        let layers = head.layers().iter().map(IntegerLayer::new).collect::<Option<_>>()?;
+        Some(Self { layers, lanes: Lanes::detect() })
+    }
+
+    /// Outputs `[rows, outputs]` for `input` of `[rows, inputs]`.
+    pub(super) fn run(&self, input: &[f32]) -> Vec<f32> {
+        let mut values = None;
+        for layer in &self.layers {
+            let x = values.as_deref().unwrap_or(input);
+            values = Some(if x.len() / layer.inputs <= SINGLE_ROWS && layer.tabulates_all() {
+                single::run(layer, self.lanes, x)
+            } else {
+                rows::run(layer, self.lanes, x)
+            });
+        }
+        values.unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::{Basis, CompressedLayer, GainScale, InputMap, Knots, Quantised};
+    use crate::reference::CompressedReference;
+
+    /// Pseudo-random bytes.
+    fn byte(n: usize) -> i8 {
+        ((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as i8
+    }
+
+    fn head([inputs, outputs, codewords, intervals]: [usize; 4], gain_scale: GainScale) -> CompressedHead {
+        let signed = |count: usize, salt: usize| (0..count).map(move |n| byte(7 * n + salt).max(-127));
+        let basis = Basis::BSpline {
+            order: 3,
+            intervals,
+            knots: Knots::Uniform { low: vec![-1.0; inputs], step: vec![2.0 / intervals as f64; inputs] },
+        };
+        let layer = CompressedLayer {
+            inputs,
+            outputs,
+            stages: 1,
+            input_map: InputMap::Identity,
+            indices: (0..inputs * outputs).map(|n| byte(n) as u8 as u16 % codewords as u16).collect(),
+            quantised: Quantised::Int8 {
+                codebook: signed(codewords * basis.len(), 1).collect(),
+                gains: signed(inputs * outputs, 2).map(|gain| gain as u8).collect(),
+                gain_scale,
+                output_scale: vec![1e-6; outputs],
+            },
+            basis,
+            base: None,
+            bias: vec![0.25; outputs],
+        };
+        CompressedHead::new(vec![layer], None).unwrap()
+    }
+
+    /// The machine's own lanes are in `tests/cpu.rs`; the others are forced here.
+    #[test]
+    fn portable_lanes_give_the_bits_of_the_reference() {
+        let table = GainScale::Table((0..256).map(|code: i16| code * 16 - 2040).collect());
+        for scale in [GainScale::Linear, table] {
+            for shape in [[1, 1, 1, 7], [6, 3, 200, 7], [1030, 50, 200, 7], [9, 40, 60, 14], [9, 40, 60, 100]] {
+                let head = head(shape, scale.clone());
+                let session = IntegerHead { lanes: Lanes::Portable, ..IntegerHead::new(&head).unwrap() };
+                for rows in [1, 2, 3, 16, 40] {
+                    let x: Vec<f32> = (0..rows * shape[0]).map(|n| f32::from(byte(3 * n)) / 80.0).collect();
+                    assert_eq!(session.run(&x), CompressedReference::new(&head).run(&x), "{shape:?}, {rows} rows");
+                }
+            }
+        }
+    }
+}
