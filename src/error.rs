@@ -41,6 +41,10 @@ pub enum Error {
     /// Detections or outputs that cannot be evaluated.
     #[error(transparent)]
     Evaluation(#[from] crate::evaluate::EvaluationError),
+    /// A benchmark that cannot be run, drawn or compared.
+    #[cfg(feature = "bench")]
+    #[error(transparent)]
+    Bench(#[from] crate::bench::BenchError),
     /// Any of these, about a file.
     #[error("{}: {problem}", path.display())]
     File {

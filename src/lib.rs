@@ -14,8 +14,11 @@
 //! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
 //! | [`detect`] | from an image to labelled boxes |
 //! | [`evaluate`] | is the result right, and how good is it |
+//! | `bench` (feature) | how fast heads run on a device, and how fast they could |
 
 pub mod artifact;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod compress;
 #[cfg(feature = "detect")]
 pub mod detect;

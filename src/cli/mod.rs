@@ -1,6 +1,7 @@
 //! What the program's user types and gets. Every command is a thin file over the library.
 
 mod adapters;
+mod bench;
 mod calibration;
 mod compile;
 mod decompress;
@@ -67,6 +68,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Decompress(decompress::DecompressArgs),
     Inspect(inspect::InspectArgs),
+    Bench(Box<bench::BenchArgs>),
     Adapters(adapters::AdaptersArgs),
 }
 
@@ -93,6 +95,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Decompress(args)) => decompress::decompress(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
+        Some(Command::Bench(args)) => bench::bench(&args),
         Some(Command::Adapters(args)) => adapters::adapters(&args),
     };
     done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)

@@ -251,12 +251,26 @@ impl Session {
     /// # Errors
     /// Where the session or the buffers have no room for so many rows.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder, binding: &Binding, rows: usize) -> Result<(), RunError> {
+        self.record_timed(encoder, binding, rows, None)
+    }
+
+    /// [`Session::record`] with timestamps of the device around it, where its features allow them.
+    ///
+    /// # Errors
+    /// As [`Session::record`].
+    pub fn record_timed(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        binding: &Binding,
+        rows: usize,
+        timestamp_writes: Option<wgpu::ComputePassTimestampWrites<'_>>,
+    ) -> Result<(), RunError> {
         let most = self.plan.max_rows.min(binding.rows);
         if rows > most {
             return Err(RunError::Batch { rows, max_rows: most });
         }
-        let mut pass = encoder
-            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("sharekan"), timestamp_writes: None });
+        let mut pass =
+            encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("sharekan"), timestamp_writes });
         for chunk in 0..self.plan.chunks(rows) {
             let in_chunk = (rows - chunk * self.plan.chunk_rows).min(self.plan.chunk_rows);
             self.record_chunk(&mut pass, binding, chunk, in_chunk);
