@@ -57,17 +57,13 @@ impl<'a> Comparison<'a> {
                 a.head.widths, a.head.coefficients, b.head.widths, b.head.coefficients
             )));
         }
-        let find = |report: &'a Report, wanted: Configuration| {
-            report.rows.iter().find(|row| row.configuration == wanted)
-        };
+        let find =
+            |report: &'a Report, wanted: Configuration| report.rows.iter().find(|row| row.configuration == wanted);
         let missing = |from: &Report, other: &'a Report| {
             from.rows.iter().map(|row| row.configuration).filter(|&wanted| find(other, wanted).is_none()).collect()
         };
-        let rows: Vec<_> = a
-            .rows
-            .iter()
-            .filter_map(|row| Some(ComparedRow { a: row, b: find(b, row.configuration)? }))
-            .collect();
+        let rows: Vec<_> =
+            a.rows.iter().filter_map(|row| Some(ComparedRow { a: row, b: find(b, row.configuration)? })).collect();
         if rows.is_empty() {
             return Err(BenchError::Comparison(format!(
                 "no configuration is in both, the first has for example {}, the second {}",

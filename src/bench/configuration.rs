@@ -120,8 +120,11 @@ impl Matrix {
         for &heads in &self.heads {
             for &batch in &self.batches {
                 for &form in &self.forms {
-                    let codebooks: Vec<Option<usize>> =
-                        if form.has_codebook() { self.codebooks.iter().copied().map(Some).collect() } else { vec![None] };
+                    let codebooks: Vec<Option<usize>> = if form.has_codebook() {
+                        self.codebooks.iter().copied().map(Some).collect()
+                    } else {
+                        vec![None]
+                    };
                     for codebook in codebooks {
                         let configuration = Configuration { form, codebook, heads, batch };
                         if !all.contains(&configuration) {

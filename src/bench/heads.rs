@@ -29,16 +29,14 @@ impl HeadSource<'_> {
     /// Refuses shapes that no head has or that are too large to make.
     pub(super) fn check(&self) -> Result<(), BenchError> {
         let Self::Synthetic(widths) = self else { return Ok(()) };
+        let text = || widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         if widths.len() < 2 {
-            return Err(setting("shape", format!("{widths:?}"), "the inputs, and the outputs of each layer"));
+            return Err(setting("shape", text(), "the inputs, and the outputs of each layer"));
         }
         let edges = widths.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0].checked_mul(pair[1])?));
         match edges {
             Some(edges) if edges <= MAX_EDGES && !widths.contains(&0) => Ok(()),
-            _ => {
-                let text = widths.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-                Err(setting("shape", text, format!("widths of at least 1, and at most {MAX_EDGES} edges")))
-            }
+            _ => Err(setting("shape", text(), format!("widths of at least 1, and at most {MAX_EDGES} edges"))),
         }
     }
 
@@ -115,8 +113,7 @@ fn given(head: &Head, form: Form, codebook: Option<usize>) -> Result<Head, Bench
         (Head::Dense(dense), _) => {
             let precision = if form == Form::VqF32 { Precision::F32 } else { Precision::Int8 };
             let defaults = CompileOptions::default();
-            let options =
-                CompileOptions { precision, codewords: codebook.unwrap_or(defaults.codewords), ..defaults };
+            let options = CompileOptions { precision, codewords: codebook.unwrap_or(defaults.codewords), ..defaults };
             Ok(Head::Compressed(compile(dense, &options, None, &mut |_| {})?.0))
         }
     }
@@ -190,7 +187,9 @@ fn compressed_layer(form: Form, inputs: usize, outputs: usize, codewords: usize)
         outputs,
         input_map: input_map(inputs),
         basis: basis(inputs),
-        indices: (0..edges).map(|n| ((number(n) + 1.0) / 2.0 * codewords as f32).min(codewords as f32 - 1.0) as u16).collect(),
+        indices: (0..edges)
+            .map(|n| ((number(n) + 1.0) / 2.0 * codewords as f32).min(codewords as f32 - 1.0) as u16)
+            .collect(),
         quantised,
         base: None,
         bias: vec![0.0; outputs],
@@ -222,7 +221,7 @@ mod tests {
     fn shapes_that_are_no_heads_are_refused() {
         let text = |widths: &[usize]| HeadSource::Synthetic(widths).check().unwrap_err().to_string();
         HeadSource::Synthetic(&[2048, 512, 75]).check().unwrap();
-        assert!(text(&[7]).starts_with("shape is [7], expected"));
+        assert!(text(&[7]).starts_with("shape is 7, expected"));
         assert!(text(&[7, 0, 2]).contains("7,0,2, expected widths of at least 1"));
         assert!(text(&[usize::MAX, usize::MAX]).contains("16777216 edges"));
     }

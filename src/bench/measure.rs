@@ -74,8 +74,7 @@ pub fn measure(
     }
     let (forms, own_codebook) = source.forms(&settings.matrix.forms);
     let codebooks = own_codebook.map_or_else(|| settings.matrix.codebooks.clone(), |own| vec![own]);
-    let settings =
-        Settings { matrix: Matrix { forms, codebooks, ..settings.matrix.clone() }, ..settings.clone() };
+    let settings = Settings { matrix: Matrix { forms, codebooks, ..settings.matrix.clone() }, ..settings.clone() };
 
     progress(Step::Rates);
     let timer = match target {
@@ -207,7 +206,13 @@ impl<'a> Bench<'a, '_> {
             Some((gpu, timer)) => Opened::on_gpu(gpu, timer, head, heads, batch, &self.features, kernel)?,
             None => Opened::on_cpu(head, heads, batch, &self.features),
         };
-        Ok(Ready { configuration, opened, bytes: Traffic::of(head, heads, batch), edges: edges(head), taps: taps(head) })
+        Ok(Ready {
+            configuration,
+            opened,
+            bytes: Traffic::of(head, heads, batch),
+            edges: edges(head),
+            taps: taps(head),
+        })
     }
 
     fn sample(

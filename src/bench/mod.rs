@@ -29,7 +29,7 @@ mod traffic;
 mod units;
 
 pub use comparison::{ComparedRow, Comparison, ComparisonFacts, ComparisonRowFacts};
-pub use configuration::{Configuration, Form, Matrix, MAX_BATCH, MAX_EDGES, MAX_HEADS};
+pub use configuration::{Configuration, Form, MAX_BATCH, MAX_EDGES, MAX_HEADS, Matrix};
 pub use error::BenchError;
 pub use heads::{HeadSource, synthetic_head};
 pub use measure::{Provenance, Step, Target, measure};

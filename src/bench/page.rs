@@ -7,7 +7,10 @@ pub use comparison::comparison_page;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{BenchError, DeviceFacts, Form, MAX_DRIFT, MAX_RELATIVE_IQR, Method, Noise, Report, Row, Summary, quantity, significant};
+use super::{
+    BenchError, DeviceFacts, Form, MAX_DRIFT, MAX_RELATIVE_IQR, Method, Noise, Report, Row, Summary, quantity,
+    significant,
+};
 
 const STYLE: &str = include_str!("page.css");
 

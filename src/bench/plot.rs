@@ -167,10 +167,9 @@ impl Plot<'_> {
             let taken = texts.iter().any(|&other| other >= at.1 && other - at.1 < 0.14);
             texts.push(at.1);
             let below = taken || !level;
-            let style = (FONT, LABEL - 2, &TEXT).into_text_style(chart.plotting_area()).pos(Pos::new(
-                anchor,
-                if below { VPos::Top } else { VPos::Bottom },
-            ));
+            let style = (FONT, LABEL - 2, &TEXT)
+                .into_text_style(chart.plotting_area())
+                .pos(Pos::new(anchor, if below { VPos::Top } else { VPos::Bottom }));
             let nudge = if level { (0, if below { 3 } else { -3 }) } else { (12, 4) };
             chart.draw_series([EmptyElement::at(at) + Text::new(line.name.clone(), nudge, style)])?;
         }
@@ -190,12 +189,14 @@ fn draw_curve(chart: &mut Chart<'_, '_>, curve: &Curve) -> Drawn {
     }
     for point in &curve.points {
         if let Some((low, high)) = point.bar {
-            chart.draw_series([PathElement::new([log((point.x, low)), log((point.x, high))], colour.stroke_width(5))])?;
+            chart
+                .draw_series([PathElement::new([log((point.x, low)), log((point.x, high))], colour.stroke_width(5))])?;
         }
     }
     chart.draw_series(line.iter().map(|&at| Circle::new(at, 4, colour.filled())))?;
     if let (Some(ends), Some(first), Some(last)) = (&curve.ends, line.first(), line.last()) {
-        let style = (FONT, LABEL - 2, &colour).into_text_style(chart.plotting_area()).pos(Pos::new(HPos::Left, VPos::Center));
+        let style =
+            (FONT, LABEL - 2, &colour).into_text_style(chart.plotting_area()).pos(Pos::new(HPos::Left, VPos::Center));
         let many = usize::from(line.len() > 1) + 1;
         let texts = [(first, &ends[0]), (last, &ends[1])].into_iter().take(many);
         chart.draw_series(
@@ -217,7 +218,8 @@ fn log((x, y): (f64, f64)) -> (f64, f64) {
 /// Logarithms of the smallest and the largest value, with room beside them.
 fn range(values: impl Iterator<Item = f64>, room: f64) -> (f64, f64) {
     let logs = values.map(f64::log10).filter(|value| value.is_finite());
-    let (low, high) = logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+    let (low, high) =
+        logs.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     if low > high {
         return (0.0, 1.0);
     }

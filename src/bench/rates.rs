@@ -187,10 +187,8 @@ impl Measuring {
         let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(kernel.label()),
             layout: &pipeline.get_bind_group_layout(0),
-            entries: &[0, 1].map(|at| wgpu::BindGroupEntry {
-                binding: at as u32,
-                resource: buffers[at].as_entire_binding(),
-            }),
+            entries: &[0, 1]
+                .map(|at| wgpu::BindGroupEntry { binding: at as u32, resource: buffers[at].as_entire_binding() }),
         });
         for scope in scopes.into_iter().rev() {
             if let Some(error) = pollster::block_on(scope.pop()) {
@@ -207,8 +205,8 @@ impl Measuring {
         while seconds.len() < SAMPLES {
             seconds.extend(timer.time(SAMPLES, &mut |encoder, timestamps| {
                 let timestamp_writes = around(timestamps);
-                let mut pass = encoder
-                    .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("rate"), timestamp_writes });
+                let mut pass =
+                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("rate"), timestamp_writes });
                 pass.set_pipeline(&self.pipeline);
                 pass.set_bind_group(0, &self.group, &[]);
                 pass.dispatch_workgroups(self.workgroups, 1, 1);

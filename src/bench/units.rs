@@ -29,8 +29,7 @@ pub fn significant(value: f64) -> String {
 /// A value with a decimal prefix and its unit: `2.94 TB/s`.
 pub fn quantity(value: f64, unit: &str) -> String {
     const PREFIXES: [(f64, &str); 6] = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m")];
-    let (scale, prefix) =
-        PREFIXES.into_iter().find(|(scale, _)| value.abs() >= *scale).unwrap_or(PREFIXES[4]);
+    let (scale, prefix) = PREFIXES.into_iter().find(|(scale, _)| value.abs() >= *scale).unwrap_or(PREFIXES[4]);
     format!("{} {prefix}{unit}", significant(value / scale))
 }
 

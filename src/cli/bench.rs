@@ -19,6 +19,9 @@ use super::options::{AdapterArgs, Device, DeviceArgs, ImportArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 
+/// Most bytes of a report that is read.
+const LARGEST_REPORT: u64 = 64 << 20;
+
 /// Measure dense and compressed heads side by side on this machine
 ///
 /// Runs a head dense in f32, with a codebook in f32 and with a codebook in 8 bits, over batches, codebook sizes and
@@ -237,7 +240,7 @@ fn compare(args: &BenchArgs, a: &Path, b: &Path, screen: Screen) -> Result<(), F
 }
 
 fn read_report(path: &Path) -> Result<Report, Failure> {
-    let bytes = files::read(path)?;
+    let bytes = files::read(path, LARGEST_REPORT)?;
     Report::from_json(&bytes).map_err(|problem| Error::from(problem).in_file(path).into())
 }
 

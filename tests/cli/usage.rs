@@ -4,7 +4,7 @@ use super::program::{DENSE, sharekan};
 
 #[test]
 fn wrong_usage_ends_with_status_2() {
-    let wrong: [&[&str]; 20] = [
+    let wrong: [&[&str]; 28] = [
         &["compil"],
         &["--no-such-option"],
         &["compile", DENSE],
@@ -25,6 +25,14 @@ fn wrong_usage_ends_with_status_2() {
         &["detect", DENSE, "assets/images", "--max-detections", "0"],
         &["verify", DENSE, "--rows", "0"],
         &["decompress", DENSE, "-o"],
+        &["bench", "--batches", "0"],
+        &["bench", "--batches", "1,,2"],
+        &["bench", "--codebooks", "65537"],
+        &["bench", "--forms", "int4"],
+        &["bench", "--seconds", "nan"],
+        &["bench", "--samples", "0"],
+        &["bench", "--shape", "8,4", "--head", DENSE],
+        &["bench", "--compare", "a.json"],
     ];
     for arguments in wrong {
         let done = sharekan(arguments);
@@ -42,10 +50,12 @@ fn a_backend_that_does_not_exist_is_wrong_usage() {
 #[test]
 fn help_names_every_command_and_shows_examples() {
     let done = sharekan(&["--help"]).succeeds();
-    for word in ["demo", "compile", "run", "detect", "verify", "decompress", "inspect", "adapters", "Examples:"] {
+    for word in
+        ["demo", "compile", "run", "detect", "verify", "decompress", "inspect", "bench", "adapters", "Examples:"]
+    {
         assert!(done.stdout.contains(word), "{word}");
     }
-    for command in ["demo", "compile", "run", "detect", "verify", "decompress", "inspect", "adapters"] {
+    for command in ["demo", "compile", "run", "detect", "verify", "decompress", "inspect", "bench", "adapters"] {
         assert!(sharekan(&[command, "--help"]).succeeds().stdout.contains("--json <FILE>"), "{command}");
     }
 }

@@ -99,7 +99,11 @@ fn times(comparison: &Comparison<'_>) -> Result<Markup, BenchError> {
         curves,
         ceilings: Vec::new(),
     };
-    plots::figure("Device time against batch", &plot, "Medians; bars span the quartiles. A solid, B dashed. Lower is better.")
+    plots::figure(
+        "Device time against batch",
+        &plot,
+        "Medians; bars span the quartiles. A solid, B dashed. Lower is better.",
+    )
 }
 
 fn speedups(comparison: &Comparison<'_>) -> Result<Markup, BenchError> {
@@ -157,9 +161,7 @@ fn table(comparison: &Comparison<'_>) -> Markup {
 }
 
 fn remarks(row: &crate::bench::ComparedRow<'_>) -> String {
-    let side = |name: &str, row: &Row| {
-        (!row.noise.is_empty()).then(|| format!("{name}: {}", noises(&row.noise)))
-    };
+    let side = |name: &str, row: &Row| (!row.noise.is_empty()).then(|| format!("{name}: {}", noises(&row.noise)));
     let overlap = row.overlaps().then(|| "quartiles overlap".to_owned());
     [overlap, side("A", row.a), side("B", row.b)].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }

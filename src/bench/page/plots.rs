@@ -169,11 +169,8 @@ pub(super) fn rate(report: &Report) -> Result<Markup, BenchError> {
 
 pub(super) fn roofline(report: &Report) -> Result<Markup, BenchError> {
     let keys = Keys::of(&report.rows);
-    let point = |row: &Row| Point {
-        x: row.edge_samples_per_s / (row.gb_per_s * 1e9),
-        y: row.edge_samples_per_s,
-        bar: None,
-    };
+    let point =
+        |row: &Row| Point { x: row.edge_samples_per_s / (row.gb_per_s * 1e9), y: row.edge_samples_per_s, bar: None };
     let curves = curves(&report.rows, &keys, None, point, true);
     let bandwidth = report.rates.copy_gb_s.median * 1e9;
     let mut levels: Vec<(&str, f64)> = [
@@ -190,11 +187,7 @@ pub(super) fn roofline(report: &Report) -> Result<Markup, BenchError> {
     let top = levels.first().map_or(bandwidth * most, |level| level.1);
     let most = (2.0 * most).max(1.5 * top / bandwidth);
     let end = (top / bandwidth).min(most);
-    let slope = Ceiling {
-        name: "copy bandwidth".into(),
-        from: (least, bandwidth * least),
-        to: (end, bandwidth * end),
-    };
+    let slope = Ceiling { name: "copy bandwidth".into(), from: (least, bandwidth * least), to: (end, bandwidth * end) };
     let level = |(name, rate): (&str, f64)| Ceiling {
         name: name.to_owned(),
         from: ((rate / bandwidth).clamp(least, most), rate),

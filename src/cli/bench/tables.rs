@@ -44,7 +44,12 @@ fn heading(report: &Report) -> String {
     if device.software {
         text.push_str("\nan adapter in software: it shows that kernels are right, not how fast they are");
     }
-    text.push_str(&format!("\nhead {} ({} edges), {}", widths.join(" -> "), count(report.head.edges), report.head.source));
+    text.push_str(&format!(
+        "\nhead {} ({} edges), {}",
+        widths.join(" -> "),
+        count(report.head.edges),
+        report.head.source
+    ));
     text
 }
 
