@@ -5,10 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use sharekan::head::{
-    Activation, BasePath, Basis, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, Head, InputMap,
-    Knots, Quantised,
-};
+use sharekan::bench::{Form, synthetic_head};
+use sharekan::head::Head;
 use sharekan::run::{Gpu, GpuOptions, Session};
 
 const WIDTHS: [usize; 3] = [2048, 512, 75];
@@ -24,11 +22,10 @@ fn main() -> Result<(), sharekan::Error> {
         gpu.info().backend,
         gpu.limits().workgroup_storage
     );
-    for (name, head) in [
-        ("dense f32", dense()),
-        ("K=256 int8", compressed(GainScale::Linear)),
-        ("K=256 int8, table", compressed(table())),
-    ] {
+    for (name, form) in
+        [("dense f32", Form::DenseF32), ("K=256 int8", Form::VqInt8), ("K=256 int8, table", Form::VqInt8Log)]
+    {
+        let head = synthetic_head(form, &WIDTHS, 256)?;
         println!("{name}: batch, device us, end-to-end us, million edge-samples/s, session bytes");
         for rows in BATCHES {
             let (device, end_to_end, bytes) = time(&gpu, &head, rows)?;
@@ -92,57 +89,4 @@ fn time(gpu: &Gpu, head: &Head, rows: usize) -> Result<(f64, f64, u64), sharekan
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
-}
-
-fn basis(inputs: usize) -> Basis {
-    let knots = Knots::Uniform { low: vec![-1.0; inputs], step: vec![2.0 / 7.0; inputs] };
-    Basis::BSpline { order: 3, intervals: 7, knots }
-}
-
-fn map(inputs: usize) -> InputMap {
-    InputMap::Affine { scale: vec![1.0; inputs], shift: vec![0.0; inputs], clamp: Some([-1.0, 1.0]) }
-}
-
-/// Numbers that look random and are the same everywhere.
-fn number(n: usize) -> f32 {
-    ((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-}
-
-fn dense() -> Head {
-    let layers = WIDTHS.windows(2).map(|w| DenseLayer {
-        inputs: w[0],
-        outputs: w[1],
-        input_map: map(w[0]),
-        basis: basis(w[0]),
-        coefficients: (0..w[0] * w[1] * 10).map(|n| number(n) * 0.02).collect(),
-        base: Some(BasePath {
-            activation: Activation::Silu,
-            weights: (0..w[0] * w[1]).map(|n| number(n) * 0.02).collect(),
-        }),
-        bias: None,
-    });
-    Head::Dense(DenseHead::new(layers.collect(), None).expect("the shape is right"))
-}
-
-fn table() -> GainScale {
-    GainScale::Table((0..256).map(|code: i16| if code < 128 { code * 16 } else { (128 - code) * 16 }).collect())
-}
-
-fn compressed(gain_scale: GainScale) -> Head {
-    let layers = WIDTHS.windows(2).map(|w| CompressedLayer {
-        inputs: w[0],
-        outputs: w[1],
-        input_map: map(w[0]),
-        basis: basis(w[0]),
-        indices: (0..w[0] * w[1]).map(|n| ((number(n) + 1.0) * 128.0) as u16).collect(),
-        quantised: Quantised::Int8 {
-            codebook: (0..2560).map(|n| (number(n) * 127.0) as i8).collect(),
-            gains: (0..w[0] * w[1]).map(|n| (number(3 * n) * 127.0) as i8 as u8).collect(),
-            gain_scale: gain_scale.clone(),
-            output_scale: vec![1e-6; w[1]],
-        },
-        base: None,
-        bias: vec![0.0; w[1]],
-    });
-    Head::Compressed(CompressedHead::new(layers.collect(), None).expect("the shape is right"))
 }
