@@ -10,7 +10,7 @@ impl Report {
         let mut text = String::from(
             "form,codebook,heads,batch,samples,device_us_median,device_us_q1,device_us_q3,device_us_min,device_us_max,\
              end_to_end_us_median,end_to_end_us_q1,end_to_end_us_q3,edge_samples_per_s,bytes,gb_per_s,copy_share,\
-             on_chip_share,bound_us,bound_share,device_bytes,noise\r\n",
+             on_chip_share,bound_us,bound_share,device_bytes,kernels,noise\r\n",
         );
         for row in &self.rows {
             let at = &row.configuration;
@@ -38,6 +38,7 @@ impl Report {
                 row.bounds.largest_us().to_string(),
                 row.bound_share.to_string(),
                 optional(row.device_bytes.map(|bytes| bytes.to_string())),
+                row.kernels.join("; "),
                 row.noise.iter().copied().map(Noise::name).collect::<Vec<_>>().join("; "),
             ];
             // Writing to a string cannot fail.

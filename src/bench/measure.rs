@@ -12,6 +12,7 @@ use super::{
     Summary, Traffic, bounds, noise,
 };
 use crate::head::Head;
+use crate::plan::{PlanOptions, Strategy};
 use crate::run::{Gpu, RunError};
 
 /// Device memory up to which configurations are open at once and measured in turn.
@@ -72,6 +73,7 @@ pub fn measure(
     if !(settings.seconds > 0.0 && settings.seconds.is_finite()) {
         return Err(setting("seconds", settings.seconds, "a positive number"));
     }
+    let options = PlanOptions { strategy: strategy(settings)?, tuning: None };
     let (forms, own_codebook) = source.forms(&settings.matrix.forms);
     let codebooks = own_codebook.map_or_else(|| settings.matrix.codebooks.clone(), |own| vec![own]);
     let settings = Settings { matrix: Matrix { forms, codebooks, ..settings.matrix.clone() }, ..settings.clone() };
@@ -89,6 +91,7 @@ pub fn measure(
         timer: timer.as_ref().map(|(gpu, timer)| (*gpu, timer)),
         heads: Heads::new(source),
         rates: &rates,
+        options,
         settings: &settings,
         features: Arc::new([]),
         rows: Vec::new(),
@@ -118,10 +121,20 @@ pub fn measure(
     })
 }
 
+/// The kernel that is asked for by name.
+fn strategy(settings: &Settings) -> Result<Option<Strategy>, BenchError> {
+    let Some(name) = &settings.kernel else { return Ok(None) };
+    match Strategy::ALL.into_iter().find(|strategy| strategy.name() == name) {
+        Some(strategy) => Ok(Some(strategy)),
+        None => Err(setting("kernel", name, Strategy::ALL.map(Strategy::name).join(", "))),
+    }
+}
+
 struct Bench<'a, 'h> {
     timer: Option<(&'a Gpu, &'a Timer)>,
     heads: Heads<'h>,
     rates: &'a Rates,
+    options: PlanOptions,
     settings: &'a Settings,
     /// Values of the largest batch so far.
     features: Arc<[f32]>,
@@ -182,28 +195,27 @@ impl<'a> Bench<'a, '_> {
     /// Bytes that a configuration takes while it is open.
     fn needed(&mut self, configuration: Configuration) -> Result<u64, BenchError> {
         let Configuration { form, codebook, heads, batch } = configuration;
-        let timer = self.timer;
+        let (timer, options) = (self.timer, &self.options);
         let head = self.heads.get(form, codebook)?;
         let values = batch.saturating_mul(head.inputs());
         if values > MAX_VALUES {
             return Err(BenchError::Nothing(format!("{values} features a batch, expected at most {MAX_VALUES}")));
         }
         match timer {
-            Some((gpu, _)) => Bank::planned_bytes(gpu, head, heads, batch),
+            Some((gpu, _)) => Bank::planned_bytes(gpu, head, heads, batch, options),
             None => Ok((heads as u64).saturating_mul(head_bytes(head))),
         }
     }
 
     fn open(&mut self, configuration: Configuration) -> Result<Ready<'a>, BenchError> {
         let Configuration { form, codebook, heads, batch } = configuration;
-        let kernel = self.settings.kernel.as_deref();
         let head = self.heads.get(form, codebook)?;
         let values = batch * head.inputs();
         if self.features.len() < values {
             self.features = (0..values).map(number).collect();
         }
         let opened = match self.timer {
-            Some((gpu, timer)) => Opened::on_gpu(gpu, timer, head, heads, batch, &self.features, kernel)?,
+            Some((gpu, timer)) => Opened::on_gpu(gpu, timer, head, heads, batch, &self.features, &self.options)?,
             None => Opened::on_cpu(head, heads, batch, &self.features),
         };
         Ok(Ready {
@@ -270,6 +282,7 @@ impl<'a> Bench<'a, '_> {
             total_bytes,
             gb_per_s,
             copy_share: gb_per_s / self.rates.copy_gb_s.median,
+            kernels: opened.kernels(),
             on_chip_share,
             bounds,
             bound_share: bounds.largest_us() / device_us.median,

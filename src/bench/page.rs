@@ -180,7 +180,7 @@ fn table(report: &Report) -> Markup {
                     th { "edges/s" }
                     th { "must touch" } th { "GB/s" } th { "of copy" }
                     th { "codebook reads" br; "on chip" } th { "of the bound" } th.text { "bound by" }
-                    th { "device memory" } th { "samples" } th.text { "noise" }
+                    th.text { "kernels" } th { "device memory" } th { "samples" } th.text { "noise" }
                 } }
                 tbody {
                     @for (at, row) in report.rows.iter().enumerate() {
@@ -209,6 +209,7 @@ fn cells(row: &Row) -> Markup {
         td { (row.on_chip_share.map_or_else(|| "-".into(), percent)) }
         td { (percent(row.bound_share)) }
         td.text { (row.bounds.limiter()) }
+        td.text { (row.kernels.join(", ")) }
         td { (row.device_bytes.map_or_else(|| "-".into(), |bytes| quantity(bytes as f64, "B"))) }
         td { (row.device_us.samples) }
         td.text.noise { (noises(&row.noise)) }
@@ -287,7 +288,7 @@ fn method(report: &Report) -> Markup {
                         "; in the integer forms one dot product of four bytes an edge and row at "
                         (rate(&rates.dot_g_s, "dots/s"))
                     }
-                    ", whichever takes longest."
+                    ", whichever takes longest. Kernels that serve several rows with one read can do better."
                 }
                 li { "Several heads are evaluated one after the other on the same features." }
             }

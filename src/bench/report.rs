@@ -78,7 +78,7 @@ pub struct Settings {
     pub samples: usize,
     /// Seconds for each configuration.
     pub seconds: f64,
-    /// Name of the kernel that is forced.
+    /// Name of the kernel that is forced on layers in integers.
     pub kernel: Option<String>,
 }
 
@@ -118,11 +118,14 @@ pub struct Row {
     pub gb_per_s: f64,
     /// That, in parts of the measured copy bandwidth.
     pub copy_share: f64,
+    /// Names of the kernels that sum the edges, one a layer; empty on the CPU path.
+    pub kernels: Vec<String>,
     /// Part of the codebook reads that are served on chip.
     pub on_chip_share: Option<f64>,
     /// Least times that the device's rates allow.
     pub bounds: Bounds,
-    /// The largest of them in parts of the median device time: 1 is as fast as these rates allow.
+    /// The largest of them in parts of the median device time: 1 is as fast as these rates allow, more takes a kernel
+    /// that serves several rows with one read or one product.
     pub bound_share: f64,
     /// Device memory of all sessions in bytes.
     pub device_bytes: Option<u64>,

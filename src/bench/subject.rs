@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::configuration::setting;
 use super::sampling::{Subject, Visit};
 use super::timer::{Timer, around};
 use super::traffic::on_chip_share;
 use super::{BenchError, Method};
 use crate::head::Head;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanOptions};
 use crate::run::{Binding, CpuSession, Gpu, Session};
 
 /// Evaluations up to which end to end is timed in one visit.
 const END_TO_END: usize = 4;
 
-/// Several heads that are evaluated on the same rows of features: a session each, one after the other.
+/// Several heads that are evaluated on the same rows of features: a session each, one after the other in one pass.
 pub(super) struct Bank {
     sessions: Vec<(Session, Binding)>,
     rows: usize,
@@ -29,12 +28,12 @@ impl Bank {
         heads: usize,
         rows: usize,
         features: &wgpu::Buffer,
-        kernel: Option<&str>,
+        options: &PlanOptions,
     ) -> Result<Self, BenchError> {
         let results = |session: &Session| buffer(gpu, rows * session.outputs());
         let sessions = (0..heads)
             .map(|_| {
-                let session = open_session(gpu, head, rows, kernel)?;
+                let session = Session::open_with(gpu, head, rows, options)?;
                 let binding = session.bind(features, &results(&session))?;
                 Ok((session, binding))
             })
@@ -43,8 +42,14 @@ impl Bank {
     }
 
     /// Bytes of device memory that a bank takes by its plan, features and results not counted.
-    pub(super) fn planned_bytes(gpu: &Gpu, head: &Head, heads: usize, rows: usize) -> Result<u64, BenchError> {
-        let plan = Plan::new(head, gpu.limits(), rows).map_err(crate::run::RunError::from)?;
+    pub(super) fn planned_bytes(
+        gpu: &Gpu,
+        head: &Head,
+        heads: usize,
+        rows: usize,
+        options: &PlanOptions,
+    ) -> Result<u64, BenchError> {
+        let plan = Plan::with_options(head, gpu.limits(), rows, options).map_err(crate::run::RunError::from)?;
         Ok(plan.device_bytes().saturating_mul(heads as u64))
     }
 
@@ -58,22 +63,26 @@ impl Bank {
         self.sessions.first().and_then(|(session, _)| on_chip_share(session.plan(), self.rows))
     }
 
+    /// Names of the kernels that sum the edges, one a layer.
+    pub(super) fn kernels(&self) -> Vec<String> {
+        let Some((session, _)) = self.sessions.first() else { return Vec::new() };
+        let plan = session.plan();
+        let tier = &plan.tiers[plan.tier(self.rows.min(plan.chunk_rows))];
+        plan.layers.iter().zip(&tier.tiles).map(|(layer, tile)| tile.kernel(layer).to_owned()).collect()
+    }
+
     /// Records all heads, with timestamps around them.
     fn record(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         timestamps: Option<(&wgpu::QuerySet, u32)>,
     ) -> Result<(), BenchError> {
-        let last = self.sessions.len() - 1;
-        for (n, (session, binding)) in self.sessions.iter().enumerate() {
-            let writes = around(timestamps)
-                .map(|both| wgpu::ComputePassTimestampWrites {
-                    beginning_of_pass_write_index: both.beginning_of_pass_write_index.filter(|_| n == 0),
-                    end_of_pass_write_index: both.end_of_pass_write_index.filter(|_| n == last),
-                    ..both
-                })
-                .filter(|_| n == 0 || n == last);
-            session.record_timed(encoder, binding, self.rows, writes)?;
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("heads"),
+            timestamp_writes: around(timestamps),
+        });
+        for (session, binding) in &self.sessions {
+            session.record_in(&mut pass, binding, self.rows)?;
         }
         Ok(())
     }
@@ -84,14 +93,6 @@ impl Bank {
             session.run_into(input, output)?;
         }
         Ok(())
-    }
-}
-
-/// Opens a session with the kernel of that name, or with the one that the plan chooses.
-fn open_session(gpu: &Gpu, head: &Head, rows: usize, kernel: Option<&str>) -> Result<Session, BenchError> {
-    match kernel {
-        None => Ok(Session::open(gpu, head, rows)?),
-        Some(name) => Err(setting("kernel", name, "none: this build has one kernel a form")),
     }
 }
 
@@ -121,13 +122,13 @@ impl<'a> Opened<'a> {
         heads: usize,
         rows: usize,
         input: &Arc<[f32]>,
-        kernel: Option<&str>,
+        options: &PlanOptions,
     ) -> Result<Self, BenchError> {
         let values = rows * head.inputs();
         let features = buffer(gpu, values);
         gpu.queue().write_buffer(&features, 0, bytemuck::cast_slice(&input[..values]));
         gpu.queue().submit([]);
-        let bank = Bank::open(gpu, head, heads, rows, &features, kernel)?;
+        let bank = Bank::open(gpu, head, heads, rows, &features, options)?;
         Ok(Self::Gpu { bank, timer, input: Arc::clone(input), values, output: vec![0.0; rows * head.outputs()] })
     }
 
@@ -151,6 +152,14 @@ impl<'a> Opened<'a> {
         match self {
             Self::Gpu { bank, .. } => Some(bank.device_bytes()),
             Self::Cpu { .. } => None,
+        }
+    }
+
+    /// Names of the kernels that sum the edges, one a layer.
+    pub(super) fn kernels(&self) -> Vec<String> {
+        match self {
+            Self::Gpu { bank, .. } => bank.kernels(),
+            Self::Cpu { .. } => Vec::new(),
         }
     }
 

@@ -87,7 +87,7 @@ pub fn on_chip_share(plan: &Plan, rows: usize) -> Option<f64> {
             if layer.kind != LayerKind::Dense {
                 let reads = (in_chunk * layer.inputs * layer.outputs) as f64;
                 all += reads;
-                on_chip += if tile.on_chip { reads } else { 0.0 };
+                on_chip += if tile.on_chip() { reads } else { 0.0 };
             }
         }
     }

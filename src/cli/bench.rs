@@ -11,6 +11,7 @@ use sharekan::bench::{
     self, Comparison, Form, HeadSource, MAX_BATCH, MAX_HEADS, Matrix, Provenance, Report, Settings, Step, Target,
 };
 use sharekan::head::{Head, MAX_CODEWORDS};
+use sharekan::plan::Strategy;
 use sharekan::run::{Gpu, RunError};
 use sharekan::{Error, files};
 
@@ -66,8 +67,8 @@ pub(crate) struct BenchArgs {
     /// Two batches and few samples: a first look
     #[arg(long)]
     quick: bool,
-    /// Force the kernel of that name
-    #[arg(long, value_name = "NAME", hide = true)]
+    /// Force a kernel on layers in integers: edges, rows or matrix [default: the one that suits the batch]
+    #[arg(long, value_name = "NAME", value_parser = Strategy::ALL.map(Strategy::name), hide_possible_values = true)]
     kernel: Option<String>,
     /// Put two machines side by side: JSON files of this command, A and B; nothing is measured
     #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with_all = [

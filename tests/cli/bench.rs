@@ -85,6 +85,7 @@ fn a_report_has_every_figure_of_every_configuration() {
         assert_eq!(row["on_chip_share"].as_f64(), (codebook > 0.0).then_some(1.0));
         assert!(number(row, "/device_us/q1") <= median && median <= number(row, "/device_us/q3"));
         assert!(number(row, "/end_to_end_us/median") > 0.0 && number(row, "/device_bytes") > 0.0);
+        assert_eq!(row["kernels"].as_array().unwrap().len(), 2);
         assert_eq!(row["noise"][0], "few-samples");
     }
 }
@@ -98,7 +99,7 @@ fn tables_fit_and_spreadsheets_have_a_line_a_row() {
     assert!(stdout.contains("vq-int8 8") && stdout.contains("2 heads"), "{stdout}");
     let csv = fs::read_to_string(folder.path().join("a.csv")).unwrap();
     let columns: Vec<usize> = csv.lines().map(|line| line.split(',').count()).collect();
-    assert_eq!(columns, [22; 13]);
+    assert_eq!(columns, [23; 13]);
     assert!(csv.lines().nth(3).unwrap().starts_with("vq-int8,8,1,1,3,"));
 }
 
