@@ -90,9 +90,14 @@ fn facts(report: &Report) -> Markup {
         dl {
             @for (name, value) in device_lines(&report.device) { dt { (name) } dd { (value) } }
             dt { "date" } dd { (report.date) }
-            dt { "command" } dd { code { (report.command) } }
+            dt { "command" } dd { (typed(&report.command)) }
         }
     }
+}
+
+/// A command whose lines break between words only.
+fn typed(command: &str) -> Markup {
+    html! { code { @for word in command.split(' ') { span.word { (word) } " " } } }
 }
 
 /// Names and values of what a device is.
@@ -117,15 +122,15 @@ fn figures(report: &Report) -> Markup {
         section.figures {
             @if let Some(row) = fastest {
                 (figure(
-                    quantity(row.edge_samples_per_s, "edges/s"),
+                    quantity(row.edge_samples_per_s, " edge-samples/s"),
                     "fastest evaluation",
                     format!("{}: {} us", row.configuration, significant(row.device_us.median)),
                 ))
             }
             @if let Some((row, ratio)) = best_speedup(report) {
                 (figure(
-                    format!("{} x", significant(ratio)),
-                    "as fast as the dense form, at best",
+                    format!("{}\u{d7}", significant(ratio)),
+                    "the speed of the dense form, at best",
                     format!("{}, device time", row.configuration),
                 ))
             }
@@ -136,9 +141,9 @@ fn figures(report: &Report) -> Markup {
             ))
             @if let (Some(linear), Some(random)) = (&rates.workgroup_linear_g_s, &rates.workgroup_random_g_s) {
                 (figure(
-                    quantity(random.median * 1e9, "words/s"),
+                    quantity(random.median * 1e9, " words/s"),
                     "random reads from workgroup memory",
-                    format!("{} without bank conflicts", quantity(linear.median * 1e9, "words/s")),
+                    format!("{} without bank conflicts", quantity(linear.median * 1e9, " words/s")),
                 ))
             }
         }
@@ -177,7 +182,7 @@ fn table(report: &Report) -> Markup {
                     th { "device time, us" br; small { "median [quartiles]" } }
                     th { "least to most, us" }
                     th { "end to end, us" br; small { "median [quartiles]" } }
-                    th { "edges/s" }
+                    th { "edge-samples/s" }
                     th { "must touch" } th { "GB/s" } th { "of copy" }
                     th { "codebook reads" br; "on chip" } th { "of the bound" } th.text { "bound by" }
                     th.text { "kernels" } th { "device memory" } th { "samples" } th.text { "noise" }
@@ -284,9 +289,9 @@ fn method(report: &Report) -> Markup {
                     (quantity(rates.copy_gb_s.median * 1e9, "B/s"))
                     @if report.rates.workgroup_linear_g_s.is_some() {
                         "; reads of the codebook that are served on chip (one word an edge and row in the integer forms, one "
-                        "for each non-zero basis function in f32) at " (rate(&rates.workgroup_linear_g_s, "words/s"))
+                        "for each non-zero basis function in f32) at " (rate(&rates.workgroup_linear_g_s, " words/s"))
                         "; in the integer forms one dot product of four bytes an edge and row at "
-                        (rate(&rates.dot_g_s, "dots/s"))
+                        (rate(&rates.dot_g_s, " dots/s"))
                     }
                     ", whichever takes longest. Kernels that serve several rows with one read can do better."
                 }

@@ -8,10 +8,12 @@ use crate::run::{Gpu, Kernel, RunError};
 
 /// Samples of each rate.
 const SAMPLES: usize = 20;
+/// The same of a device in software, and of the CPU.
+const SOFTWARE_SAMPLES: usize = 5;
 /// Bytes that are copied on a graphics processor, where its limits allow: far beyond its caches.
 const COPY_BYTES: u64 = 512 << 20;
 /// Bytes that are copied by a device in software, and by the CPU.
-const SOFTWARE_COPY_BYTES: u64 = 64 << 20;
+const SOFTWARE_COPY_BYTES: u64 = 32 << 20;
 /// Invocations a workgroup: what WebGPU guarantees.
 const LANES: usize = 256;
 /// Words of the table in `measure_workgroup`.
@@ -39,11 +41,12 @@ pub struct Rates {
 impl Rates {
     /// Measures a graphics adapter.
     pub(super) fn of_gpu(gpu: &Gpu, timer: &Timer) -> Result<Self, BenchError> {
-        let (groups, steps) = if gpu.is_software() { (16, 256) } else { (4096, 1024) };
+        let (groups, steps, samples) =
+            if gpu.is_software() { (16, 64, SOFTWARE_SAMPLES) } else { (4096, 1024, SAMPLES) };
         let work = (groups * LANES * steps) as f64;
         let lookups = |table: &[u32]| -> Result<Option<Summary>, BenchError> {
             let kernel = Measuring::new(gpu, Kernel::MeasureWorkgroup, table, groups, steps)?;
-            kernel.rate(timer, work * CHAINS as f64)
+            kernel.rate(timer, samples, work * CHAINS as f64)
         };
         let weights: Vec<u32> = (0..LANES as u32).map(|n| n.wrapping_mul(0x9e37_79b9) & 0x7f7f_7f7f).collect();
         let dots = Measuring::new(gpu, Kernel::MeasureDot, &weights, groups, steps)?;
@@ -56,11 +59,11 @@ impl Rates {
         };
         let nothing = || BenchError::Nothing("the device's clock stands still".into());
         Ok(Self {
-            copy_gb_s: copy.rate(timer, 2.0 * copy_bytes as f64)?.ok_or_else(nothing)?,
+            copy_gb_s: copy.rate(timer, samples, 2.0 * copy_bytes as f64)?.ok_or_else(nothing)?,
             copy_bytes,
             workgroup_linear_g_s: lookups(&rotation())?,
             workgroup_random_g_s: lookups(&permutation())?,
-            dot_g_s: dots.rate(timer, work * DOT_CHAINS as f64)?,
+            dot_g_s: dots.rate(timer, samples, work * DOT_CHAINS as f64)?,
         })
     }
 
@@ -76,7 +79,7 @@ impl Rates {
             start.elapsed().as_secs_f64()
         };
         copy();
-        let samples: Vec<f64> = (0..SAMPLES).map(|_| copy()).collect();
+        let samples: Vec<f64> = (0..SOFTWARE_SAMPLES).map(|_| copy()).collect();
         let copy = rate(&samples, 2.0 * SOFTWARE_COPY_BYTES as f64);
         Ok(Self {
             copy_gb_s: copy.ok_or_else(|| BenchError::Nothing("the clock stands still".into()))?,
@@ -200,10 +203,10 @@ impl Measuring {
     }
 
     /// Billions a second of the work that one dispatch does.
-    fn rate(&self, timer: &Timer, work: f64) -> Result<Option<Summary>, BenchError> {
+    fn rate(&self, timer: &Timer, samples: usize, work: f64) -> Result<Option<Summary>, BenchError> {
         let mut seconds = Vec::new();
-        while seconds.len() < SAMPLES {
-            seconds.extend(timer.time(SAMPLES, &mut |encoder, timestamps| {
+        while seconds.len() < samples {
+            seconds.extend(timer.time(samples, &mut |encoder, timestamps| {
                 let timestamp_writes = around(timestamps);
                 let mut pass =
                     encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("rate"), timestamp_writes });

@@ -25,8 +25,8 @@ pub fn comparison_page(comparison: &Comparison<'_>) -> Result<String, BenchError
                 p.kicker { "sharekan bench --compare" }
                 h1 { "A: " (a.device.name) br; "B: " (b.device.name) }
                 p.lead {
-                    "The same KAN head of " (shape(&a.head.widths)) " on both. Over all configurations B takes between 1/"
-                    (significant(most)) " and 1/" (significant(least)) " of A's device time."
+                    "The same KAN head of " (shape(&a.head.widths)) " on both. By device time B is between " (significant(least))
+                    " and " (significant(most)) " times as fast as A."
                 }
                 (warning(&[&a.device, &b.device]))
                 (facts(a, b))
@@ -55,7 +55,7 @@ fn facts(a: &Report, b: &Report) -> Markup {
                 @for (field, value) in device_lines(&report.device) { dt { (name) ": " (field) } dd { (value) } }
                 dt { (name) ": copy" } dd { (significant(report.rates.copy_gb_s.median)) " GB/s, read plus written" }
                 dt { (name) ": date" } dd { (report.date) }
-                dt { (name) ": command" } dd { code { (report.command) } }
+                dt { (name) ": command" } dd { (super::typed(&report.command)) }
             }
         }
     }

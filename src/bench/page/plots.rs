@@ -159,12 +159,12 @@ pub(super) fn end_to_end(report: &Report) -> Result<Markup, BenchError> {
 }
 
 pub(super) fn rate(report: &Report) -> Result<Markup, BenchError> {
-    let plot = batch_plot(report, "edges a second", "/s", |row| Point {
+    let plot = batch_plot(report, "edge-samples a second", "/s", |row| Point {
         x: row.configuration.batch as f64,
         y: row.edge_samples_per_s,
         bar: None,
     });
-    figure("Edges evaluated a second", &plot, "Edges times rows times heads over median device time. Higher is better.")
+    figure("Edge-samples a second", &plot, "Edges times rows times heads over median device time. Higher is better.")
 }
 
 pub(super) fn roofline(report: &Report) -> Result<Markup, BenchError> {
@@ -174,9 +174,9 @@ pub(super) fn roofline(report: &Report) -> Result<Markup, BenchError> {
     let curves = curves(&report.rows, &keys, None, point, true);
     let bandwidth = report.rates.copy_gb_s.median * 1e9;
     let mut levels: Vec<(&str, f64)> = [
-        ("one word an edge, no bank conflicts", report.rates.workgroup_linear_g_s),
-        ("one word an edge, random", report.rates.workgroup_random_g_s),
-        ("one dot an edge", report.rates.dot_g_s),
+        ("one word an edge-sample, no bank conflicts", report.rates.workgroup_linear_g_s),
+        ("one word an edge-sample, random", report.rates.workgroup_random_g_s),
+        ("one dot an edge-sample", report.rates.dot_g_s),
     ]
     .into_iter()
     .filter_map(|(name, rate)| Some((name, rate?.median * 1e9)))
@@ -194,8 +194,8 @@ pub(super) fn roofline(report: &Report) -> Result<Markup, BenchError> {
         to: (most, rate),
     };
     let plot = Plot {
-        x: "edges a byte that must be touched",
-        y: "edges a second",
+        x: "edge-samples a byte that must be touched",
+        y: "edge-samples a second",
         x_unit: "",
         y_unit: "/s",
         x_ticks: Vec::new(),
