@@ -161,9 +161,11 @@ impl Plot<'_> {
         for line in &self.ceilings {
             let (from, to) = (log(line.from), log(line.to));
             chart.draw_series(DashedLineSeries::new([from, to], 2, 4, TEXT.stroke_width(1)))?;
-            // Level lines are named at their right end, above it or, where that is taken, below; the slope at its foot.
+            // Level lines are named at their right end, above it or, where that is taken, below; a slope
+            // below its middle.
             let level = line.from.1 == line.to.1;
-            let (at, anchor) = if level { (to, HPos::Right) } else { (from, HPos::Left) };
+            let along = (from.0 + 0.6 * (to.0 - from.0), from.1 + 0.6 * (to.1 - from.1));
+            let (at, anchor) = if level { (to, HPos::Right) } else { (along, HPos::Left) };
             let taken = texts.iter().any(|&other| other >= at.1 && other - at.1 < 0.14);
             texts.push(at.1);
             let below = taken || !level;
@@ -195,13 +197,13 @@ fn draw_curve(chart: &mut Chart<'_, '_>, curve: &Curve) -> Drawn {
     }
     chart.draw_series(line.iter().map(|&at| Circle::new(at, 4, colour.filled())))?;
     if let (Some(ends), Some(first), Some(last)) = (&curve.ends, line.first(), line.last()) {
-        let style =
-            (FONT, LABEL - 2, &colour).into_text_style(chart.plotting_area()).pos(Pos::new(HPos::Left, VPos::Center));
-        let many = usize::from(line.len() > 1) + 1;
-        let texts = [(first, &ends[0]), (last, &ends[1])].into_iter().take(many);
-        chart.draw_series(
-            texts.map(|(&at, text)| EmptyElement::at(at) + Text::new(text.clone(), (7, 1), style.clone())),
-        )?;
+        let style = (FONT, LABEL - 2, &colour).into_text_style(chart.plotting_area());
+        let above = style.pos(Pos::new(HPos::Center, VPos::Bottom));
+        let beside = style.pos(Pos::new(HPos::Left, VPos::Center));
+        chart.draw_series([EmptyElement::at(*first) + Text::new(ends[0].clone(), (0, -6), above)])?;
+        if line.len() > 1 {
+            chart.draw_series([EmptyElement::at(*last) + Text::new(ends[1].clone(), (7, 1), beside)])?;
+        }
     }
     Ok(())
 }

@@ -61,8 +61,7 @@ fn of_heads(rows: &[Row]) -> String {
         ("device\nus", right),
         ("IQR\n%", right),
         ("end to\nend us", right),
-        ("edges/s", right),
-        ("GB/s", right),
+        ("edge-\nsamples/s", right),
         ("of\ncopy %", right),
         ("on\nchip %", right),
     ]);
@@ -72,10 +71,9 @@ fn of_heads(rows: &[Row]) -> String {
             row.configuration.batch.to_string(),
             short_path(&row.configuration),
             significant(row.device_us.median),
-            format!("{noisy}{:.1}", 100.0 * row.device_us.relative_iqr()),
+            format!("{noisy}{:.1}", (100.0 * row.device_us.relative_iqr()).min(999.9)),
             significant(row.end_to_end_us.median),
             quantity(row.edge_samples_per_s, ""),
-            significant(row.gb_per_s),
             significant(100.0 * row.copy_share),
             row.on_chip_share.map_or_else(|| "-".into(), |share| format!("{:.0}", 100.0 * share)),
         ]);
