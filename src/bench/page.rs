@@ -122,8 +122,8 @@ fn figures(report: &Report) -> Markup {
         section.figures {
             @if let Some(row) = fastest {
                 (figure(
-                    quantity(row.edge_samples_per_s, " edge-samples/s"),
-                    "fastest evaluation",
+                    quantity(row.edge_samples_per_s, "/s"),
+                    "edge-samples, the fastest evaluation",
                     format!("{}: {} us", row.configuration, significant(row.device_us.median)),
                 ))
             }
@@ -141,9 +141,9 @@ fn figures(report: &Report) -> Markup {
             ))
             @if let (Some(linear), Some(random)) = (&rates.workgroup_linear_g_s, &rates.workgroup_random_g_s) {
                 (figure(
-                    quantity(random.median * 1e9, " words/s"),
-                    "random reads from workgroup memory",
-                    format!("{} without bank conflicts", quantity(linear.median * 1e9, " words/s")),
+                    quantity(random.median * 1e9, "/s"),
+                    "random reads of a word from workgroup memory",
+                    format!("{} without bank conflicts", quantity(linear.median * 1e9, "/s")),
                 ))
             }
         }
