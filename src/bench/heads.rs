@@ -44,9 +44,9 @@ impl HeadSource<'_> {
     pub(super) fn forms(&self, wanted: &[Form]) -> (Vec<Form>, Option<usize>) {
         let (available, codewords): (Vec<Form>, _) = match self {
             Self::Synthetic(_) => (wanted.to_vec(), None),
-            // The compiler's gains of 8 bits are logarithmic.
+            // The compiler chooses between even and logarithmic levels.
             Self::Given(Head::Dense(_)) => {
-                let form = |form| if form == Form::VqInt8 { Form::VqInt8Log } else { form };
+                let form = |form| if form == Form::VqInt8Log { Form::VqInt8 } else { form };
                 (wanted.iter().copied().map(form).collect(), None)
             }
             Self::Given(Head::Compressed(head)) => {
@@ -228,13 +228,14 @@ mod tests {
 
     #[test]
     fn a_given_head_has_the_forms_that_can_be_made_of_it() {
-        let three = [Form::DenseF32, Form::VqF32, Form::VqInt8];
+        let all = Form::ALL;
         let dense = synthetic_head(Form::DenseF32, &[4, 3], 1).unwrap();
         let source = HeadSource::Given(&dense);
-        assert_eq!(source.forms(&three), (vec![Form::DenseF32, Form::VqF32, Form::VqInt8Log], None));
-        let small = source.head(Form::VqInt8Log, Some(2)).unwrap();
+        assert_eq!(source.forms(&all), (vec![Form::DenseF32, Form::VqF32, Form::VqInt8], None));
+        assert!(matches!(source.head(Form::VqInt8, Some(2)).unwrap(), Head::Compressed(_)));
+        let small = synthetic_head(Form::VqInt8Log, &[4, 3], 2).unwrap();
         let source = HeadSource::Given(&small);
-        assert_eq!(source.forms(&three), (vec![Form::DenseF32, Form::VqInt8Log], Some(2)));
+        assert_eq!(source.forms(&all), (vec![Form::DenseF32, Form::VqInt8Log], Some(2)));
         assert!(matches!(source.head(Form::DenseF32, None).unwrap(), Head::Dense(_)));
     }
 }

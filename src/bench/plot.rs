@@ -142,6 +142,7 @@ impl Plot<'_> {
             .x_desc(self.x)
             .y_desc(self.y)
             .max_light_lines(0)
+            .light_line_style(GRID.mix(0.0))
             .bold_line_style(GRID)
             .axis_style(GRID)
             .axis_desc_style((FONT, LABEL + 1, &TEXT))

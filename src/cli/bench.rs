@@ -46,7 +46,8 @@ pub(crate) struct BenchArgs {
     /// Measure this head, dense or compressed
     #[arg(long, value_name = "FILE")]
     head: Option<PathBuf>,
-    /// Forms: dense-f32, vq-f32, vq-int8 and vq-int8-log (gain levels from a table, as `compile` makes them)
+    /// Forms: dense-f32, vq-f32, vq-int8 and vq-int8-log (gain levels from a table); of a dense
+    /// head of your own vq-int8 has the levels that `compile` chooses
     #[arg(long, value_name = "FORM,..", value_delimiter = ',', default_value = "dense-f32,vq-f32,vq-int8")]
     forms: Vec<Form>,
     /// Batches in rows [default: 1,16,169,1024,4096; 1,169 with --quick]
