@@ -16,7 +16,7 @@ pub(super) fn report(report: &Report) -> String {
     {
         let rate = |billions: f64| quantity(1e9 * billions, "/s");
         text.push_str(&format!(
-            "; workgroup reads {} in order, {} at random; dots {}",
+            "\nworkgroup memory {} reads in order, {} at random; {} dots",
             rate(linear.median),
             rate(random.median),
             rate(dots.median)
