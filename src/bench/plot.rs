@@ -234,7 +234,11 @@ fn range(values: impl Iterator<Item = f64>, room: f64) -> (f64, f64) {
 fn ticks((low, high): (f64, f64)) -> Vec<f64> {
     let (first, last) = (low.floor() as i32, high.ceil() as i32);
     let step = ((last - first) / 8 + 1) as usize;
-    let steps: &[f64] = if high - low < 2.2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let steps: &[f64] = match high - low {
+        span if span < 1.2 => &[1.0, 1.5, 2.0, 3.0, 5.0, 7.0],
+        span if span < 2.2 => &[1.0, 2.0, 5.0],
+        _ => &[1.0],
+    };
     (first..=last)
         .step_by(step)
         .flat_map(|decade| steps.iter().map(move |step| f64::from(decade) + step.log10()))
@@ -296,6 +300,7 @@ mod tests {
         assert_eq!(label(169f64.log10(), ""), "169");
         assert_eq!(label(4096f64.log10(), ""), "4096");
         assert_eq!(label(-1.0, ""), "0.1");
+        assert_eq!(label(-4.0, "s"), "100 us");
         assert_eq!(label(12.0, "B/s"), "1 TB/s");
         assert_eq!(label(2e7f64.log10(), "B"), "20 MB");
     }
@@ -303,8 +308,9 @@ mod tests {
     #[test]
     fn ticks_are_decades_and_more_where_they_are_few() {
         assert_eq!(ticks((-0.5, 3.0)), [0.0, 1.0, 2.0, 3.0]);
-        let close: Vec<f64> = ticks((0.2, 1.1)).iter().map(|tick| 10f64.powf(*tick).round()).collect();
-        assert_eq!(close, [2.0, 5.0, 10.0]);
+        let round = |range| ticks(range).iter().map(|tick| 10f64.powf(*tick).round()).collect::<Vec<f64>>();
+        assert_eq!(round((0.25, 1.1)), [2.0, 3.0, 5.0, 7.0, 10.0]);
+        assert_eq!(round((0.2, 1.8)), [2.0, 5.0, 10.0, 20.0, 50.0]);
         assert!(ticks((-9.0, 24.0)).len() <= 9);
     }
 }

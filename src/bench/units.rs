@@ -28,7 +28,8 @@ pub fn significant(value: f64) -> String {
 
 /// A value with a decimal prefix and its unit: `2.94 TB/s`.
 pub fn quantity(value: f64, unit: &str) -> String {
-    const PREFIXES: [(f64, &str); 6] = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m")];
+    const PREFIXES: [(f64, &str); 8] =
+        [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n")];
     let (scale, prefix) = PREFIXES.into_iter().find(|(scale, _)| value.abs() >= *scale).unwrap_or(PREFIXES[4]);
     format!("{} {prefix}{unit}", significant(value / scale))
 }
@@ -61,5 +62,6 @@ mod tests {
         assert_eq!(quantity(2.94e12, "B/s"), "2.94 TB/s");
         assert_eq!(quantity(12_345.0, "B"), "12.3 kB");
         assert_eq!(quantity(0.0, "B"), "0 B");
+        assert_eq!(quantity(38.5e-6, "s"), "38.5 us");
     }
 }
