@@ -1,57 +1,61 @@
 //! Prints what the compiler's methods and settings keep of a head, on features from files.
 //!
 //! ```text
-//! cargo run --release --example compiler_study -- HEAD.safetensors CALIBRATION.safetensors TEST.safetensors
+//! cargo run --release --example compiler_study -- HEAD.safetensors CALIBRATION.safetensors TEST.safetensors [SETTING...]
 //! ```
 //!
-//! Both feature files hold a tensor `features` of `[rows, inputs]`, F32 or F16: rows of training images to calibrate with,
-//! rows of other images to measure on.
+//! Both feature files hold a tensor `input` of `[rows, inputs]`, F32, as the example `features` writes it: rows of training
+//! images to calibrate with, rows of other images to measure on. A setting is
+//! `METHOD:CODEWORDS:GAIN BITS:ROUNDS OF ERROR FEEDBACK`, codewords `K+K` with a residual codebook: `aware:64+64:4:2`.
 
 use std::error::Error;
+use std::path::Path;
 use std::time::Instant;
 
-use safetensors::{Dtype, SafeTensors};
 use sharekan::artifact;
 use sharekan::compress::{Calibration, CompileOptions, Method, compile};
 use sharekan::evaluate::output_snr_db;
+use sharekan::files;
 use sharekan::import::{self, ImportOptions};
 use sharekan::reference::{CompressedReference, DenseReference};
 
-/// Method, codewords, bits of a gain, rounds of error feedback.
-const SETTINGS: [(Method, usize, u8, usize); 18] = [
-    (Method::Plain, 16, 8, 0),
-    (Method::Plain, 64, 8, 0),
-    (Method::Plain, 256, 8, 0),
-    (Method::Plain, 1024, 8, 0),
-    (Method::Uniform, 16, 8, 0),
-    (Method::Uniform, 64, 8, 0),
-    (Method::Uniform, 256, 8, 0),
-    (Method::Uniform, 1024, 8, 0),
-    (Method::Aware, 256, 8, 0),
-    (Method::Aware, 16, 4, 2),
-    (Method::Aware, 32, 4, 2),
-    (Method::Aware, 64, 4, 2),
-    (Method::Aware, 128, 4, 2),
-    (Method::Aware, 256, 4, 2),
-    (Method::Aware, 16, 8, 2),
-    (Method::Aware, 64, 8, 2),
-    (Method::Aware, 256, 8, 2),
-    (Method::Aware, 1024, 8, 2),
+/// `METHOD:CODEWORDS:GAIN BITS:ROUNDS OF ERROR FEEDBACK`; codewords `K+K` with a residual codebook.
+const SETTINGS: [&str; 18] = [
+    "plain:16:8:0",
+    "plain:64:8:0",
+    "plain:256:8:0",
+    "plain:1024:8:0",
+    "uniform:16:8:0",
+    "uniform:64:8:0",
+    "uniform:256:8:0",
+    "uniform:1024:8:0",
+    "aware:256:8:0",
+    "aware:16:4:2",
+    "aware:32:4:2",
+    "aware:64:4:2",
+    "aware:128:4:2",
+    "aware:256:4:2",
+    "aware:16:8:2",
+    "aware:64:8:2",
+    "aware:256:8:2",
+    "aware:1024:8:2",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [head, calibration, test] = &arguments[..] else {
-        return Err("expected HEAD CALIBRATION TEST".into());
+    let [head, calibration, test, settings @ ..] = &arguments[..] else {
+        return Err("expected HEAD CALIBRATION TEST [SETTING...]".into());
     };
     let head = import::from_bytes(&std::fs::read(head)?, &ImportOptions::default())?.head;
-    let (rows, test) = (features(calibration)?, features(test)?);
+    let (rows, test) =
+        (files::read_rows(Path::new(calibration), head.inputs())?, files::read_rows(Path::new(test), head.inputs())?);
     let calibration = Calibration::new(&rows, head.inputs())?;
     let dense: Vec<f32> = DenseReference::new(&head).run(&test).iter().map(|&y| y as f32).collect();
-    println!("| method | codewords | gain bits | feedback | bytes | ratio | SNR dB | seconds |");
-    println!("|---|---|---|---|---|---|---|---|");
-    for (method, codewords, gain_bits, feedback) in SETTINGS {
-        let options = CompileOptions { method, codewords, gain_bits, feedback, ..CompileOptions::default() };
+    println!("| setting | bytes | ratio | SNR dB | seconds |");
+    println!("|---|---|---|---|---|");
+    let own: Vec<&str> = settings.iter().map(String::as_str).collect();
+    for setting in if own.is_empty() { &SETTINGS[..] } else { &own } {
+        let options = parse(setting).ok_or_else(|| format!("{setting}: expected METHOD:K:BITS:FEEDBACK"))?;
         let clock = Instant::now();
         let (compressed, _) = compile(&head, &options, Some(&calibration), &mut |_| {})?;
         let seconds = clock.elapsed().as_secs_f64();
@@ -59,21 +63,29 @@ fn main() -> Result<(), Box<dyn Error>> {
         let ratio = head.dense_bytes() as f64 / bytes as f64;
         let outputs = CompressedReference::new(&compressed).run(&test);
         let snr = output_snr_db(&dense, &outputs, head.outputs())?.unwrap_or(f64::INFINITY);
-        println!(
-            "| {method:?} | {codewords} | {gain_bits} | {feedback} | {bytes} | {ratio:.2} | {snr:.2} | {seconds:.1} |"
-        );
+        println!("| {setting} | {bytes} | {ratio:.2} | {snr:.2} | {seconds:.1} |");
     }
     Ok(())
 }
 
-/// The tensor `features` of a file.
-fn features(path: &str) -> Result<Vec<f32>, Box<dyn Error>> {
-    let bytes = std::fs::read(path)?;
-    let file = SafeTensors::deserialize(&bytes)?;
-    let tensor = file.tensor("features")?;
-    Ok(match tensor.dtype() {
-        Dtype::F32 => tensor.data().as_chunks().0.iter().map(|&b| f32::from_le_bytes(b)).collect(),
-        Dtype::F16 => tensor.data().as_chunks().0.iter().map(|&b| half::f16::from_le_bytes(b).to_f32()).collect(),
-        other => return Err(format!("{path}: features are {other:?}, expected F32 or F16").into()),
+fn parse(setting: &str) -> Option<CompileOptions> {
+    let [method, codewords, gain_bits, feedback] = setting.split(':').collect::<Vec<_>>().try_into().ok()?;
+    let (codewords, residual) = match codewords.split_once('+') {
+        Some((first, second)) if first == second => (first, true),
+        Some(_) => return None,
+        None => (codewords, false),
+    };
+    Some(CompileOptions {
+        method: match method {
+            "plain" => Method::Plain,
+            "uniform" => Method::Uniform,
+            "aware" => Method::Aware,
+            _ => return None,
+        },
+        codewords: codewords.parse().ok()?,
+        gain_bits: gain_bits.parse().ok()?,
+        feedback: feedback.parse().ok()?,
+        residual,
+        ..CompileOptions::default()
     })
 }

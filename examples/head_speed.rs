@@ -5,8 +5,10 @@
 
 use std::time::{Duration, Instant};
 
-use sharekan::bench::{Form, synthetic_head};
-use sharekan::head::Head;
+use sharekan::head::{
+    Activation, BasePath, Basis, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, Head, InputMap,
+    Knots, Quantised,
+};
 use sharekan::run::{Gpu, GpuOptions, Session};
 
 const WIDTHS: [usize; 3] = [2048, 512, 75];
@@ -14,6 +16,12 @@ const BATCHES: [usize; 5] = [1, 16, 169, 1024, 4096];
 const BUDGET: Duration = Duration::from_millis(400);
 
 fn main() -> Result<(), sharekan::Error> {
+    if std::env::var_os("TILES").is_some() {
+        return tiles();
+    }
+    if std::env::var_os("SWEEP").is_some() {
+        return sweep();
+    }
     let options = GpuOptions { name: std::env::args().nth(1), backends: None, plain: false };
     let gpu = pollster::block_on(Gpu::open(&options))?;
     println!(
@@ -22,16 +30,74 @@ fn main() -> Result<(), sharekan::Error> {
         gpu.info().backend,
         gpu.limits().workgroup_storage
     );
-    for (name, form) in
-        [("dense f32", Form::DenseF32), ("K=256 int8", Form::VqInt8), ("K=256 int8, table", Form::VqInt8Log)]
-    {
-        let head = synthetic_head(form, &WIDTHS, 256)?;
+    for (name, head) in [
+        ("dense f32", dense()),
+        ("K=256 int8", compressed(GainScale::Linear)),
+        ("K=256 int8, table", compressed(table())),
+    ] {
         println!("{name}: batch, device us, end-to-end us, million edge-samples/s, session bytes");
         for rows in BATCHES {
             let (device, end_to_end, bytes) = time(&gpu, &head, rows)?;
             let edges = (WIDTHS[0] * WIDTHS[1] + WIDTHS[1] * WIDTHS[2]) as f64;
             println!("  {rows:5} {device:10.1} {end_to_end:10.1} {:12.0} {bytes:12}", edges * rows as f64 / device);
         }
+    }
+    Ok(())
+}
+
+/// Times the tiles named in a JSON file: [{"rows": R, "layers": [tile, tile]}].
+fn tiles() -> Result<(), sharekan::Error> {
+    use sharekan::plan::{IntegerTile, Plan, PlanOptions, TunedTile, Tuning};
+    let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
+    let text = std::fs::read_to_string(std::env::var("TILES").unwrap()).unwrap();
+    let cases: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let head = compressed(GainScale::Linear);
+    for case in cases {
+        let rows = case["rows"].as_u64().unwrap() as usize;
+        let plan = Plan::new(&head, gpu.limits(), rows)?;
+        let mut tuning = Tuning::default();
+        for (layer, tile) in plan.layers.iter().zip(case["layers"].as_array().unwrap()) {
+            let tile: IntegerTile = serde_json::from_value(tile.clone()).unwrap();
+            if !tile.fits(layer, gpu.limits()) {
+                println!("does not fit: {tile:?}");
+            }
+            tuning.insert(TunedTile::new(layer, plan.tiers.last().unwrap().rows, tile));
+        }
+        let options = PlanOptions { strategy: None, tuning: Some(tuning) };
+        match sharekan::run::time_head(&gpu, &head, rows, &options) {
+            Ok(us) => println!("{rows:5} {us:9.1} us  {}", case["layers"]),
+            Err(e) => println!("{rows:5} {e} {}", case["layers"]),
+        }
+    }
+    Ok(())
+}
+
+fn sweep() -> Result<(), sharekan::Error> {
+    let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
+    println!("{} matrix {:?}", gpu.info().name, gpu.limits().matrix_subgroup);
+    let list = std::env::var("SWEEP").unwrap_or_default();
+    let batches: Vec<usize> = list.split(',').filter_map(|b| b.parse().ok()).collect();
+    let head = compressed(GainScale::Linear);
+    let mut times = Vec::new();
+    let start = Instant::now();
+    for rows in batches {
+        match sharekan::run::tune(&gpu, &head, &[rows], &mut |time| times.push(time.clone())) {
+            Ok(_) => {}
+            Err(e) => println!("batch {rows}: {e}"),
+        }
+        times.sort_by(|a, b| (a.layer, a.microseconds).partial_cmp(&(b.layer, b.microseconds)).unwrap());
+        for layer in 0..2 {
+            let mut per_strategy = std::collections::HashMap::new();
+            for time in times.iter().filter(|time| time.layer == layer) {
+                let n = per_strategy.entry(time.tile.strategy()).or_insert(0);
+                *n += 1;
+                if *n <= 6 {
+                    println!("  rows {rows} layer {layer} {:9.1} us {:?}", time.microseconds, time.tile);
+                }
+            }
+        }
+        times.clear();
+        println!("  {:.1} s", start.elapsed().as_secs_f64());
     }
     Ok(())
 }
@@ -67,7 +133,10 @@ fn time(gpu: &Gpu, head: &Head, rows: usize) -> Result<(f64, f64, u64), sharekan
         let _ = gpu.device().poll(wgpu::PollType::wait_indefinitely());
         Ok(start.elapsed())
     };
-    submit(1)?;
+    let start = Instant::now();
+    while start.elapsed() < BUDGET {
+        submit(200_000 / (rows * 20 + 1000))?;
+    }
     let once = submit(1)?.max(Duration::from_micros(20));
     let repeats = (BUDGET.as_micros() / 8 / once.as_micros()).clamp(1, 400) as usize;
     let mut device: Vec<f64> = Vec::new();
@@ -83,10 +152,72 @@ fn time(gpu: &Gpu, head: &Head, rows: usize) -> Result<(f64, f64, u64), sharekan
         session.run_into(&input, &mut output)?;
         end_to_end.push(start.elapsed().as_secs_f64() * 1e6);
     }
+    let mut bound: Vec<f64> = Vec::new();
+    let start = Instant::now();
+    while bound.len() < 5 || (start.elapsed() < BUDGET / 2 && bound.len() < 500) {
+        let start = Instant::now();
+        session.run_bound(&binding, rows, &mut output)?;
+        bound.push(start.elapsed().as_secs_f64() * 1e6);
+    }
+    println!("    {rows} submission to result {:.1} us", median(bound));
     Ok((median(device), median(end_to_end), session.plan().device_bytes()))
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+fn basis(inputs: usize) -> Basis {
+    let knots = Knots::Uniform { low: vec![-1.0; inputs], step: vec![2.0 / 7.0; inputs] };
+    Basis::BSpline { order: 3, intervals: 7, knots }
+}
+
+fn map(inputs: usize) -> InputMap {
+    InputMap::Affine { scale: vec![1.0; inputs], shift: vec![0.0; inputs], clamp: Some([-1.0, 1.0]) }
+}
+
+/// Numbers that look random and are the same everywhere.
+fn number(n: usize) -> f32 {
+    ((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+}
+
+fn dense() -> Head {
+    let layers = WIDTHS.windows(2).map(|w| DenseLayer {
+        inputs: w[0],
+        outputs: w[1],
+        input_map: map(w[0]),
+        basis: basis(w[0]),
+        coefficients: (0..w[0] * w[1] * 10).map(|n| number(n) * 0.02).collect(),
+        base: Some(BasePath {
+            activation: Activation::Silu,
+            weights: (0..w[0] * w[1]).map(|n| number(n) * 0.02).collect(),
+        }),
+        bias: None,
+    });
+    Head::Dense(DenseHead::new(layers.collect(), None).expect("the shape is right"))
+}
+
+fn table() -> GainScale {
+    GainScale::Table((0..256).map(|code: i16| if code < 128 { code * 16 } else { (128 - code) * 16 }).collect())
+}
+
+fn compressed(gain_scale: GainScale) -> Head {
+    let layers = WIDTHS.windows(2).map(|w| CompressedLayer {
+        inputs: w[0],
+        outputs: w[1],
+        input_map: map(w[0]),
+        basis: basis(w[0]),
+        stages: 1,
+        indices: (0..w[0] * w[1]).map(|n| ((number(n) + 1.0) * 128.0) as u16).collect(),
+        quantised: Quantised::Int8 {
+            codebook: (0..2560).map(|n| (number(n) * 127.0) as i8).collect(),
+            gains: (0..w[0] * w[1]).map(|n| (number(3 * n) * 127.0) as i8 as u8).collect(),
+            gain_scale: gain_scale.clone(),
+            output_scale: vec![1e-6; w[1]],
+        },
+        base: None,
+        bias: vec![0.0; w[1]],
+    });
+    Head::Compressed(CompressedHead::new(layers.collect(), None).expect("the shape is right"))
 }

@@ -88,10 +88,8 @@ fn value_of(head: u32, row: u32, i: u32) -> f32 {
     return clamp(total * input.factor, -LARGE, LARGE) + input.bias;
 }
 
-// Window of coefficients that an input falls into, and its position within the grid step. Marks rows that are spoilt.
-fn position_of(head: u32, row: u32, i: u32) -> vec2<u32> {
-    let x = value_of(head, row, i);
-    let input = inputs[head * INPUTS + i];
+// Window of coefficients that a value falls into, and its position within the grid step. Marks rows that are spoilt.
+fn position_at(x: f32, input: Input, head: u32, row: u32) -> vec2<u32> {
     let magnitude = bitcast<u32>(x) & 0x7fffffffu;
     let spoils = magnitude > INFINITY || (magnitude == INFINITY && (!CLAMPED || input.scale == 0.0));
     if spoils {
@@ -101,6 +99,10 @@ fn position_of(head: u32, row: u32, i: u32) -> vec2<u32> {
     let bounded = clamp(product + input.shift, input.low, input.high);
     let position = i32(floor(select(bounded, input.low, spoils)));
     return vec2<u32>(u32((position >> 10u) - FIRST_WINDOW), u32(position & 1023));
+}
+
+fn position_of(head: u32, row: u32, i: u32) -> vec2<u32> {
+    return position_at(value_of(head, row, i), inputs[head * INPUTS + i], head, row);
 }
 
 // Place of the first of the four outputs of a group in the record of a row.

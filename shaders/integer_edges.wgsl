@@ -1,7 +1,7 @@
 // Sums of edges for few rows: lanes are groups of four edges, which read the streams of codeword numbers and gains side
-// by side. A workgroup takes ROWS rows, GROUPS groups of four outputs and SPLIT interleaved parts of a slice of inputs.
+// by side. A workgroup takes ROWS rows (a constant of the source), GROUPS groups of four outputs and SPLIT interleaved
+// parts of a slice of inputs.
 
-override ROWS: u32 = 1u;
 override GROUPS: u32 = 1u;
 override SPLIT: u32 = 1u;
 override LANES: u32 = 1u;
@@ -19,6 +19,8 @@ var<workgroup> shapes: array<u32, SHAPES>;
 var<workgroup> levels: array<i32, LEVELS>;
 // [row][input] of a window's place in the codebook and four weights.
 var<workgroup> taps: array<vec2<u32>, TILE>;
+// A lane's sums of one row, on their way to the records.
+var<workgroup> parts: array<vec4<i32>, LANES>;
 
 fn shape_at(stage: u32, at: u32) -> u32 {
     if ON_CHIP {
@@ -43,6 +45,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let rows = row_count();
     let first_row = group.y * ROWS;
     let base = slice * SLICE;
+    let output_group = group.x * GROUPS + lane % GROUPS;
+    let streams = (head * STAGES + stage) * QUADS + base / 4u;
+    let quads = min(SLICE / 4u, QUADS - base / 4u);
+    // The streams are read ahead: their way from memory is the longest. Groups past the last one repeat it, and their
+    // sums are dropped.
+    let stream_group = min(output_group, OUTPUT_GROUPS - 1u);
+    var quad = lane / GROUPS;
+    var codes = codes_at((streams + min(quad, quads - 1u)) * OUTPUT_GROUPS + stream_group);
+    var gain_codes = gains[(streams + min(quad, quads - 1u)) * OUTPUT_GROUPS + stream_group];
     if ON_CHIP {
         for (var at = lane; at < SHAPES; at += LANES) {
             shapes[at] = tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
@@ -64,38 +75,51 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         taps[at] = tap;
     }
     workgroupBarrier();
-    let output_group = group.x * GROUPS + lane % GROUPS;
-    if output_group >= OUTPUT_GROUPS {
-        return;
-    }
-    let streams = (head * STAGES + stage) * QUADS;
-    let first_quad = base / 4u;
-    let quads = min(SLICE / 4u, QUADS - first_quad);
-    var sums: array<vec4<i32>, MAX_ROWS>;
-    for (var quad = lane / GROUPS; quad < quads; quad += SPLIT) {
-        let at = (streams + first_quad + quad) * OUTPUT_GROUPS + output_group;
-        let codes = codes_at(at);
-        let gain_codes = gains[at];
-        for (var j = 0u; j < 4u; j++) {
-            let k = codewords_of(codes, j);
-            let level = levels_of(gain_codes[j]);
-            for (var row = 0u; row < ROWS; row++) {
-                let tap = taps[row * SLICE + 4u * quad + j];
+    // repeat row ROWS
+    var sum_{row} = vec4<i32>();
+    // end
+    while quad < quads {
+        let own_codes = codes;
+        let own_gain_codes = gain_codes;
+        let tap_at = 4u * quad;
+        quad += SPLIT;
+        if quad < quads {
+            codes = codes_at((streams + quad) * OUTPUT_GROUPS + stream_group);
+            gain_codes = gains[(streams + quad) * OUTPUT_GROUPS + stream_group];
+        }
+        // repeat j 4
+        {
+            let k = codewords_of(own_codes, {j}u);
+            let level = levels_of(own_gain_codes[{j}]);
+            // repeat row ROWS
+            {
+                let tap = taps[{row}u * SLICE + tap_at + {j}u];
                 let dots = vec4<i32>(
                     dot4I8Packed(tap.y, shape_at(stage, tap.x + k.x)),
                     dot4I8Packed(tap.y, shape_at(stage, tap.x + k.y)),
                     dot4I8Packed(tap.y, shape_at(stage, tap.x + k.z)),
                     dot4I8Packed(tap.y, shape_at(stage, tap.x + k.w)),
                 );
-                sums[row] += rounded(dots * level);
+                sum_{row} += rounded(dots * level);
             }
+            // end
+        }
+        // end
+    }
+    // Parts are added here, and lanes side by side add outputs side by side: few additions go to the records.
+    // repeat row ROWS
+    if first_row + {row}u < rows {
+        workgroupBarrier();
+        parts[lane] = sum_{row};
+        workgroupBarrier();
+        let to = sums_of(head, first_row + {row}u, stage, slice, group.x * GROUPS);
+        for (var o = lane; o < min(4u * GROUPS, WIDTH - 4u * GROUPS * group.x); o += LANES) {
+            var total = 0;
+            for (var part = 0u; part < SPLIT; part++) {
+                total += parts[part * GROUPS + o / 4u][o % 4u];
+            }
+            atomicAdd(&records[to + o], total);
         }
     }
-    for (var row = 0u; row < ROWS; row++) {
-        if first_row + row < rows {
-            add(sums_of(head, first_row + row, stage, slice, output_group), sums[row]);
-        }
-    }
+    // end
 }
-
-const MAX_ROWS: u32 = 8u;

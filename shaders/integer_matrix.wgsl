@@ -3,42 +3,41 @@
 // time, and multiplied into f32. Taps are exact; a weight is rounded to 11 bits. A workgroup's sums are rounded to
 // integers before they are added to those of the others, so the result does not depend on their order.
 //
-// The loader puts constants before this file: PER_ROWS and PER_COLUMNS, the fragments of 16 x 16 of a subgroup, and
-// SUBGROUP_ROWS and SUBGROUP_COLUMNS, the subgroups of a workgroup.
+// Constants of the source: PER_ROWS and PER_COLUMNS, the fragments of 16 x 16 of a subgroup; SUBGROUP_ROWS and
+// SUBGROUP_COLUMNS, the subgroups of a workgroup; PAIRS, pairs of coefficients a codeword; TAP_ITEMS and WEIGHT_ITEMS,
+// rows and outputs that a lane expands four inputs of.
 
 override LANES: u32 = 32u;
-// Words of two coefficients a codeword.
-override PAIRS: u32 = 5u;
 override ON_CHIP: bool = true;
 override CODEBOOK_WORDS: u32 = 1u;
 override SHAPES: u32 = 1u;
-// Places of tap weights, codebook and gain levels in f16.
-override HALF_TAPS_AT: u32 = 0u;
+// Places of codebook and gain levels in f16.
 override HALF_CODEBOOK_AT: u32 = 0u;
 override HALF_LEVELS_AT: u32 = 0u;
 
 const ROWS: u32 = 16u * PER_ROWS * SUBGROUP_ROWS;
 const COLUMNS: u32 = 16u * PER_COLUMNS * SUBGROUP_COLUMNS;
 const CHUNK: u32 = 8u;
-// Pairs from one row of a tile to the next: an odd multiple of four, so that eight rows lie in different banks.
-override PITCH: u32 = 8u * PAIRS + 4u;
-override TAPS: u32 = ROWS * PITCH;
-override WEIGHTS: u32 = COLUMNS * PITCH;
+// Vectors of four halves from one row of a tile to the next; twice an odd number, so that eight rows lie in different
+// banks.
+const PITCH: u32 = 4u * PAIRS + 2u;
+const STAGING: u32 = 64u * SUBGROUP_ROWS * SUBGROUP_COLUMNS;
 
 // The tables again, as pairs of halves.
 @group(0) @binding(8) var<storage, read> half_tables: array<vec2<f16>>;
 
+// Tap weights of every position, four bytes a word.
+var<workgroup> positions: array<u32, 1024>;
 // [codeword][pair]
 var<workgroup> shapes: array<vec2<f16>, SHAPES>;
 // A gain level twice, by code.
 var<workgroup> levels: array<vec2<f16>, 256>;
-// [row][input][pair]
-var<workgroup> taps: array<vec2<f16>, TAPS>;
-// [output][input][pair]
-var<workgroup> weights: array<vec2<f16>, WEIGHTS>;
+// [row][input][pair] of halves, two pairs a vector.
+var<workgroup> taps: array<vec4<f16>, ROWS * PITCH>;
+// [output][input][pair] of halves, two pairs a vector.
+var<workgroup> weights: array<vec4<f16>, COLUMNS * PITCH>;
 // Sums of a fragment a subgroup on their way to the records.
 var<workgroup> staging: array<vec4<f32>, STAGING>;
-const STAGING: u32 = 64u * SUBGROUP_ROWS * SUBGROUP_COLUMNS;
 
 fn shape_at(stage: u32, at: u32) -> vec2<f16> {
     if ON_CHIP {
@@ -47,34 +46,44 @@ fn shape_at(stage: u32, at: u32) -> vec2<f16> {
     return half_tables[HALF_CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
 }
 
-fn codeword_of(at: u32, j: u32, c: u32) -> u32 {
+// Codeword numbers of four inputs of one output.
+fn codewords_at(at: u32, output: u32) -> vec4<u32> {
     if WIDE_INDICES {
-        let word = 2u * j + c / 2u;
-        return extractBits(indices[2u * at + word / 4u][word % 4u], 16u * (c % 2u), 16u);
+        let shift = vec4<u32>(16u * (output % 2u));
+        let first = indices[2u * at];
+        let second = indices[2u * at + 1u];
+        let odd = output >= 2u;
+        let words = vec4<u32>(
+            select(first.x, first.y, odd),
+            select(first.z, first.w, odd),
+            select(second.x, second.y, odd),
+            select(second.z, second.w, odd),
+        );
+        return (words >> shift) & vec4<u32>(0xffffu);
     }
-    return extractBits(indices[at][j], 8u * c, 8u);
+    return (indices[at] >> vec4<u32>(8u * output)) & vec4<u32>(0xffu);
 }
 
-fn expand_taps(head: u32, row: u32, rows: u32, i: u32, end: u32, at: u32) {
-    var low = vec2<f16>();
-    var middle = vec2<f16>();
-    var high = vec2<f16>();
-    var first = 0;
-    if row < rows && i < end {
-        let position = position_of(head, row, i);
-        let start = i32(position.x) + FIRST_WINDOW;
-        let front = half_tables[HALF_TAPS_AT + 2u * position.y];
-        let back = half_tables[HALF_TAPS_AT + 2u * position.y + 1u];
-        first = start >> 1u;
-        let odd = (start & 1) != 0;
-        low = select(front, vec2<f16>(0.0h, front.x), odd);
-        middle = select(back, vec2<f16>(front.y, back.x), odd);
-        high = select(vec2<f16>(), vec2<f16>(back.y, 0.0h), odd);
-    }
-    for (var pair = 0u; pair < PAIRS; pair++) {
-        let place = i32(pair) - first;
-        taps[at + pair] = select(select(select(vec2<f16>(), high, place == 2), middle, place == 1), low, place == 0);
-    }
+// Gain codes of four inputs of one output.
+fn codes_of(words: vec4<u32>, output: u32) -> vec4<u32> {
+    return (words >> vec4<u32>(8u * output)) & vec4<u32>(0xffu);
+}
+
+// Values of four inputs from i on; those past the last one repeat it.
+fn values_of(head: u32, row: u32, i: u32) -> vec4<f32> {
+    let last = INPUTS - 1u;
+    return vec4<f32>(
+        value_of(head, row, min(i, last)),
+        value_of(head, row, min(i + 1u, last)),
+        value_of(head, row, min(i + 2u, last)),
+        value_of(head, row, min(i + 3u, last)),
+    );
+}
+
+// A pair of bytes as halves: 1024 + b has the bits 0x6400 + b.
+fn halves_of(bytes: u32) -> vec2<f16> {
+    let bits = (bytes & 0xffu) | ((bytes & 0xff00u) << 8u) | 0x64006400u;
+    return vec2<f16>(unpack2x16float(bits)) - vec2<f16>(1024.0h);
 }
 
 @compute @workgroup_size(LANES)
@@ -95,74 +104,159 @@ fn main(
             shapes[at] = half_tables[HALF_CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
         }
     }
+    for (var at = lane; at < 1024u; at += LANES) {
+        positions[at] = tables[at];
+    }
     for (var at = lane; at < 256u; at += LANES) {
         levels[at] = half_tables[HALF_LEVELS_AT + 256u * head + at];
     }
     let sub_row = subgroup % SUBGROUP_ROWS;
     let sub_column = subgroup / SUBGROUP_ROWS;
     let streams = (head * STAGES + stage) * QUADS;
-    let end = min((slice + 1u) * SLICE, INPUTS);
+    let start = slice * SLICE;
+    let end = min(start + SLICE, INPUTS);
+    // Every lane expands four of the eight inputs.
+    let half = lane % 2u;
     let pitch = PITCH;
-    var sums: array<coop_mat16x16<f32, C>, PER_ROWS * PER_COLUMNS>;
-    for (var base = slice * SLICE; base < end; base += CHUNK) {
-        workgroupBarrier();
-        for (var at = lane; at < ROWS * CHUNK; at += LANES) {
-            let row = at / CHUNK;
-            let i = at % CHUNK;
-            expand_taps(head, first_row + row, rows, base + i, end, row * PITCH + i * PAIRS);
-        }
-        for (var at = lane; at < COLUMNS / 4u * CHUNK; at += LANES) {
-            let i = at % CHUNK;
-            let column_group = at / CHUNK;
-            let output_group = min(first_group + column_group, OUTPUT_GROUPS - 1u);
-            let quad = min((base + i) / 4u, QUADS - 1u);
-            let begin = (streams + quad) * OUTPUT_GROUPS + output_group;
-            let codes = gains[begin][i % 4u];
-            for (var c = 0u; c < 4u; c++) {
-                let shape = codeword_of(begin, i % 4u, c) * PAIRS;
-                let level = levels[extractBits(codes, 8u * c, 8u)];
-                let to = (4u * column_group + c) * PITCH + i * PAIRS;
-                for (var pair = 0u; pair < PAIRS; pair++) {
-                    weights[to + pair] = shape_at(stage, shape + pair) * level;
-                }
-            }
-        }
-        workgroupBarrier();
-        for (var step = 0u; step < PAIRS; step++) {
-            var a: array<coop_mat16x16<f16, A>, PER_ROWS>;
-            for (var m = 0u; m < PER_ROWS; m++) {
-                let begin = (sub_row * PER_ROWS + m) * 16u * PITCH + 8u * step;
-                a[m] = coopLoadT<coop_mat16x16<f16, A>>(&taps[begin], pitch);
-            }
-            for (var n = 0u; n < PER_COLUMNS; n++) {
-                let begin = (sub_column * PER_COLUMNS + n) * 16u * PITCH + 8u * step;
-                let b = coopLoad<coop_mat16x16<f16, B>>(&weights[begin], pitch);
-                for (var m = 0u; m < PER_ROWS; m++) {
-                    sums[n * PER_ROWS + m] = coopMultiplyAdd(a[m], b, sums[n * PER_ROWS + m]);
-                }
-            }
-        }
-    }
-    let own = subgroup * 64u;
     let width = 4u;
-    for (var n = 0u; n < PER_COLUMNS; n++) {
-        for (var m = 0u; m < PER_ROWS; m++) {
-            workgroupBarrier();
-            let fragment = sums[n * PER_ROWS + m];
-            coopStoreT(fragment, &staging[own], width);
-            workgroupBarrier();
-            let top = first_row + (sub_row * PER_ROWS + m) * 16u;
-            let left = 4u * first_group + (sub_column * PER_COLUMNS + n) * 16u;
-            for (var at = place; at < 64u; at += LANES / (SUBGROUP_ROWS * SUBGROUP_COLUMNS)) {
-                let row = top + at / 4u;
-                let output_group = left / 4u + at % 4u;
-                if row < rows && output_group < OUTPUT_GROUPS {
-                    let bounded = clamp(round(staging[own + at]), vec4<f32>(-MOST), vec4<f32>(MOST));
-                    add(sums_of(head, row, stage, slice, output_group), vec4<i32>(bounded));
-                }
+    // repeat n TAP_ITEMS
+    let tap_row_{n} = {n}u * (LANES / 2u) + lane / 2u;
+    let source_row_{n} = min(first_row + tap_row_{n}, rows - 1u);
+    var x_{n} = vec4<f32>();
+    var spoilt_{n} = false;
+    // end
+    // repeat n WEIGHT_ITEMS
+    let column_{n} = {n}u * (LANES / 2u) + lane / 2u;
+    let output_group_{n} = min(first_group + column_{n} / 4u, OUTPUT_GROUPS - 1u);
+    var codewords_{n} = vec4<u32>();
+    var codes_{n} = vec4<u32>();
+    var at_{n} = 0u;
+    // end
+    // repeat m PER_ROWS
+    // repeat n PER_COLUMNS
+    var sum_{m}_{n}: coop_mat16x16<f32, C>;
+    // end
+    // end
+    // Inputs are read a round before they are expanded, so that reading and multiplying overlap.
+    // repeat n TAP_ITEMS
+    x_{n} = values_of(head, source_row_{n}, start + 4u * half);
+    // end
+    // repeat n WEIGHT_ITEMS
+    at_{n} = (streams + min((start + 4u * half) / 4u, QUADS - 1u)) * OUTPUT_GROUPS + output_group_{n};
+    codewords_{n} = codewords_at(at_{n}, column_{n} % 4u);
+    codes_{n} = codes_of(gains[at_{n}], column_{n} % 4u);
+    // end
+    for (var base = start; base < end; base += CHUNK) {
+        let own = base + 4u * half;
+        workgroupBarrier();
+        // repeat n TAP_ITEMS
+        if tap_row_{n} < ROWS {
+            var pairs: array<vec2<f16>, 4u * PAIRS>;
+            // repeat q 4
+            {
+                let input = inputs[head * INPUTS + min(own + {q}u, INPUTS - 1u)];
+                let live = first_row + tap_row_{n} < rows && own + {q}u < end;
+                let magnitude = bitcast<u32>(x_{n}[{q}]) & 0x7fffffffu;
+                let spoils = magnitude > INFINITY || (magnitude == INFINITY && (!CLAMPED || input.scale == 0.0));
+                spoilt_{n} = spoilt_{n} || (spoils && live);
+                let product = clamp(x_{n}[{q}] * input.scale, -LARGE, LARGE);
+                let bounded = clamp(product + input.shift, input.low, input.high);
+                let position = i32(floor(select(bounded, input.low, spoils)));
+                // Six bytes from an even coefficient on.
+                let bytes = select(0u, positions[position & 1023], live);
+                let odd = ((position >> 10u) & 1) != 0;
+                let front = select(bytes, bytes << 8u, odd);
+                let low = halves_of(front);
+                let middle = halves_of(front >> 16u);
+                let high = halves_of(select(0u, bytes >> 24u, odd));
+                let first = position >> 11u;
+                // repeat p PAIRS
+                pairs[{q}u * PAIRS + {p}u] = select(
+                    select(select(vec2<f16>(), high, first == {p} - 2), middle, first == {p} - 1),
+                    low,
+                    first == {p},
+                );
+                // end
+            }
+            // end
+            let to = tap_row_{n} * PITCH + half * 2u * PAIRS;
+            // repeat p PAIRS
+            taps[to + 2u * {p}u] = vec4<f16>(pairs[4u * {p}u], pairs[4u * {p}u + 1u]);
+                taps[to + 2u * {p}u + 1u] = vec4<f16>(pairs[4u * {p}u + 2u], pairs[4u * {p}u + 3u]);
+            // end
+        }
+        // end
+        // repeat n WEIGHT_ITEMS
+        if column_{n} < COLUMNS {
+            var pairs: array<vec2<f16>, 4u * PAIRS>;
+            // repeat q 4
+            {
+                let level = levels[codes_{n}[{q}]];
+                let shape = codewords_{n}[{q}] * PAIRS;
+                // repeat p PAIRS
+                pairs[{q}u * PAIRS + {p}u] = shape_at(stage, shape + {p}u) * level;
+                // end
+            }
+            // end
+            let to = column_{n} * PITCH + half * 2u * PAIRS;
+            // repeat p PAIRS
+            weights[to + 2u * {p}u] = vec4<f16>(pairs[4u * {p}u], pairs[4u * {p}u + 1u]);
+                weights[to + 2u * {p}u + 1u] = vec4<f16>(pairs[4u * {p}u + 2u], pairs[4u * {p}u + 3u]);
+            // end
+        }
+        // end
+        workgroupBarrier();
+        workgroupBarrier();
+        // repeat n TAP_ITEMS
+        x_{n} = values_of(head, source_row_{n}, own + CHUNK);
+        // end
+        // repeat n WEIGHT_ITEMS
+        at_{n} = (streams + min((own + CHUNK) / 4u, QUADS - 1u)) * OUTPUT_GROUPS + output_group_{n};
+        codewords_{n} = codewords_at(at_{n}, column_{n} % 4u);
+        codes_{n} = codes_of(gains[at_{n}], column_{n} % 4u);
+        // end
+        // repeat step PAIRS
+        {
+            // repeat m PER_ROWS
+            let row_{m} = (sub_row * PER_ROWS + {m}u) * 16u * PITCH + 4u * {step}u;
+            let a_{m} = coopLoadT<coop_mat16x16<f16, A>>(&taps[row_{m}], pitch);
+            // end
+            // repeat n PER_COLUMNS
+            let column_{n}_at = (sub_column * PER_COLUMNS + {n}u) * 16u * PITCH + 4u * {step}u;
+            let b_{n} = coopLoad<coop_mat16x16<f16, B>>(&weights[column_{n}_at], pitch);
+            // repeat m PER_ROWS
+            sum_{m}_{n} = coopMultiplyAdd(a_{m}, b_{n}, sum_{m}_{n});
+            // end
+            // end
+        }
+        // end
+    }
+    // repeat n TAP_ITEMS
+    if spoilt_{n} {
+        atomicOr(&records[record_of(head, source_row_{n})], 1);
+    }
+    // end
+    let own = subgroup * 64u;
+    // repeat m PER_ROWS
+    // repeat n PER_COLUMNS
+    {
+        workgroupBarrier();
+        let fragment = sum_{m}_{n};
+        coopStoreT(fragment, &staging[own], width);
+        workgroupBarrier();
+        let top = first_row + (sub_row * PER_ROWS + {m}u) * 16u;
+        let left = first_group + (sub_column * PER_COLUMNS + {n}u) * 4u;
+        for (var at = place; at < 64u; at += LANES / (SUBGROUP_ROWS * SUBGROUP_COLUMNS)) {
+            let row = top + at / 4u;
+            let output_group = left + at % 4u;
+            if row < rows && output_group < OUTPUT_GROUPS {
+                let bounded = clamp(round(staging[own + at]), vec4<f32>(-MOST), vec4<f32>(MOST));
+                add(sums_of(head, row, stage, slice, output_group), vec4<i32>(bounded));
             }
         }
     }
+    // end
+    // end
 }
 
 // Largest f32 that an i32 holds.

@@ -1,9 +1,8 @@
 // Sums of edges for many rows: lanes are rows, so that all lanes of an output read the same codeword and gain, and each
-// lane keeps OWN groups of four outputs in registers. Taps of CHUNK inputs lie in workgroup memory at a time.
+// lane keeps OWN groups of four outputs (a constant of the source) in registers. Taps of CHUNK inputs lie in workgroup memory at a time.
 
 override ROWS: u32 = 1u;
 override PARTS: u32 = 1u;
-override OWN: u32 = 1u;
 override LANES: u32 = 1u;
 override CHUNK: u32 = 4u;
 override STRIDE: u32 = 1u;
@@ -59,7 +58,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let first_group = (group.x * PARTS + lane / ROWS) * OWN;
     let streams = (head * STAGES + stage) * QUADS;
     let end = min((slice + 1u) * SLICE, INPUTS);
-    var sums: array<vec4<i32>, MAX_OWN>;
+    // repeat own OWN
+    var sum_{own} = vec4<i32>();
+    // Groups past the last one repeat it; their sums are dropped.
+    let group_{own} = min(first_group + {own}u, OUTPUT_GROUPS - 1u);
+    // end
     for (var base = slice * SLICE; base < end; base += CHUNK) {
         workgroupBarrier();
         for (var at = lane; at < ROWS * CHUNK; at += LANES) {
@@ -84,32 +87,32 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let weight = vec4<u32>(
                 weights[tile], weights[tile + PITCH], weights[tile + 2u * PITCH], weights[tile + 3u * PITCH],
             );
-            for (var own = 0u; own < OWN; own++) {
-                // Groups past the last one repeat it; their sums are dropped.
-                let output_group = min(first_group + own, OUTPUT_GROUPS - 1u);
-                let codes = codes_at(at + output_group);
-                let gain_codes = gains[at + output_group];
-                for (var j = 0u; j < 4u; j++) {
-                    let k = codewords_of(codes, j);
+            // repeat own OWN
+            {
+                let codes = codes_at(at + group_{own});
+                let gain_codes = gains[at + group_{own}];
+                // repeat j 4
+                {
+                    let k = codewords_of(codes, {j}u);
                     let dots = vec4<i32>(
-                        dot4I8Packed(weight[j], shape_at(stage, place[j] + k.x)),
-                        dot4I8Packed(weight[j], shape_at(stage, place[j] + k.y)),
-                        dot4I8Packed(weight[j], shape_at(stage, place[j] + k.z)),
-                        dot4I8Packed(weight[j], shape_at(stage, place[j] + k.w)),
+                        dot4I8Packed(weight[{j}], shape_at(stage, place[{j}] + k.x)),
+                        dot4I8Packed(weight[{j}], shape_at(stage, place[{j}] + k.y)),
+                        dot4I8Packed(weight[{j}], shape_at(stage, place[{j}] + k.z)),
+                        dot4I8Packed(weight[{j}], shape_at(stage, place[{j}] + k.w)),
                     );
-                    sums[own] += rounded(dots * levels_of(gain_codes[j]));
+                    sum_{own} += rounded(dots * levels_of(gain_codes[{j}]));
                 }
+                // end
             }
+            // end
         }
     }
     if first_row + row >= rows {
         return;
     }
-    for (var own = 0u; own < OWN; own++) {
-        if first_group + own < OUTPUT_GROUPS {
-            add(sums_of(head, first_row + row, stage, slice, first_group + own), sums[own]);
-        }
+    // repeat own OWN
+    if first_group + {own}u < OUTPUT_GROUPS {
+        add(sums_of(head, first_row + row, stage, slice, first_group + {own}u), sum_{own});
     }
+    // end
 }
-
-const MAX_OWN: u32 = 4u;

@@ -63,7 +63,33 @@ type Change = fn(&mut Value, &mut Vec<u8>);
 #[test]
 fn what_is_wrong_is_refused_by_name() {
     let cases: &[(&str, Change, &str)] = &[
-        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(2)), "version 2, expected 1"),
+        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(3)), "version 3, expected 1 to 2"),
+        (
+            "a residual codebook in version 1",
+            |h, _| change_manifest(h, |m| m["layers"][1]["stages"] = json!(2)),
+            "layer 1 has 2 stages, which version 1 has not",
+        ),
+        ("no stages", |h, _| change_manifest(h, |m| m["layers"][0]["stages"] = json!(0)), "layer 0 has 0 stages"),
+        (
+            "three stages",
+            |h, _| {
+                change_manifest(h, |m| {
+                    m["version"] = json!(2);
+                    m["layers"][0]["stages"] = json!(3)
+                })
+            },
+            "layer 0 has 3 stages",
+        ),
+        (
+            "a residual codebook that is not there",
+            |h, _| {
+                change_manifest(h, |m| {
+                    m["version"] = json!(2);
+                    m["layers"][0]["stages"] = json!(2)
+                })
+            },
+            "layers.0.codebook: has 3 codewords, expected as many in each of 2 stages",
+        ),
         ("no manifest", |h, _| drop(h["__metadata__"].as_object_mut().unwrap().remove(MANIFEST_KEY)), "is missing"),
         ("an unknown field", |h, _| change_manifest(h, |m| m["sparse"] = json!(true)), "unknown field `sparse`"),
         ("no layers", |h, _| change_manifest(h, |m| m["layers"] = json!([])), "tensor"),
@@ -144,6 +170,59 @@ fn what_is_wrong_is_refused_by_name() {
     assert!(artifact::read(&bytes).is_err());
 }
 
+/// The second stage's tensors stand after the first's, and what of them is wrong is refused.
+#[test]
+fn residual_codebooks_are_checked() {
+    let mut random = Random::new(8);
+    let layer = integer_layer([6, 4, 3], even(6, 3, 7), norm(6, CLAMP, &mut random), false, &mut random);
+    let residual = residual_layer(layer, &mut random);
+    let head = CompressedHead::new(vec![residual.clone()], None).unwrap();
+    let whole = artifact::to_bytes(&head).unwrap();
+    let (header, data) = open(&whole);
+    let manifest: Value = serde_json::from_str(header["__metadata__"][MANIFEST_KEY].as_str().unwrap()).unwrap();
+    assert_eq!((&manifest["version"], &manifest["layers"][0]["stages"]), (&json!(2), &json!(2)));
+    // 24 edges of two indices of 2 bits, and of two gains of a byte; 3 codewords of 10 coefficients twice.
+    assert_eq!(header["layers.0.indices"]["shape"], json!([12]));
+    assert_eq!(header["layers.0.gains"]["shape"], json!([48]));
+    assert_eq!(header["layers.0.codebook"]["shape"], json!([6, 10]));
+    let second = header["layers.0.indices"]["data_offsets"][0].as_u64().unwrap() as usize + 6;
+    let expected: Vec<u8> =
+        residual.indices[24..].chunks(4).map(|c| c.iter().rev().fold(0, |byte, &i| byte << 2 | i as u8)).collect();
+    assert_eq!(data[second..second + 6], expected);
+
+    let cases: &[(Change, &str)] = &[
+        (|h, d| poke(h, d, "layers.0.indices", &[0, 0, 0, 0, 0, 0, 3]), "codeword 3, expected less than 3"),
+        (|h, _| change_manifest(h, |m| m["layers"][0]["stages"] = json!(1)), "layers.0.indices"),
+        (|h, _| change_manifest(h, |m| m["version"] = json!(1)), "2 stages, which version 1 has not"),
+        (
+            |h, _| {
+                change_manifest(h, |m| {
+                    m["layers"][0]["outputs"] = json!(1u64 << 32);
+                    m["layers"][0]["inputs"] = json!(1u64 << 31)
+                })
+            },
+            "layers.0.indices: cannot hold",
+        ),
+    ];
+    for (change, expected) in cases {
+        let (mut header, mut data) = open(&whole);
+        change(&mut header, &mut data);
+        let refusal = artifact::read(&close(&header, &data)).unwrap_err().to_string();
+        assert!(refusal.contains(expected), "{refusal}, expected {expected}");
+    }
+
+    for change in [
+        (|layer: &mut CompressedLayer| layer.stages = 3) as fn(&mut CompressedLayer),
+        |layer| layer.stages = 0,
+        |layer| layer.stages = 1,
+        |layer| layer.indices.truncate(24),
+    ] {
+        let mut wrong = residual.clone();
+        change(&mut wrong);
+        assert!(CompressedHead::new(vec![wrong], None).is_err());
+    }
+}
+
 fn round_trip(layers: Vec<CompressedLayer>) -> Result<(), TestCaseError> {
     let head = CompressedHead::new(layers, None).unwrap();
     let bytes = artifact::to_bytes(&head).unwrap();
@@ -165,7 +244,7 @@ proptest! {
         (order, intervals) in (1usize..6, 1usize..9),
         kind in 0usize..4,
         map in 0usize..4,
-        base in any::<bool>(),
+        (base, residual) in any::<(bool, bool)>(),
         seed in any::<u64>(),
     ) {
         let random = &mut Random::new(seed);
@@ -182,6 +261,9 @@ proptest! {
         };
         let shape = [inputs, outputs, codewords];
         let mut layer = if kind == 1 { float_layer(shape, basis, map, random) } else { integer_layer(shape, basis, map, kind == 0, random) };
+        if residual {
+            layer = residual_layer(layer, random);
+        }
         if base {
             layer.base = Some(CompressedBase {
                 activation: Activation::Gelu,
@@ -218,8 +300,9 @@ fn seeds_of_the_fuzzer_are_read() {
     let mut files = 0;
     for entry in std::fs::read_dir("fuzz/seeds/artifact").unwrap() {
         let path = entry.unwrap().path();
-        let head = artifact::read(&std::fs::read(&path).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        assert!(artifact::read(&artifact::to_bytes(&head).unwrap()).unwrap() == head);
+        let bytes = std::fs::read(&path).unwrap();
+        let head = artifact::read(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(artifact::to_bytes(&head).unwrap() == bytes, "{}", path.display());
         files += 1;
     }
     assert!(files > 0);

@@ -1,10 +1,14 @@
 //! The program as its users meet it: exit statuses, one-line failures, files and JSON.
 #![allow(missing_docs, unreachable_pub)]
 
+#[path = "cli/bank.rs"]
+mod bank;
 #[path = "cli/batch.rs"]
 mod batch;
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/budgets.rs"]
+mod budgets;
 #[path = "cli/demo.rs"]
 mod demo;
 #[path = "cli/failures.rs"]

@@ -7,14 +7,15 @@ use crate::head::{Activation, Basis, CompressedLayer, InputMap, Knots, Quantised
 /// Key of the metadata entry.
 pub const MANIFEST_KEY: &str = "sharekan";
 
-/// Version of the format that this library writes, and the only one that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// Newest version of the format that this library reads: 2 added residual codebooks. A head without one is written as
+/// version 1, which every reader knows.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The metadata entry of a compressed file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of the format, [`FORMAT_VERSION`].
+    /// Version of the format, 1 to [`FORMAT_VERSION`].
     pub version: u32,
     /// The layers, in order.
     pub layers: Vec<LayerManifest>,
@@ -34,6 +35,9 @@ pub struct LayerManifest {
     pub input_map: MapManifest,
     /// True for 8-bit codewords and gains, false for f32.
     pub int8: bool,
+    /// Stages of the codebook; 1 where it is not written. Version 1 knows no others.
+    #[serde(default = "one_stage", skip_serializing_if = "is_one_stage")]
+    pub stages: usize,
     /// Base function, where the base path is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Activation>,
@@ -120,6 +124,22 @@ impl Grid {
     }
 }
 
+fn one_stage() -> usize {
+    1
+}
+
+fn is_one_stage(stages: &usize) -> bool {
+    *stages == 1
+}
+
+impl Manifest {
+    /// The manifest of layers, of the lowest version that has what they need.
+    pub(super) fn of(layers: &[CompressedLayer]) -> Self {
+        let version = if layers.iter().any(|layer| layer.stages > 1) { 2 } else { 1 };
+        Self { version, layers: layers.iter().map(LayerManifest::of).collect() }
+    }
+}
+
 impl LayerManifest {
     /// What the manifest says of `layer`.
     pub(super) fn of(layer: &CompressedLayer) -> Self {
@@ -140,6 +160,7 @@ impl LayerManifest {
                 InputMap::LayerNorm { epsilon, .. } => MapManifest::LayerNorm { epsilon: *epsilon },
             },
             int8: matches!(layer.quantised, Quantised::Int8 { .. }),
+            stages: layer.stages,
             base: layer.base.as_ref().map(|base| base.activation),
         }
     }

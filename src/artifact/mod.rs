@@ -2,9 +2,9 @@
 //!
 //! | tensor | type and shape | where |
 //! |---|---|---|
-//! | `layers.N.codebook` | I8 or F32 `[codewords, coefficients]` | always |
-//! | `layers.N.indices` | U8, packed: as few bits an edge as name a codeword | always |
-//! | `layers.N.gains` | U8, packed: codes of 8 or 4 bits; or F32 `[outputs, inputs]` | always |
+//! | `layers.N.codebook` | I8 or F32 `[stages * codewords, coefficients]` | always |
+//! | `layers.N.indices` | U8, packed: as few bits an index as name a codeword of one stage | always |
+//! | `layers.N.gains` | U8, packed: codes of 8 or 4 bits; or F32 `[outputs, inputs]`, with two stages `[2, outputs, inputs]` | always |
 //! | `layers.N.gain_levels` | I16 `[256]` or `[16]`, the level of each code of 8 or 4 bits | int8 on a scale of its own |
 //! | `layers.N.output_scale` | F32 `[outputs]` | int8 |
 //! | `layers.N.bias` | F32 `[outputs]` | always |
@@ -18,15 +18,28 @@
 //! levels reads a gain code as a signed byte.
 //!
 //! Packed tensors have one dimension, their bytes. They hold the numbers of the edges `[outputs, inputs]` in row-major
-//! order without gaps, low bits first; bits after the last are zero. At 256 codewords that is a byte an edge.
+//! order without gaps, low bits first; bits after the last are zero. An index takes `ceil(log2(codewords))` bits, at least
+//! 1: at 256 codewords a byte.
+//!
+//! A layer with a residual codebook (`stages: 2` in the manifest, of version 2) has two indices and two gains an edge:
+//! packed tensors hold `[stages, outputs, inputs]`, the second stage without a gap after the first. The codebook holds the
+//! codewords of the first stage and then as many of the second, and an index counts from the first codeword of its stage.
+//! The edge's coefficients are the sum of both. One table of gain levels and one factor an output serve both stages.
+//!
+//! A bank of heads ([`Bank`](crate::head::Bank)) is one file, too: the tensors of the head numbered M (from 0) stand under
+//! `heads.M.`, as `heads.M.layers.N.indices` and `heads.M.norms.N.weight`, but for `layers.N.codebook`, which all heads
+//! share and which stands there once. The metadata entry is `sharekan_bank` then, a [`BankManifest`] with the heads' names
+//! and detection settings.
 
+mod bank;
 mod manifest;
 mod packing;
 mod read;
 mod write;
 
+pub use bank::{BANK_KEY, BANK_VERSION, BankManifest, MemberManifest, bank_to_bytes, is_bank, read_bank};
 pub use manifest::{FORMAT_VERSION, MANIFEST_KEY, Manifest};
-pub use read::{announces_compressed, is_compressed, read};
+pub use read::{Form, announced_form, announces_compressed, is_compressed, read};
 pub use write::{to_bytes, write_dense};
 
 use thiserror::Error;
@@ -43,6 +56,9 @@ pub enum ArtifactError {
     /// The manifest is missing, unreadable or of another version.
     #[error("metadata {MANIFEST_KEY}: {0}")]
     Manifest(String),
+    /// The same of a bank.
+    #[error("metadata {BANK_KEY}: {0}")]
+    BankManifest(String),
     /// A tensor is missing, or its type or shape is not what the manifest says.
     #[error("tensor {tensor}: {problem}")]
     Tensor {
@@ -51,14 +67,30 @@ pub enum ArtifactError {
         /// What was found against what was expected.
         problem: String,
     },
+    /// What is wrong is a head of a bank.
+    #[error("head {}: {problem}", name.escape_debug())]
+    Member {
+        /// Name of the head.
+        name: String,
+        /// What is wrong with it.
+        problem: Box<ArtifactError>,
+    },
     /// The parts are readable but make no head.
     #[error(transparent)]
     Head(#[from] HeadError),
 }
 
+/// Bytes that the codebook of a layer takes in a file.
+pub fn codebook_bytes(layer: &CompressedLayer) -> usize {
+    match &layer.quantised {
+        Quantised::Int8 { codebook, .. } => codebook.len(),
+        Quantised::Float { codebook, .. } => 4 * codebook.len(),
+    }
+}
+
 /// Bytes that the tensors of a layer take in a file.
 pub fn layer_bytes(layer: &CompressedLayer) -> usize {
-    let packed = |bits| packing::packed_bytes(layer.edges(), bits).unwrap_or(usize::MAX);
+    let packed = |bits| packing::packed_bytes(layer.stages * layer.edges(), bits).unwrap_or(usize::MAX);
     let quantised = match &layer.quantised {
         Quantised::Int8 { codebook, gain_scale, output_scale, .. } => {
             let table = if let GainScale::Table(levels) = gain_scale { 2 * levels.len() } else { 0 };

@@ -7,11 +7,12 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
 use super::ArtifactError;
+use super::bank::{BANK_KEY, tensor_name};
 use super::manifest::{BasisManifest, FORMAT_VERSION, Grid, LayerManifest, MANIFEST_KEY, Manifest, MapManifest};
 use super::packing::{bits_for, packed_bytes, unpack};
 use crate::head::{
     Basis, CompressedBase, CompressedHead, CompressedLayer, DetectionHead, GAIN_CODES, GainScale, InputMap, Knots,
-    MAX_CODEWORDS, NARROW_GAIN_CODES, Quantised,
+    MAX_CODEWORDS, MAX_STAGES, NARROW_GAIN_CODES, Quantised,
 };
 
 /// Longest header of a safetensors file, by its format.
@@ -22,11 +23,28 @@ pub fn is_compressed(bytes: &[u8]) -> bool {
     metadata_value(bytes, MANIFEST_KEY).is_ok_and(|value| value.is_some())
 }
 
+/// What a file of this library holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One compressed head.
+    Head,
+    /// A bank of them.
+    Bank,
+}
+
 /// As [`is_compressed`], reading no more than the header: to tell the form of a large file.
 ///
 /// # Errors
 /// Where reading fails. A source that is no safetensors file is none of this library's either.
 pub fn announces_compressed(source: &mut impl Read) -> io::Result<bool> {
+    Ok(announced_form(source)? == Some(Form::Head))
+}
+
+/// What a file says that it holds, reading no more than its header; `None` where it is not of this library.
+///
+/// # Errors
+/// Where reading fails.
+pub fn announced_form(source: &mut impl Read) -> io::Result<Option<Form>> {
     #[derive(serde::Deserialize)]
     struct Header {
         #[serde(rename = "__metadata__")]
@@ -34,16 +52,18 @@ pub fn announces_compressed(source: &mut impl Read) -> io::Result<bool> {
     }
     let mut length = Vec::new();
     source.by_ref().take(8).read_to_end(&mut length)?;
-    let Ok(length) = length.try_into().map(u64::from_le_bytes) else { return Ok(false) };
+    let Ok(length) = length.try_into().map(u64::from_le_bytes) else { return Ok(None) };
     if length > MAX_HEADER {
-        return Ok(false);
+        return Ok(None);
     }
     let mut header = Vec::new();
     source.by_ref().take(length).read_to_end(&mut header)?;
-    Ok(serde_json::from_slice(&header).is_ok_and(|header: Header| header.metadata.contains_key(MANIFEST_KEY)))
+    let Ok(Header { metadata }) = serde_json::from_slice(&header) else { return Ok(None) };
+    let forms = [(MANIFEST_KEY, Form::Head), (BANK_KEY, Form::Bank)];
+    Ok(forms.into_iter().find(|(key, _)| metadata.contains_key(*key)).map(|(_, form)| form))
 }
 
-fn metadata_value(bytes: &[u8], key: &str) -> Result<Option<String>, ArtifactError> {
+pub(super) fn metadata_value(bytes: &[u8], key: &str) -> Result<Option<String>, ArtifactError> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
     Ok(metadata.metadata().as_ref().and_then(|entries| entries.get(key).cloned()))
 }
@@ -65,41 +85,67 @@ pub fn read(bytes: &[u8]) -> Result<CompressedHead, ArtifactError> {
     }
     let Version { version } =
         serde_json::from_str(&text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
-    if version != u64::from(FORMAT_VERSION) {
-        return Err(ArtifactError::Manifest(format!("is of version {version}, expected {FORMAT_VERSION}")));
+    if !(1..=u64::from(FORMAT_VERSION)).contains(&version) {
+        return Err(ArtifactError::Manifest(format!("is of version {version}, expected 1 to {FORMAT_VERSION}")));
     }
     let manifest: Manifest =
         serde_json::from_str(&text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
+    check_stages(&manifest.layers, version, if version == 1 { 1 } else { MAX_STAGES })?;
     let detection =
         metadata_value(bytes, crate::import::DETECTION_KEY)?.map(|text| DetectionHead::from_json(&text)).transpose()?;
-    let mut file = File {
-        tensors: SafeTensors::deserialize(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?,
-        read: BTreeSet::new(),
-    };
-    let layers = manifest
-        .layers
-        .iter()
-        .enumerate()
-        .map(|(n, layer)| read_layer(&mut file, n, layer))
-        .collect::<Result<Vec<_>, _>>()?;
-    if let Some(name) = file.tensors.names().iter().filter(|name| !file.read.contains(**name)).min() {
-        return Err(ArtifactError::Tensor {
-            tensor: (*name).to_string(),
-            problem: "is not named by the manifest".into(),
-        });
-    }
+    let mut file = File::new(bytes)?;
+    let layers = read_layers(&mut file, &manifest.layers)?;
+    file.check_all_read()?;
     Ok(CompressedHead::new(layers, detection)?)
 }
 
+/// Refuses layers of more stages than the version of the form has.
+pub(super) fn check_stages(layers: &[LayerManifest], version: u64, most: usize) -> Result<(), ArtifactError> {
+    match layers.iter().position(|layer| !(1..=most).contains(&layer.stages)) {
+        None => Ok(()),
+        Some(at) => Err(ArtifactError::Manifest(format!(
+            "layer {at} has {} stages, which version {version} has not",
+            layers[at].stages
+        ))),
+    }
+}
+
+/// The layers of a head.
+pub(super) fn read_layers(
+    file: &mut File<'_>,
+    layers: &[LayerManifest],
+) -> Result<Vec<CompressedLayer>, ArtifactError> {
+    layers.iter().enumerate().map(|(n, layer)| read_layer(file, n, layer)).collect()
+}
+
 /// The tensors of a file, and which were read.
-struct File<'a> {
+pub(super) struct File<'a> {
     tensors: SafeTensors<'a>,
     read: BTreeSet<String>,
+    /// Number of the head that is read in a bank.
+    pub(super) member: Option<usize>,
 }
 
 impl<'a> File<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, ArtifactError> {
+        let tensors = SafeTensors::deserialize(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
+        Ok(Self { tensors, read: BTreeSet::new(), member: None })
+    }
+
+    /// Refuses a file with tensors that nothing asked for.
+    pub(super) fn check_all_read(&self) -> Result<(), ArtifactError> {
+        match self.tensors.names().iter().filter(|name| !self.read.contains(**name)).min() {
+            None => Ok(()),
+            Some(name) => Err(ArtifactError::Tensor {
+                tensor: (*name).to_string(),
+                problem: "is not named by the manifest".into(),
+            }),
+        }
+    }
+
     /// Bytes of a tensor of the given type and shape.
     fn bytes(&mut self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&'a [u8], ArtifactError> {
+        let name = &tensor_name(self.member, name);
         let refuse = |problem| Err(ArtifactError::Tensor { tensor: name.to_owned(), problem });
         let Ok(view) = self.tensors.tensor(name) else {
             return refuse(format!("is missing, expected {dtype:?} {shape:?}"));
@@ -107,7 +153,7 @@ impl<'a> File<'a> {
         if view.dtype() != dtype || view.shape() != shape {
             return refuse(format!("is {:?} {:?}, expected {dtype:?} {shape:?}", view.dtype(), view.shape()));
         }
-        self.read.insert(name.to_owned());
+        self.read.insert(name.clone());
         Ok(view.data())
     }
 
@@ -133,14 +179,16 @@ impl<'a> File<'a> {
         self.values(name, Dtype::I8, shape, i8::from_le_bytes)
     }
 
-    /// Packed numbers of `bits` for `[outputs, inputs]` edges.
-    fn packed(&mut self, name: &str, edges: [usize; 2], bits: u32) -> Result<Vec<u16>, ArtifactError> {
-        let refuse = |problem| Err(ArtifactError::Tensor { tensor: name.to_owned(), problem });
-        let [outputs, inputs] = edges;
+    /// Packed numbers of `bits` for `[stages, outputs, inputs]`.
+    fn packed(&mut self, name: &str, places: [usize; 3], bits: u32) -> Result<Vec<u16>, ArtifactError> {
+        let tensor = tensor_name(self.member, name);
+        let refuse = |problem| Err(ArtifactError::Tensor { tensor, problem });
+        let [stages, outputs, inputs] = places;
         let sized = outputs
             .checked_mul(inputs)
-            .filter(|&edges| edges > 0)
-            .and_then(|edges| Some((edges, packed_bytes(edges, bits)?)));
+            .and_then(|edges| edges.checked_mul(stages))
+            .filter(|&places| places > 0)
+            .and_then(|places| Some((places, packed_bytes(places, bits)?)));
         let Some((count, bytes)) = sized else {
             return refuse(format!("cannot hold {outputs} x {inputs} edges"));
         };
@@ -153,21 +201,28 @@ impl<'a> File<'a> {
 
     /// Number of rows of a tensor of two dimensions, whatever they are.
     fn rows(&self, name: &str) -> Option<usize> {
-        self.tensors.tensor(name).ok().and_then(|view| view.shape().first().copied())
+        self.tensors.tensor(&tensor_name(self.member, name)).ok().and_then(|view| view.shape().first().copied())
     }
 }
 
 fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result<CompressedLayer, ArtifactError> {
     let name = |field: &str| format!("layers.{n}.{field}");
     let (inputs, outputs) = (manifest.inputs, manifest.outputs);
-    let edges = [outputs, inputs];
-    let codewords = file.rows(&name("codebook")).unwrap_or(0);
-    if codewords > MAX_CODEWORDS {
-        let problem = format!("has {codewords} codewords, expected at most {MAX_CODEWORDS}");
+    let (edges, places) = ([outputs, inputs], [manifest.stages, outputs, inputs]);
+    let rows = file.rows(&name("codebook")).unwrap_or(0);
+    let codewords = rows / manifest.stages;
+    let refused = if rows % manifest.stages != 0 {
+        Some(format!("has {rows} codewords, expected as many in each of {} stages", manifest.stages))
+    } else if codewords > MAX_CODEWORDS {
+        Some(format!("has {codewords} codewords, expected at most {MAX_CODEWORDS}"))
+    } else {
+        None
+    };
+    if let Some(problem) = refused {
         return Err(ArtifactError::Tensor { tensor: name("codebook"), problem });
     }
     // Read first: the packed indices bound the shape before anything is sized by it.
-    let indices = file.packed(&name("indices"), edges, bits_for(codewords))?;
+    let indices = file.packed(&name("indices"), places, bits_for(codewords))?;
     let basis = read_basis(file, n, manifest)?;
     let d = basis.len();
     let quantised = if manifest.int8 {
@@ -179,17 +234,17 @@ fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result
             }
             Some(_) => GainScale::Table(file.values(&levels, Dtype::I16, &[GAIN_CODES], i16::from_le_bytes)?),
         };
-        let codes = file.packed(&name("gains"), edges, gain_scale.bits())?;
+        let codes = file.packed(&name("gains"), places, gain_scale.bits())?;
         Quantised::Int8 {
-            codebook: file.i8(&name("codebook"), &[codewords, d])?,
+            codebook: file.i8(&name("codebook"), &[rows, d])?,
             gains: codes.into_iter().map(|code| code as u8).collect(),
             gain_scale,
             output_scale: file.f32(&name("output_scale"), &[outputs])?,
         }
     } else {
         Quantised::Float {
-            codebook: file.f32(&name("codebook"), &[codewords, d])?,
-            gains: file.f32(&name("gains"), &edges)?,
+            codebook: file.f32(&name("codebook"), &[rows, d])?,
+            gains: file.f32(&name("gains"), if manifest.stages == 1 { &edges } else { &places })?,
         }
     };
     let base = match manifest.base {
@@ -211,7 +266,7 @@ fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result
         }
     };
     let bias = file.f32(&name("bias"), &[outputs])?;
-    Ok(CompressedLayer { inputs, outputs, input_map, basis, indices, quantised, base, bias })
+    Ok(CompressedLayer { inputs, outputs, input_map, basis, stages: manifest.stages, indices, quantised, base, bias })
 }
 
 fn read_basis(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result<Basis, ArtifactError> {

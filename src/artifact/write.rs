@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, View};
 
 use super::ArtifactError;
-use super::manifest::{FORMAT_VERSION, LayerManifest, MANIFEST_KEY, Manifest};
+use super::bank::{is_shared, tensor_name};
+use super::manifest::{MANIFEST_KEY, Manifest};
 use super::packing::{bits_for, pack};
 use crate::head::{
     Basis, CompressedHead, CompressedLayer, DenseHead, DetectionHead, GainScale, InputMap, Knots, Quantised,
@@ -36,16 +37,32 @@ impl View for &Tensor {
 
 /// Tensors in the order in which they were added.
 #[derive(Default)]
-struct Tensors(Vec<(String, Tensor)>);
+pub(super) struct Tensors {
+    tensors: Vec<(String, Tensor)>,
+    /// Number of the head that is added to a bank.
+    pub(super) member: Option<usize>,
+}
 
 impl Tensors {
+    /// Adds a tensor under its name in the file; heads of a bank after the first share what the first has added.
     fn add<T: bytemuck::NoUninit>(&mut self, name: String, dtype: Dtype, shape: &[usize], values: &[T]) {
+        if self.member.is_some_and(|member| member > 0) && is_shared(&name) {
+            return;
+        }
         let bytes = bytemuck::cast_slice(values).to_vec();
-        self.0.push((name, Tensor { dtype, shape: shape.to_vec(), bytes }));
+        self.tensors.push((tensor_name(self.member, &name), Tensor { dtype, shape: shape.to_vec(), bytes }));
     }
 
-    fn finish(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, ArtifactError> {
-        let tensors = self.0.iter().map(|(name, tensor)| (name, tensor));
+    /// Adds all tensors of a head.
+    pub(super) fn add_layers(&mut self, layers: &[CompressedLayer]) {
+        for (n, layer) in layers.iter().enumerate() {
+            add_layer(self, n, layer);
+            add_norm(self, n, &layer.input_map);
+        }
+    }
+
+    pub(super) fn finish(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, ArtifactError> {
+        let tensors = self.tensors.iter().map(|(name, tensor)| (name, tensor));
         let bytes =
             safetensors::serialize(tensors, Some(metadata)).map_err(|e| ArtifactError::Container(e.to_string()))?;
         with_sorted_header(bytes).ok_or_else(|| ArtifactError::Container("the header was not written as JSON".into()))
@@ -70,12 +87,9 @@ fn with_sorted_header(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
 /// None that a checked head can cause; the container's own refusal is passed on.
 pub fn to_bytes(head: &CompressedHead) -> Result<Vec<u8>, ArtifactError> {
     let mut tensors = Tensors::default();
-    for (n, layer) in head.layers().iter().enumerate() {
-        add_layer(&mut tensors, n, layer);
-        add_norm(&mut tensors, n, &layer.input_map);
-    }
-    let manifest = Manifest { version: FORMAT_VERSION, layers: head.layers().iter().map(LayerManifest::of).collect() };
-    let manifest = serde_json::to_string(&manifest).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
+    tensors.add_layers(head.layers());
+    let manifest =
+        serde_json::to_string(&Manifest::of(head.layers())).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
     tensors.finish(metadata(MANIFEST_KEY, manifest, head.detection.as_ref()))
 }
 
@@ -129,7 +143,7 @@ fn metadata(key: &str, value: String, detection: Option<&DetectionHead>) -> Hash
 fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
     let name = |field: &str| format!("layers.{n}.{field}");
     let edges = [layer.outputs, layer.inputs];
-    let codebook = [layer.codewords(), layer.basis.len()];
+    let codebook = [layer.stages * layer.codewords(), layer.basis.len()];
     match &layer.basis {
         Basis::BSpline { knots: Knots::Uniform { low, step }, .. } => {
             if matches!(super::manifest::Grid::of(layer), super::manifest::Grid::PerInput(_)) {
@@ -156,7 +170,11 @@ fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
         }
         Quantised::Float { codebook: values, gains } => {
             tensors.add(name("codebook"), Dtype::F32, &codebook, values);
-            tensors.add(name("gains"), Dtype::F32, &edges, gains);
+            if layer.stages == 1 {
+                tensors.add(name("gains"), Dtype::F32, &edges, gains);
+            } else {
+                tensors.add(name("gains"), Dtype::F32, &[layer.stages, layer.outputs, layer.inputs], gains);
+            }
         }
     }
     if let Some(base) = &layer.base {

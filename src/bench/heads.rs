@@ -187,6 +187,7 @@ fn compressed_layer(form: Form, inputs: usize, outputs: usize, codewords: usize)
         outputs,
         input_map: input_map(inputs),
         basis: basis(inputs),
+        stages: 1,
         indices: (0..edges)
             .map(|n| ((number(n) + 1.0) / 2.0 * codewords as f32).min(codewords as f32 - 1.0) as u16)
             .collect(),

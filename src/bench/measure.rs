@@ -148,6 +148,8 @@ struct Ready<'a> {
     opened: Opened<'a>,
     bytes: Traffic,
     edges: usize,
+    /// Edges times the stages of their codebook.
+    staged_edges: usize,
     taps: usize,
 }
 
@@ -223,6 +225,7 @@ impl<'a> Bench<'a, '_> {
             opened,
             bytes: Traffic::of(head, heads, batch),
             edges: edges(head),
+            staged_edges: staged_edges(head),
             taps: taps(head),
         })
     }
@@ -235,14 +238,14 @@ impl<'a> Bench<'a, '_> {
     ) -> Result<(), BenchError> {
         let budget = Budget { samples: self.settings.samples, seconds: self.settings.seconds };
         let (mut ready, mut opened): (Vec<_>, Vec<_>) = (Vec::new(), Vec::new());
-        for Ready { configuration, opened: subject, bytes, edges, taps } in group {
-            ready.push((configuration, bytes, edges, taps));
+        for Ready { configuration, opened: subject, bytes, edges, staged_edges, taps } in group {
+            ready.push((configuration, bytes, [edges, staged_edges, taps]));
             opened.push(subject);
         }
         progress(Step::Sampling(from));
         let all = interleave(&mut opened, budget, &mut |part| progress(Step::Sampling(from + part * (to - from))))?;
-        for (((configuration, bytes, edges, taps), opened), samples) in ready.into_iter().zip(&opened).zip(&all) {
-            match self.row(configuration, opened, bytes, (edges, taps), samples) {
+        for (((configuration, bytes, shape), opened), samples) in ready.into_iter().zip(&opened).zip(&all) {
+            match self.row(configuration, opened, bytes, shape, samples) {
                 Some(row) => self.rows.push(row),
                 None => {
                     let reason = "shorter than the device's clock can tell".to_owned();
@@ -259,17 +262,19 @@ impl<'a> Bench<'a, '_> {
         configuration: Configuration,
         opened: &Opened<'_>,
         bytes: Traffic,
-        (edges, taps): (usize, usize),
+        [edges, staged_edges, taps]: [usize; 3],
         samples: &Samples,
     ) -> Option<Row> {
         let microseconds = |seconds: &[f64]| seconds.iter().map(|seconds| seconds * 1e6).collect::<Vec<_>>();
         let device = microseconds(&samples.device);
         let device_us = Summary::of(&device).filter(|summary| summary.min > 0.0)?;
         let end_to_end_us = Summary::of(&microseconds(&samples.end_to_end)).filter(|summary| summary.min > 0.0)?;
-        let edge_samples = edges as f64 * configuration.batch as f64 * configuration.heads as f64;
+        let rows = (configuration.batch * configuration.heads) as f64;
+        let edge_samples = edges as f64 * rows;
         let on_chip_share = opened.on_chip_share();
         let total_bytes = bytes.total();
-        let bounds = bounds(configuration.form, taps, total_bytes, edge_samples, on_chip_share, self.rates);
+        let bounds =
+            bounds(configuration.form, taps, total_bytes, staged_edges as f64 * rows, on_chip_share, self.rates);
         let gb_per_s = total_bytes / device_us.median / 1e3;
         Some(Row {
             configuration,
@@ -332,6 +337,13 @@ fn layers(head: &Head) -> Vec<[usize; 4]> {
 
 fn edges(head: &Head) -> usize {
     layers(head).iter().map(|[inputs, outputs, ..]| inputs * outputs).sum()
+}
+
+fn staged_edges(head: &Head) -> usize {
+    match head {
+        Head::Dense(_) => edges(head),
+        Head::Compressed(head) => head.layers().iter().map(|layer| layer.edges() * layer.stages).sum(),
+    }
 }
 
 /// Taps of the layer with the most edges.

@@ -1,5 +1,7 @@
 //! What a device can do at best: measured by kernels that do one thing.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use super::timer::{Timer, around};
@@ -10,6 +12,8 @@ use crate::run::{Gpu, Kernel, RunError};
 const SAMPLES: usize = 20;
 /// The same of a device in software, and of the CPU.
 const SOFTWARE_SAMPLES: usize = 5;
+/// Seconds that a graphics processor is kept busy before a rate is measured: an idle one runs at a low clock.
+const WARM_UP: f64 = 0.3;
 /// Bytes that are copied on a graphics processor, where its limits allow: far beyond its caches.
 const COPY_BYTES: u64 = 512 << 20;
 /// Bytes that are copied by a device in software, and by the CPU.
@@ -74,7 +78,7 @@ impl Rates {
         let original = vec![1u64; words];
         let mut copied = vec![0u64; words];
         let mut copy = || {
-            let start = std::time::Instant::now();
+            let start = Instant::now();
             crate::parallel::for_each_pair(&original, PIECE, &mut copied, PIECE, |from, to| to.copy_from_slice(from));
             start.elapsed().as_secs_f64()
         };
@@ -135,6 +139,8 @@ struct Measuring {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
     workgroups: u32,
+    /// The device has a clock that rises under load.
+    warm_up: bool,
 }
 
 impl Measuring {
@@ -199,14 +205,13 @@ impl Measuring {
                 return Err(RunError::Refused { what: format!("the kernel {}", kernel.label()), problem }.into());
             }
         }
-        Ok(Self { pipeline, group, workgroups })
+        Ok(Self { pipeline, group, workgroups, warm_up: !gpu.is_software() })
     }
 
     /// Billions a second of the work that one dispatch does.
     fn rate(&self, timer: &Timer, samples: usize, work: f64) -> Result<Option<Summary>, BenchError> {
-        let mut seconds = Vec::new();
-        while seconds.len() < samples {
-            seconds.extend(timer.time(samples, &mut |encoder, timestamps| {
+        let mut time = || {
+            timer.time(samples, &mut |encoder, timestamps| {
                 let timestamp_writes = around(timestamps);
                 let mut pass =
                     encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("rate"), timestamp_writes });
@@ -214,7 +219,15 @@ impl Measuring {
                 pass.set_bind_group(0, &self.group, &[]);
                 pass.dispatch_workgroups(self.workgroups, 1, 1);
                 Ok(())
-            })?);
+            })
+        };
+        let start = Instant::now();
+        while self.warm_up && start.elapsed().as_secs_f64() < WARM_UP {
+            time()?;
+        }
+        let mut seconds = Vec::new();
+        while seconds.len() < samples {
+            seconds.extend(time()?);
         }
         Ok(rate(&seconds, work))
     }

@@ -44,7 +44,7 @@ pub(super) fn codebook_words(form: Form, taps: usize) -> usize {
     }
 }
 
-/// Bounds of an evaluation that touches `bytes`, for `edge_samples` (edges times rows times heads), of which `on_chip`
+/// Bounds of an evaluation that touches `bytes`, for `edge_samples` (edges times stages of the codebook, rows and heads), of which `on_chip`
 /// is the part whose codebook reads are served on chip.
 pub fn bounds(form: Form, taps: usize, bytes: f64, edge_samples: f64, on_chip: Option<f64>, rates: &Rates) -> Bounds {
     let on_chip_us = match (on_chip, &rates.workgroup_linear_g_s) {

@@ -11,7 +11,7 @@ const VISIT: f64 = 0.02;
 const ROUNDS: usize = 8;
 /// Time that each configuration is warmed up for, in seconds, and in parts of its budget.
 const WARM_UP: f64 = 0.25;
-const WARM_UP_PART: f64 = 0.125;
+const WARM_UP_PART: f64 = 0.25;
 
 /// What is measured.
 pub(super) trait Subject {

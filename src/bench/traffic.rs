@@ -4,7 +4,7 @@
 //!
 //! - **edges**: of the dense form the coefficients that the batch's inputs reach, 4 bytes each, and 4 bytes of base
 //!   weight; of the others an index of 1 byte (2 above 256 codewords) and a gain of 1 byte (4 where the device takes
-//!   gains in f32);
+//!   gains in f32), twice with a residual codebook;
 //! - **codebook**: once a layer;
 //! - **activations**: the inputs and the outputs of every layer, 4 bytes each. Several heads share the features.
 //!
@@ -46,8 +46,9 @@ impl Traffic {
                 for layer in head.layers() {
                     let index_bytes = if layer.codewords() > 256 { 2 } else { 1 };
                     let base_bytes = if layer.base.is_some() { 4 } else { 0 };
-                    traffic.edges += (layer.edges() * (index_bytes + value_bytes + base_bytes)) as f64;
-                    traffic.codebook += (layer.codewords() * layer.basis.len() * value_bytes) as f64;
+                    let of_stages = layer.stages * (index_bytes + value_bytes);
+                    traffic.edges += (layer.edges() * (of_stages + base_bytes)) as f64;
+                    traffic.codebook += (layer.stages * layer.codewords() * layer.basis.len() * value_bytes) as f64;
                     widths.push(layer.outputs);
                 }
             }

@@ -41,10 +41,28 @@ impl CalibrationArgs {
     /// The rows, `[rows, inputs]` of the head, if they were asked for.
     pub(crate) fn rows(&self, head: &DenseHead, path: &Path, screen: Screen) -> Result<Option<Vec<f32>>, Failure> {
         let Some(source) = &self.calibrate else { return Ok(None) };
-        if !source.is_dir() {
-            let rows = files::read_rows(source, head.inputs())?;
+        let (split, backbone) = (&self.calibrate_split, self.backbone.as_deref());
+        CalibrationSource { source, split, backbone }.rows(head, path, screen).map(Some)
+    }
+}
+
+/// A source of calibration rows.
+pub(crate) struct CalibrationSource<'a> {
+    /// Folder of images, VOC folder, or file of rows.
+    pub(crate) source: &'a Path,
+    /// Split of a VOC folder.
+    pub(crate) split: &'a str,
+    /// File of the backbone, where it is not the bundled one.
+    pub(crate) backbone: Option<&'a Path>,
+}
+
+impl CalibrationSource<'_> {
+    /// The rows, `[rows, inputs]` of the head that `path` holds.
+    pub(crate) fn rows(&self, head: &DenseHead, path: &Path, screen: Screen) -> Result<Vec<f32>, Failure> {
+        if !self.source.is_dir() {
+            let rows = files::read_rows(self.source, head.inputs())?;
             screen.line(format!("calibrating with {} rows", count(rows.len() / head.inputs())))?;
-            return Ok(Some(rows));
+            return Ok(rows);
         }
         let Some(settings) = &head.detection else {
             return Err(Failure::new(format!(
@@ -52,15 +70,14 @@ impl CalibrationArgs {
                 path.display()
             )));
         };
-        let images = self.images(source)?;
-        self.features(head, path, settings, &images, screen).map(Some)
+        self.features(head, path, settings, &self.images()?, screen)
     }
 
     /// The images of a VOC folder's split, or all in a plain folder.
-    fn images(&self, folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    fn images(&self) -> Result<Vec<PathBuf>, Failure> {
+        let folder = self.source;
         let all = if folder.join("ImageSets").is_dir() {
-            let truth =
-                GroundTruth::read(folder, &self.calibrate_split, None).map_err(|e| Failure::new(e.to_string()))?;
+            let truth = GroundTruth::read(folder, self.split, None).map_err(|e| Failure::new(e.to_string()))?;
             truth.images.into_iter().map(|image| image.path).collect()
         } else {
             list_images(&[folder])?
@@ -77,8 +94,8 @@ impl CalibrationArgs {
         images: &[PathBuf],
         screen: Screen,
     ) -> Result<Vec<f32>, Failure> {
-        let backbone = match &self.backbone {
-            Some(path) => path.clone(),
+        let backbone = match self.backbone {
+            Some(path) => path.to_path_buf(),
             None => Assets::locate()?.backbone(),
         };
         let mut backbone = OnnxBackbone::open(&backbone, settings)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use sharekan::compress::{self, Calibration, CompileOptions, CompileReport, LayerReport, Method, Precision};
+use sharekan::compress::{self, Calibration, CompileOptions, Found, LayerReport, Method, Precision, Target};
 use sharekan::head::Head;
 use sharekan::{Error, artifact, files};
 
@@ -27,6 +27,8 @@ Examples:
   sharekan compile model.pth -o small.safetensors --codebook 1024
   sharekan compile head.safetensors -o small.safetensors --calibrate VOC2007/
   sharekan compile head.safetensors -o tiny.safetensors --calibrate photos/ --codebook 64 --gain-bits 4
+  sharekan compile head.safetensors -o fits.safetensors --calibrate photos/ --target-bytes 500000
+  sharekan compile head.safetensors -o good.safetensors --calibrate photos/ --target-snr 25
   sharekan compile head.safetensors -o small.safetensors --json - | jq .ratio")]
 pub(crate) struct CompileArgs {
     /// Dense checkpoint: safetensors, or a PyTorch state dict ending in .pt or .pth
@@ -47,6 +49,17 @@ pub(crate) struct CompileArgs {
     /// Bits of a gain at precision int8: 8, or 4 for a smaller file
     #[arg(long, value_name = "BITS", default_value_t = 8, value_parser = gain_bits)]
     gain_bits: u8,
+    /// A second codebook a layer for what the first leaves undone: twice the bytes an edge, for high accuracy
+    #[arg(long)]
+    residual: bool,
+    /// Choose codebook and gains: as accurate as fits a file of so many bytes
+    #[arg(long, value_name = "N", conflicts_with_all = ["codebook", "gain_bits", "residual", "precision", "target_snr"])]
+    target_bytes: Option<usize>,
+    /// Choose codebook and gains: the smallest file of at least so many dB of output signal-to-noise ratio, measured on
+    /// calibration rows held back for it
+    #[arg(long, value_name = "DB", conflicts_with_all = ["codebook", "gain_bits", "residual", "precision"],
+          requires = "calibrate", value_parser = decibels)]
+    target_snr: Option<f64>,
     /// What the codebook is fitted to [default: aware with --calibrate, uniform without]
     #[arg(long, value_enum)]
     method: Option<MethodArg>,
@@ -58,7 +71,7 @@ pub(crate) struct CompileArgs {
     import: ImportArgs,
 }
 
-fn gain_bits(text: &str) -> Result<u8, String> {
+pub(super) fn gain_bits(text: &str) -> Result<u8, String> {
     match text {
         "4" => Ok(4),
         "8" => Ok(8),
@@ -66,8 +79,12 @@ fn gain_bits(text: &str) -> Result<u8, String> {
     }
 }
 
+fn decibels(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or_else(|| "expected a number of decibels".into())
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum MethodArg {
+pub(super) enum MethodArg {
     /// The coefficients as they are, as in the textbook
     Plain,
     /// The curves under an input that is uniform in the grid
@@ -77,12 +94,34 @@ enum MethodArg {
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
-enum PrecisionArg {
+pub(super) enum PrecisionArg {
     /// 8 bits, evaluated in integers
     #[default]
     Int8,
     /// 32-bit floating point, larger
     F32,
+}
+
+impl MethodArg {
+    /// The method that was asked for; without a wish that which suits.
+    pub(super) fn or_suitable(wish: Option<Self>, calibrated: bool) -> Method {
+        match wish {
+            Some(Self::Plain) => Method::Plain,
+            Some(Self::Uniform) => Method::Uniform,
+            Some(Self::Aware) => Method::Aware,
+            None if calibrated => Method::Aware,
+            None => Method::Uniform,
+        }
+    }
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::Int8 => Self::Int8,
+            PrecisionArg::F32 => Self::F32,
+        }
+    }
 }
 
 /// The JSON form of a compilation.
@@ -91,7 +130,21 @@ struct Compiled<'a> {
     dense_bytes: usize,
     compressed_bytes: usize,
     ratio: f64,
+    settings: Settings,
+    /// Output signal-to-noise ratio on the rows held back, where it was the target.
+    held_back_snr_db: Option<f64>,
     layers: &'a [LayerReport],
+}
+
+/// The settings that the head was compiled with, given or chosen.
+#[derive(Serialize)]
+struct Settings {
+    method: Method,
+    codebook: usize,
+    precision: Precision,
+    gain_bits: u8,
+    residual: bool,
+    seed: u64,
 }
 
 pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
@@ -103,19 +156,11 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     };
     let options = CompileOptions {
         codewords: args.codebook as usize,
-        precision: match args.precision {
-            PrecisionArg::Int8 => Precision::Int8,
-            PrecisionArg::F32 => Precision::F32,
-        },
+        precision: args.precision.into(),
         seed: args.seed,
         gain_bits: args.gain_bits,
-        method: match args.method {
-            Some(MethodArg::Plain) => Method::Plain,
-            Some(MethodArg::Uniform) => Method::Uniform,
-            Some(MethodArg::Aware) => Method::Aware,
-            None if args.calibration.given() => Method::Aware,
-            None => Method::Uniform,
-        },
+        residual: args.residual,
+        method: MethodArg::or_suitable(args.method, args.calibration.given()),
         ..CompileOptions::default()
     };
     if options.method == Method::Aware && !args.calibration.given() {
@@ -124,36 +169,74 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         ));
     }
     let in_file = |problem: Error| problem.in_file(&args.head);
-    let rows = match options.method {
-        Method::Aware => args.calibration.rows(&dense, &args.head, screen)?,
-        _ => None,
-    };
+    let target = args.target_bytes.map(Target::Bytes).or(args.target_snr.map(Target::SnrDb));
+    let needs_rows = options.method == Method::Aware || args.target_snr.is_some();
+    let rows = if needs_rows { args.calibration.rows(&dense, &args.head, screen)? } else { None };
     let calibration = rows
         .as_deref()
         .map(|rows| Calibration::new(rows, dense.inputs()))
         .transpose()
         .map_err(|e| in_file(e.into()))?;
     let bar = progress::bar("clustering", dense.layers().len() * options.iterations);
-    let (head, report) = compress::compile(&dense, &options, calibration.as_ref(), &mut |at| {
-        bar.set_position((at.layer * at.iterations + at.iteration) as u64);
-    })
-    .map_err(|e| in_file(e.into()))?;
+    let (mut tries, mut last) = (1, 0);
+    let mut step = |at: compress::Progress| {
+        let position = at.layer * at.iterations + at.iteration;
+        if position < last {
+            tries += 1;
+            bar.set_message(format!("clustering, try {tries}"));
+        }
+        last = position;
+        bar.set_length((at.layers * at.iterations) as u64);
+        bar.set_position(position as u64);
+    };
+    let found = match target {
+        Some(target) => compress::compile_to_target(&dense, target, &options, calibration.as_ref(), &mut step),
+        None => compress::compile(&dense, &options, calibration.as_ref(), &mut step).map(|(head, report)| Found {
+            head,
+            report,
+            options,
+            snr_db: None,
+        }),
+    };
+    let found = found.map_err(|e| in_file(e.into()))?;
     bar.finish_and_clear();
-    let bytes = artifact::to_bytes(&head).map_err(|e| in_file(e.into()))?;
+    let bytes = artifact::to_bytes(&found.head).map_err(|e| in_file(e.into()))?;
     files::replace(&args.output, &bytes)?;
 
-    print_report(screen, &report, bytes.len(), options.codewords)?;
+    print_report(screen, &found, bytes.len())?;
+    if target.is_some() {
+        screen.line(chosen(&found))?;
+    }
     screen.line(format!("wrote {}", args.output.display()))?;
+    let Found { report, options, snr_db, .. } = &found;
     args.json.write(&Compiled {
         dense_bytes: report.dense_bytes(),
         compressed_bytes: bytes.len(),
         ratio: report.dense_bytes() as f64 / bytes.len() as f64,
+        settings: Settings {
+            method: options.method,
+            codebook: options.codewords,
+            precision: options.precision,
+            gain_bits: options.gain_bits,
+            residual: options.residual,
+            seed: options.seed,
+        },
+        held_back_snr_db: *snr_db,
         layers: &report.layers,
     })
 }
 
+/// The settings that a search chose, as options that give them again.
+fn chosen(found: &Found) -> String {
+    let CompileOptions { codewords, gain_bits, residual, .. } = &found.options;
+    let residual = if *residual { " --residual" } else { "" };
+    let snr = found.snr_db.map_or_else(String::new, |snr| format!(": {snr:.1} dB on the rows held back"));
+    format!("chose --codebook {codewords} --gain-bits {gain_bits}{residual}{snr}")
+}
+
 /// The closing table: a row a layer, then the whole file.
-fn print_report(screen: Screen, report: &CompileReport, file_bytes: usize, asked: usize) -> Result<(), Failure> {
+fn print_report(screen: Screen, found: &Found, file_bytes: usize) -> Result<(), Failure> {
+    let (report, asked) = (&found.report, found.options.codewords);
     let right = Align::Right;
     let mut rows = table([
         ("layer", Align::Left),
@@ -170,7 +253,7 @@ fn print_report(screen: Screen, report: &CompileReport, file_bytes: usize, asked
             at.to_string(),
             format!("{}->{}", layer.inputs, layer.outputs),
             count(layer.edges),
-            count(layer.codewords),
+            vec![count(layer.codewords); layer.stages].join(" + "),
             count(layer.dense_bytes),
             count(layer.compressed_bytes),
             format!("{:.1}", layer.ratio),

@@ -9,6 +9,7 @@ use sharekan::import::ImportOptions;
 use sharekan::{Error, artifact, compress, files};
 
 use super::failure::Failure;
+use super::options::MemberArgs;
 use super::screen::JsonArgs;
 use super::table::count;
 
@@ -18,12 +19,15 @@ use super::table::count;
 /// the compression lost does not come back.
 #[derive(Args)]
 #[command(after_long_help = "\
-Example:
-  sharekan decompress small.safetensors -o dense-again.safetensors")]
+Examples:
+  sharekan decompress small.safetensors -o dense-again.safetensors
+  sharekan decompress bank.safetensors --head cards -o cards-again.safetensors")]
 pub(crate) struct DecompressArgs {
-    /// Compressed head
+    /// Compressed head, or bank with --head
     #[arg(value_name = "HEAD")]
     head: PathBuf,
+    #[command(flatten)]
+    member: MemberArgs,
     /// Dense checkpoint to write
     #[arg(short, long, value_name = "DENSE")]
     output: PathBuf,
@@ -40,7 +44,10 @@ struct Decompressed {
 pub(crate) fn decompress(args: &DecompressArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     files::check_destination(&args.output)?;
-    let file = files::open_head(&args.head, &ImportOptions::default())?;
+    let file = match &args.member.member {
+        Some(name) => files::open_member(&args.head, name, &ImportOptions::default())?,
+        None => files::open_head(&args.head, &ImportOptions::default())?,
+    };
     let Head::Compressed(head) = file.head else {
         let path = args.head.display();
         return Err(Failure::new(format!("{path}: is dense already, expected a compressed head")));

@@ -7,15 +7,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use sharekan::Error;
 use sharekan::detect::{
-    Assets, DetectError, DetectOptions, Detection, Detector, ImageDetections, OnnxBackbone, Timings, draw_detections,
-    list_images, read_image,
+    Assets, BankDetector, DetectError, DetectOptions, DetectingHead, Detection, ImageDetections, OnnxBackbone, Timings,
+    bank_classes, draw_detections, list_images, read_image,
 };
-use sharekan::head::{DetectionHead, Head};
-use sharekan::run::{RunError, Runner};
+use sharekan::files::Opened;
+use sharekan::head::{Bank, DetectionHead, Head};
 
 use super::failure::{Failure, say};
-use super::options::{DeviceArgs, ImportArgs, share};
+use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
 use super::progress;
+use super::runner::AnyRunner;
 use super::screen::{JsonArgs, Screen};
 use super::table::list;
 use pictures::PictureNames;
@@ -25,12 +26,14 @@ use pictures::PictureNames;
 /// A backbone in an ONNX file turns an image into features, the head turns them into boxes. How they fit together stands
 /// in the head's metadata `detection_head`, or in the file that --head-config names: classes, sizes, the backbone's
 /// outputs, and how pixels are prepared. An image that cannot be read is reported and left out, and the exit status is 1.
+/// All heads of a bank look at an image in one pass over its features.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
   sharekan detect small.safetensors photo.jpg --out found/
   sharekan detect small.safetensors photos/ more/ --json found.json
   sharekan detect head.safetensors photo.jpg --backbone net.onnx --head-config net.json
+  sharekan detect bank.safetensors photos/ --out found/
 
 A file for --head-config:
   {\"classes\": [\"cat\", \"dog\"], \"input_size\": 416, \"stride\": 16, \"features\": [\"c4\", \"head\"],
@@ -38,9 +41,11 @@ A file for --head-config:
    \"pixels\": {\"mean\": [127, 127, 127], \"scale\": [0.0078125, 0.0078125, 0.0078125],
               \"channel_order\": \"rgb\", \"padding\": 114, \"input\": \"input\", \"layout\": \"nchw\"}}")]
 pub(crate) struct DetectArgs {
-    /// Head, dense or compressed
+    /// Head, dense or compressed, or bank
     #[arg(value_name = "HEAD")]
     head: PathBuf,
+    #[command(flatten)]
+    member: MemberArgs,
     /// Images (JPEG, PNG, WebP), or folders of them
     #[arg(value_name = "IMAGE", required = true)]
     images: Vec<PathBuf>,
@@ -56,7 +61,7 @@ pub(crate) struct DetectArgs {
     /// Overlap above which the weaker of two boxes of a class is dropped, 0 to 1
     #[arg(long, default_value_t = 0.5, value_parser = share)]
     nms: f32,
-    /// Most boxes an image, at least 1
+    /// Most boxes an image and head, at least 1
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     max_detections: u32,
     #[command(flatten)]
@@ -69,18 +74,21 @@ pub(crate) struct DetectArgs {
 
 pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    let mut detector = open_detector(args, screen)?;
+    let (mut detector, is_bank) = open_detector(args, screen)?;
     let (images, mut bad) = named_images(&args.images);
     let mut names = args.out.as_deref().map(|folder| PictureNames::new(folder, &images)).transpose()?;
-    let classes = detector.settings().classes.clone();
+    let heads: Vec<String> = detector.heads().iter().map(|head| head.name.clone()).collect();
+    let by_head = bank_classes(detector.heads());
+    let classes = by_head.concat();
 
     let bar = progress::bar("images", images.len());
     let (mut records, mut time) = (Vec::new(), Timings::default());
     for path in &images {
         let found = read_image(path).and_then(|image| detector.detect(&image).map(|found| (image, found)));
         match found {
-            Ok((mut image, (detections, timings))) => {
+            Ok((mut image, (found, timings))) => {
                 let (width, height) = image.dimensions();
+                let detections = side_by_side(&found, &by_head);
                 let counts = counts(&detections, &classes);
                 bar.suspend(|| screen.line(format!("{}: {width}x{height}, {counts}", path.display())))?;
                 if let Some(names) = &mut names {
@@ -88,7 +96,19 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
                     pictures::write(&names.next(path), &image)?;
                 }
                 let name = path.display().to_string();
-                records.push(ImageDetections::new(name, width, height, &detections, &classes));
+                records.push(if is_bank {
+                    let found: Vec<_> = found.iter().zip(detector.heads()).zip(&heads).collect();
+                    ImageDetections::of_heads(
+                        name,
+                        width,
+                        height,
+                        found
+                            .into_iter()
+                            .map(|((found, head), name)| (&name[..], &found[..], &head.settings.classes[..])),
+                    )
+                } else {
+                    ImageDetections::new(name, width, height, &detections, &classes)
+                });
                 time.backbone += timings.backbone;
                 time.head += timings.head;
             }
@@ -108,7 +128,7 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
         records.len(),
         each(time.backbone),
         each(time.head),
-        detector.head().device_name()
+        detector.evaluator().device_name()
     ))?;
     if let Some(folder) = args.out.as_ref().filter(|_| !records.is_empty()) {
         screen.line(format!("wrote the pictures to {}", folder.display()))?;
@@ -117,21 +137,44 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 
-fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Detector<OnnxBackbone, Runner>, Failure> {
+/// The detector, and whether it is that of a bank.
+fn open_detector(args: &DetectArgs, screen: Screen) -> Result<(BankDetector<OnnxBackbone, AnyRunner>, bool), Failure> {
     let gpu = args.device.adapter.options()?;
-    let head = args.import.open(&args.head, screen)?.head;
-    let settings = settings(&head, &args.head)?;
-    let backbone = match &args.backbone {
-        Some(path) => OnnxBackbone::open(path, &settings)?,
-        None => OnnxBackbone::open(&Assets::locate()?.backbone(), &settings)?,
+    let opened = args.import.open_any(&args.head, &args.member, screen)?;
+    let (heads, is_bank) = match &opened {
+        Opened::Head(file) => {
+            (vec![DetectingHead { name: String::new(), settings: settings(&file.head, &args.head)? }], false)
+        }
+        Opened::Bank(file) => (detecting_heads(&file.bank, &args.head)?, true),
     };
-    let rows = settings.cells() * settings.cells();
-    let runner = Runner::open(&head, args.device.device.into(), &gpu, rows).map_err(|problem| match problem {
-        RunError::Plan(_) => Failure::from(Error::from(problem).in_file(&args.head)),
-        other => other.into(),
-    })?;
+    let shared = &heads[0].settings;
+    let backbone = match &args.backbone {
+        Some(path) => OnnxBackbone::open(path, shared)?,
+        None => OnnxBackbone::open(&Assets::locate()?.backbone(), shared)?,
+    };
+    let rows = shared.cells() * shared.cells();
+    let runner = AnyRunner::open(&opened, args.device.device.into(), &gpu, rows, &args.head)?;
     let options = DetectOptions { score: args.score, nms: args.nms, max_detections: args.max_detections as usize };
-    Detector::new(backbone, runner, settings, options).map_err(|e| Error::from(e).in_file(&args.head).into())
+    let detector = BankDetector::new(backbone, runner, heads, options);
+    Ok((detector.map_err(|e| Error::from(e).in_file(&args.head))?, is_bank))
+}
+
+/// The heads of a bank with what they say of boxes.
+pub(crate) fn detecting_heads(bank: &Bank, path: &Path) -> Result<Vec<DetectingHead>, Failure> {
+    let settings = bank.detection().map_err(|e| Error::from(e).in_file(path))?;
+    let named = bank.names().zip(settings);
+    Ok(named.map(|(name, settings)| DetectingHead { name: name.to_owned(), settings: settings.clone() }).collect())
+}
+
+/// The detections of all heads, strongest first, their classes numbered through all heads.
+fn side_by_side(found: &[Vec<Detection>], classes: &[Vec<String>]) -> Vec<Detection> {
+    let (mut all, mut first) = (Vec::new(), 0);
+    for (found, classes) in found.iter().zip(classes) {
+        all.extend(found.iter().map(|detection| Detection { class: first + detection.class, ..*detection }));
+        first += classes.len();
+    }
+    all.sort_by(|a, b| b.score.total_cmp(&a.score));
+    all
 }
 
 /// What the head says of boxes.

@@ -1,5 +1,7 @@
 //! `sharekan eval`: how good a head's boxes are on annotated images.
 
+mod bank;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -9,13 +11,13 @@ use sharekan::evaluate::ground_truth::{ClassMap, GroundTruth};
 use sharekan::evaluate::{
     Evaluation, EvaluationSettings, Evaluator, ImageShift, OutputSnr, ScoredRegion, Summary, precision_recall_svg,
 };
-use sharekan::files;
+use sharekan::files::{self, Opened};
 use sharekan::head::DetectionHead;
 use sharekan::run::Runner;
 
 use super::detect::settings;
 use super::failure::{Failure, say};
-use super::options::{DeviceArgs, ImportArgs};
+use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, list, table};
@@ -24,19 +26,24 @@ use super::table::{Align, count, list, table};
 ///
 /// Reads a PASCAL VOC folder (Annotations, ImageSets/Main, JPEGImages) or a COCO instances file, and gives VOC's average
 /// precision (all-point and 2007's 11-point) and COCO's, as the official tools compute them.
+/// Of a bank every head is measured that has a class of the data, all in one pass over the features.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
   sharekan eval small.safetensors --data VOC2007/ --split test
   sharekan eval small.safetensors --data instances_val2017.json --images val2017/ --class-map map.json
   sharekan eval small.safetensors --data set/ --reference dense.safetensors --shift noise --plot curves.svg
+  sharekan eval bank.safetensors --head cards --data cards/ --reference cards.safetensors
+  sharekan eval bank.safetensors --data set/
 
 A file for --class-map names the head's class of each class of the data; others are left out:
   {\"motorcycle\": \"motorbike\", \"tv\": \"tvmonitor\"}")]
 pub(crate) struct EvalArgs {
-    /// Head, dense or compressed
+    /// Head, dense or compressed, or bank
     #[arg(value_name = "HEAD")]
     head: PathBuf,
+    #[command(flatten)]
+    member: MemberArgs,
     /// VOC folder or COCO instances file
     #[arg(long, value_name = "DIR|JSON")]
     data: PathBuf,
@@ -75,7 +82,10 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         files::check_destination(path)?;
     }
     let gpu = args.device.adapter.options()?;
-    let head = args.import.open(&args.head, screen)?.head;
+    let head = match args.import.open_any(&args.head, &args.member, screen)? {
+        Opened::Head(file) => file.head,
+        opened @ Opened::Bank(_) => return bank::eval(args, &opened, &gpu, screen),
+    };
     let settings = settings(&head, &args.head)?;
     let truth = ground_truth(args, &settings, screen)?;
     let backbone = match &args.backbone {

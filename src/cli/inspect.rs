@@ -1,17 +1,19 @@
 //! `sharekan inspect`: what a head file holds.
 
+mod bank;
 mod layer;
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use sharekan::files::{self, Opened};
 use sharekan::fixed_point::Arithmetic;
 use sharekan::head::{DetectionHead, Head};
 use sharekan::plan::{Limits, Plan};
 
 use super::failure::Failure;
-use super::options::ImportArgs;
+use super::options::{ImportArgs, MemberArgs};
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, list, size, table};
 use layer::LayerFacts;
@@ -23,11 +25,14 @@ use layer::LayerFacts;
 #[command(after_long_help = "\
 Examples:
   sharekan inspect small.safetensors
-  sharekan inspect model.pth --json - | jq .layers")]
+  sharekan inspect model.pth --json - | jq .layers
+  sharekan inspect bank.safetensors --head cards")]
 pub(crate) struct InspectArgs {
-    /// Head, dense or compressed
+    /// Head, dense or compressed, or bank
     #[arg(value_name = "FILE")]
     head: PathBuf,
+    #[command(flatten)]
+    member: MemberArgs,
     #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
@@ -70,7 +75,14 @@ struct SessionFacts {
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    let file = sharekan::files::open_head(&args.head, &args.import.options()?)?;
+    let options = args.import.options()?;
+    let file = match &args.member.member {
+        Some(name) => files::open_member(&args.head, name, &options)?,
+        None => match files::open_head_or_bank(&args.head, &options)? {
+            Opened::Head(file) => file,
+            Opened::Bank(file) => return bank::inspect(args, &file, screen),
+        },
+    };
     let (form, arithmetic, layers) = match &file.head {
         Head::Dense(head) => ("dense", "f32", head.layers().iter().map(LayerFacts::of_dense).collect::<Vec<_>>()),
         Head::Compressed(head) => {

@@ -1,6 +1,7 @@
 //! What the program's user types and gets. Every command is a thin file over the library.
 
 mod adapters;
+mod bank;
 mod bench;
 mod calibration;
 mod compile;
@@ -14,6 +15,7 @@ mod options;
 mod progress;
 mod quiet_driver;
 mod run;
+mod runner;
 mod screen;
 mod table;
 mod verify;
@@ -62,6 +64,7 @@ struct Cli {
 enum Command {
     Demo(demo::DemoArgs),
     Compile(Box<compile::CompileArgs>),
+    Bank(Box<bank::BankArgs>),
     Run(run::RunArgs),
     Detect(detect::DetectArgs),
     Eval(Box<eval::EvalArgs>),
@@ -74,7 +77,7 @@ enum Command {
 
 impl Command {
     fn lists_adapters(&self) -> bool {
-        !matches!(self, Self::Compile(_) | Self::Decompress(_) | Self::Inspect(_))
+        !matches!(self, Self::Compile(_) | Self::Bank(_) | Self::Decompress(_) | Self::Inspect(_))
     }
 }
 
@@ -89,6 +92,7 @@ pub(crate) fn main() -> ExitCode {
         None => demo::demo(&cli.demo),
         Some(Command::Demo(args)) => demo::demo(&args),
         Some(Command::Compile(args)) => compile::compile(&args),
+        Some(Command::Bank(args)) => bank::bank(&args),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Detect(args)) => detect::detect(&args),
         Some(Command::Eval(args)) => eval::eval(&args),

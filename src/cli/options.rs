@@ -1,9 +1,9 @@
 //! Options that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use sharekan::files::{self, HeadFile};
+use sharekan::files::{self, HeadFile, Opened};
 use sharekan::import::{BaseFunction, ImportOptions, Layout};
 use sharekan::run::{DeviceChoice, GpuOptions};
 
@@ -40,8 +40,26 @@ impl ImportArgs {
     }
 
     /// Opens a head and says what was assumed about it.
-    pub(crate) fn open(&self, path: &std::path::Path, screen: Screen) -> Result<HeadFile, Failure> {
+    pub(crate) fn open(&self, path: &Path, screen: Screen) -> Result<HeadFile, Failure> {
         let file = files::open_head(path, &self.options()?)?;
+        Self::say(path, &file, screen)?;
+        Ok(file)
+    }
+
+    /// Opens a head or a bank, or the head of a bank that `choice` names; says what was assumed.
+    pub(crate) fn open_any(&self, path: &Path, choice: &MemberArgs, screen: Screen) -> Result<Opened, Failure> {
+        let options = self.options()?;
+        let opened = match &choice.member {
+            Some(name) => Opened::Head(files::open_member(path, name, &options)?),
+            None => files::open_head_or_bank(path, &options)?,
+        };
+        if let Opened::Head(file) = &opened {
+            Self::say(path, file, screen)?;
+        }
+        Ok(opened)
+    }
+
+    fn say(path: &Path, file: &HeadFile, screen: Screen) -> Result<(), Failure> {
         if let Some(notes) = &file.import {
             let prefix = if notes.prefix.is_empty() { String::new() } else { format!(", prefix {}", notes.prefix) };
             let assumed = if notes.assumptions.is_empty() {
@@ -51,8 +69,16 @@ impl ImportArgs {
             };
             screen.line(format!("{}: {} layout{prefix}{assumed}", path.display(), notes.layout))?;
         }
-        Ok(file)
+        Ok(())
     }
+}
+
+/// Which head of a bank.
+#[derive(Args)]
+pub(crate) struct MemberArgs {
+    /// Take only the head of this name, where the file is a bank
+    #[arg(long = "head", value_name = "NAME")]
+    pub(crate) member: Option<String>,
 }
 
 /// Which adapter to take.

@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use sharekan::{Error, files, run};
+use sharekan::files::{self, BankFile, Opened};
 
 use super::failure::Failure;
-use super::options::{DeviceArgs, ImportArgs};
+use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::progress;
+use super::runner::AnyRunner;
 use super::screen::JsonArgs;
 use super::table::count;
 
@@ -18,19 +19,23 @@ const BATCH: usize = 4096;
 /// Rows that go to the CPU at once, so that progress shows.
 const CPU_BATCH: usize = 256;
 
-/// Run a head, dense or compressed, on rows of features
+/// Run a head, dense or compressed, or a bank of heads, on rows of features
 ///
 /// IN is a safetensors file with a tensor `input` [rows, inputs] in f32 (other types are refused, other tensors
-/// ignored); OUT gets a tensor `output` [rows, outputs] in f32. No rows in give no rows out.
+/// ignored); OUT gets a tensor `output` [rows, outputs] in f32. No rows in give no rows out. The outputs
+/// of a bank's heads stand side by side, in the bank's order.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
   sharekan run small.safetensors --input features.safetensors --output outputs.safetensors
-  sharekan run head.safetensors --input features.safetensors --output outputs.safetensors --device cpu")]
+  sharekan run head.safetensors --input features.safetensors --output outputs.safetensors --device cpu
+  sharekan run bank.safetensors --input features.safetensors --output outputs.safetensors --json - | jq .heads")]
 pub(crate) struct RunArgs {
-    /// Head, dense or compressed
+    /// Head, dense or compressed, or bank
     #[arg(value_name = "HEAD")]
     head: PathBuf,
+    #[command(flatten)]
+    member: MemberArgs,
     /// Safetensors file with the tensor `input`
     #[arg(long, value_name = "IN")]
     input: PathBuf,
@@ -52,49 +57,64 @@ struct Ran<'a> {
     outputs: usize,
     device: &'a str,
     seconds: f64,
+    /// The heads of a bank.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    heads: Vec<Columns>,
+}
+
+/// Which columns of the outputs are a head's.
+#[derive(Serialize)]
+struct Columns {
+    name: String,
+    first: usize,
+    outputs: usize,
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let gpu = args.device.adapter.options()?;
     files::check_destination(&args.output)?;
-    let head = args.import.open(&args.head, screen)?.head;
-    let input = files::read_rows(&args.input, head.inputs())?;
-    let rows = input.len() / head.inputs();
-    let mut runner = open_runner(&head, args, &gpu, rows.clamp(1, BATCH))?;
-    drop(head);
+    let opened = args.import.open_any(&args.head, &args.member, screen)?;
+    let inputs = match &opened {
+        Opened::Head(file) => file.head.inputs(),
+        Opened::Bank(file) => file.bank.inputs(),
+    };
+    let input = files::read_rows(&args.input, inputs)?;
+    let rows = input.len() / inputs;
+    let heads = columns(&opened);
+    let mut runner = AnyRunner::open(&opened, args.device.device.into(), &gpu, rows.clamp(1, BATCH), &args.head)?;
+    drop(opened);
 
-    let batch = if matches!(runner, run::Runner::Cpu(_)) { CPU_BATCH } else { BATCH };
+    let batch = if runner.is_on_cpu() { CPU_BATCH } else { BATCH };
     let (start, bar) = (Instant::now(), progress::bar("rows", rows));
     let mut output = Vec::with_capacity(rows * runner.outputs());
-    for chunk in input.chunks(batch * runner.inputs()) {
+    for chunk in input.chunks(batch * inputs) {
         output.extend(runner.run(chunk)?);
-        bar.inc((chunk.len() / runner.inputs()) as u64);
+        bar.inc((chunk.len() / inputs) as u64);
     }
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
     files::write_rows(&args.output, runner.outputs(), &output)?;
 
     let device = runner.device_name();
+    for Columns { name, first, outputs } in &heads {
+        screen.line(format!("{name}: outputs {first} to {}", first + outputs - 1))?;
+    }
     screen.line(format!(
         "{} rows of {} inputs to {} outputs on {device} in {seconds:.3} s\nwrote {}",
         count(rows),
-        count(runner.inputs()),
+        count(inputs),
         count(runner.outputs()),
         args.output.display()
     ))?;
-    args.json.write(&Ran { rows, inputs: runner.inputs(), outputs: runner.outputs(), device, seconds })
+    args.json.write(&Ran { rows, inputs, outputs: runner.outputs(), device, seconds, heads })
 }
 
-/// Opens the head where it was asked for; a head that does not fit the adapter is named.
-fn open_runner(
-    head: &sharekan::head::Head,
-    args: &RunArgs,
-    gpu: &run::GpuOptions,
-    rows: usize,
-) -> Result<run::Runner, Failure> {
-    run::Runner::open(head, args.device.device.into(), gpu, rows).map_err(|problem| match problem {
-        run::RunError::Plan(_) => Error::from(problem).in_file(&args.head).into(),
-        other => other.into(),
-    })
+fn columns(opened: &Opened) -> Vec<Columns> {
+    let Opened::Bank(BankFile { bank, .. }) = opened else { return Vec::new() };
+    let of = |(at, name): (usize, &str)| {
+        let range = bank.output_range(at);
+        Columns { name: name.to_owned(), first: range.start, outputs: range.len() }
+    };
+    bank.names().enumerate().map(of).collect()
 }

@@ -5,26 +5,29 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use sharekan::evaluate::{self, VerifyReport};
+use sharekan::files::Opened;
 use sharekan::run::Gpu;
 
 use super::failure::Failure;
-use super::options::{AdapterArgs, ImportArgs};
+use super::options::{AdapterArgs, ImportArgs, MemberArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, table};
 
 /// Check every kernel against the CPU reference on this machine's graphics adapter
 ///
-/// The error is the largest difference of an output in parts of the largest output; 0 means the same bits.
+/// Of a bank every head is checked, and all heads at once. The error is the largest difference of an output in parts of the largest output; 0 means the same bits.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
   sharekan verify small.safetensors
   sharekan verify head.safetensors --adapter llvmpipe --rows 676")]
 pub(crate) struct VerifyArgs {
-    /// Head, dense or compressed
+    /// Head, dense or compressed, or bank
     #[arg(value_name = "HEAD")]
     head: PathBuf,
+    #[command(flatten)]
+    member: MemberArgs,
     /// Largest batch to check, 1 to 65536 rows
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
     rows: u32,
@@ -46,10 +49,13 @@ struct Verified<'a> {
 pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let gpu = args.adapter.options()?;
-    let head = args.import.open(&args.head, screen)?.head;
+    let opened = args.import.open_any(&args.head, &args.member, screen)?;
     let gpu = pollster::block_on(Gpu::open(&gpu))?;
     let spinner = progress::spinner("every kernel against the CPU");
-    let report = evaluate::verify(&gpu, &head, args.rows as usize)?;
+    let report = match &opened {
+        Opened::Head(file) => evaluate::verify(&gpu, &file.head, args.rows as usize)?,
+        Opened::Bank(file) => evaluate::verify_bank(&gpu, &file.bank, args.rows as usize)?,
+    };
     spinner.finish_and_clear();
     screen.line(&report.adapter)?;
     print_checks(screen, &report)?;

@@ -16,15 +16,19 @@ const ENOUGH: f64 = 2e-3;
 /// Part of the mean diagonal that is added to the system of a codeword: without it the free bias makes it singular.
 const STEADY: f64 = 1e-6;
 
-/// The edges of a layer, input by input: edge `i * outputs + o`.
+/// Edges in groups, each with a form of its own: those of a layer input by input (edge `i * outputs + o`), or some of them, of
+/// several heads.
 pub(super) struct AwareEdges<'a> {
     d: usize,
-    outputs: usize,
-    /// Coefficients, `[inputs, outputs, d]`.
+    /// First edge of each group, and the number of edges.
+    starts: Vec<usize>,
+    /// Group of each edge.
+    groups: Vec<u32>,
+    /// Coefficients, `[edges, d]`.
     coefficients: &'a [f32],
-    /// The form of each input, `[inputs][d * d]`.
+    /// The form of each group, `[groups][d * d]`.
     forms: &'a [Vec<f64>],
-    /// Forms times coefficients, `[inputs, outputs, d]`.
+    /// Forms times coefficients, `[edges, d]`.
     pulls: Vec<f32>,
     /// Squares of the coefficients in the metric of their input.
     sizes: Vec<f32>,
@@ -41,8 +45,14 @@ pub(super) struct Assignment {
 
 impl<'a> AwareEdges<'a> {
     pub(super) fn new(coefficients: &'a [f32], forms: &'a [Vec<f64>], outputs: usize, d: usize) -> Self {
+        Self::grouped(coefficients, forms, (0..forms.len()).map(|i| i * outputs).collect(), d)
+    }
+
+    /// Edges in groups that begin at `starts`, one a form.
+    pub(super) fn grouped(coefficients: &'a [f32], forms: &'a [Vec<f64>], mut starts: Vec<usize>, d: usize) -> Self {
+        starts.push(coefficients.len() / d);
         let columns = parallel::map_indices(forms.len(), |i| {
-            let column = &coefficients[i * outputs * d..][..outputs * d];
+            let column = &coefficients[starts[i] * d..starts[i + 1] * d];
             let pulls: Vec<f64> = column.chunks_exact(d).flat_map(|c| product(&forms[i], c, d)).collect();
             let size = |(c, p): (&[f32], &[f64])| c.iter().zip(p).map(|(&c, p)| f64::from(c) * p).sum::<f64>() as f32;
             let sizes: Vec<f32> = column.chunks_exact(d).zip(pulls.chunks_exact(d)).map(size).collect();
@@ -50,7 +60,9 @@ impl<'a> AwareEdges<'a> {
         });
         let pulls = columns.iter().flat_map(|(pulls, _)| pulls).copied().collect();
         let sizes = columns.iter().flat_map(|(_, sizes)| sizes).copied().collect();
-        Self { d, outputs, coefficients, forms, pulls, sizes }
+        let groups = starts.windows(2).zip(0u32..).flat_map(|(edges, group)| (edges[0]..edges[1]).map(move |_| group));
+        let groups = groups.collect();
+        Self { d, starts, groups, coefficients, forms, pulls, sizes }
     }
 
     fn edge(&self, edge: usize) -> &[f32] {
@@ -62,8 +74,7 @@ impl<'a> AwareEdges<'a> {
         let d = self.d;
         let found = parallel::map_indices(self.forms.len(), |i| {
             let measured = MeasuredCodebook::new(codebook, &self.forms[i]);
-            let assigned = (0..self.outputs).map(|o| {
-                let edge = i * self.outputs + o;
+            let assigned = (self.starts[i]..self.starts[i + 1]).map(|edge| {
                 let pull = &self.pulls[edge * d..][..d];
                 let codeword = nearest(pull, &measured.table, d).shape;
                 let gain = measured.gain(codebook, codeword as usize, pull);
@@ -83,9 +94,9 @@ impl<'a> AwareEdges<'a> {
         parallel::map_indices(count, |k| {
             let mut matrix = vec![0.0f64; d * d];
             let mut right = vec![0.0f64; d];
-            // Members come input by input: one addition of the form for all edges of an input.
-            for edges in order[starts[k]..starts[k + 1]].chunk_by(|a, b| a / self.outputs == b / self.outputs) {
-                let form = &self.forms[edges[0] / self.outputs];
+            // Members come group by group: one addition of the form for all edges of a group.
+            for edges in order[starts[k]..starts[k + 1]].chunk_by(|&a, &b| self.groups[a] == self.groups[b]) {
+                let form = &self.forms[self.groups[edges[0]] as usize];
                 let mut squares = 0.0;
                 for &edge in edges {
                     let gain = f64::from(assignments[edge].gain);

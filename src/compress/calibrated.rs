@@ -5,7 +5,7 @@ use super::aware::{Assignment, AwareEdges, refine};
 use super::cluster::{Edges, cluster};
 use super::codebook::Codebook;
 use super::feedback::{Feedback, Kept, Refined};
-use super::fold::{Folded, fold};
+use super::fold::fold;
 use super::gains::GainLevels;
 use super::layer::{kept_variance, quantise_base, report, whiten_edges};
 use super::metric::Metric;
@@ -17,7 +17,7 @@ use crate::head::{BasePath, CompressedBase, CompressedLayer, DenseLayer, Quantis
 use crate::parallel;
 
 /// Ridge of the metrics as a part of their mean diagonal.
-const LAMBDA: f64 = 1e-3;
+pub(super) const LAMBDA: f64 = 1e-3;
 /// Part of the objective that takes the errors of different inputs as unrelated.
 const INDEPENDENCE: f64 = 0.7;
 /// Rounds of clustering in the mean metric that prepare those in the metric of each input.
@@ -26,6 +26,10 @@ const SHARED_ROUNDS: usize = 8;
 const START_EDGES: usize = 32_768;
 /// The same a codeword, for large codebooks.
 const START_EDGES_A_CODEWORD: usize = 32;
+/// Times that the codebooks of both stages are fitted to what the other leaves.
+const ALTERNATIONS: usize = 4;
+/// Least part of the first codewords' height that those of a residual codebook have: they are rounded to integers.
+const LOWEST: f64 = 0.1;
 
 /// A layer's rows: as the dense head has them, and as the quantised layers in front leave them.
 pub(super) struct LayerRows {
@@ -34,13 +38,14 @@ pub(super) struct LayerRows {
 }
 
 /// Compresses the layer numbered `at` and takes the rows through it. `integers` says whether the head will be run in
-/// integers; `progress` takes rounds done and most rounds.
+/// integers; `given` is a codebook that several heads share; `progress` takes rounds done and most rounds.
 pub(super) fn compile_layer(
     at: usize,
     layer: &DenseLayer,
     rows: &LayerRows,
     settings: &LayerSettings,
     integers: bool,
+    given: Option<&Codebook>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(CompressedLayer, LayerReport, LayerRows), CompressError> {
     let (d, inputs, outputs) = (layer.basis.len(), layer.inputs, layer.outputs);
@@ -52,17 +57,38 @@ pub(super) fn compile_layer(
     let totals: Vec<Vec<f64>> = forms.iter().map(Forms::total).collect();
     let coefficients = by_input(&folded.coefficients, inputs, outputs, d);
 
-    let rounds = settings.iterations + settings.feedback;
+    let rounds = settings.iterations * settings.stages + settings.feedback;
     let mut done = 0;
     let mut step = || {
         done += 1;
         progress(done, rounds);
     };
-    let start = shared_start(layer, &folded, &moments, settings).ok_or(CompressError::Metric { layer: at })?;
+    let singular = || CompressError::Metric { layer: at };
     let edges = AwareEdges::new(&coefficients, &totals, outputs, d);
-    let (codebook, assignments) = refine(&edges, start, settings.iterations, &mut step);
+    let first = match given {
+        Some(codebook) => (codebook.clone(), edges.assign(codebook)),
+        None => {
+            let start = shared_start(layer, &folded.coefficients, folded.bias, &moments, settings);
+            refine(&edges, start.ok_or_else(singular)?, settings.iterations, &mut step)
+        }
+    };
+    let mut stages = vec![first];
+    if settings.stages > 1 {
+        let rest = remainder(&coefficients, &stages[0]);
+        let start = shared_start(layer, &rest, folded.bias, &moments, settings).ok_or_else(singular)?;
+        stages.push(residual_stage(&rest, start, &stages[0], &totals, outputs, settings, &mut step));
+        for _ in 0..ALTERNATIONS {
+            for at in 0..2 {
+                let rest = remainder(&coefficients, &stages[1 - at]);
+                let edges = AwareEdges::new(&rest, &totals, outputs, d);
+                let codebook = stages[at].0.clone();
+                stages[at] = refine(&edges, codebook, 1, &mut || {});
+            }
+        }
+    }
 
-    let (levels, kept) = quantise_gains(&codebook, &assignments, &totals, outputs, settings);
+    let (levels, kept) = quantise_gains(&stages, &totals, outputs, settings);
+    let codebooks: Vec<Codebook> = stages.into_iter().map(|(codebook, _)| codebook).collect();
     let base = layer.base.as_ref().filter(|_| !folded.base).map(|base| quantise_base(base, inputs));
     let targets = base.as_ref().map(|base| without_base(layer, base, &rows.quantised, &dense));
     let feedback = Feedback {
@@ -71,7 +97,7 @@ pub(super) fn compile_layer(
         forms: &forms,
         coefficients: &coefficients,
         targets: targets.as_ref().unwrap_or(&dense),
-        codebook: &codebook,
+        codebooks: &codebooks,
         levels: &levels,
         outputs,
         independence: INDEPENDENCE,
@@ -80,16 +106,52 @@ pub(super) fn compile_layer(
     progress(rounds, rounds);
 
     let quantised = dense.iter().zip(&refined.residual).map(|(y, r)| y - r).collect();
-    let compressed = compressed_layer(layer, &codebook, levels, refined, base);
+    let compressed = compressed_layer(layer, &codebooks, levels, refined, base);
     let r2 = kept_variance(&folded.coefficients, &compressed, folded.bias);
     let report = report(layer, &compressed, folded.bias, r2);
     Ok((compressed, report, LayerRows { dense, quantised }))
 }
 
-/// First codewords: clustered in the mean of the inputs' metrics. `None` where that is singular.
+/// A codebook, and what every edge became with it.
+type Stage = (Codebook, Vec<Assignment>);
+
+/// What a stage leaves of the coefficients, `[inputs, outputs, d]`.
+fn remainder(coefficients: &[f32], (codebook, assignments): &Stage) -> Vec<f32> {
+    let mut rest = coefficients.to_vec();
+    for (rest, found) in rest.chunks_exact_mut(codebook.d).zip(assignments) {
+        let codeword = codebook.codeword(found.codeword as usize);
+        rest.iter_mut().zip(codeword).for_each(|(rest, v)| *rest -= found.gain * v);
+    }
+    rest
+}
+
+/// The second stage for what the `first` leaves. Its codewords are lower than those of the first by as much as its gains
+/// would be smaller, so that one scale of gains suits both.
+fn residual_stage(
+    rest: &[f32],
+    mut start: Codebook,
+    first: &Stage,
+    forms: &[Vec<f64>],
+    outputs: usize,
+    settings: &LayerSettings,
+    step: &mut dyn FnMut(),
+) -> Stage {
+    let edges = AwareEdges::new(rest, forms, outputs, start.d);
+    let size =
+        |assignments: &[Assignment]| assignments.iter().map(|found| f64::from(found.gain).powi(2)).sum::<f64>().sqrt();
+    let (before, after) = (size(&first.1), size(&edges.assign(&start)));
+    if after > 0.0 && after < before {
+        start.lower((after / before).max(LOWEST));
+    }
+    refine(&edges, start, settings.iterations, step)
+}
+
+/// First codewords for coefficients of all edges, in any order: clustered in the mean of the inputs' metrics. `None`
+/// where that is singular.
 fn shared_start(
     layer: &DenseLayer,
-    folded: &Folded,
+    coefficients: &[f32],
+    free_bias: bool,
     moments: &[Moments],
     settings: &LayerSettings,
 ) -> Option<Codebook> {
@@ -98,68 +160,89 @@ fn shared_start(
     for moments in moments {
         mean.iter_mut().zip(&moments.second).for_each(|(mean, value)| *mean += value / layer.inputs as f64);
     }
-    let metric = Metric::new(&mean, d, LAMBDA, folded.bias)?;
+    let metric = Metric::new(&mean, d, LAMBDA, free_bias)?;
     let count = settings.codewords.min(layer.edges());
-    let wanted = START_EDGES.max(START_EDGES_A_CODEWORD * count).min(layer.edges());
+    let settings = LayerSettings { codewords: count, ..settings.clone() };
+    Some(cluster_in_metric(&metric, coefficients, free_bias, d, &settings))
+}
+
+/// Codewords clustered in one metric, on a sample of edges.
+pub(super) fn cluster_in_metric(
+    metric: &Metric,
+    coefficients: &[f32],
+    free_bias: bool,
+    d: usize,
+    settings: &LayerSettings,
+) -> Codebook {
+    let (edges, count) = (coefficients.len() / d, settings.codewords);
+    let wanted = START_EDGES.max(START_EDGES_A_CODEWORD * count).min(edges);
     let mut random = SplitMix::new(settings.seed);
     let mut sample = Vec::with_capacity(wanted * d);
-    for (edge, c) in folded.coefficients.chunks_exact(d).enumerate() {
+    for (edge, c) in coefficients.chunks_exact(d).enumerate() {
         // As many as are still wanted out of those that are left.
-        if random.below(layer.edges() - edge) < wanted - sample.len() / d {
+        if random.below(edges - edge) < wanted - sample.len() / d {
             sample.extend_from_slice(c);
         }
     }
-    let whitened = whiten_edges(&metric, &sample, d);
+    let whitened = whiten_edges(metric, &sample, d);
     let shapes = cluster(&Edges { values: &whitened, d }, count, SHARED_ROUNDS, settings.seed, &mut |_, _| {});
-    let mut codebook = Codebook::new(count, d, settings.precision, folded.bias);
+    let mut codebook = Codebook::new(count, d, settings.precision, free_bias);
     for (k, shape) in shapes.chunks_exact(d).enumerate() {
         let wide: Vec<f64> = shape.iter().map(|&v| f64::from(v)).collect();
         codebook.set(k, &metric.unwhiten(&wide));
     }
-    Some(codebook)
+    codebook
 }
 
-/// Gains on the levels that suit the layer, and the edges on them, `[inputs, outputs]`.
+/// Gains on the levels that suit the layer, and the edges on them, `[stages, inputs, outputs]`.
 fn quantise_gains(
-    codebook: &Codebook,
-    assignments: &[Assignment],
+    stages: &[Stage],
     forms: &[Vec<f64>],
     outputs: usize,
     settings: &LayerSettings,
 ) -> (GainLevels, Vec<Kept>) {
-    let (d, inputs) = (codebook.d, forms.len());
-    let weights = parallel::map_indices(inputs, |i| {
-        let of = |a: &Assignment| square(&forms[i], codebook.codeword(a.codeword as usize), d).max(0.0);
+    let inputs = forms.len();
+    // `[stages * inputs][outputs]`.
+    let weights = parallel::map_indices(stages.len() * inputs, |row| {
+        let ((codebook, assignments), i) = (&stages[row / inputs], row % inputs);
+        let of = |a: &Assignment| square(&forms[i], codebook.codeword(a.codeword as usize), codebook.d).max(0.0);
         assignments[i * outputs..][..outputs].iter().map(of).collect::<Vec<f64>>()
     });
+    let found = |row: usize, o: usize| stages[row / inputs].1[row % inputs * outputs + o];
     // By output, as the factors of levels are.
-    let by_output = || (0..outputs).flat_map(|o| (0..inputs).map(move |i| (o, i)));
-    let gains: Vec<f64> = by_output().map(|(o, i)| f64::from(assignments[i * outputs + o].gain)).collect();
-    let weights: Vec<f64> = by_output().map(|(o, i)| weights[i][o]).collect();
-    let (levels, codes) = GainLevels::fit(&gains, &weights, inputs, settings.precision, settings.gain_bits);
-    let mut kept = vec![Kept::default(); assignments.len()];
-    for ((o, i), (&code, &gain)) in by_output().zip(codes.iter().zip(&gains)) {
-        let edge = i * outputs + o;
-        kept[edge] = Kept { codeword: assignments[edge].codeword, code, gain: levels.gain(o, code, gain) };
+    let rows = stages.len() * inputs;
+    let by_output = || (0..outputs).flat_map(|o| (0..rows).map(move |row| (o, row)));
+    let gains: Vec<f64> = by_output().map(|(o, row)| f64::from(found(row, o).gain)).collect();
+    let weights: Vec<f64> = by_output().map(|(o, row)| weights[row][o]).collect();
+    let (levels, codes) = GainLevels::fit(&gains, &weights, rows, settings.precision, settings.gain_bits);
+    let mut kept = vec![Kept::default(); rows * outputs];
+    for ((o, row), (&code, &gain)) in by_output().zip(codes.iter().zip(&gains)) {
+        kept[row * outputs + o] = Kept { codeword: found(row, o).codeword, code, gain: levels.gain(o, code, gain) };
     }
     (levels, kept)
 }
 
 fn compressed_layer(
     layer: &DenseLayer,
-    codebook: &Codebook,
+    codebooks: &[Codebook],
     levels: GainLevels,
     refined: Refined,
     base: Option<CompressedBase>,
 ) -> CompressedLayer {
     let (inputs, outputs) = (layer.inputs, layer.outputs);
-    let kept = || (0..outputs).flat_map(|o| (0..inputs).map(move |i| i * outputs + o)).map(|edge| refined.kept[edge]);
+    let kept = || {
+        refined
+            .kept
+            .chunks_exact(inputs * outputs)
+            .flat_map(|stage| (0..outputs).flat_map(move |o| (0..inputs).map(move |i| stage[i * outputs + o])))
+    };
     let quantised = match levels {
-        GainLevels::Any => {
-            Quantised::Float { codebook: codebook.values.clone(), gains: kept().map(|kept| kept.gain).collect() }
-        }
+        GainLevels::Any => Quantised::Float {
+            codebook: codebooks.iter().flat_map(|codebook| &codebook.values).copied().collect(),
+            gains: kept().map(|kept| kept.gain).collect(),
+        },
         GainLevels::Codes { scale, output_scale } => Quantised::Int8 {
-            codebook: codebook.bytes(),
+            codebook: codebooks.iter().flat_map(Codebook::bytes).collect(),
             gains: kept().map(|kept| kept.code).collect(),
             gain_scale: scale,
             output_scale,
@@ -170,6 +253,7 @@ fn compressed_layer(
         outputs,
         input_map: layer.input_map.clone(),
         basis: layer.basis.clone(),
+        stages: codebooks.len(),
         indices: kept().map(|kept| kept.codeword as u16).collect(),
         quantised,
         base,

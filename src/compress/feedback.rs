@@ -6,6 +6,9 @@
 //! `B` the centred basis functions of the input, `H = E[B B^T]` and `k` the kept coefficients, the choice is the one of
 //! clustering with `H k + E[B r]` in place of `H c`.
 //!
+//! With a residual codebook the two choices of an edge depend on each other. A few of the best first codewords are tried,
+//! each with the second that suits it best, and the first that suits the second as it stands.
+//!
 //! The rows are few for so many edges. So the objective is a mixture: the part `independence` of it takes the errors
 //! of different inputs as unrelated, as clustering does, and the ridge holds what the rows do not show.
 
@@ -13,7 +16,7 @@ use super::activations::{Activations, Tap};
 use super::aware::MeasuredCodebook;
 use super::codebook::Codebook;
 use super::gains::GainLevels;
-use super::moments::{Forms, Moments};
+use super::moments::{Forms, Moments, product, square};
 use crate::parallel;
 
 /// Outputs that are worked on together; loops over them become vector instructions.
@@ -22,10 +25,13 @@ const LANES: usize = 16;
 /// Largest codebook that is measured once for all groups of outputs.
 const SHARED_CODEWORDS: usize = 1024;
 
+/// First codewords that are tried with a second.
+const TRIED: usize = 4;
+
 /// Numbers of a group of outputs.
 type Lanes = [f32; LANES];
 
-/// Codeword and gain of an edge as they are stored.
+/// Codeword and gain of a stage of an edge as they are stored.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Kept {
     pub codeword: u32,
@@ -35,7 +41,7 @@ pub(super) struct Kept {
     pub gain: f32,
 }
 
-/// A layer about to be refined. Edges are counted by input: `i * outputs + o`.
+/// A layer about to be refined. Edges are counted by input: `i * outputs + o`; what is kept of them by stage.
 pub(super) struct Feedback<'a> {
     pub activations: &'a Activations,
     pub moments: &'a [Moments],
@@ -44,7 +50,8 @@ pub(super) struct Feedback<'a> {
     pub coefficients: &'a [f32],
     /// Outputs to be met, `[rows, outputs]`.
     pub targets: &'a [f32],
-    pub codebook: &'a Codebook,
+    /// One a stage.
+    pub codebooks: &'a [Codebook],
     pub levels: &'a GainLevels,
     pub outputs: usize,
     /// 0 to 1.
@@ -53,6 +60,7 @@ pub(super) struct Feedback<'a> {
 
 /// A layer after refinement.
 pub(super) struct Refined {
+    /// `[stages, inputs, outputs]`.
     pub kept: Vec<Kept>,
     /// Constant of every output that makes the mean error zero.
     pub bias: Vec<f32>,
@@ -61,12 +69,13 @@ pub(super) struct Refined {
 }
 
 impl Feedback<'_> {
-    /// Visits every edge `passes` times.
+    /// Visits every edge `passes` times; `kept` is `[stages, inputs, outputs]`.
     pub(super) fn run(&self, kept: &[Kept], passes: usize) -> Refined {
         let inputs = self.activations.inputs;
         // Every group of outputs needs the codebook as each input sees it: kept where it takes little memory.
-        let shared = if passes > 0 && self.codebook.len() <= SHARED_CODEWORDS { inputs } else { 0 };
-        let measured = parallel::map_indices(shared, |i| MeasuredCodebook::new(self.codebook, &self.forms[i].total()));
+        let codewords: usize = self.codebooks.iter().map(Codebook::len).sum();
+        let shared = if passes > 0 && codewords <= SHARED_CODEWORDS { inputs } else { 0 };
+        let measured = parallel::map_indices(shared, |i| self.measured(i));
         let blocks =
             parallel::map_indices(self.outputs.div_ceil(LANES), |block| self.block(block, kept, &measured, passes));
         let rows = self.activations.rows;
@@ -78,8 +87,10 @@ impl Feedback<'_> {
         for (block, (found, bias, residual)) in blocks.iter().enumerate() {
             let first = block * LANES;
             let lanes = LANES.min(self.outputs - first);
-            for i in 0..inputs {
-                refined.kept[i * self.outputs + first..][..lanes].copy_from_slice(&found[i * LANES..][..lanes]);
+            for (place, found) in found.chunks_exact(LANES).enumerate() {
+                let (i, stage) = (place / self.codebooks.len(), place % self.codebooks.len());
+                let edge = (stage * inputs + i) * self.outputs + first;
+                refined.kept[edge..][..lanes].copy_from_slice(&found[..lanes]);
             }
             refined.bias.extend(&bias[..lanes]);
             for (row, values) in residual.iter().enumerate() {
@@ -89,19 +100,28 @@ impl Feedback<'_> {
         refined
     }
 
+    /// The codebooks as an input sees them.
+    fn measured(&self, input: usize) -> Vec<MeasuredCodebook> {
+        let form = self.forms[input].total();
+        self.codebooks.iter().map(|codebook| MeasuredCodebook::new(codebook, &form)).collect()
+    }
+
     fn block(
         &self,
         block: usize,
         kept: &[Kept],
-        measured: &[MeasuredCodebook],
+        measured: &[Vec<MeasuredCodebook>],
         passes: usize,
     ) -> (Vec<Kept>, Lanes, Vec<Lanes>) {
         let first = block * LANES;
         let lanes = LANES.min(self.outputs - first);
         let inputs = self.activations.inputs;
-        let mut found = vec![Kept::default(); inputs * LANES];
-        for i in 0..inputs {
-            found[i * LANES..][..lanes].copy_from_slice(&kept[i * self.outputs + first..][..lanes]);
+        // `[inputs, stages, LANES]`.
+        let (stages, one) = (self.codebooks.len(), self.codebooks.len() * LANES);
+        let mut found = vec![Kept::default(); inputs * one];
+        for (place, found) in found.chunks_exact_mut(LANES).enumerate() {
+            let (i, stage) = (place / stages, place % stages);
+            found[..lanes].copy_from_slice(&kept[(stage * inputs + i) * self.outputs + first..][..lanes]);
         }
         let (means, mut residual) = self.centred_targets(first, lanes);
         let mut bias = means;
@@ -109,7 +129,7 @@ impl Feedback<'_> {
         let start = self.activations.start();
         let mut change = vec![[0.0f32; LANES]; width];
         for i in 0..inputs {
-            self.coefficients_of(&found[i * LANES..][..LANES], &mut change[start..], 1.0);
+            self.coefficients_of(&found[i * one..][..one], &mut change[start..], 1.0);
             let shift = self.mean_change(i, &change[start..]);
             bias.iter_mut().zip(&shift).for_each(|(bias, shift)| *bias -= f64::from(*shift));
             subtract(&mut residual, &self.activations.column(i), &change, &shift);
@@ -119,9 +139,9 @@ impl Feedback<'_> {
             for i in 0..inputs {
                 let column = self.activations.column(i);
                 correlate(&residual, &column, &mut pulls);
-                let before: Vec<Kept> = found[i * LANES..][..LANES].to_vec();
-                self.choose(measured, i, first, lanes, &pulls[start..], &mut found[i * LANES..][..LANES]);
-                let after = &found[i * LANES..][..LANES];
+                let before: Vec<Kept> = found[i * one..][..one].to_vec();
+                self.choose(measured, i, first, lanes, &pulls[start..], &mut found[i * one..][..one]);
+                let after = &found[i * one..][..one];
                 if after != before {
                     self.coefficients_of(after, &mut change[start..], 1.0);
                     self.coefficients_of(&before, &mut change[start..], -1.0);
@@ -149,12 +169,18 @@ impl Feedback<'_> {
         (means, residual)
     }
 
-    /// Sets (`sign` 1) or adds the negative of (`sign` -1) the coefficients of the edges of one input.
+    /// Sets (`sign` 1) or adds the negative of (`sign` -1) the coefficients of the edges of one input, `[stages, LANES]`.
     fn coefficients_of(&self, kept: &[Kept], into: &mut [Lanes], sign: f32) {
-        for (lane, kept) in kept.iter().enumerate() {
-            for (row, &value) in into.iter_mut().zip(self.codebook.codeword(kept.codeword as usize)) {
-                let c = kept.gain * value;
-                row[lane] = if sign > 0.0 { c } else { row[lane] - c };
+        for (stage, (codebook, kept)) in self.codebooks.iter().zip(kept.chunks_exact(LANES)).enumerate() {
+            for (lane, kept) in kept.iter().enumerate() {
+                for (row, &value) in into.iter_mut().zip(codebook.codeword(kept.codeword as usize)) {
+                    let c = kept.gain * value;
+                    row[lane] = match (stage, sign > 0.0) {
+                        (0, true) => c,
+                        (_, true) => row[lane] + c,
+                        (_, false) => row[lane] - c,
+                    };
+                }
             }
         }
     }
@@ -170,31 +196,35 @@ impl Feedback<'_> {
         shift
     }
 
-    /// Chooses the edges of one input again.
+    /// Chooses the edges of one input again, `[stages, LANES]`.
     fn choose(
         &self,
-        measured: &[MeasuredCodebook],
+        measured: &[Vec<MeasuredCodebook>],
         input: usize,
         first: usize,
         lanes: usize,
         pulls: &[Lanes],
         kept: &mut [Kept],
     ) {
-        let d = self.codebook.d;
         let form = &self.forms[input];
         let own;
         let measured = match measured.get(input) {
             Some(measured) => measured,
             None => {
-                own = MeasuredCodebook::new(self.codebook, &form.total());
+                own = self.measured(input);
                 &own
             }
         };
+        let total = form.total();
+        let d = self.codebooks[0].d;
         let (related, rows) = (1.0 - self.independence, self.activations.rows as f64);
-        for (lane, kept) in kept.iter_mut().enumerate().take(lanes) {
+        for lane in 0..lanes {
             let output = first + lane;
             let dense = &self.coefficients[(input * self.outputs + output) * d..][..d];
-            let now: Vec<f32> = self.codebook.codeword(kept.codeword as usize).iter().map(|v| kept.gain * v).collect();
+            let mut now = vec![0.0f32; d];
+            for (codebook, kept) in self.codebooks.iter().zip(kept.chunks_exact(LANES)) {
+                add(&mut now, codebook, kept[lane]);
+            }
             let (at_dense, ridge) = form.pulls(dense);
             let (at_now, _) = form.pulls(&now);
             let pull: Vec<f32> = (0..d)
@@ -203,9 +233,67 @@ impl Feedback<'_> {
                     (related * seen + self.independence * at_dense[j] + ridge[j]) as f32
                 })
                 .collect();
-            *kept = self.levels.choose(&pull, measured, self.codebook, output);
+            match (self.codebooks, &measured[..]) {
+                ([codebook], [measured]) => kept[lane] = self.levels.choose(&pull, measured, codebook, output),
+                ([first, second], [measured_first, measured_second]) => {
+                    let pair = Pair { levels: self.levels, first, second, measured_first, measured_second, output };
+                    [kept[lane], kept[LANES + lane]] = pair.choose(&pull, &total, [kept[lane], kept[LANES + lane]]);
+                }
+                _ => {}
+            }
         }
     }
+}
+
+/// Both codebooks as an edge sees them.
+struct Pair<'a> {
+    levels: &'a GainLevels,
+    first: &'a Codebook,
+    second: &'a Codebook,
+    measured_first: &'a MeasuredCodebook,
+    measured_second: &'a MeasuredCodebook,
+    output: usize,
+}
+
+impl Pair<'_> {
+    /// Codewords and gains of least error among those tried, for an edge of which `pull` is the `form` times the
+    /// coefficients; `now` where none is better.
+    fn choose(&self, pull: &[f32], form: &[f64], now: [Kept; 2]) -> [Kept; 2] {
+        let mut best = (self.error(pull, form, now), now);
+        let mut firsts = self.levels.choose_several(TRIED, pull, self.measured_first, self.first, self.output);
+        let left = less(pull, form, self.second, now[1]);
+        firsts.push(self.levels.choose(&left, self.measured_first, self.first, self.output));
+        for first in firsts {
+            let left = less(pull, form, self.first, first);
+            let second = self.levels.choose(&left, self.measured_second, self.second, self.output);
+            let error = self.error(pull, form, [first, second]);
+            if error < best.0 {
+                best = (error, [first, second]);
+            }
+        }
+        best.1
+    }
+
+    /// Squared error of an edge less that of leaving it out.
+    fn error(&self, pull: &[f32], form: &[f64], kept: [Kept; 2]) -> f64 {
+        let mut c = vec![0.0f32; pull.len()];
+        add(&mut c, self.first, kept[0]);
+        add(&mut c, self.second, kept[1]);
+        let met: f64 = c.iter().zip(pull).map(|(&c, &p)| f64::from(c) * f64::from(p)).sum();
+        square(form, &c, c.len()) - 2.0 * met
+    }
+}
+
+/// Adds the coefficients of a stage.
+fn add(c: &mut [f32], codebook: &Codebook, kept: Kept) {
+    c.iter_mut().zip(codebook.codeword(kept.codeword as usize)).for_each(|(c, v)| *c += kept.gain * v);
+}
+
+/// `pull` without what a stage meets of it.
+fn less(pull: &[f32], form: &[f64], codebook: &Codebook, kept: Kept) -> Vec<f32> {
+    let mut c = vec![0.0f32; pull.len()];
+    add(&mut c, codebook, kept);
+    product(form, &c, c.len()).iter().zip(pull).map(|(met, &p)| (f64::from(p) - met) as f32).collect()
 }
 
 /// Sums over rows of the basis functions times the residual.
@@ -328,7 +416,7 @@ mod tests {
             forms: &forms,
             coefficients: &coefficients,
             targets: &targets,
-            codebook: &codebook,
+            codebooks: std::slice::from_ref(&codebook),
             levels: &levels,
             outputs,
             independence: 0.0,
@@ -374,6 +462,34 @@ mod tests {
         }
     }
 
+    /// By hand, in the plain metric: of the first codewords `(1, 1)` and `(1, 0)` the former takes most off `(1, 2)` alone,
+    /// 4.5 of 5, but with `(0, 1)` behind it only the latter leaves nothing.
+    #[test]
+    fn both_stages_are_chosen_together() {
+        let codebook = |shapes: &[[f64; 2]]| {
+            let mut codebook = Codebook::new(shapes.len(), 2, Precision::F32, false);
+            shapes.iter().enumerate().for_each(|(k, shape)| codebook.set(k, shape));
+            codebook
+        };
+        let (first, second) = (codebook(&[[1.0, 1.0], [1.0, 0.0]]), codebook(&[[0.0, 1.0]]));
+        let form = [1.0, 0.0, 0.0, 1.0];
+        let (measured_first, measured_second) =
+            (MeasuredCodebook::new(&first, &form), MeasuredCodebook::new(&second, &form));
+        let pair = Pair {
+            levels: &GainLevels::Any,
+            first: &first,
+            second: &second,
+            measured_first: &measured_first,
+            measured_second: &measured_second,
+            output: 0,
+        };
+        let found = pair.choose(&[1.0, 2.0], &form, [Kept::default(); 2]);
+        let kept = |codeword, gain| Kept { codeword, code: 0, gain };
+        assert_eq!(found, [kept(1, 1.0), kept(0, 2.0)]);
+        // What is best already stays.
+        assert_eq!(pair.choose(&[1.0, 2.0], &form, found), found);
+    }
+
     /// With errors taken as unrelated the choice is that of clustering, whatever the residual.
     #[test]
     fn independence_gives_clustering() {
@@ -401,7 +517,7 @@ mod tests {
             forms: &forms,
             coefficients: &coefficients,
             targets: &targets,
-            codebook: &codebook,
+            codebooks: std::slice::from_ref(&codebook),
             levels: &GainLevels::Any,
             outputs,
             independence: 1.0,

@@ -152,14 +152,53 @@ impl GainLevels {
     ///
     /// Fine scales take the best codeword and round its gain; coarse ones weigh every codeword at every magnitude.
     pub(super) fn choose(&self, pull: &[f32], measured: &MeasuredCodebook, codebook: &Codebook, output: usize) -> Kept {
-        let codeword = match self {
-            Self::Codes { scale: GainScale::Table(levels), output_scale } if levels.len() == 2 * MAGNITUDES => {
-                let sizes: Vec<f32> =
-                    levels[..MAGNITUDES].iter().map(|&level| f32::from(level) * output_scale[output]).collect();
-                best_at_magnitudes(pull, measured, codebook.d, &sizes)
-            }
-            _ => nearest(pull, &measured.table, codebook.d).shape,
+        let codeword = match self.magnitudes(output) {
+            Some(sizes) => best_at_magnitudes(pull, measured, codebook.d, &sizes),
+            None => nearest(pull, &measured.table, codebook.d).shape,
         };
+        self.keep(codeword, pull, measured, codebook, output)
+    }
+
+    /// As [`Self::choose`], the best `count` of codewords, the best first.
+    pub(super) fn choose_several(
+        &self,
+        count: usize,
+        pull: &[f32],
+        measured: &MeasuredCodebook,
+        codebook: &Codebook,
+        output: usize,
+    ) -> Vec<Kept> {
+        let sizes = self.magnitudes(output);
+        let mut best: Vec<(f32, u32)> = Vec::with_capacity(count + 1);
+        for_each_fit(pull, measured, codebook.d, sizes.as_ref(), |codeword, fit| {
+            if best.len() < count || fit > best[count - 1].0 {
+                let at = best.partition_point(|(other, _)| *other >= fit);
+                best.insert(at, (fit, codeword));
+                best.truncate(count);
+            }
+        });
+        best.into_iter().map(|(_, codeword)| self.keep(codeword, pull, measured, codebook, output)).collect()
+    }
+
+    /// The gains that a scale of 4 bits gives an output, without signs.
+    fn magnitudes(&self, output: usize) -> Option<[f32; MAGNITUDES]> {
+        match self {
+            Self::Codes { scale: GainScale::Table(levels), output_scale } if levels.len() == 2 * MAGNITUDES => {
+                Some(std::array::from_fn(|m| f32::from(levels[m]) * output_scale[output]))
+            }
+            _ => None,
+        }
+    }
+
+    /// A codeword with its best gain.
+    fn keep(
+        &self,
+        codeword: u32,
+        pull: &[f32],
+        measured: &MeasuredCodebook,
+        codebook: &Codebook,
+        output: usize,
+    ) -> Kept {
         let exact = measured.gain(codebook, codeword as usize, pull);
         let code = match self {
             Self::Any => 0,
@@ -173,32 +212,51 @@ impl GainLevels {
 }
 
 /// The codeword whose best magnitude takes most off the error.
-fn best_at_magnitudes(narrow: &[f32], measured: &MeasuredCodebook, d: usize, sizes: &[f32]) -> u32 {
-    let (mut fit, mut codeword) = (f32::NEG_INFINITY, 0u32);
+fn best_at_magnitudes(pull: &[f32], measured: &MeasuredCodebook, d: usize, sizes: &[f32; MAGNITUDES]) -> u32 {
+    let (mut best, mut codeword) = (f32::NEG_INFINITY, 0u32);
+    for_each_fit(pull, measured, d, Some(sizes), |at, fit| {
+        if fit > best {
+            (best, codeword) = (fit, at);
+        }
+    });
+    codeword
+}
+
+/// Calls `f` with every codeword, rising, and what it takes off the error at its best gain, or magnitude where there are
+/// only those.
+fn for_each_fit(
+    pull: &[f32],
+    measured: &MeasuredCodebook,
+    d: usize,
+    sizes: Option<&[f32; MAGNITUDES]>,
+    mut f: impl FnMut(u32, f32),
+) {
     for (block, columns) in measured.table.chunks_exact(d).enumerate() {
         let mut dots = [0.0f32; LANES];
-        for (column, &value) in columns.iter().zip(narrow) {
+        for (column, &value) in columns.iter().zip(pull) {
             for lane in 0..LANES {
                 dots[lane] += column[lane] * value;
             }
         }
-        let roots = &measured.roots[block];
-        let mut fits = [f32::NEG_INFINITY; LANES];
-        for size in sizes {
-            for lane in 0..LANES {
-                let step = size * roots[lane];
-                let found = step * (2.0 * dots[lane].abs() - step);
-                fits[lane] = if found > fits[lane] { found } else { fits[lane] };
+        let fits = match sizes {
+            None => dots.map(|dot| dot * dot),
+            Some(sizes) => {
+                let roots = &measured.roots[block];
+                let mut fits = [f32::NEG_INFINITY; LANES];
+                for size in sizes {
+                    for lane in 0..LANES {
+                        let step = size * roots[lane];
+                        let found = step * (2.0 * dots[lane].abs() - step);
+                        fits[lane] = if found > fits[lane] { found } else { fits[lane] };
+                    }
+                }
+                fits
             }
-        }
-        for (lane, &found) in fits.iter().enumerate() {
-            let at = (block * LANES + lane) as u32;
-            if found > fit && (at as usize) < measured.squares.len() {
-                (fit, codeword) = (found, at);
-            }
+        };
+        for (lane, &fit) in fits.iter().enumerate().take(measured.squares.len() - block * LANES) {
+            f((block * LANES + lane) as u32, fit);
         }
     }
-    codeword
 }
 
 /// Levels of a logarithmic scale: code 0 is zero, 1 to 127 rise to the largest level, the high bit is the sign.
@@ -234,7 +292,7 @@ fn quantise_on(gains: &[f64], weights: &[f64], inputs: usize, scale: GainScale) 
 }
 
 /// Code of the level nearest to `wanted`.
-fn nearest_code(scale: &GainScale, wanted: f64) -> u8 {
+pub(super) fn nearest_code(scale: &GainScale, wanted: f64) -> u8 {
     match scale {
         GainScale::Linear => wanted.round().clamp(-127.0, 127.0) as i8 as u8,
         GainScale::Table(levels) => {

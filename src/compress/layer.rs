@@ -9,45 +9,56 @@ use super::{CompressError, LayerSettings, Method, Precision};
 use crate::artifact::layer_bytes;
 use crate::head::{CompressedBase, CompressedLayer, DenseLayer, GainScale, Quantised};
 
-/// Compresses the layer numbered `at`; `progress` takes rounds done and most rounds.
+/// Shapes that several heads share, unit vectors in the metric of the layer.
+pub(super) struct SharedShapes {
+    /// `[codewords, d]`.
+    pub shapes: Vec<f32>,
+    /// Constants are taken off.
+    pub free_bias: bool,
+}
+
+/// Compresses the layer numbered `at`, with `given` shapes if there are any; `progress` takes rounds done and most rounds.
 pub(super) fn compile_layer(
     at: usize,
     layer: &DenseLayer,
     options: &LayerSettings,
+    given: Option<&SharedShapes>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<(CompressedLayer, LayerReport), CompressError> {
     let d = layer.basis.len();
-    let folded = fold(layer);
+    let mut folded = fold(layer);
+    folded.bias &= given.is_none_or(|given| given.free_bias);
     let metric = match options.method {
         Method::Plain => Metric::plain(d, folded.bias),
         _ => Metric::uniform(&layer.basis, folded.bias),
     };
     let metric = metric.ok_or(CompressError::Metric { layer: at })?;
     let whitened = whiten_edges(&metric, &folded.coefficients, d);
-    let edges = Edges { values: &whitened, d };
-
     let count = options.codewords.min(layer.edges());
-    let shapes = cluster(&edges, count, options.iterations, options.seed, progress);
-    let codebook = Codewords::new(&metric, &shapes, d, options.precision);
-    let matches = assign(&edges, &codebook.units);
-
-    let indices: Vec<u16> = matches.iter().map(|m| m.shape as u16).collect();
-    let exact: Vec<f64> = indices
-        .iter()
-        .enumerate()
-        .map(|(edge, &k)| codebook.gain(usize::from(k), &whitened[edge * d..][..d]))
-        .collect();
-    let quantised = match options.precision {
-        Precision::F32 => {
-            Quantised::Float { codebook: codebook.floats(), gains: exact.iter().map(|&gain| gain as f32).collect() }
+    let rounds = options.stages * options.iterations;
+    let mut stages: Vec<Stage> = Vec::new();
+    let mut rest = whitened.clone();
+    for stage in 0..options.stages {
+        let edges = Edges { values: &rest, d };
+        let mut step = |done, _| progress(stage * options.iterations + done, rounds);
+        let shapes = match given {
+            Some(given) => given.shapes.clone(),
+            None => cluster(&edges, count, options.iterations, options.seed, &mut step),
+        };
+        let mut found = Stage::new(Codewords::new(&metric, &shapes, d, options.precision, 1.0), &edges);
+        if let Some(first) = stages.first() {
+            // Lower codewords by as much as the gains would be smaller: one scale of gains suits both stages.
+            let part = found.gain_size() / first.gain_size();
+            if part > 0.0 && part < 1.0 {
+                let codebook = Codewords::new(&metric, &shapes, d, options.precision, part.max(LOWEST));
+                found = Stage::new(codebook, &edges);
+            }
         }
-        Precision::Int8 => {
-            let weights: Vec<f64> = indices.iter().map(|&k| codebook.sizes[usize::from(k)]).collect();
-            let QuantisedGains { codes, scale, output_scale } =
-                gains::quantise(&exact, &weights, layer.inputs, options.gain_bits);
-            Quantised::Int8 { codebook: codebook.bytes(), gains: codes, gain_scale: scale, output_scale }
-        }
-    };
+        found.take_off(&mut rest);
+        stages.push(found);
+    }
+    let quantised = quantise(&mut stages, &whitened, layer.inputs, options);
+    let indices = stages.iter().flat_map(|stage| &stage.indices).copied().collect();
     let base = layer.base.as_ref().filter(|_| !folded.base).map(|base| quantise_base(base, layer.inputs));
 
     let mut compressed = CompressedLayer {
@@ -55,6 +66,7 @@ pub(super) fn compile_layer(
         outputs: layer.outputs,
         input_map: layer.input_map.clone(),
         basis: layer.basis.clone(),
+        stages: stages.len(),
         indices,
         quantised,
         base,
@@ -64,6 +76,93 @@ pub(super) fn compile_layer(
     let r2 = kept_variance(&folded.coefficients, &compressed, folded.bias);
     let report = report(layer, &compressed, folded.bias, r2);
     Ok((compressed, report))
+}
+
+/// Least part of the first codewords' height that those of a residual codebook have: they are rounded to integers.
+const LOWEST: f64 = 0.1;
+
+/// A codebook, and codeword and gain of every edge, `[outputs, inputs]`.
+struct Stage {
+    codebook: Codewords,
+    indices: Vec<u16>,
+    gains: Vec<f64>,
+}
+
+impl Stage {
+    fn new(codebook: Codewords, edges: &Edges<'_>) -> Self {
+        let indices: Vec<u16> = assign(edges, &codebook.units).iter().map(|m| m.shape as u16).collect();
+        let mut stage = Self { codebook, indices, gains: Vec::new() };
+        stage.gains = stage.best_gains(edges.values);
+        stage
+    }
+
+    /// The gain that suits every whitened edge best.
+    fn best_gains(&self, whitened: &[f32]) -> Vec<f64> {
+        let edges = whitened.chunks_exact(self.codebook.d);
+        self.indices.iter().zip(edges).map(|(&k, edge)| self.codebook.gain(usize::from(k), edge)).collect()
+    }
+
+    fn gain_size(&self) -> f64 {
+        self.gains.iter().map(|gain| gain * gain).sum::<f64>().sqrt()
+    }
+
+    /// Takes what the stage meets off whitened edges.
+    fn take_off(&self, whitened: &mut [f32]) {
+        let d = self.codebook.d;
+        for (edge, (&k, gain)) in whitened.chunks_exact_mut(d).zip(self.indices.iter().zip(&self.gains)) {
+            let codeword = &self.codebook.whitened[usize::from(k) * d..][..d];
+            edge.iter_mut().zip(codeword).for_each(|(v, s)| *v = (f64::from(*v) - gain * s) as f32);
+        }
+    }
+}
+
+/// Codebooks and gains as they are stored. The last stage of several is fitted again to what the others leave once
+/// their gains are rounded.
+fn quantise(stages: &mut [Stage], whitened: &[f32], inputs: usize, options: &LayerSettings) -> Quantised {
+    if options.precision == Precision::F32 {
+        return Quantised::Float {
+            codebook: stages.iter().flat_map(|stage| stage.codebook.floats()).collect(),
+            gains: stages.iter().flat_map(|stage| &stage.gains).map(|&gain| gain as f32).collect(),
+        };
+    }
+    // By output, as the factors of levels are.
+    let mut gains = Vec::with_capacity(stages.len() * stages[0].gains.len());
+    let mut weights = Vec::with_capacity(gains.capacity());
+    for first in (0..stages[0].gains.len()).step_by(inputs) {
+        for stage in stages.iter() {
+            gains.extend(&stage.gains[first..first + inputs]);
+            weights.extend(stage.indices[first..first + inputs].iter().map(|&k| stage.codebook.sizes[usize::from(k)]));
+        }
+    }
+    let QuantisedGains { codes, scale, output_scale } =
+        gains::quantise(&gains, &weights, stages.len() * inputs, options.gain_bits);
+    let mut by_stage: Vec<Vec<u8>> = vec![Vec::with_capacity(stages[0].gains.len()); stages.len()];
+    for (row, codes) in codes.chunks_exact(inputs).enumerate() {
+        by_stage[row % stages.len()].extend(codes);
+    }
+    if let [first, second] = stages {
+        let gain = |edge: usize, code: u8| f64::from(scale.level(code)) * f64::from(output_scale[edge / inputs]);
+        first.gains = by_stage[0].iter().enumerate().map(|(edge, &code)| gain(edge, code)).collect();
+        let mut rest = whitened.to_vec();
+        first.take_off(&mut rest);
+        let edges = Edges { values: &rest, d: second.codebook.d };
+        second.indices = assign(&edges, &second.codebook.units).iter().map(|m| m.shape as u16).collect();
+        let wanted = second.best_gains(&rest);
+        by_stage[1] = wanted
+            .iter()
+            .enumerate()
+            .map(|(edge, wanted)| {
+                let factor = f64::from(output_scale[edge / inputs]);
+                gains::nearest_code(&scale, if factor > 0.0 { wanted / factor } else { 0.0 })
+            })
+            .collect();
+    }
+    Quantised::Int8 {
+        codebook: stages.iter().flat_map(|stage| stage.codebook.bytes()).collect(),
+        gains: by_stage.concat(),
+        gain_scale: scale,
+        output_scale,
+    }
 }
 
 /// Whitened coordinates of every edge, with the best bias taken off where that is free.
@@ -93,15 +192,16 @@ struct Codewords {
 }
 
 impl Codewords {
-    /// Takes shapes back to coefficients, their largest magnitude at 1 (f32) or 127 and rounded (int8).
-    fn new(metric: &Metric, shapes: &[f32], d: usize, precision: Precision) -> Self {
+    /// Takes shapes back to coefficients, their largest magnitude at `height` (f32) or 127 times that and
+    /// rounded (int8).
+    fn new(metric: &Metric, shapes: &[f32], d: usize, precision: Precision, height: f64) -> Self {
         let mut found = Self { d, values: Vec::new(), whitened: Vec::new(), units: Vec::new(), sizes: Vec::new() };
         for shape in shapes.chunks_exact(d) {
             let wide: Vec<f64> = shape.iter().map(|&v| f64::from(v)).collect();
             let mut c = metric.unwhiten(&wide);
             let largest = c.iter().fold(0.0f64, |largest, c| largest.max(c.abs()));
             if largest > 0.0 {
-                c.iter_mut().for_each(|c| *c /= largest);
+                c.iter_mut().for_each(|c| *c *= height / largest);
             }
             c.iter_mut().for_each(|c| {
                 *c = match precision {
@@ -198,6 +298,7 @@ pub(super) fn report(layer: &DenseLayer, compressed: &CompressedLayer, bias_fold
         outputs: layer.outputs,
         edges: layer.edges(),
         codewords: compressed.codewords(),
+        stages: compressed.stages,
         dense_bytes,
         compressed_bytes,
         ratio: dense_bytes as f64 / compressed_bytes as f64,

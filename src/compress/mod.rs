@@ -18,9 +18,12 @@
 //! 3. `feedback`: codewords and gains chosen again for the residual of the layer's outputs; the constant of each
 //!    output makes the mean error zero.
 //! 4. `calibrated`: the steps joined.
+//!
+//! `bank` fits one codebook per layer position to several heads.
 
 mod activations;
 mod aware;
+mod bank;
 mod calibrated;
 mod calibration;
 mod cluster;
@@ -36,10 +39,11 @@ mod random;
 mod report;
 mod search;
 
+pub use bank::{BankProgress, BankStage, HeadSource, HeldHeads, SourceHead, compile_bank};
 pub use calibration::{CALIBRATION_ROWS, Calibration};
 pub use decompress::decompress;
 pub use report::{CompileReport, LayerReport};
-pub use search::{Found, SETTINGS, Target, compile_to_target};
+pub use search::{Found, SETTINGS, Setting, Target, compile_to_target};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -48,7 +52,7 @@ use crate::artifact;
 use crate::fixed_point::allows_positions;
 use crate::head::{
     CompressedBase, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, HeadError, MAX_CODEWORDS,
-    Quantised,
+    MAX_STAGES, Quantised,
 };
 
 /// Precision of codewords and gains.
@@ -90,6 +94,9 @@ pub struct CompileOptions {
     pub gain_bits: u8,
     /// Rounds of error feedback a layer, [`Method::Aware`] only.
     pub feedback: usize,
+    /// A second codebook a layer, for what the first leaves undone: an edge is the sum of a codeword of each and takes
+    /// twice the bytes.
+    pub residual: bool,
 }
 
 impl Default for CompileOptions {
@@ -102,6 +109,7 @@ impl Default for CompileOptions {
             iterations: 25,
             gain_bits: 8,
             feedback: 2,
+            residual: false,
         }
     }
 }
@@ -122,6 +130,20 @@ pub enum CompressError {
     /// Calibration rows that cannot be used.
     #[error("calibration: {0}")]
     Calibration(String),
+    /// Heads or settings that make no bank.
+    #[error("the bank {0}")]
+    Bank(String),
+    /// A head that cannot be had.
+    #[error("{0}")]
+    Source(String),
+    /// What is wrong is about one head of several.
+    #[error("head {}: {problem}", name.escape_debug())]
+    Member {
+        /// Name of the head.
+        name: String,
+        /// What is wrong with it.
+        problem: Box<CompressError>,
+    },
     /// A layer whose basis has no metric to cluster in.
     #[error("layer {layer}: the Gram matrix of the basis is singular")]
     Metric {
@@ -156,26 +178,39 @@ pub(crate) struct LayerSettings {
     iterations: usize,
     gain_bits: u8,
     feedback: usize,
+    stages: usize,
 }
 
 /// Part of a head's edges below which a calibrated layer keeps fine settings: there they cost next to nothing.
 const SMALL_PART: f64 = 0.02;
 /// Fewest codewords of such a layer: the last layer is small, and its errors reach the outputs as they are.
 const FINE_CODEWORDS: usize = 1024;
+/// The same a stage, with a residual codebook.
+const FINE_RESIDUAL_CODEWORDS: usize = 256;
 
 impl LayerSettings {
     fn new(head: &DenseHead, at: usize, options: &CompileOptions) -> Self {
+        Self::of_layer(at, Self::is_small(head, at, options.method), options)
+    }
+
+    /// True for a layer that keeps fine settings.
+    fn is_small(head: &DenseHead, at: usize, method: Method) -> bool {
         let edges: usize = head.layers().iter().map(DenseLayer::edges).sum();
         let part = head.layers()[at].edges() as f64 / edges as f64;
-        let small = options.method == Method::Aware && part < SMALL_PART;
+        method == Method::Aware && part < SMALL_PART
+    }
+
+    fn of_layer(at: usize, small: bool, options: &CompileOptions) -> Self {
+        let fine = if options.residual { FINE_RESIDUAL_CODEWORDS } else { FINE_CODEWORDS };
         Self {
             method: options.method,
-            codewords: if small { options.codewords.max(FINE_CODEWORDS) } else { options.codewords },
+            codewords: if small { options.codewords.max(fine) } else { options.codewords },
             precision: options.precision,
             seed: options.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             iterations: options.iterations,
             gain_bits: if small { 8 } else { options.gain_bits },
             feedback: options.feedback,
+            stages: if options.residual { MAX_STAGES } else { 1 },
         }
     }
 }
@@ -196,21 +231,23 @@ pub fn compiled_bytes(head: &DenseHead, options: &CompileOptions) -> Result<usiz
         });
         let quantised = match settings.precision {
             Precision::Int8 => Quantised::Int8 {
-                codebook: vec![0; codewords * dense.basis.len()],
-                gains: vec![0; dense.edges()],
+                codebook: vec![0; settings.stages * codewords * dense.basis.len()],
+                gains: vec![0; settings.stages * dense.edges()],
                 gain_scale: GainScale::Table(vec![0; 1 << settings.gain_bits]),
                 output_scale: vec![0.0; dense.outputs],
             },
-            Precision::F32 => {
-                Quantised::Float { codebook: vec![0.0; codewords * dense.basis.len()], gains: vec![0.0; dense.edges()] }
-            }
+            Precision::F32 => Quantised::Float {
+                codebook: vec![0.0; settings.stages * codewords * dense.basis.len()],
+                gains: vec![0.0; settings.stages * dense.edges()],
+            },
         };
         CompressedLayer {
             inputs: dense.inputs,
             outputs: dense.outputs,
             input_map: dense.input_map.clone(),
             basis: dense.basis.clone(),
-            indices: vec![0; dense.edges()],
+            stages: settings.stages,
+            indices: vec![0; settings.stages * dense.edges()],
             quantised,
             base,
             bias: vec![0.0; dense.outputs],
@@ -228,6 +265,12 @@ fn check(options: &CompileOptions) -> Result<(), CompressError> {
         return Err(CompressError::GainBits(options.gain_bits));
     }
     Ok(())
+}
+
+/// True where the compressed head will be evaluated in integers.
+fn runs_in_integers(head: &DenseHead, options: &CompileOptions) -> bool {
+    options.precision == Precision::Int8
+        && head.layers().iter().all(|layer| allows_positions(&layer.basis, &layer.input_map) && fold::folds_base(layer))
 }
 
 /// Outputs of a dense head for `rows` of `[rows, inputs]`, in f32.
@@ -264,11 +307,7 @@ pub fn compile(
         }
         _ => None,
     };
-    let integers = options.precision == Precision::Int8
-        && head
-            .layers()
-            .iter()
-            .all(|layer| allows_positions(&layer.basis, &layer.input_map) && fold::folds_base(layer));
+    let integers = runs_in_integers(head, options);
     let layers = head.layers().len();
     let mut compressed = Vec::with_capacity(layers);
     let mut reports = Vec::with_capacity(layers);
@@ -276,10 +315,10 @@ pub fn compile(
         let mut step = |iteration, iterations| progress(Progress { layer: at, layers, iteration, iterations });
         let settings = LayerSettings::new(head, at, options);
         let (layer, report) = match &rows {
-            None => layer::compile_layer(at, dense, &settings, &mut step)?,
+            None => layer::compile_layer(at, dense, &settings, None, &mut step)?,
             Some(before) => {
                 let (layer, report, after) =
-                    calibrated::compile_layer(at, dense, before, &settings, integers, &mut step)?;
+                    calibrated::compile_layer(at, dense, before, &settings, integers, None, &mut step)?;
                 rows = Some(after);
                 (layer, report)
             }

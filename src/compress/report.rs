@@ -11,8 +11,10 @@ pub struct LayerReport {
     pub outputs: usize,
     /// Number of edges.
     pub edges: usize,
-    /// Number of codewords, at most the edges.
+    /// Number of codewords of each stage, at most the edges.
     pub codewords: usize,
+    /// Codewords that an edge is the sum of: 2 with a residual codebook.
+    pub stages: usize,
     /// 4 bytes a coefficient and base weight.
     pub dense_bytes: usize,
     /// Bytes of the layer's tensors in the compressed file.

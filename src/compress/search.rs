@@ -26,11 +26,49 @@ pub struct Found {
     pub report: CompileReport,
     /// The settings that gave it.
     pub options: CompileOptions,
+    /// Output signal-to-noise ratio on the rows held back; [`Target::SnrDb`] only.
+    pub snr_db: Option<f64>,
 }
 
-/// Codewords and gain bits from the smallest file to the largest; each is more accurate than the one before.
-pub const SETTINGS: [(usize, u8); 11] =
-    [(16, 4), (32, 4), (64, 4), (128, 4), (256, 4), (256, 8), (512, 8), (1024, 8), (2048, 8), (4096, 8), (16_384, 8)];
+/// What a search chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Codewords of each stage.
+    pub codewords: usize,
+    /// Bits of a gain, 4 or 8.
+    pub gain_bits: u8,
+    /// A second stage.
+    pub residual: bool,
+}
+
+const fn one_stage(codewords: usize) -> Setting {
+    Setting { codewords, gain_bits: 4, residual: false }
+}
+
+const fn two_stages(codewords: usize, gain_bits: u8) -> Setting {
+    Setting { codewords, gain_bits, residual: true }
+}
+
+/// Settings from the smallest file to the largest; each is more accurate than the one before. An edge takes 6 to 14 bits
+/// with one stage and 16 to 36 with two: from 16 bits on that keeps more than finer gains do at the same size (measured in
+/// `docs/compiler.md`).
+pub const SETTINGS: [Setting; 15] = [
+    one_stage(4),
+    one_stage(8),
+    one_stage(16),
+    one_stage(32),
+    one_stage(64),
+    one_stage(128),
+    one_stage(256),
+    one_stage(1024),
+    two_stages(16, 4),
+    two_stages(32, 4),
+    two_stages(64, 4),
+    two_stages(128, 4),
+    two_stages(256, 4),
+    two_stages(256, 8),
+    two_stages(1024, 8),
+];
 
 /// One row of so many is held back to measure on.
 const HELD_BACK: usize = 8;
@@ -52,12 +90,12 @@ pub fn compile_to_target(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Found, CompressError> {
     let setting = |at: usize| {
-        let (codewords, gain_bits) = SETTINGS[at];
-        CompileOptions { codewords, gain_bits, precision: Precision::Int8, ..options.clone() }
+        let Setting { codewords, gain_bits, residual } = SETTINGS[at];
+        CompileOptions { codewords, gain_bits, residual, precision: Precision::Int8, ..options.clone() }
     };
     let mut run = |options: CompileOptions, rows: Option<&Calibration<'_>>| {
         let (head, report) = compile(head, &options, rows, progress)?;
-        Ok::<_, CompressError>(Found { head, report, options })
+        Ok::<_, CompressError>(Found { head, report, options, snr_db: None })
     };
     match target {
         Target::Bytes(most) => {
@@ -98,7 +136,7 @@ pub fn compile_to_target(
                 let (found, snr) = measured(middle)?;
                 nearest = nearest.max(snr);
                 if snr >= least {
-                    (high, best) = (middle, Some(found));
+                    (high, best) = (middle, Some(Found { snr_db: Some(snr), ..found }));
                 } else {
                     low = middle + 1;
                 }

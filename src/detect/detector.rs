@@ -47,13 +47,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
     pub fn new(backbone: B, head: H, settings: DetectionHead, options: DetectOptions) -> Result<Self, DetectError> {
         settings.check()?;
         options.check()?;
-        if backbone.channels() != head.inputs() {
-            return Err(DetectError::Features {
-                found: backbone.channels(),
-                parts: backbone.describe(),
-                expected: head.inputs(),
-            });
-        }
+        check_features(&backbone, &head)?;
         if head.outputs() != settings.channels() {
             return Err(DetectError::Outputs {
                 found: head.outputs(),
@@ -80,34 +74,63 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
     /// Where the image has no pixel, or backbone or head fail.
     pub fn detect(&mut self, image: &RgbImage) -> Result<(Vec<Detection>, Timings), DetectError> {
         let mut clock = Clock(Instant::now());
-        let letterbox = Letterbox::new(image.width(), image.height(), self.settings.input_size)?;
-        let square = letterbox.apply(image, self.settings.pixels.padding)?;
-        let letterbox_time = clock.lap();
-
-        let features = self.backbone.features(&square)?;
-        if features.cells() != self.settings.cells() || features.channels() != self.head.inputs() {
-            return Err(DetectError::Length {
-                what: "the features of the cells",
-                found: features.rows().len(),
-                expected: self.settings.cells() * self.settings.cells() * self.head.inputs(),
-            });
-        }
-        let backbone_time = clock.lap();
-
-        let outputs = self.head.evaluate(features.rows()).map_err(DetectError::Head)?;
-        let head_time = clock.lap();
-
-        let detections = decode_detections(&outputs, &self.settings, &letterbox, &self.options)?;
-        let timings =
-            Timings { letterbox: letterbox_time, backbone: backbone_time, head: head_time, decode: clock.lap() };
-        Ok((detections, timings))
+        let seen = see(&mut self.backbone, &mut self.head, &self.settings, image, &mut clock)?;
+        let detections = decode_detections(&seen.outputs, &self.settings, &seen.letterbox, &self.options)?;
+        Ok((detections, Timings { decode: clock.lap(), ..seen.timings }))
     }
 }
 
-struct Clock(Instant);
+/// An image through backbone and head.
+pub(super) struct Seen {
+    pub(super) letterbox: Letterbox,
+    /// `[cells * cells, outputs]`.
+    pub(super) outputs: Vec<f32>,
+    /// All but the decoding.
+    pub(super) timings: Timings,
+}
+
+/// Takes an image through backbone and head. Of the settings those count that prepare the image.
+pub(super) fn see(
+    backbone: &mut impl Backbone,
+    head: &mut impl HeadEvaluator,
+    settings: &DetectionHead,
+    image: &RgbImage,
+    clock: &mut Clock,
+) -> Result<Seen, DetectError> {
+    let letterbox = Letterbox::new(image.width(), image.height(), settings.input_size)?;
+    let square = letterbox.apply(image, settings.pixels.padding)?;
+    let letterbox_time = clock.lap();
+
+    let features = backbone.features(&square)?;
+    if features.cells() != settings.cells() || features.channels() != head.inputs() {
+        return Err(DetectError::Length {
+            what: "the features of the cells",
+            found: features.rows().len(),
+            expected: settings.cells() * settings.cells() * head.inputs(),
+        });
+    }
+    let backbone_time = clock.lap();
+
+    let outputs = head.evaluate(features.rows()).map_err(DetectError::Head)?;
+    let head_time = clock.lap();
+    let timings =
+        Timings { letterbox: letterbox_time, backbone: backbone_time, head: head_time, decode: Duration::ZERO };
+    Ok(Seen { letterbox, outputs, timings })
+}
+
+/// Refuses a backbone and a head that do not fit.
+pub(super) fn check_features(backbone: &impl Backbone, head: &impl HeadEvaluator) -> Result<(), DetectError> {
+    if backbone.channels() == head.inputs() {
+        return Ok(());
+    }
+    Err(DetectError::Features { found: backbone.channels(), parts: backbone.describe(), expected: head.inputs() })
+}
+
+/// Time since it was last asked.
+pub(super) struct Clock(pub(super) Instant);
 
 impl Clock {
-    fn lap(&mut self) -> Duration {
+    pub(super) fn lap(&mut self) -> Duration {
         let now = Instant::now();
         now.duration_since(std::mem::replace(&mut self.0, now))
     }

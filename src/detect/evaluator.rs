@@ -1,6 +1,6 @@
 //! The head in the middle.
 
-use crate::run::{CpuSession, Runner, Session};
+use crate::run::{BankRunner, CpuSession, Runner, Session};
 
 /// Why a head could not be evaluated.
 pub type EvaluationError = Box<dyn std::error::Error + Send + Sync>;
@@ -41,6 +41,21 @@ impl HeadEvaluator for Runner {
 
     fn outputs(&self) -> usize {
         Runner::outputs(self)
+    }
+
+    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+        Ok(self.run(rows)?)
+    }
+}
+
+/// All heads of a bank, their outputs side by side.
+impl HeadEvaluator for BankRunner {
+    fn inputs(&self) -> usize {
+        BankRunner::inputs(self)
+    }
+
+    fn outputs(&self) -> usize {
+        BankRunner::outputs(self)
     }
 
     fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {

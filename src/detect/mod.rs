@@ -4,14 +4,15 @@
 //! file --decode_image--> RGB --Letterbox--> square --Backbone--> CellFeatures --head--> outputs --decode_detections--> Detection
 //! ```
 //!
-//! [`Detector`] runs the chain; each step also stands on its own. The head in the middle is whatever implements
-//! [`HeadEvaluator`]; the network in front of it whatever implements [`Backbone`], of which `OnnxBackbone` (feature
-//! `onnx`) is the bundled one. [`draw_detections`] shows the result.
+//! [`Detector`] runs the chain, [`BankDetector`] that of several heads behind one backbone; each step also stands on its
+//! own. The head in the middle is whatever implements [`HeadEvaluator`]; the network in front of it whatever implements
+//! [`Backbone`], of which `OnnxBackbone` (feature `onnx`) is the bundled one. [`draw_detections`] shows the result.
 
 mod agreement;
 #[cfg(feature = "files")]
 mod assets;
 mod backbone;
+mod bank_detector;
 mod bounds;
 mod decode;
 mod decode_image;
@@ -36,6 +37,7 @@ pub use agreement::BoxAgreement;
 #[cfg(feature = "files")]
 pub use assets::{ASSETS_VARIABLE, Assets};
 pub use backbone::Backbone;
+pub use bank_detector::{BankDetector, DetectingHead, HeadDetections, bank_classes};
 pub use bounds::Bounds;
 pub use decode::{DetectOptions, Detection, decode_detections};
 pub use decode_image::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, decode_image};

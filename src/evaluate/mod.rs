@@ -1,6 +1,6 @@
 //! Is the result right, and how good is it.
 //!
-//! [`verify`] holds every kernel against the CPU reference. With the feature `evaluate`, detections are held against
+//! [`verify`] and [`verify_bank`] hold every kernel against the CPU reference. With the feature `evaluate`, detections are held against
 //! what is really in the images:
 //!
 //! ```text
@@ -45,4 +45,4 @@ pub use precision_recall_plot::precision_recall_svg;
 pub use region::{PixelExtent, Region};
 #[cfg(feature = "evaluate")]
 pub use summary::Summary;
-pub use verify::{VerifyCheck, VerifyReport, verify};
+pub use verify::{VerifyCheck, VerifyReport, verify, verify_bank};

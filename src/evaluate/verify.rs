@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::compress::{CompileOptions, Precision, compile, decompress};
 use crate::fixed_point::Arithmetic;
-use crate::head::{CompressedHead, Head, InputMap, Quantised};
+use crate::head::{Bank, CompressedHead, Head, InputMap, Quantised};
 use crate::plan::{Limits, Plan};
 use crate::reference::{CompressedReference, DenseReference};
-use crate::run::{Gpu, RunError, Session};
+use crate::run::{BankRunner, Gpu, RunError, Session};
 
 /// Largest error that passes, in parts of the largest output.
 const VERIFY_TOLERANCE: f64 = 1e-4;
@@ -63,9 +63,7 @@ impl VerifyReport {
 /// Where the device cannot run the head at all. A wrong result is no error but a check that did not pass.
 pub fn verify(gpu: &Gpu, head: &Head, rows: usize) -> Result<VerifyReport, RunError> {
     let rows = rows.max(1);
-    let mut batches = vec![1, 7, rows];
-    batches.retain(|&batch| batch <= rows);
-    batches.dedup();
+    let batches = batches(rows);
     let input = spread_inputs(head, rows);
     let mut checks = Vec::new();
     for (name, form) in forms(head) {
@@ -86,6 +84,50 @@ pub fn verify(gpu: &Gpu, head: &Head, rows: usize) -> Result<VerifyReport, RunEr
         }
     }
     Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
+}
+
+/// Compares every kernel for every head of a bank with the reference as [`verify`] does, and then all heads at once;
+/// the names of the checks begin with that of the head.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_bank(gpu: &Gpu, bank: &Bank, rows: usize) -> Result<VerifyReport, RunError> {
+    let rows = rows.max(1);
+    let mut checks = Vec::new();
+    for member in bank.members() {
+        let report = verify(gpu, &Head::Compressed(member.head.clone()), rows)?;
+        checks.extend(
+            report
+                .checks
+                .into_iter()
+                .map(|check| VerifyCheck { kernel: format!("{}: {}", member.name, check.kernel), ..check }),
+        );
+    }
+    let input = spread_inputs(&Head::Compressed(bank.members()[0].head.clone()), rows);
+    let expected: Vec<Vec<f32>> =
+        bank.members().iter().map(|member| CompressedReference::new(&member.head).run(&input)).collect();
+    let mut runner = BankRunner::open_on(gpu, bank, rows)?;
+    for batch in batches(rows) {
+        let found = runner.run(&input[..batch * bank.inputs()])?;
+        let error = |at: usize| {
+            let (range, outputs) = (bank.output_range(at), bank.outputs());
+            let of_head: Vec<f32> = found.chunks_exact(outputs).flat_map(|row| &row[range.clone()]).copied().collect();
+            largest_error(&of_head, &expected[at][..of_head.len()])
+        };
+        let error = (0..bank.members().len()).map(error).fold(0.0, f64::max);
+        let kernel = "all heads at once".into();
+        let passed = error <= VERIFY_TOLERANCE;
+        checks.push(VerifyCheck { kernel, rows: batch, error, tolerance: VERIFY_TOLERANCE, passed });
+    }
+    Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
+}
+
+/// Numbers of rows that are checked, up to the largest.
+fn batches(rows: usize) -> Vec<usize> {
+    let mut batches = vec![1, 7, rows];
+    batches.retain(|&batch| batch <= rows);
+    batches.dedup();
+    batches
 }
 
 /// Every form of a head, named by the kernel that makes the difference.

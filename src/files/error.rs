@@ -30,6 +30,20 @@ pub enum FileError {
     /// Bytes that break the rules of safetensors.
     #[error("is no safetensors file: {0}")]
     Container(String),
+    /// A bank where one head is needed.
+    #[error("is a bank of {} heads, expected one head; it has {}", .0.len(), .0.join(", "))]
+    Bank(Vec<String>),
+    /// One head where a bank is needed.
+    #[error("is one head, expected a bank")]
+    NoBank,
+    /// A name that no head of a bank has.
+    #[error("has no head {}, it has {}", name.escape_debug(), known.join(", "))]
+    NoMember {
+        /// The name asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// Rows that a head cannot take.
     #[error("tensor {tensor}: {problem}")]
     Tensor {

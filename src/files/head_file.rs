@@ -4,7 +4,8 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use super::{FileError, open};
-use crate::head::{DetectionHead, Head, HeadError};
+use crate::artifact::Form;
+use crate::head::{Bank, CompressedHead, DetectionHead, Head, HeadError};
 use crate::import::{Container, ImportOptions, Layout};
 use crate::{Error, artifact, import};
 
@@ -30,37 +31,115 @@ pub struct ImportNotes {
     pub assumptions: Vec<String>,
 }
 
+/// A bank and the size of its file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BankFile {
+    /// The bank.
+    pub bank: Bank,
+    /// Size of the file.
+    pub bytes: u64,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Opened {
+    /// One head, dense or compressed.
+    Head(HeadFile),
+    /// Several compressed heads that share their codebooks.
+    Bank(BankFile),
+}
+
 /// Opens a head, dense or compressed; the file's metadata tells which it is.
 ///
 /// A compressed head holds everything itself, so of `options` only the detection settings matter to it, and of them
 /// not the clamp, which has become part of its layers.
 ///
 /// # Errors
-/// Where the file cannot be read, or is refused as [`import::from_reader`] and [`artifact::read`] say; the error names
-/// the file.
+/// Where the file cannot be read, holds a bank, or is refused as [`import::from_reader`] and [`artifact::read`] say; the
+/// error names the file.
 pub fn open_head(path: &Path, options: &ImportOptions) -> Result<HeadFile, Error> {
+    match open_head_or_bank(path, options)? {
+        Opened::Head(head) => Ok(head),
+        Opened::Bank(BankFile { bank, .. }) => Err(Error::from(FileError::Bank(names(&bank))).in_file(path)),
+    }
+}
+
+/// Opens one head of a bank by its name; its size is that of the bank's file.
+///
+/// # Errors
+/// Where the file cannot be read, holds no bank or none with such a head; the error names the file.
+pub fn open_member(path: &Path, name: &str, options: &ImportOptions) -> Result<HeadFile, Error> {
+    let in_file = |problem: FileError| Error::from(problem).in_file(path);
+    let without_settings = ImportOptions { head_config: None, ..options.clone() };
+    let Opened::Bank(BankFile { bank, bytes }) = open_head_or_bank(path, &without_settings)? else {
+        return Err(in_file(FileError::NoBank));
+    };
+    let known = names(&bank);
+    let Some(member) = bank.into_members().into_iter().find(|member| member.name == name) else {
+        return Err(in_file(FileError::NoMember { name: name.to_owned(), known }));
+    };
+    let mut head = member.head;
+    set_detection(&mut head, options.head_config.as_ref()).map_err(|problem| problem.in_file(path))?;
+    Ok(HeadFile { head: Head::Compressed(head), bytes, import: None })
+}
+
+/// Opens whatever a file holds: one head as [`open_head`] does, or a bank.
+///
+/// # Errors
+/// As [`open_head`], [`artifact::read_bank`] for a bank, and for detection settings in `options` with a bank, whose heads
+/// have settings of their own.
+pub fn open_head_or_bank(path: &Path, options: &ImportOptions) -> Result<Opened, Error> {
     let mut file = open(path)?;
     let container = Container::of_path(path);
     let read = |problem| Error::from(FileError::Read(problem));
-    let mut head = || {
+    let mut opened = || {
         let bytes = file.metadata().map_err(read)?.len();
-        if container == Container::Safetensors && artifact::announces_compressed(&mut file).map_err(read)? {
-            file.seek(SeekFrom::Start(0)).map_err(read)?;
-            let head = compressed(&mut file, options.head_config.as_ref())?;
-            return Ok(HeadFile { head, bytes, import: None });
-        }
+        let form = match container {
+            Container::Safetensors => artifact::announced_form(&mut file).map_err(read)?,
+            _ => None,
+        };
         file.seek(SeekFrom::Start(0)).map_err(read)?;
-        let imported = import::from_reader(&mut file, container, options)?;
-        let import::Imported { head, layout, prefix, assumptions } = imported;
-        Ok(HeadFile { head: Head::Dense(head), bytes, import: Some(ImportNotes { layout, prefix, assumptions }) })
+        match form {
+            Some(Form::Head) => {
+                let head = compressed(&mut file, options.head_config.as_ref())?;
+                Ok(Opened::Head(HeadFile { head, bytes, import: None }))
+            }
+            Some(Form::Bank) => {
+                let bank = artifact::read_bank(&whole(&mut file)?)?;
+                match options.head_config {
+                    Some(_) => Err(FileError::Bank(names(&bank)).into()),
+                    None => Ok(Opened::Bank(BankFile { bank, bytes })),
+                }
+            }
+            None => {
+                let imported = import::from_reader(&mut file, container, options)?;
+                let import::Imported { head, layout, prefix, assumptions } = imported;
+                let import = Some(ImportNotes { layout, prefix, assumptions });
+                Ok(Opened::Head(HeadFile { head: Head::Dense(head), bytes, import }))
+            }
+        }
     };
-    head().map_err(|problem: Error| problem.in_file(path))
+    opened().map_err(|problem: Error| problem.in_file(path))
+}
+
+fn names(bank: &Bank) -> Vec<String> {
+    bank.names().map(str::to_owned).collect()
+}
+
+fn whole(file: &mut impl Read) -> Result<Vec<u8>, FileError> {
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).map_err(FileError::Read)?;
+    Ok(bytes)
 }
 
 fn compressed(file: &mut impl Read, settings: Option<&DetectionHead>) -> Result<Head, Error> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(FileError::Read)?;
-    let mut head = artifact::read(&bytes)?;
+    let mut head = artifact::read(&whole(file)?)?;
+    set_detection(&mut head, settings)?;
+    Ok(Head::Compressed(head))
+}
+
+/// Replaces what a compressed head says about boxes, if anything shall.
+fn set_detection(head: &mut CompressedHead, settings: Option<&DetectionHead>) -> Result<(), Error> {
     if let Some(settings) = settings {
         if settings.channels() != head.outputs() {
             return Err(HeadError::Detection(format!(
@@ -73,7 +152,7 @@ fn compressed(file: &mut impl Read, settings: Option<&DetectionHead>) -> Result<
         }
         head.detection = Some(settings.clone());
     }
-    Ok(Head::Compressed(head))
+    Ok(())
 }
 
 /// Reads detection settings from a JSON file of the fields of [`DetectionHead`].

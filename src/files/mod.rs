@@ -9,7 +9,9 @@ mod replace;
 mod rows;
 
 pub use error::FileError;
-pub use head_file::{HeadFile, ImportNotes, open_head, read_head_config};
+pub use head_file::{
+    BankFile, HeadFile, ImportNotes, Opened, open_head, open_head_or_bank, open_member, read_head_config,
+};
 pub use replace::{check_destination, replace};
 pub use rows::{INPUT_TENSOR, OUTPUT_TENSOR, read_rows, write_rows};
 

@@ -2,11 +2,17 @@
 //!
 //! An edge's coefficients are `gain * shape[index] + bias * 1`. Because the B-splines sum to one inside the grid, the
 //! biases of all edges into an output add up to one number, which is all that is kept of them.
+//!
+//! With a residual codebook an edge has a second index and gain, into a second codebook that was fitted to what the first
+//! leaves undone; its coefficients are the sum of both stages.
 
 use super::{Activation, Basis, DetectionHead, HeadError, InputMap, check_length, check_values};
 
 /// Largest number of codewords of a codebook: indices have at most 16 bits.
 pub const MAX_CODEWORDS: usize = 65_536;
+
+/// Most stages of a layer: the codebook and one residual codebook.
+pub const MAX_STAGES: usize = 2;
 
 /// Number of values that an 8-bit gain code can name.
 pub const GAIN_CODES: usize = 256;
@@ -20,23 +26,23 @@ pub const MAX_GAIN_LEVEL: i32 = 2047;
 /// The codebook and the gains of a layer, in one of two precisions.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Quantised {
-    /// Codewords and gains of 8 bits: an edge's coefficients are
+    /// Codewords and gains of 8 bits: an edge's coefficients are the sum over stages of
     /// `output_scale[o] * gain_levels[code] * codeword[j]`, both factors integers.
     Int8 {
-        /// `[codewords, basis.len()]` in row-major order, -127 to 127.
+        /// `[stages, codewords, basis.len()]` in row-major order, -127 to 127.
         codebook: Vec<i8>,
-        /// One code an edge, `[outputs, inputs]` in row-major order.
+        /// One code an edge and stage, `[stages, outputs, inputs]` in row-major order.
         gains: Vec<u8>,
-        /// What the codes mean.
+        /// What the codes mean, in every stage.
         gain_scale: GainScale,
-        /// Factor per output, length `outputs`.
+        /// Factor per output, length `outputs`, the same in every stage.
         output_scale: Vec<f32>,
     },
-    /// Both in f32: an edge's coefficients are `gain * codeword[j]`.
+    /// Both in f32: an edge's coefficients are the sum over stages of `gain * codeword[j]`.
     Float {
-        /// `[codewords, basis.len()]` in row-major order.
+        /// `[stages, codewords, basis.len()]` in row-major order.
         codebook: Vec<f32>,
-        /// One gain an edge, `[outputs, inputs]` in row-major order.
+        /// One gain an edge and stage, `[stages, outputs, inputs]` in row-major order.
         gains: Vec<f32>,
     },
 }
@@ -91,7 +97,10 @@ pub struct CompressedLayer {
     pub input_map: InputMap,
     /// The functions that the coefficients multiply.
     pub basis: Basis,
-    /// Codeword of each edge, `[outputs, inputs]` in row-major order.
+    /// Codewords that an edge is the sum of: 1, or 2 with a residual codebook.
+    pub stages: usize,
+    /// Codeword of each stage and edge, `[stages, outputs, inputs]` in row-major order; counted within the codebook of
+    /// its stage.
     pub indices: Vec<u16>,
     /// Codebook and gains.
     pub quantised: Quantised,
@@ -107,27 +116,37 @@ impl CompressedLayer {
         self.inputs * self.outputs
     }
 
-    /// Number of codewords.
+    /// Number of codewords of each stage.
     pub fn codewords(&self) -> usize {
-        match &self.quantised {
-            Quantised::Int8 { codebook, .. } => codebook.len() / self.basis.len(),
-            Quantised::Float { codebook, .. } => codebook.len() / self.basis.len(),
-        }
+        let values = match &self.quantised {
+            Quantised::Int8 { codebook, .. } => codebook.len(),
+            Quantised::Float { codebook, .. } => codebook.len(),
+        };
+        values / self.basis.len() / self.stages
     }
 
     /// Coefficients of the edge from `input` to `output` as the codebook gives them, without the folded bias.
     pub fn edge(&self, output: usize, input: usize) -> Vec<f32> {
         let (edge, d) = (output * self.inputs + input, self.basis.len());
-        let start = usize::from(self.indices[edge]) * d;
-        match &self.quantised {
-            Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
-                let level = gain_scale.level(gains[edge]) as f32;
-                codebook[start..start + d].iter().map(|&c| output_scale[output] * (level * f32::from(c))).collect()
-            }
-            Quantised::Float { codebook, gains } => {
-                codebook[start..start + d].iter().map(|c| gains[edge] * c).collect()
+        let mut coefficients = vec![0.0f32; d];
+        for stage in 0..self.stages {
+            let at = stage * self.edges() + edge;
+            let start = (stage * self.codewords() + usize::from(self.indices[at])) * d;
+            match &self.quantised {
+                Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
+                    let level = gain_scale.level(gains[at]) as f32;
+                    for (sum, &c) in coefficients.iter_mut().zip(&codebook[start..start + d]) {
+                        *sum += output_scale[output] * (level * f32::from(c));
+                    }
+                }
+                Quantised::Float { codebook, gains } => {
+                    for (sum, &c) in coefficients.iter_mut().zip(&codebook[start..start + d]) {
+                        *sum += gains[at] * c;
+                    }
+                }
             }
         }
+        coefficients
     }
 
     fn check(&self, layer: usize) -> Result<(), HeadError> {
@@ -135,13 +154,19 @@ impl CompressedLayer {
         let Some(edges) = self.inputs.checked_mul(self.outputs).filter(|&edges| edges > 0) else {
             return value("shape", format!("is {} -> {}, expected at least 1 of each", self.inputs, self.outputs));
         };
+        if !(1..=MAX_STAGES).contains(&self.stages) {
+            return value("stages", format!("are {}, expected 1 to {MAX_STAGES}", self.stages));
+        }
+        let Some(places) = edges.checked_mul(self.stages) else {
+            return value("shape", format!("has {edges} edges of {} stages, past every size", self.stages));
+        };
         self.input_map.check(layer, self.inputs)?;
         self.basis.check(layer, self.inputs)?;
         check_values(layer, "bias", &self.bias, self.outputs)?;
         let d = self.basis.len();
         let codebook_length = match &self.quantised {
             Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
-                check_length(layer, "gains", gains.len(), edges)?;
+                check_length(layer, "gains", gains.len(), places)?;
                 check_values(layer, "output scale", output_scale, self.outputs)?;
                 if let GainScale::Table(levels) = gain_scale {
                     if levels.len() != NARROW_GAIN_CODES {
@@ -165,19 +190,22 @@ impl CompressedLayer {
                 codebook.len()
             }
             Quantised::Float { codebook, gains } => {
-                check_values(layer, "gains", gains, edges)?;
+                check_values(layer, "gains", gains, places)?;
                 check_values(layer, "codebook", codebook, codebook.len())?;
                 codebook.len()
             }
         };
-        let codewords = codebook_length / d;
-        if codebook_length % d != 0 || !(1..=MAX_CODEWORDS).contains(&codewords) {
+        let codewords = codebook_length / (d * self.stages);
+        if codebook_length % (d * self.stages) != 0 || !(1..=MAX_CODEWORDS).contains(&codewords) {
+            let stages = if self.stages == 1 { String::new() } else { format!(" in each of {} stages", self.stages) };
             return value(
                 "codebook",
-                format!("has {codebook_length} values, expected 1 to {MAX_CODEWORDS} codewords of {d} coefficients"),
+                format!(
+                    "has {codebook_length} values, expected 1 to {MAX_CODEWORDS} codewords of {d} coefficients{stages}"
+                ),
             );
         }
-        check_length(layer, "indices", self.indices.len(), edges)?;
+        check_length(layer, "indices", self.indices.len(), places)?;
         if let Some(index) = self.indices.iter().find(|&&index| usize::from(index) >= codewords) {
             return value("indices", format!("name codeword {index}, expected less than {codewords}"));
         }

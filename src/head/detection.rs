@@ -163,6 +163,12 @@ impl DetectionHead {
         (self.input_size / self.stride) as usize
     }
 
+    /// True where both take the same features of images prepared in the same way.
+    pub fn prepares_images_as(&self, other: &Self) -> bool {
+        let of = |head: &Self| (head.input_size, head.stride, head.features.clone(), head.pixels.clone());
+        of(self) == of(other)
+    }
+
     /// Refuses fields out of range.
     pub(crate) fn check(&self) -> Result<(), HeadError> {
         let refuse = |problem: String| Err(HeadError::Detection(problem));

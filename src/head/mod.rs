@@ -7,20 +7,24 @@
 //! ```
 //!
 //! where `z` is the layer's [`InputMap`] applied to `x` and `B_j` its [`Basis`].
-//! A [`CompressedHead`] is the same head after Gain-Shape-Bias quantisation.
+//! A [`CompressedHead`] is the same head after Gain-Shape-Bias quantisation; a [`Bank`] is several of them that share
+//! their codebooks.
 //!
 //! Both keep what they hold checked: [`DenseHead::new`] and [`CompressedHead::new`] refuse lengths that do not match,
 //! values that are not finite and layers that do not chain, so the steps after them need no checks of their own.
 
+mod bank;
 mod basis;
 mod compressed;
 mod dense;
 mod detection;
 mod input_map;
 
+pub(crate) use bank::basis_difference;
+pub use bank::{Bank, MAX_MEMBER_NAME, Member};
 pub use basis::{Basis, Knots, MAX_ORDER};
 pub use compressed::{
-    CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL,
+    CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL, MAX_STAGES,
     NARROW_GAIN_CODES, Quantised,
 };
 pub use dense::{Activation, BasePath, DenseHead, DenseLayer};
@@ -111,6 +115,9 @@ pub enum HeadError {
         /// What is wrong, with the value.
         problem: String,
     },
+    /// Heads that make no bank.
+    #[error("the bank: {0}")]
+    Bank(String),
     /// Detection settings that contradict themselves or the head.
     #[error("detection_head: {0}")]
     Detection(String),

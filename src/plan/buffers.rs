@@ -170,9 +170,7 @@ pub(crate) struct Tables {
     pub(crate) codebook: usize,
     /// Gain levels, head after head, where the scale is a table.
     pub(crate) levels: usize,
-    /// Weights of the positions in f16; it and what follows are there for cooperative matrices only.
-    pub(crate) half_taps: usize,
-    /// Codebook in f16, stage after stage.
+    /// Codebook in f16, stage after stage; it and what follows are there for cooperative matrices only.
     pub(crate) half_codebook: usize,
     /// Gain levels in f16, head after head.
     pub(crate) half_levels: usize,
@@ -186,10 +184,9 @@ impl Tables {
         let table_gains = matches!(layer.kind, LayerKind::Integer { table_gains: true, .. });
         let codebook = POSITIONS;
         let levels = codebook + layer.stages * layer.codebook_words();
-        let half_taps = levels + if table_gains { GAIN_CODES * layer.heads } else { 0 };
-        let half_codebook = half_taps + 2 * POSITIONS;
+        let half_codebook = levels + if table_gains { GAIN_CODES * layer.heads } else { 0 };
         let half_levels = half_codebook + layer.stages * layer.half_codebook_words();
         let end = half_levels + GAIN_CODES * layer.heads;
-        Self { codebook, levels, half_taps, half_codebook, half_levels, words: if matrix { end } else { half_taps } }
+        Self { codebook, levels, half_codebook, half_levels, words: if matrix { end } else { half_codebook } }
     }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LayerKind, LayerShape, Limits, PlanError};
 use crate::fixed_point::SEGMENT;
+use crate::head::GAIN_CODES;
 
 /// Rows that a workgroup of [`EdgesTile`] takes at most, as its shader declares.
 const MAX_EDGES_ROWS: usize = 8;
@@ -11,14 +12,18 @@ const MAX_EDGES_ROWS: usize = 8;
 const MAX_OWN: usize = 4;
 /// Lanes of a workgroup; more would only wait for each other.
 const MAX_LANES: usize = 256;
+/// Interleaved parts of a slice of [`EdgesTile`] at most.
+const MAX_SPLIT: usize = 8;
 /// Inputs that a matrix tile expands at a time.
 const MATRIX_CHUNK: usize = 8;
 /// Rows and columns of a fragment of a cooperative matrix.
 const FRAGMENT: usize = 16;
 /// Fewest rows for which lanes are rows.
-const MANY_ROWS: usize = 16;
-/// Fewest rows for which a matrix product pays.
-const MATRIX_ROWS: usize = 2;
+const MANY_ROWS: usize = 32;
+/// Fewest rows times outputs for which a matrix product pays.
+const MATRIX_WORK: usize = 24_576;
+/// Words of the table of tap weights that a matrix tile keeps.
+const POSITION_WORDS: usize = 1024;
 
 /// A way to sum the edges of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -179,13 +184,13 @@ impl IntegerTile {
             shapes + layer.level_words()
         };
         match self {
-            Self::Edges(tile) => integers(tile.on_chip) + 2 * tile.rows * tile.slice,
+            Self::Edges(tile) => integers(tile.on_chip) + 2 * tile.rows * tile.slice + 4 * self.lanes(),
             Self::Rows(tile) => integers(tile.on_chip) + 2 * tile.chunk * (tile.rows + 1),
             Self::Matrix(tile) => {
                 let shapes = if tile.on_chip { layer.half_codebook_words() } else { 1 };
                 let pitch = MATRIX_CHUNK * layer.pairs() + 4;
                 let staging = 256 * tile.subgroups[0] * tile.subgroups[1];
-                shapes + 256 + (tile.rows() + tile.columns()) * pitch + staging
+                shapes + POSITION_WORDS + GAIN_CODES + (tile.rows() + tile.columns()) * pitch + staging
             }
         }
     }
@@ -278,7 +283,7 @@ impl Strategy {
     /// The strategy that suits a batch of `rows`.
     fn suited(layer: &LayerShape, limits: &Limits, rows: usize) -> Self {
         let fits = |strategy| !IntegerTile::candidates(layer, limits, rows, strategy).is_empty();
-        if rows >= MATRIX_ROWS && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
+        if rows * layer.outputs >= MATRIX_WORK && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
             Self::Matrix
         } else if rows >= MANY_ROWS && fits(Self::Rows) {
             Self::Rows
@@ -302,16 +307,18 @@ fn lanes(limits: &Limits) -> usize {
 fn edges(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
     let lanes = lanes(limits);
     let groups = layer.output_groups().next_power_of_two().min(lanes);
+    let split = (lanes / groups).min(MAX_SPLIT);
     let mut tiles = Vec::new();
     for tile_rows in [rows.next_power_of_two().min(MAX_EDGES_ROWS), 4, 2, 1] {
         if tile_rows > rows.next_power_of_two() {
             continue;
         }
         let count = layer.output_groups().div_ceil(groups) * rows.div_ceil(tile_rows);
-        let best = slice_for(layer, limits, count, 16);
-        for slice in [best, 2 * best, best / 2, 4 * best, best / 4, 16, 4] {
+        // A lane reads its first inputs before anything else, so one or two quads a lane are best.
+        let best = slice_for(layer, limits, 2 * count, 4 * split);
+        for slice in [best, 2 * best, best / 2, 4 * best, 16, 4] {
             for on_chip in [true, false] {
-                let split = (lanes / groups).min((slice / 4).max(1));
+                let split = split.min((slice / 4).max(1));
                 tiles.push(IntegerTile::Edges(EdgesTile { rows: tile_rows, groups, split, slice, on_chip }));
             }
         }
@@ -357,8 +364,8 @@ fn matrix(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> 
         ..=16 => &[([1, 1], [1, 8]), ([1, 1], [1, 4]), ([1, 2], [1, 4])],
         17..=32 => &[([2, 1], [1, 8]), ([1, 1], [2, 4]), ([2, 2], [1, 4])],
         _ => &[
-            ([2, 2], [2, 4]),
             ([2, 4], [2, 2]),
+            ([2, 2], [2, 4]),
             ([2, 2], [4, 2]),
             ([4, 2], [1, 4]),
             ([4, 4], [1, 2]),

@@ -36,7 +36,7 @@ use thiserror::Error;
 use crate::head::Head;
 
 /// Batch sizes up to which a layer has tiles of its own; larger batches take those of the whole chunk.
-const TIERS: [usize; 5] = [1, 4, 16, 64, 256];
+const TIERS: [usize; 6] = [1, 4, 16, 32, 64, 256];
 /// Largest chunk of rows in f32: the dispatch runs one workgroup a row.
 const MAX_CHUNK: usize = 32_768;
 /// Largest chunk of rows in integers: two digits of 0 to 64 count its rows.
@@ -51,6 +51,12 @@ pub enum PlanError {
     /// A batch of no rows.
     #[error("a session needs a batch of at least 1 row")]
     NoRows,
+    /// A layer with a residual codebook, which no kernel reads yet.
+    #[error("layer {layer} has a residual codebook, which no kernel reads yet")]
+    Residual {
+        /// Position of the layer in the head.
+        layer: usize,
+    },
     /// A kernel that was asked for and that the adapter cannot run.
     #[error("kernel {kernel}: {problem}")]
     Kernel {
@@ -170,6 +176,11 @@ impl Plan {
         max_rows: usize,
         options: &PlanOptions,
     ) -> Result<Self, PlanError> {
+        if let Head::Compressed(head) = head
+            && let Some(layer) = head.layers().iter().position(|layer| layer.stages > 1)
+        {
+            return Err(PlanError::Residual { layer });
+        }
         Self::of_layers(LayerShape::of_head(head), head.outputs(), limits, max_rows, options)
     }
 

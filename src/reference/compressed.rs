@@ -65,19 +65,24 @@ fn exact_row(layer: &CompressedLayer, x: &[f64], y: &mut [f64]) {
     let base_input: &[f64] = if layer.input_map.maps_base_path() { &z } else { x };
     for (o, y) in y.iter_mut().enumerate() {
         let mut sum = 0.0;
-        for (i, Support { first, values }) in basis.iter().enumerate() {
-            let edge = o * layer.inputs + i;
-            let codeword = usize::from(layer.indices[edge]) * d + first..usize::from(layer.indices[edge]) * d + d;
-            sum += match &layer.quantised {
-                Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
-                    let shape = codebook[codeword].iter().zip(values).map(|(&c, b)| f64::from(c) * b);
-                    f64::from(output_scale[o]) * f64::from(gain_scale.level(gains[edge])) * shape.sum::<f64>()
-                }
-                Quantised::Float { codebook, gains } => {
-                    let shape = codebook[codeword].iter().zip(values).map(|(&c, b)| f64::from(c) * b);
-                    f64::from(gains[edge]) * shape.sum::<f64>()
-                }
-            };
+        for stage in 0..layer.stages {
+            let shapes = stage * layer.codewords() * d;
+            for (i, Support { first, values }) in basis.iter().enumerate() {
+                let edge = o * layer.inputs + i;
+                let at = stage * layer.edges() + edge;
+                let start = shapes + usize::from(layer.indices[at]) * d;
+                let codeword = start + first..start + d;
+                sum += match &layer.quantised {
+                    Quantised::Int8 { codebook, gains, gain_scale, output_scale } => {
+                        let shape = codebook[codeword].iter().zip(values).map(|(&c, b)| f64::from(c) * b);
+                        f64::from(output_scale[o]) * f64::from(gain_scale.level(gains[at])) * shape.sum::<f64>()
+                    }
+                    Quantised::Float { codebook, gains } => {
+                        let shape = codebook[codeword].iter().zip(values).map(|(&c, b)| f64::from(c) * b);
+                        f64::from(gains[at]) * shape.sum::<f64>()
+                    }
+                };
+            }
         }
         if let Some(base) = &layer.base {
             let weights = &base.weights[o * layer.inputs..][..layer.inputs];
@@ -100,7 +105,7 @@ fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
     let windows = Windows::of(&layer.basis, layer.input_map.clamp(), layer.inputs);
     // Codewords with zeros on both sides, so that every window has four coefficients.
     let row = windows.count + 3;
-    let mut padded = vec![0i8; layer.codewords() * row];
+    let mut padded = vec![0i8; layer.stages * layer.codewords() * row];
     for (padded, codeword) in padded.chunks_exact_mut(row).zip(codebook.chunks_exact(d)) {
         let before = windows.first.unsigned_abs() as usize;
         padded.iter_mut().skip(before).zip(codeword).for_each(|(place, &c)| *place = c);
@@ -125,18 +130,21 @@ fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
             .collect();
         for (o, y) in y.iter_mut().enumerate() {
             let mut total = 0.0f32;
-            for start in (0..layer.inputs).step_by(SEGMENT) {
-                let mut sum = 0i32;
-                for (i, (window, weights)) in taps.iter().enumerate().skip(start).take(SEGMENT) {
-                    let edge = o * layer.inputs + i;
-                    let codeword = &padded[usize::from(layer.indices[edge]) * row + window..][..4];
-                    let mut dot = 0i32;
-                    for (weight, c) in weights.iter().zip(codeword) {
-                        dot += i32::from(*weight) * i32::from(*c);
+            for stage in 0..layer.stages {
+                let shapes = &padded[stage * layer.codewords() * row..];
+                for start in (0..layer.inputs).step_by(SEGMENT) {
+                    let mut sum = 0i32;
+                    for (i, (window, weights)) in taps.iter().enumerate().skip(start).take(SEGMENT) {
+                        let edge = (stage * layer.outputs + o) * layer.inputs + i;
+                        let codeword = &shapes[usize::from(layer.indices[edge]) * row + window..][..4];
+                        let mut dot = 0i32;
+                        for (weight, c) in weights.iter().zip(codeword) {
+                            dot += i32::from(*weight) * i32::from(*c);
+                        }
+                        sum += round_product(dot * levels[edge], gain_scale);
                     }
-                    sum += round_product(dot * levels[edge], gain_scale);
+                    total += sum as f32;
                 }
-                total += sum as f32;
             }
             *y = (total * factors[o]).clamp(-LARGE, LARGE) + layer.bias[o];
         }

@@ -1,5 +1,7 @@
 //! The kernels: their sources, what they bind, and the function that each is held against.
 
+use super::template;
+
 /// What a kernel does with a binding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -107,36 +109,38 @@ impl Kernel {
         self.parts().label
     }
 
-    /// WGSL source. `constants` come before a kernel that is written over constants which are no overrides.
-    pub fn source(self, constants: &str) -> String {
+    /// WGSL source over constants that are no overrides, as [`Kernel::sample_constants`] names them.
+    pub fn source(self, constants: &[(&'static str, u32)]) -> String {
         let own = self.parts().source;
         match self {
             Self::IntegerEdges | Self::IntegerRows => {
+                let own = template::expand(own, constants);
                 format!("requires packed_4x8_integer_dot_product;\n{INTEGER_COMMON}\n{own}")
             }
             Self::IntegerMatrix => {
-                format!("enable f16;\nenable wgpu_cooperative_matrix;\n{constants}\n{INTEGER_COMMON}\n{own}")
+                let own = template::expand(own, constants);
+                format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{own}")
             }
             _ => own.to_owned(),
         }
     }
 
-    /// Constants that the kernel can be read with, where it needs any.
-    pub fn sample_constants(self) -> String {
+    /// Constants that the kernel is written over, with values that it can be read with.
+    pub fn sample_constants(self) -> Vec<(&'static str, u32)> {
         match self {
-            Self::IntegerMatrix => Self::matrix_constants([1, 1], [1, 8]),
-            _ => String::new(),
+            Self::IntegerEdges => vec![("ROWS", 2)],
+            Self::IntegerRows => vec![("OWN", 2)],
+            Self::IntegerMatrix => vec![
+                ("PER_ROWS", 2),
+                ("PER_COLUMNS", 2),
+                ("SUBGROUP_ROWS", 2),
+                ("SUBGROUP_COLUMNS", 4),
+                ("PAIRS", 5),
+                ("TAP_ITEMS", 1),
+                ("WEIGHT_ITEMS", 1),
+            ],
+            _ => Vec::new(),
         }
-    }
-
-    /// Constants of [`Kernel::IntegerMatrix`]: fragments of a subgroup and subgroups of a workgroup, along rows and
-    /// outputs.
-    pub(super) fn matrix_constants(fragments: [usize; 2], subgroups: [usize; 2]) -> String {
-        format!(
-            "const PER_ROWS: u32 = {}u;\nconst PER_COLUMNS: u32 = {}u;\n\
-             const SUBGROUP_ROWS: u32 = {}u;\nconst SUBGROUP_COLUMNS: u32 = {}u;",
-            fragments[0], fragments[1], subgroups[0], subgroups[1]
-        )
     }
 
     /// Bindings of group 0, which are the session's own, in order.

@@ -5,17 +5,24 @@
 //! device, and can be recorded into the caller's own encoder. [`Runner`] chooses between a session and the CPU.
 
 mod adapter;
+mod bank;
 mod cpu;
 mod error;
 mod kernels;
 mod pipelines;
 mod runner;
 mod session;
+mod template;
+#[cfg(feature = "tune")]
+mod tune;
 mod upload;
 
 pub use adapter::{AdapterReport, Gpu, GpuOptions, list_adapters};
+pub use bank::BankRunner;
 pub use cpu::CpuSession;
 pub use error::RunError;
 pub use kernels::{Access, Kernel};
 pub use runner::{DeviceChoice, Runner};
 pub use session::{Binding, Session};
+#[cfg(feature = "tune")]
+pub use tune::{TileTime, time_head, tune};

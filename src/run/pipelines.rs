@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 
+use super::template::Constant;
 use super::{Access, Kernel};
 use crate::plan::FloatTile;
 
@@ -14,7 +15,7 @@ pub(super) struct Workshop<'a> {
     device: &'a wgpu::Device,
     cache: Option<&'a wgpu::PipelineCache>,
     layouts: HashMap<Kernel, Layouts>,
-    modules: HashMap<(Kernel, String), wgpu::ShaderModule>,
+    modules: HashMap<(Kernel, Vec<Constant>), wgpu::ShaderModule>,
 }
 
 struct Layouts {
@@ -46,14 +47,14 @@ impl<'a> Workshop<'a> {
 
     /// A pipeline of `kernel` with the given override constants.
     pub(super) fn pipeline(&mut self, kernel: Kernel, constants: &[(&str, f64)]) -> wgpu::ComputePipeline {
-        self.pipeline_over(kernel, String::new(), constants)
+        self.pipeline_over(kernel, Vec::new(), constants)
     }
 
     /// A pipeline of `kernel` over constants of its source and override constants.
     pub(super) fn pipeline_over(
         &mut self,
         kernel: Kernel,
-        source_constants: String,
+        source_constants: Vec<Constant>,
         constants: &[(&str, f64)],
     ) -> wgpu::ComputePipeline {
         let device = self.device;

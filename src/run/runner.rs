@@ -15,6 +15,19 @@ pub enum DeviceChoice {
     Cpu,
 }
 
+/// The adapter to run on; `None` for the CPU.
+pub(super) fn choose_gpu(choice: DeviceChoice, options: &GpuOptions) -> Result<Option<Gpu>, RunError> {
+    match choice {
+        DeviceChoice::Cpu => Ok(None),
+        DeviceChoice::Gpu => pollster::block_on(Gpu::open(options)).map(Some),
+        DeviceChoice::Auto => match pollster::block_on(Gpu::open(options)) {
+            Ok(gpu) => Ok(Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software())),
+            Err(error) if options.name.is_some() => Err(error),
+            Err(_) => Ok(None),
+        },
+    }
+}
+
 /// A head ready to run, wherever.
 #[derive(Debug)]
 pub enum Runner {
@@ -31,16 +44,7 @@ impl Runner {
     /// # Errors
     /// Where [`DeviceChoice::Gpu`] finds no adapter, or the adapter cannot run the head.
     pub fn open(head: &Head, choice: DeviceChoice, options: &GpuOptions, max_rows: usize) -> Result<Self, RunError> {
-        let gpu = match choice {
-            DeviceChoice::Cpu => None,
-            DeviceChoice::Gpu => Some(pollster::block_on(Gpu::open(options))?),
-            DeviceChoice::Auto => match pollster::block_on(Gpu::open(options)) {
-                Ok(gpu) => Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software()),
-                Err(error) if options.name.is_some() => return Err(error),
-                Err(_) => None,
-            },
-        };
-        match gpu {
+        match choose_gpu(choice, options)? {
             None => Ok(Self::Cpu(CpuSession::new(head.clone()))),
             Some(gpu) => Ok(Self::Gpu(Box::new(Session::open(&gpu, head, max_rows)?), gpu.info().name.clone())),
         }

@@ -4,7 +4,7 @@ use super::program::{DENSE, sharekan};
 
 #[test]
 fn wrong_usage_ends_with_status_2() {
-    let wrong: [&[&str]; 28] = [
+    let wrong: [&[&str]; 34] = [
         &["compil"],
         &["--no-such-option"],
         &["compile", DENSE],
@@ -16,6 +16,12 @@ fn wrong_usage_ends_with_status_2() {
         &["compile", DENSE, "-o", "x", "--layout", "mlp"],
         &["compile", DENSE, "-o", "x", "--base-activation", "swish"],
         &["compile", DENSE, "-o", "x", "--rbf-denominator", "0"],
+        &["compile", DENSE, "-o", "x", "--target-bytes", "900000", "--codebook", "64"],
+        &["compile", DENSE, "-o", "x", "--target-bytes", "900000", "--residual"],
+        &["compile", DENSE, "-o", "x", "--target-bytes", "1 MB"],
+        &["compile", DENSE, "-o", "x", "--target-snr", "20"],
+        &["compile", DENSE, "-o", "x", "--calibrate", "y", "--target-snr", "nan"],
+        &["compile", DENSE, "-o", "x", "--calibrate", "y", "--target-snr", "20", "--gain-bits", "4"],
         &["run", DENSE, "--input", "x"],
         &["run", DENSE, "--input", "x", "--output", "y", "--device", "tpu"],
         &["detect", DENSE],

@@ -117,6 +117,7 @@ pub fn integer_layer(
     let level = if table { 1024.0 } else { 64.0 };
     let size = 1.0 / (level * 64.0 * (inputs as f32).sqrt());
     CompressedLayer {
+        stages: 1,
         indices: (0..inputs * outputs).map(|_| random.below(codewords) as u16).collect(),
         quantised: Quantised::Int8 {
             codebook: (0..codewords * d).map(|_| (random.next() * 127.0) as i8).collect(),
@@ -133,6 +134,24 @@ pub fn integer_layer(
     }
 }
 
+/// The layer with a random residual codebook of as many codewords behind its own.
+pub fn residual_layer(layer: CompressedLayer, random: &mut Random) -> CompressedLayer {
+    let codewords = layer.codewords();
+    let mut layer = CompressedLayer { stages: 2, ..layer };
+    layer.indices.extend((0..layer.inputs * layer.outputs).map(|_| random.below(codewords) as u16));
+    match &mut layer.quantised {
+        Quantised::Int8 { codebook, gains, .. } => {
+            codebook.extend((0..codebook.len()).map(|_| (random.next() * 127.0) as i8).collect::<Vec<_>>());
+            gains.extend((0..gains.len()).map(|_| (random.next() * 127.0) as i8 as u8).collect::<Vec<_>>());
+        }
+        Quantised::Float { codebook, gains } => {
+            codebook.extend(random.many(codebook.len()));
+            gains.extend(random.many(gains.len()).iter().map(|g| g * 0.1));
+        }
+    }
+    layer
+}
+
 /// The same in f32.
 pub fn float_layer(
     [inputs, outputs, codewords]: [usize; 3],
@@ -143,6 +162,7 @@ pub fn float_layer(
     let d = basis.len();
     let size = 1.0 / (inputs as f32).sqrt();
     CompressedLayer {
+        stages: 1,
         indices: (0..inputs * outputs).map(|_| random.below(codewords) as u16).collect(),
         quantised: Quantised::Float {
             codebook: random.many(codewords * d),

@@ -33,7 +33,10 @@ pub(super) struct LayerFacts {
     pub(super) dense_bytes: usize,
     /// Bytes of the layer's numbers: in f32 for dense layers, in the file for compressed ones.
     pub(super) bytes: usize,
+    /// Codewords of each stage.
     pub(super) codewords: Option<usize>,
+    /// Codewords that an edge is the sum of: 2 with a residual codebook.
+    stages: Option<usize>,
     /// `linear`, `logarithmic` or `f32`.
     gains: Option<&'static str>,
 }
@@ -61,15 +64,15 @@ impl LayerFacts {
         let codewords = layer.codewords();
         Self {
             bias: true,
-            // An index and a gain an edge, the codebook, a factor and a constant an output.
-            parameters: 2 * facts.edges
-                + codewords * facts.coefficients
+            // An index and a gain an edge and stage, the codebook, a factor and a constant an output.
+            parameters: layer.stages * (2 * facts.edges + codewords * facts.coefficients)
                 + scales
                 + layer.bias.len()
                 + base_parameters
                 + facts.parameters,
             bytes: artifact::layer_bytes(layer),
             codewords: Some(codewords),
+            stages: Some(layer.stages),
             gains: Some(gains),
             ..facts
         }
@@ -115,6 +118,7 @@ impl LayerFacts {
             dense_bytes: 4 * edges * (basis.len() + usize::from(base.is_some())),
             bytes: 0,
             codewords: None,
+            stages: None,
             gains: None,
         }
     }
@@ -139,6 +143,9 @@ impl LayerFacts {
         rows.push(("norm", norm));
         let base = self.base.map(|base| format!("{base:?}").to_lowercase());
         rows.push(("base path", base.unwrap_or_else(|| "none".into())));
+        if self.stages == Some(2) {
+            rows.push(("codebooks", "2, an edge is the sum of a codeword of each".into()));
+        }
         if let Some(gains) = self.gains {
             rows.push(("gains", gains.to_owned()));
         }

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use super::buffers::Buffers;
 use super::{Binding, Ends};
 use crate::head::CompressedHead;
-use crate::plan::{IntegerTile, Plan, Records, Tables, Tile, Work, numbers, params_stride};
+use crate::plan::{IntegerTile, LayerShape, Plan, Records, Tables, Tile, Work, numbers, params_stride};
 use crate::run::kernels::Kernel;
 use crate::run::pipelines::{Workshop, caller_group};
+use crate::run::template::Constant;
 use crate::run::{Gpu, upload};
 
 /// Lanes of a finish workgroup.
@@ -159,10 +160,7 @@ fn layer_passes(
         let tile = integer_tile(&tier.tiles[n]);
         let kernel = kernel_of(&tile);
         let pipeline = pipelines.entry(tile).or_insert_with(|| {
-            let source = match &tile {
-                IntegerTile::Matrix(tile) => Kernel::matrix_constants(tile.fragments, tile.subgroups),
-                _ => String::new(),
-            };
+            let source = source_constants(&plan.layers[n], &tile);
             workshop.pipeline_over(kernel, source, &constants(plan, records, n, &tile))
         });
         passes.pipelines.push(pipeline.clone());
@@ -175,6 +173,27 @@ fn layer_passes(
         );
     }
     passes
+}
+
+/// The constants that are no overrides.
+fn source_constants(shape: &LayerShape, tile: &IntegerTile) -> Vec<Constant> {
+    match tile {
+        IntegerTile::Edges(tile) => vec![("ROWS", tile.rows as u32)],
+        IntegerTile::Rows(tile) => vec![("OWN", tile.own as u32)],
+        IntegerTile::Matrix(matrix) => {
+            // A lane expands four of the eight inputs of a row or an output.
+            let items = |count: usize| (2 * count).div_ceil(tile.lanes()) as u32;
+            vec![
+                ("PER_ROWS", matrix.fragments[0] as u32),
+                ("PER_COLUMNS", matrix.fragments[1] as u32),
+                ("SUBGROUP_ROWS", matrix.subgroups[0] as u32),
+                ("SUBGROUP_COLUMNS", matrix.subgroups[1] as u32),
+                ("PAIRS", shape.pairs() as u32),
+                ("TAP_ITEMS", items(matrix.rows())),
+                ("WEIGHT_ITEMS", items(matrix.columns())),
+            ]
+        }
+    }
 }
 
 /// The override constants of a layer's kernel.
@@ -205,22 +224,15 @@ fn constants(plan: &Plan, records: &Records, n: usize, tile: &IntegerTile) -> Ve
         ("ON_CHIP", flag(tile.on_chip())),
     ];
     match tile {
-        IntegerTile::Edges(tile) => constants.extend([
-            ("ROWS", number(tile.rows)),
-            ("GROUPS", number(tile.groups)),
-            ("SPLIT", number(tile.split)),
-        ]),
+        IntegerTile::Edges(tile) => constants.extend([("GROUPS", number(tile.groups)), ("SPLIT", number(tile.split))]),
         IntegerTile::Rows(tile) => constants.extend([
             ("ROWS", number(tile.rows)),
             ("PARTS", number(tile.parts)),
-            ("OWN", number(tile.own)),
             ("CHUNK", number(tile.chunk)),
         ]),
         IntegerTile::Matrix(tile) => constants.extend([
-            ("PAIRS", number(shape.pairs())),
             ("CODEBOOK_WORDS", number(shape.half_codebook_words())),
             ("SHAPES", number(if tile.on_chip { shape.half_codebook_words() } else { 1 })),
-            ("HALF_TAPS_AT", number(tables.half_taps)),
             ("HALF_CODEBOOK_AT", number(tables.half_codebook)),
             ("HALF_LEVELS_AT", number(tables.half_levels)),
         ]),

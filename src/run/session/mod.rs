@@ -13,6 +13,9 @@ use buffers::Buffers;
 use float::FloatPasses;
 use integer::IntegerPasses;
 
+/// Looks at a submission before a thread goes to sleep over it: some tenths of a millisecond.
+const LOOKS: usize = 500;
+
 /// A head on a device: every buffer, bind group and pipeline, made when it is opened. Running it makes none.
 ///
 /// ```no_run
@@ -223,6 +226,23 @@ impl Session {
         Ok(output)
     }
 
+    /// Runs the first `rows` of bound buffers into `output`, `[rows, outputs]`, on the host. The bound output buffer is
+    /// not written: results go through the session's own.
+    ///
+    /// # Errors
+    /// Where the session or the buffers have no room for so many rows, `output` has another length, or the device fails.
+    pub fn run_bound(&mut self, binding: &Binding, rows: usize, output: &mut [f32]) -> Result<(), RunError> {
+        if output.len() != rows * self.outputs() {
+            return Err(RunError::Length {
+                what: "output",
+                found: format!("{} values", output.len()),
+                expected: format!("{rows} rows of {}", self.outputs()),
+            });
+        }
+        let binding = Binding { output: self.own.output.clone(), ..binding.clone() };
+        self.submit_bound(&binding, rows, output)
+    }
+
     /// Binds the caller's buffers for [`Session::record`]. Both must be of the session's device and have the usage
     /// STORAGE; input is `[rows, inputs]` f32, output `[rows, outputs]`.
     ///
@@ -316,12 +336,33 @@ impl Session {
         let bytes = 4 * output.len() as u64;
         encoder.copy_buffer_to_buffer(&self.output, 0, &self.download, 0, bytes);
         self.gpu.queue().submit([encoder.finish()]);
-        let (sender, receiver) = futures_channel::oneshot::channel();
+        let (sender, mut receiver) = futures_channel::oneshot::channel();
         self.download.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
             // The receiver is only gone where the wait below failed already.
             let _ = sender.send(result);
         });
-        let waited = device.poll(wgpu::PollType::wait_indefinitely());
+        // A small batch is done before a sleeping thread would be woken, so the wait begins with looking.
+        let mut answer = None;
+        for _ in 0..LOOKS {
+            if device.poll(wgpu::PollType::Poll).is_err() {
+                break;
+            }
+            match receiver.try_recv() {
+                Ok(None) => std::hint::spin_loop(),
+                Ok(found) => {
+                    answer = found.map(Ok);
+                    break;
+                }
+                Err(canceled) => {
+                    answer = Some(Err(canceled));
+                    break;
+                }
+            }
+        }
+        let waited = match answer {
+            Some(_) => Ok(()),
+            None => device.poll(wgpu::PollType::wait_indefinitely()).map(|_| ()),
+        };
         let refused = pollster::block_on(scope.pop());
         if let Some(reason) = self.gpu.lost() {
             return Err(RunError::Lost(reason));
@@ -331,7 +372,7 @@ impl Session {
         }
         let failed = |problem: String| RunError::Refused { what: "to give its results".into(), problem };
         waited.map_err(|e| failed(e.to_string()))?;
-        match pollster::block_on(receiver) {
+        match answer.unwrap_or_else(|| pollster::block_on(receiver)) {
             Ok(Ok(())) => {}
             Ok(Err(e)) => return Err(failed(e.to_string())),
             Err(e) => return Err(failed(e.to_string())),

@@ -116,10 +116,6 @@ fn tables(layers: &[&CompressedLayer], shape: &LayerShape, matrix: bool) -> Vec<
         let pair = |low: f32, high: f32| {
             u32::from(f16::from_f32(low).to_bits()) | u32::from(f16::from_f32(high).to_bits()) << 16
         };
-        words.extend(taps.iter().flat_map(|taps| {
-            let [a, b, c, d] = taps.map(f32::from);
-            [pair(a, b), pair(c, d)]
-        }));
         words.extend(stages().flat_map(|codebook| codebook.chunks_exact(d)).flat_map(|codeword| {
             codeword.chunks(2).map(|two| pair(f32::from(two[0]), two.get(1).map_or(0.0, |&c| f32::from(c))))
         }));

@@ -1,0 +1,231 @@
+//! `sharekan bank`: several dense heads become one file.
+
+mod sources;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use sharekan::compress::{self, BankStage, Calibration, CompileOptions, CompileReport, HeldHeads, Method, SourceHead};
+use sharekan::head::{Bank, Head};
+use sharekan::{Error, artifact, files};
+
+use super::compile::{MethodArg, PrecisionArg, gain_bits};
+use super::failure::Failure;
+use super::options::ImportArgs;
+use super::progress;
+use super::screen::{JsonArgs, Screen};
+use super::table::{Align, count, table};
+use sources::{DenseFile, calibrate, open_heads};
+
+/// Compress several dense heads of one backbone into one file
+///
+/// At each layer all heads share one codebook, and one pass over the features runs them all: detect, eval, run, verify and
+/// inspect take a bank wherever they take a head, and --head NAME chooses one of its heads. A head is named after its file;
+/// NAME=FILE names it otherwise. The same files, options and seed give the same bytes.
+///
+/// Every head should be calibrated on images of its own kind. --calibrate names the head that its images are for, or comes
+/// once for all heads, or once for each head in the order of the heads.
+#[derive(Args)]
+#[command(after_long_help = "\
+Examples:
+  sharekan bank cells.safetensors cards.safetensors -o bank.safetensors
+  sharekan bank cells.safetensors cards.safetensors -o bank.safetensors --calibrate photos/
+  sharekan bank cells.safetensors cards.safetensors -o bank.safetensors \\
+      --calibrate cells=BCCD/ --calibrate cards=VOC-cards/
+  sharekan bank day=model-7.pth night=model-8.pth -o bank.safetensors --codebook 1024
+  sharekan detect bank.safetensors photos/ --out found/
+  sharekan eval bank.safetensors --head cards --data VOC-cards/")]
+pub(crate) struct BankArgs {
+    /// Dense checkpoints, as for compile
+    #[arg(value_name = "[NAME=]DENSE", required = true)]
+    heads: Vec<PathBuf>,
+    /// Bank to write
+    #[arg(short, long, value_name = "BANK")]
+    output: PathBuf,
+    /// Codewords a layer, 1 to 65536, for all heads together
+    #[arg(long, value_name = "K", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    codebook: u32,
+    /// Precision of codewords and gains
+    #[arg(long, value_enum, default_value_t)]
+    precision: PrecisionArg,
+    /// Start of the random choices
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Bits of a gain at precision int8: 8, or 4 for a smaller file
+    #[arg(long, value_name = "BITS", default_value_t = 8, value_parser = gain_bits)]
+    gain_bits: u8,
+    /// What the codebook is fitted to [default: aware with --calibrate, uniform without]
+    #[arg(long, value_enum)]
+    method: Option<MethodArg>,
+    /// Folder of images, VOC folder, or safetensors file with a tensor `input` of features [rows, in]
+    #[arg(long, value_name = "[NAME=]DIR|FEATURES", help_heading = "Calibration")]
+    calibrate: Vec<PathBuf>,
+    /// Split of a VOC folder to calibrate with; others are not looked at
+    #[arg(long, value_name = "SPLIT", default_value = "train", help_heading = "Calibration")]
+    calibrate_split: String,
+    /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
+    #[arg(long, value_name = "ONNX", help_heading = "Calibration")]
+    backbone: Option<PathBuf>,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    import: ImportArgs,
+}
+
+/// The JSON form of a bank's compilation.
+#[derive(Serialize)]
+struct Compiled<'a> {
+    dense_bytes: usize,
+    /// Sizes of the files that each head would take alone with the same settings, estimated.
+    alone_bytes: usize,
+    compressed_bytes: usize,
+    ratio: f64,
+    heads: Vec<CompiledHead<'a>>,
+}
+
+#[derive(Serialize)]
+struct CompiledHead<'a> {
+    name: &'a str,
+    edges: usize,
+    dense_bytes: usize,
+    alone_bytes: usize,
+    /// Bytes of its tensors, without the codebooks.
+    bank_bytes: usize,
+    #[serde(flatten)]
+    report: &'a CompileReport,
+}
+
+pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
+    let screen = args.json.screen()?;
+    files::check_destination(&args.output)?;
+    let options = CompileOptions {
+        codewords: args.codebook as usize,
+        precision: args.precision.into(),
+        seed: args.seed,
+        gain_bits: args.gain_bits,
+        method: MethodArg::or_suitable(args.method, !args.calibrate.is_empty()),
+        ..CompileOptions::default()
+    };
+    if options.method == Method::Aware && args.calibrate.is_empty() {
+        return Err(Failure::Usage("--method aware needs calibration rows: --calibrate [NAME=]DIR".into()));
+    }
+    let heads = open_heads(args, screen)?;
+    let rows = if options.method == Method::Aware { calibrate(args, &heads, screen)? } else { Vec::new() };
+    let in_file = |head: &DenseFile, problem: Error| problem.in_file(&head.path);
+    let mut sources = Vec::new();
+    for (at, head) in heads.iter().enumerate() {
+        let calibration = rows.get(at).map(|rows| Calibration::new(rows, head.dense.inputs())).transpose();
+        let calibration = calibration.map_err(|e| in_file(head, e.into()))?;
+        sources.push((head.name.clone(), SourceHead { head: &head.dense, calibration }));
+    }
+    let bar = progress::bar("sampling edges", heads.len());
+    let compiled = compress::compile_bank(&mut HeldHeads::new(sources), &options, &mut |at| {
+        let what = match at.stage {
+            BankStage::Gathering => "sampling edges",
+            BankStage::Clustering => "clustering",
+            BankStage::Assigning => "compressing heads",
+        };
+        let layer = at.layer.map_or_else(String::new, |layer| format!("layer {layer}: "));
+        bar.set_message(format!("{layer}{what}"));
+        bar.set_length(at.of as u64);
+        bar.set_position(at.done as u64);
+    });
+    bar.finish_and_clear();
+    let in_output = |problem: Error| problem.in_file(&args.output);
+    let (bank, reports) = compiled.map_err(|e| Failure::from(Error::from(e)))?;
+    let bytes = artifact::bank_to_bytes(&bank).map_err(|e| in_output(e.into()))?;
+    files::replace(&args.output, &bytes)?;
+
+    let compiled = compiled_heads(&heads, &bank, &reports, &options)?;
+    let total = |of: fn(&CompiledHead<'_>) -> usize| compiled.iter().map(of).sum::<usize>();
+    let (dense_bytes, alone_bytes) = (total(|head| head.dense_bytes), total(|head| head.alone_bytes));
+    print_report(screen, &compiled, &bank, [dense_bytes, alone_bytes, bytes.len()])?;
+    screen.line(format!("wrote {}", args.output.display()))?;
+    args.json.write(&Compiled {
+        dense_bytes,
+        alone_bytes,
+        compressed_bytes: bytes.len(),
+        ratio: dense_bytes as f64 / bytes.len() as f64,
+        heads: compiled,
+    })
+}
+
+fn compiled_heads<'a>(
+    heads: &'a [DenseFile],
+    bank: &Bank,
+    reports: &'a [CompileReport],
+    options: &CompileOptions,
+) -> Result<Vec<CompiledHead<'a>>, Failure> {
+    let of = |((file, report), member): ((&'a DenseFile, &'a CompileReport), &sharekan::head::Member)| {
+        let alone_bytes = compress::compiled_bytes(&file.dense, options).map_err(Error::from)?;
+        let layers = member.head.layers().iter();
+        Ok(CompiledHead {
+            name: &file.name,
+            edges: member.head.edges(),
+            dense_bytes: report.dense_bytes(),
+            alone_bytes,
+            bank_bytes: layers.map(|layer| artifact::layer_bytes(layer) - artifact::codebook_bytes(layer)).sum(),
+            report,
+        })
+    };
+    heads.iter().zip(reports).zip(bank.members()).map(of).collect()
+}
+
+/// The closing table: a row a head, the codebooks, then the whole file.
+fn print_report(
+    screen: Screen,
+    heads: &[CompiledHead<'_>],
+    bank: &Bank,
+    [dense_bytes, alone_bytes, file_bytes]: [usize; 3],
+) -> Result<(), Failure> {
+    let right = Align::Right;
+    let mut rows = table([
+        ("head", Align::Left),
+        ("edges", right),
+        ("dense\nbytes", right),
+        ("alone\n(about)", right),
+        ("in the\nbank", right),
+        ("ratio", right),
+        ("R2 of the\nlayers", right),
+    ]);
+    let ratio = |dense: usize, bytes: usize| format!("{:.1}", dense as f64 / bytes as f64);
+    for head in heads {
+        let r2: Vec<String> = head.report.layers.iter().map(|layer| format!("{:.3}", layer.r2)).collect();
+        rows.add_row([
+            head.name.to_owned(),
+            count(head.edges),
+            count(head.dense_bytes),
+            count(head.alone_bytes),
+            count(head.bank_bytes),
+            ratio(head.dense_bytes, head.bank_bytes),
+            r2.join(" "),
+        ]);
+    }
+    rows.add_row([
+        "file".into(),
+        count(bank.edges()),
+        count(dense_bytes),
+        count(alone_bytes),
+        count(file_bytes),
+        ratio(dense_bytes, file_bytes),
+        String::new(),
+    ]);
+    screen.line(rows.trim_fmt())?;
+    for (at, layer) in bank.members()[0].head.layers().iter().enumerate() {
+        let (codewords, bytes) = (count(layer.codewords()), count(artifact::codebook_bytes(layer)));
+        screen.line(format!("layer {at}: {codewords} codewords, {bytes} bytes, for all heads"))?;
+    }
+    Ok(())
+}
+
+/// A dense head, or a refusal.
+fn dense(head: Head, path: &std::path::Path) -> Result<sharekan::head::DenseHead, Failure> {
+    match head {
+        Head::Dense(dense) => Ok(dense),
+        Head::Compressed(_) => {
+            let path = path.display();
+            Err(Failure::new(format!("{path}: is compressed already, expected a dense checkpoint")))
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! All heads of a bank on one set of annotated images.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use sharekan::detect::{
+    Assets, Backbone, DetectOptions, DetectingHead, HeadEvaluator, Letterbox, OnnxBackbone, decode_detections,
+    read_image,
+};
+use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, ScoredRegion, Summary};
+use sharekan::files::Opened;
+use sharekan::head::DetectionHead;
+use sharekan::run::GpuOptions;
+
+use super::super::detect::detecting_heads;
+use super::super::runner::AnyRunner;
+use super::{EvalArgs, Failure, Screen, ground_truth, list, print_report, progress, say};
+
+/// The JSON form: a summary a head.
+#[derive(Serialize)]
+struct BankSummary {
+    images: usize,
+    heads: BTreeMap<String, Summary>,
+    /// Heads without a class of the data.
+    left_out: Vec<String>,
+}
+
+/// Measures every head of a bank that has a class of the data.
+pub(super) fn eval(args: &EvalArgs, opened: &Opened, gpu: &GpuOptions, screen: Screen) -> Result<(), Failure> {
+    if args.reference.is_some() || args.plot.is_some() {
+        return Err(Failure::Usage("--reference and --plot are about one head: --head NAME chooses it".into()));
+    }
+    let Opened::Bank(file) = opened else { return Ok(()) };
+    let heads = detecting_heads(&file.bank, &args.head)?;
+    // Classes of the data are mapped to those of all heads together.
+    let all = DetectionHead {
+        classes: heads.iter().flat_map(|head| head.settings.classes.clone()).collect(),
+        ..heads[0].settings.clone()
+    };
+    let truth = ground_truth(args, &all, screen)?;
+    let knows = |head: &DetectingHead| truth.classes.iter().any(|class| head.settings.classes.contains(class));
+    let left_out: Vec<String> = heads.iter().filter(|head| !knows(head)).map(|head| head.name.clone()).collect();
+    let measured: Vec<usize> = (0..heads.len()).filter(|&at| knows(&heads[at])).collect();
+    if measured.is_empty() {
+        let (path, data) = (args.head.display(), args.data.display());
+        return Err(Failure::new(format!(
+            "{path}: no head has a class of {data}, which has {}; --class-map can name them",
+            list(&truth.classes)
+        )));
+    }
+
+    let backbone = match &args.backbone {
+        Some(path) => path.clone(),
+        None => Assets::locate()?.backbone(),
+    };
+    let mut backbone = OnnxBackbone::open(&backbone, &all)?;
+    let cells = all.cells() * all.cells();
+    let mut runner = AnyRunner::open(opened, args.device.device.into(), gpu, cells, &args.head)?;
+    if backbone.channels() != runner.inputs() {
+        let (found, expected, path) = (backbone.channels(), runner.inputs(), args.head.display());
+        return Err(Failure::new(format!("{path}: takes {expected} features, but the backbone gives {found}")));
+    }
+
+    let options = DetectOptions { score: EvaluationSettings::SCORE, ..DetectOptions::default() };
+    let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
+    let mut evaluators: Vec<Evaluator<'_>> =
+        measured.iter().map(|&at| Evaluator::new(&truth, &heads[at].settings.classes)).collect();
+    let mut bad = 0;
+    let bar = progress::bar("images", truth.images.len());
+    for (at, image) in truth.images.iter().enumerate() {
+        let pixels = match read_image(&image.path) {
+            Ok(pixels) => pixels,
+            Err(problem) => {
+                bar.suspend(|| say(&problem.to_string()));
+                bad += 1;
+                continue;
+            }
+        };
+        let letterbox = Letterbox::new(pixels.width(), pixels.height(), all.input_size)?;
+        let square = letterbox.apply(&pixels, all.pixels.padding)?;
+        let square = args.shift.apply_in(&square, &letterbox, at as u64);
+        let features = backbone.features(&square)?;
+        let outputs = runner.run(features.rows())?;
+        for (&head, evaluator) in measured.iter().zip(&mut evaluators) {
+            let columns = file.bank.output_range(head);
+            let rows = outputs.chunks_exact(runner.outputs());
+            let own: Vec<f32> = rows.flat_map(|row| &row[columns.clone()]).copied().collect();
+            let found = decode_detections(&own, &heads[head].settings, &letterbox, &options)?;
+            evaluator.add(at, found.iter().map(ScoredRegion::from)).map_err(|e| failed(&e))?;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+
+    let mut summaries = BTreeMap::new();
+    for (&head, evaluator) in measured.iter().zip(&evaluators) {
+        let name = &heads[head].name;
+        let evaluation = evaluator.evaluate(&EvaluationSettings::default());
+        let evaluation = Evaluation { classes: own_classes(&evaluation, &heads[head]), ..evaluation };
+        let summary = evaluation.summary();
+        screen.line(format!("head {name}"))?;
+        print_report(screen, &evaluation, &summary, runner.device_name())?;
+        screen.line("")?;
+        summaries.insert(name.clone(), summary);
+    }
+    if !left_out.is_empty() {
+        screen.line(format!("without a class of the data: {}", list(&left_out)))?;
+    }
+    args.json.write(&BankSummary { images: truth.images.len() - bad, heads: summaries, left_out })?;
+    if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
+}
+
+/// A head is measured on its own classes: those that other heads find do not count against it.
+fn own_classes(evaluation: &Evaluation, head: &DetectingHead) -> Vec<sharekan::evaluate::ClassEvaluation> {
+    let own = |name: &String| head.settings.classes.contains(name);
+    evaluation.classes.iter().filter(|class| own(&class.name)).cloned().collect()
+}

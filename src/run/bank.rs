@@ -1,0 +1,97 @@
+//! A bank of heads on a GPU or on the CPU.
+
+use super::runner::choose_gpu;
+use super::{CpuSession, DeviceChoice, Gpu, GpuOptions, RunError, Session};
+use crate::head::{Bank, Head};
+
+/// A bank ready to run, wherever: all heads take the same rows, their outputs stand side by side as
+/// [`Bank::output_range`] says.
+#[derive(Debug)]
+pub struct BankRunner {
+    heads: Heads,
+    inputs: usize,
+    /// Outputs of each head.
+    widths: Vec<usize>,
+}
+
+/// One session a head.
+#[derive(Debug)]
+enum Heads {
+    Gpu(Vec<Session>, String),
+    Cpu(Vec<CpuSession>),
+}
+
+impl BankRunner {
+    /// Opens all heads for batches of up to `max_rows`, where [`Runner::open`](super::Runner::open) would.
+    ///
+    /// # Errors
+    /// As [`Runner::open`](super::Runner::open).
+    pub fn open(bank: &Bank, choice: DeviceChoice, options: &GpuOptions, max_rows: usize) -> Result<Self, RunError> {
+        match choose_gpu(choice, options)? {
+            Some(gpu) => Self::open_on(&gpu, bank, max_rows),
+            None => Ok(Self::new(bank, Heads::Cpu(heads(bank).map(CpuSession::new).collect()))),
+        }
+    }
+
+    /// Opens all heads on a device for batches of up to `max_rows`.
+    ///
+    /// # Errors
+    /// Where the device cannot run a head.
+    pub fn open_on(gpu: &Gpu, bank: &Bank, max_rows: usize) -> Result<Self, RunError> {
+        let sessions = heads(bank).map(|head| Session::open(gpu, &head, max_rows)).collect::<Result<_, _>>()?;
+        Ok(Self::new(bank, Heads::Gpu(sessions, gpu.info().name.clone())))
+    }
+
+    fn new(bank: &Bank, heads: Heads) -> Self {
+        let widths = bank.members().iter().map(|member| member.head.outputs()).collect();
+        Self { heads, inputs: bank.inputs(), widths }
+    }
+
+    /// Number of inputs a row.
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Number of outputs a row, of all heads together.
+    pub fn outputs(&self) -> usize {
+        self.widths.iter().sum()
+    }
+
+    /// Name of the adapter, or `CPU`.
+    pub fn device_name(&self) -> &str {
+        match &self.heads {
+            Heads::Gpu(_, name) => name,
+            Heads::Cpu(_) => "CPU",
+        }
+    }
+
+    /// True where the heads run on the CPU.
+    pub fn is_on_cpu(&self) -> bool {
+        matches!(self.heads, Heads::Cpu(_))
+    }
+
+    /// Runs all heads on `input`, `[rows, inputs]`, and returns `[rows, outputs]`.
+    ///
+    /// # Errors
+    /// Where the input is no whole number of rows, or the device fails.
+    pub fn run(&mut self, input: &[f32]) -> Result<Vec<f32>, RunError> {
+        let outputs: Vec<Vec<f32>> = match &mut self.heads {
+            Heads::Gpu(sessions, _) => {
+                sessions.iter_mut().map(|session| session.run(input)).collect::<Result<_, _>>()?
+            }
+            Heads::Cpu(sessions) => sessions.iter().map(|session| session.run(input)).collect::<Result<_, _>>()?,
+        };
+        let rows = input.len() / self.inputs;
+        let mut joined = Vec::with_capacity(rows * self.outputs());
+        for row in 0..rows {
+            for (values, &width) in outputs.iter().zip(&self.widths) {
+                joined.extend_from_slice(&values[row * width..][..width]);
+            }
+        }
+        Ok(joined)
+    }
+}
+
+fn heads(bank: &Bank) -> impl Iterator<Item = Head> {
+    bank.members().iter().map(|member| Head::Compressed(member.head.clone()))
+}

@@ -1,0 +1,68 @@
+//! Kernels written over constants that are no overrides: numbers of registers, which must not be indexed at run time,
+//! since a compiler that cannot unroll a loop puts an indexed array into memory a hundred times slower.
+//!
+//! A block between the lines `// repeat NAME COUNT` and `// end` stands COUNT times, `{NAME}` replaced by 0, 1 and so on.
+//! COUNT is a number or a constant. Blocks may be nested.
+
+/// A constant of a kernel's source and its value.
+pub(super) type Constant = (&'static str, u32);
+
+/// Expands `source` and puts the constants before it.
+pub(super) fn expand(source: &str, constants: &[Constant]) -> String {
+    let mut text: String = constants.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n")).collect();
+    let lines: Vec<&str> = source.lines().collect();
+    repeat(&lines, constants, &[], &mut text);
+    text
+}
+
+fn repeat(lines: &[&str], constants: &[Constant], replaced: &[(String, u32)], text: &mut String) {
+    let mut at = 0;
+    while at < lines.len() {
+        let line = lines[at];
+        at += 1;
+        let Some(head) = line.trim().strip_prefix("// repeat ") else {
+            let mut line = line.to_owned();
+            for (name, value) in replaced {
+                line = line.replace(name, &value.to_string());
+            }
+            text.push_str(&line);
+            text.push('\n');
+            continue;
+        };
+        let end = at + closing(&lines[at..]);
+        let (name, count) = head.split_once(' ').unwrap_or((head, "0"));
+        let known = constants.iter().find(|(name, _)| *name == count).map(|(_, value)| *value);
+        for n in 0..known.or_else(|| count.parse().ok()).unwrap_or(0) {
+            let mut replaced = replaced.to_vec();
+            replaced.push((format!("{{{name}}}"), n));
+            repeat(&lines[at..end], constants, &replaced, text);
+        }
+        at = (end + 1).min(lines.len());
+    }
+}
+
+/// Number of lines before the end of the block that has just begun.
+fn closing(lines: &[&str]) -> usize {
+    let mut depth = 0;
+    for (at, line) in lines.iter().enumerate() {
+        match line.trim() {
+            "// end" if depth == 0 => return at,
+            "// end" => depth -= 1,
+            line if line.starts_with("// repeat ") => depth += 1,
+            _ => {}
+        }
+    }
+    lines.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+
+    #[test]
+    fn blocks_stand_as_often_as_they_say() {
+        let source = "a\n// repeat x N\nb{x}\n    // repeat y 2\n    c{x}{y}\n    // end\n// end\nd\n";
+        let expected = "const N: u32 = 2u;\na\nb0\n    c00\n    c01\nb1\n    c10\n    c11\nd\n";
+        assert_eq!(expand(source, &[("N", 2)]), expected);
+    }
+}

@@ -1,0 +1,165 @@
+//! Residual codebooks: an edge is the sum of two codewords, in every arithmetic.
+
+mod support;
+
+use sharekan::artifact;
+use sharekan::compress::{Calibration, CompileOptions, Method, compile, compiled_bytes, decompress};
+use sharekan::evaluate::output_snr_db;
+use sharekan::fixed_point::SEGMENT;
+use sharekan::head::{CompressedHead, CompressedLayer, Head, InputMap, Quantised};
+use sharekan::plan::{Limits, Plan, PlanError};
+use sharekan::reference::{CompressedReference, DenseReference};
+use support::*;
+
+fn head_of(layer: CompressedLayer) -> CompressedHead {
+    CompressedHead::new(vec![layer], None).unwrap()
+}
+
+/// The layer of one of the stages alone; the second has no bias.
+fn stage(layer: &CompressedLayer, stage: usize) -> CompressedLayer {
+    fn half<T: Clone>(values: &[T], stage: usize) -> Vec<T> {
+        values[stage * values.len() / 2..(stage + 1) * values.len() / 2].to_vec()
+    }
+    let quantised = match &layer.quantised {
+        Quantised::Int8 { codebook, gains, gain_scale, output_scale } => Quantised::Int8 {
+            codebook: half(codebook, stage),
+            gains: half(gains, stage),
+            gain_scale: gain_scale.clone(),
+            output_scale: output_scale.clone(),
+        },
+        Quantised::Float { codebook, gains } => {
+            Quantised::Float { codebook: half(codebook, stage), gains: half(gains, stage) }
+        }
+    };
+    let bias = if stage == 0 { layer.bias.clone() } else { vec![0.0; layer.outputs] };
+    CompressedLayer { stages: 1, indices: half(&layer.indices, stage), quantised, bias, ..layer.clone() }
+}
+
+/// Both stages side by side as a layer of one stage: the inputs twice, each time filled up to whole segments with edges
+/// of gain 0.
+fn side_by_side(layer: &CompressedLayer) -> CompressedLayer {
+    let Quantised::Int8 { codebook, gains, gain_scale, output_scale } = &layer.quantised else { unreachable!() };
+    let InputMap::Affine { scale, shift, clamp } = &layer.input_map else { unreachable!() };
+    let width = layer.inputs.next_multiple_of(SEGMENT);
+    let twice = |values: &[f32]| {
+        let mut once = values.to_vec();
+        once.resize(width, 0.0);
+        [once.clone(), once].concat()
+    };
+    let (mut indices, mut codes) = (Vec::new(), Vec::new());
+    for o in 0..layer.outputs {
+        for stage in 0..2 {
+            let row = (stage * layer.outputs + o) * layer.inputs..(stage * layer.outputs + o + 1) * layer.inputs;
+            indices.extend(layer.indices[row.clone()].iter().map(|&k| k + (stage * layer.codewords()) as u16));
+            codes.extend(&gains[row]);
+            indices.resize(indices.len().next_multiple_of(width), 0);
+            codes.resize(codes.len().next_multiple_of(width), 0);
+        }
+    }
+    CompressedLayer {
+        inputs: 2 * width,
+        outputs: layer.outputs,
+        input_map: InputMap::Affine { scale: twice(scale), shift: twice(shift), clamp: *clamp },
+        basis: even(2 * width, 3, 7),
+        stages: 1,
+        indices,
+        quantised: Quantised::Int8 {
+            codebook: codebook.clone(),
+            gains: codes,
+            gain_scale: gain_scale.clone(),
+            output_scale: output_scale.clone(),
+        },
+        base: None,
+        bias: layer.bias.clone(),
+    }
+}
+
+#[test]
+fn integer_arithmetic_is_that_of_both_stages_side_by_side() {
+    let mut random = Random::new(3);
+    for (inputs, rows) in [(5, 9), (SEGMENT, 3), (SEGMENT + 476, 3)] {
+        for table in [false, true] {
+            let map = norm(inputs, CLAMP, &mut random);
+            let layer = integer_layer([inputs, 3, 40], even(inputs, 3, 7), map, table, &mut random);
+            let mut layer = residual_layer(layer, &mut random);
+            if let Quantised::Int8 { gain_scale: sharekan::head::GainScale::Table(levels), .. } = &mut layer.quantised {
+                levels[0] = 0;
+            }
+            let width = inputs.next_multiple_of(SEGMENT);
+            let x = random.many(rows * inputs);
+            let wide: Vec<f32> = x
+                .chunks(inputs)
+                .flat_map(|x| {
+                    let mut once = x.to_vec();
+                    once.resize(width, 0.0);
+                    [once.clone(), once].concat()
+                })
+                .collect();
+            let expected = CompressedReference::new(&head_of(side_by_side(&layer))).run(&wide);
+            assert_eq!(CompressedReference::new(&head_of(layer)).run(&x), expected, "{inputs} inputs, table {table}");
+        }
+    }
+}
+
+#[test]
+fn exact_arithmetic_and_decompression_are_the_sum_of_the_stages() {
+    let mut random = Random::new(4);
+    for int8 in [true, false] {
+        let (shape, basis) = ([7, 5, 11], even(7, 3, 7));
+        let map = norm(7, CLAMP, &mut random);
+        let layer = if int8 {
+            integer_layer(shape, basis, map, true, &mut random)
+        } else {
+            float_layer(shape, basis, map, &mut random)
+        };
+        let layer = residual_layer(layer, &mut random);
+        let x = random.many(20 * 7);
+        let run = |layer: &CompressedLayer| CompressedReference::new(&head_of(layer.clone())).run_exact(&x);
+        let expected: Vec<f64> =
+            run(&stage(&layer, 0)).iter().zip(run(&stage(&layer, 1))).map(|(first, second)| first + second).collect();
+        let largest = expected.iter().fold(0.0f64, |largest, y| largest.max(y.abs()));
+        let head = head_of(layer);
+        let found = CompressedReference::new(&head).run_exact(&x);
+        let dense = DenseReference::new(&decompress(&head).unwrap()).run(&x);
+        for ((found, dense), expected) in found.iter().zip(dense).zip(&expected) {
+            assert!((found - expected).abs() <= 1e-12 * largest, "{found}, expected {expected}");
+            assert!((dense - expected).abs() <= 1e-5 * largest, "{dense}, expected {expected}");
+        }
+    }
+}
+
+#[test]
+fn plans_refuse_what_no_kernel_reads() {
+    let mut random = Random::new(5);
+    let layer = float_layer([4, 4, 3], even(4, 3, 7), InputMap::Identity, &mut random);
+    let other = layer.clone();
+    let head = CompressedHead::new(vec![other, residual_layer(layer, &mut random)], None).unwrap();
+    let refusal = Plan::new(&Head::Compressed(head), &Limits::default(), 1).unwrap_err();
+    assert_eq!(refusal, PlanError::Residual { layer: 1 });
+}
+
+/// Measured on rows that no compilation saw, against the dense head in f64.
+#[test]
+fn a_residual_codebook_keeps_more_with_every_method() {
+    let head = dense_head(&[48, 40, 5], 9);
+    let (rows, other) = (Random::new(2).many(1500 * 48), Random::new(3).many(300 * 48));
+    let calibration = Calibration::new(&rows, 48).unwrap();
+    let dense: Vec<f32> = DenseReference::new(&head).run(&other).iter().map(|&y| y as f32).collect();
+    for method in [Method::Plain, Method::Uniform, Method::Aware] {
+        for gain_bits in [4, 8] {
+            let snr = |residual| {
+                let options =
+                    CompileOptions { method, codewords: 16, gain_bits, residual, ..CompileOptions::default() };
+                let (small, report) = compile(&head, &options, Some(&calibration), &mut |_| {}).unwrap();
+                assert!(report.layers.iter().all(|layer| layer.stages == 1 + usize::from(residual)));
+                let bytes = artifact::to_bytes(&small).unwrap();
+                assert!(bytes.len() <= compiled_bytes(&head, &options).unwrap());
+                assert!(artifact::read(&bytes).unwrap() == small);
+                let outputs = CompressedReference::new(&small).run(&other);
+                output_snr_db(&dense, &outputs, 5).unwrap().unwrap()
+            };
+            let (one, two) = (snr(false), snr(true));
+            assert!(two > one + 2.0, "{method:?}, {gain_bits} bits: {one:.1} dB alone, {two:.1} dB with a residual");
+        }
+    }
+}
