@@ -99,6 +99,7 @@ pub fn on_chip_share(plan: &Plan, rows: usize) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::bench::{Form, synthetic_head};
+    use crate::head::{CompressedHead, Quantised};
     use crate::plan::Limits;
 
     const PAPER: [usize; 3] = [2048, 512, 75];
@@ -143,6 +144,23 @@ mod tests {
         let float = traffic(Form::VqF32, 256, 1, 1);
         assert_eq!((float.edges, float.codebook), (5.0 * EDGES, 2.0 * 4.0 * 2560.0));
         assert_eq!(float.total(), float.edges + float.codebook + float.activations);
+    }
+
+    #[test]
+    fn a_residual_codebook_doubles_what_an_edge_takes() {
+        let Head::Compressed(head) = synthetic_head(Form::VqInt8, &PAPER, 256).unwrap() else { panic!() };
+        let layers = head.layers().iter().cloned().map(|mut layer| {
+            layer.stages = 2;
+            layer.indices.extend_from_within(..);
+            if let Quantised::Int8 { codebook, gains, .. } = &mut layer.quantised {
+                codebook.extend_from_within(..);
+                gains.extend_from_within(..);
+            }
+            layer
+        });
+        let head = Head::Compressed(CompressedHead::new(layers.collect(), None).unwrap());
+        let traffic = Traffic::of(&head, 1, 1);
+        assert_eq!((traffic.edges, traffic.codebook), (4.0 * EDGES, 4.0 * 2560.0));
     }
 
     #[test]
