@@ -169,7 +169,7 @@ impl Measuring {
             .map(|filter| device.push_error_scope(filter));
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(kernel.label()),
-            source: wgpu::ShaderSource::Wgsl(kernel.source("").into()),
+            source: wgpu::ShaderSource::Wgsl(kernel.source(&[]).into()),
         });
         let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(kernel.label()),
@@ -210,7 +210,7 @@ impl Measuring {
 
     /// Billions a second of the work that one dispatch does.
     fn rate(&self, timer: &Timer, samples: usize, work: f64) -> Result<Option<Summary>, BenchError> {
-        let mut time = || {
+        let time = || {
             timer.time(samples, &mut |encoder, timestamps| {
                 let timestamp_writes = around(timestamps);
                 let mut pass =
