@@ -114,7 +114,6 @@ pub(super) enum Opened<'a> {
 
 impl<'a> Opened<'a> {
     /// Opens heads on a graphics adapter; `input` begins with the batch's rows.
-    #[expect(clippy::too_many_arguments, reason = "one call, and each argument is a different thing")]
     pub(super) fn on_gpu(
         gpu: &Gpu,
         timer: &'a Timer,
