@@ -45,6 +45,10 @@ pub enum Error {
     #[cfg(feature = "study")]
     #[error(transparent)]
     Study(#[from] crate::study::StudyError),
+    /// A benchmark that cannot be run, drawn or compared.
+    #[cfg(feature = "bench")]
+    #[error(transparent)]
+    Bench(#[from] crate::bench::BenchError),
     /// Any of these, about a file.
     #[error("{}: {problem}", path.display())]
     File {

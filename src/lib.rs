@@ -15,8 +15,11 @@
 //! | [`detect`] | from an image to labelled boxes |
 //! | [`evaluate`] | is the result right, and how good is it |
 //! | [`study`] | compressed heads of all sizes against pruning and scalar quantisation |
+//! | `bench` (feature) | how fast heads run on a device, and how fast they could |
 
 pub mod artifact;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod compress;
 #[cfg(feature = "detect")]
 pub mod detect;

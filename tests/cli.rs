@@ -5,6 +5,8 @@
 mod bank;
 #[path = "cli/batch.rs"]
 mod batch;
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/budgets.rs"]
 mod budgets;
 #[path = "cli/demo.rs"]

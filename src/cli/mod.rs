@@ -2,6 +2,7 @@
 
 mod adapters;
 mod bank;
+mod bench;
 mod calibration;
 mod compile;
 mod decompress;
@@ -73,6 +74,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Decompress(decompress::DecompressArgs),
     Inspect(inspect::InspectArgs),
+    Bench(Box<bench::BenchArgs>),
     Adapters(adapters::AdaptersArgs),
 }
 
@@ -101,6 +103,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Decompress(args)) => decompress::decompress(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
+        Some(Command::Bench(args)) => bench::bench(&args),
         Some(Command::Adapters(args)) => adapters::adapters(&args),
     };
     done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)

@@ -15,6 +15,9 @@ pub enum FileError {
     /// The operating system does not take the file.
     #[error("cannot be written: {0}")]
     Write(std::io::Error),
+    /// A file of more bytes than what it should be can have.
+    #[error("is larger than {0} bytes")]
+    TooLarge(u64),
     /// A folder where a file is needed.
     #[error("is a folder, expected a file")]
     Folder,

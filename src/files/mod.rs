@@ -16,6 +16,7 @@ pub use replace::{check_destination, replace};
 pub use rows::{INPUT_TENSOR, OUTPUT_TENSOR, read_rows, write_rows};
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use crate::Error;
@@ -27,6 +28,20 @@ fn open(path: &Path) -> Result<File, Error> {
         Ok((metadata, file)) if metadata.is_file() => return Ok(file),
         Ok((metadata, _)) if metadata.is_dir() => FileError::Folder,
         Ok(_) => FileError::Special,
+        Err(problem) => FileError::Read(problem),
+    };
+    Err(Error::from(problem).in_file(path))
+}
+
+/// Bytes of a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// Where it cannot be read or is larger; the error names the file.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let problem = match open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes) {
+        Ok(_) if bytes.len() as u64 <= limit => return Ok(bytes),
+        Ok(_) => FileError::TooLarge(limit),
         Err(problem) => FileError::Read(problem),
     };
     Err(Error::from(problem).in_file(path))

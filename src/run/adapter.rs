@@ -227,6 +227,11 @@ impl Gpu {
         &self.info
     }
 
+    /// `discrete`, `integrated`, `virtual`, `cpu` (software) or `other`.
+    pub fn kind(&self) -> &'static str {
+        kind(self.info.device_type)
+    }
+
     /// True for an adapter that runs on the CPU.
     pub fn is_software(&self) -> bool {
         self.info.device_type == wgpu::DeviceType::Cpu
@@ -250,7 +255,7 @@ impl Gpu {
     }
 
     /// Why the device is gone, if it is.
-    pub(super) fn lost(&self) -> Option<String> {
+    pub(crate) fn lost(&self) -> Option<String> {
         self.lost.lock().ok().and_then(|lost| lost.clone())
     }
 }

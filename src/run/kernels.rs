@@ -34,6 +34,12 @@ pub enum Kernel {
     ContractCodebook,
     /// Sums in f32 to outputs.
     FinishFloat,
+    /// Memory to memory: measures its bandwidth.
+    MeasureCopy,
+    /// Chains of lookups: measures the rate of workgroup memory.
+    MeasureWorkgroup,
+    /// Chains of dot products: measures the rate of integer arithmetic.
+    MeasureDot,
 }
 
 macro_rules! kernel {
@@ -66,7 +72,7 @@ impl Kernel {
     pub const SHARED: [&str; 1] = ["integer_common"];
 
     /// All kernels.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::IntegerEdges,
         Self::IntegerRows,
         Self::IntegerMatrix,
@@ -75,6 +81,9 @@ impl Kernel {
         Self::ContractDense,
         Self::ContractCodebook,
         Self::FinishFloat,
+        Self::MeasureCopy,
+        Self::MeasureWorkgroup,
+        Self::MeasureDot,
     ];
 
     fn parts(self) -> Parts {
@@ -89,6 +98,9 @@ impl Kernel {
                 kernel!("contract_codebook", &[Params, Read, Read, Read, Read, Read, Write], None)
             }
             Self::FinishFloat => kernel!("finish_float", &[Params, Read, Read, Read], Some(Write)),
+            Self::MeasureCopy => kernel!("measure_copy", &[Read, Write], None),
+            Self::MeasureWorkgroup => kernel!("measure_workgroup", &[Read, Write], None),
+            Self::MeasureDot => kernel!("measure_dot", &[Read, Write], None),
         }
     }
 

@@ -4,7 +4,7 @@ use super::program::{DENSE, sharekan};
 
 #[test]
 fn wrong_usage_ends_with_status_2() {
-    let wrong: [&[&str]; 26] = [
+    let wrong: [&[&str]; 34] = [
         &["compil"],
         &["--no-such-option"],
         &["compile", DENSE],
@@ -31,6 +31,14 @@ fn wrong_usage_ends_with_status_2() {
         &["detect", DENSE, "assets/images", "--max-detections", "0"],
         &["verify", DENSE, "--rows", "0"],
         &["decompress", DENSE, "-o"],
+        &["bench", "--batches", "0"],
+        &["bench", "--batches", "1,,2"],
+        &["bench", "--codebooks", "65537"],
+        &["bench", "--forms", "int4"],
+        &["bench", "--seconds", "nan"],
+        &["bench", "--samples", "0"],
+        &["bench", "--shape", "8,4", "--head", DENSE],
+        &["bench", "--compare", "a.json"],
     ];
     for arguments in wrong {
         let done = sharekan(arguments);
@@ -58,12 +66,14 @@ fn help_names_every_command_and_shows_examples() {
         "verify",
         "decompress",
         "inspect",
+        "bench",
         "adapters",
         "Examples:",
     ] {
         assert!(done.stdout.contains(word), "{word}");
     }
-    for command in ["demo", "compile", "run", "detect", "eval", "study", "verify", "decompress", "inspect", "adapters"]
+    for command in
+        ["demo", "compile", "run", "detect", "eval", "study", "verify", "decompress", "inspect", "bench", "adapters"]
     {
         assert!(sharekan(&[command, "--help"]).succeeds().stdout.contains("--json <FILE>"), "{command}");
     }
