@@ -29,6 +29,7 @@ mod decompress;
 mod feedback;
 mod fold;
 mod gains;
+pub mod kmeans;
 mod layer;
 mod metric;
 mod moments;
