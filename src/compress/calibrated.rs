@@ -2,11 +2,11 @@
 
 use super::activations::{Activations, dense_outputs};
 use super::aware::{Assignment, AwareEdges, refine};
-use super::cluster::{Edges, cluster};
 use super::codebook::Codebook;
 use super::feedback::{Feedback, Kept, Refined};
 use super::fold::{Folded, fold};
 use super::gains::GainLevels;
+use super::kmeans::KMeans;
 use super::layer::{kept_variance, quantise_base, report, whiten_edges};
 use super::metric::Metric;
 use super::moments::{Forms, Moments, square};
@@ -58,7 +58,7 @@ pub(super) fn compile_layer(
         done += 1;
         progress(done, rounds);
     };
-    let start = shared_start(layer, &folded, &moments, settings).ok_or(CompressError::Metric { layer: at })?;
+    let start = shared_start(at, layer, &folded, &moments, settings)?;
     let edges = AwareEdges::new(&coefficients, &totals, outputs, d);
     let (codebook, assignments) = refine(&edges, start, settings.iterations, &mut step);
 
@@ -86,19 +86,20 @@ pub(super) fn compile_layer(
     Ok((compressed, report, LayerRows { dense, quantised }))
 }
 
-/// First codewords: clustered in the mean of the inputs' metrics. `None` where that is singular.
+/// First codewords: clustered in the mean of the inputs' metrics.
 fn shared_start(
+    at: usize,
     layer: &DenseLayer,
     folded: &Folded,
     moments: &[Moments],
     settings: &LayerSettings,
-) -> Option<Codebook> {
+) -> Result<Codebook, CompressError> {
     let d = layer.basis.len();
     let mut mean = vec![0.0f64; d * d];
     for moments in moments {
         mean.iter_mut().zip(&moments.second).for_each(|(mean, value)| *mean += value / layer.inputs as f64);
     }
-    let metric = Metric::new(&mean, d, LAMBDA, folded.bias)?;
+    let metric = Metric::new(&mean, d, LAMBDA, folded.bias).ok_or(CompressError::Metric { layer: at })?;
     let count = settings.codewords.min(layer.edges());
     let wanted = START_EDGES.max(START_EDGES_A_CODEWORD * count).min(layer.edges());
     let mut random = SplitMix::new(settings.seed);
@@ -110,13 +111,14 @@ fn shared_start(
         }
     }
     let whitened = whiten_edges(&metric, &sample, d);
-    let shapes = cluster(&Edges { values: &whitened, d }, count, SHARED_ROUNDS, settings.seed, &mut |_, _| {});
+    let edges = KMeans::new(&whitened, d, settings.gpu.as_ref())?;
+    let shapes = edges.cluster(&settings.clustering(layer.edges(), SHARED_ROUNDS), &mut |_, _| {})?;
     let mut codebook = Codebook::new(count, d, settings.precision, folded.bias);
     for (k, shape) in shapes.chunks_exact(d).enumerate() {
         let wide: Vec<f64> = shape.iter().map(|&v| f64::from(v)).collect();
         codebook.set(k, &metric.unwhiten(&wide));
     }
-    Some(codebook)
+    Ok(codebook)
 }
 
 /// Gains on the levels that suit the layer, and the edges on them, `[inputs, outputs]`.

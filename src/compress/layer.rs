@@ -1,8 +1,8 @@
 //! One layer through all steps.
 
-use super::cluster::{Edges, assign, cluster};
 use super::fold::fold;
 use super::gains::{self, QuantisedGains};
+use super::kmeans::{KMeans, Score};
 use super::metric::{Metric, dot};
 use super::report::LayerReport;
 use super::{CompressError, LayerSettings, Method, Precision};
@@ -24,14 +24,14 @@ pub(super) fn compile_layer(
     };
     let metric = metric.ok_or(CompressError::Metric { layer: at })?;
     let whitened = whiten_edges(&metric, &folded.coefficients, d);
-    let edges = Edges { values: &whitened, d };
+    let edges = KMeans::new(&whitened, d, options.gpu.as_ref())?;
 
-    let count = options.codewords.min(layer.edges());
-    let shapes = cluster(&edges, count, options.iterations, options.seed, progress);
+    let clustering = options.clustering(layer.edges(), options.iterations);
+    let shapes = edges.cluster(&clustering, progress)?;
     let codebook = Codewords::new(&metric, &shapes, d, options.precision);
-    let matches = assign(&edges, &codebook.units);
+    let matches = edges.assign(&codebook.units, Score::Direction)?;
 
-    let indices: Vec<u16> = matches.iter().map(|m| m.shape as u16).collect();
+    let indices: Vec<u16> = matches.iter().map(|m| m.codeword as u16).collect();
     let exact: Vec<f64> = indices
         .iter()
         .enumerate()

@@ -6,7 +6,7 @@
 //! 1. `fold`: the base path joins the coefficients where the inputs cannot leave the grid, and the biases of the
 //!    edges join one constant per output under the same condition.
 //! 2. `metric`: coordinates in which the error of a curve, not of its coefficients, is the plain Euclidean one.
-//! 3. `cluster`: shapes that minimise that error, whatever the sign and size of an edge's gain.
+//! 3. `kmeans`: shapes that minimise that error, whatever the sign and size of an edge's gain.
 //! 4. `gains`: gains of 8 or 4 bits.
 //! 5. `layer`: the steps joined, and what the layer lost.
 //!
@@ -51,6 +51,7 @@ use crate::head::{
     CompressedBase, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, HeadError, MAX_CODEWORDS,
     Quantised,
 };
+use crate::run::Gpu;
 
 /// Precision of codewords and gains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +92,14 @@ pub struct CompileOptions {
     pub gain_bits: u8,
     /// Rounds of error feedback a layer, [`Method::Aware`] only.
     pub feedback: usize,
+    /// A device for the clustering of large layers; the CPU without one.
+    pub gpu: Option<Gpu>,
+    /// Least number of edges times codewords of a layer that goes to the device.
+    pub gpu_from: usize,
 }
+
+/// Edges times codewords from which a layer is worth its way to a GPU: a tenth of a second of two CPU cores a round.
+pub const GPU_FROM: usize = 1 << 28;
 
 impl Default for CompileOptions {
     fn default() -> Self {
@@ -103,6 +111,8 @@ impl Default for CompileOptions {
             iterations: 25,
             gain_bits: 8,
             feedback: 2,
+            gpu: None,
+            gpu_from: GPU_FROM,
         }
     }
 }
@@ -129,9 +139,18 @@ pub enum CompressError {
         /// Position of the layer in the head.
         layer: usize,
     },
+    /// A device that fails while it clusters.
+    #[error("clustering: {0}")]
+    Clustering(String),
     /// A result that breaks the rules of a head, for example because gains overflow f32.
     #[error(transparent)]
     Head(#[from] HeadError),
+}
+
+impl From<kmeans::KMeansError> for CompressError {
+    fn from(problem: kmeans::KMeansError) -> Self {
+        Self::Clustering(problem.to_string())
+    }
 }
 
 /// How far a compilation is.
@@ -157,6 +176,7 @@ pub(crate) struct LayerSettings {
     iterations: usize,
     gain_bits: u8,
     feedback: usize,
+    gpu: Option<Gpu>,
 }
 
 /// Part of a head's edges below which a calibrated layer keeps fine settings: there they cost next to nothing.
@@ -164,19 +184,38 @@ const SMALL_PART: f64 = 0.02;
 /// Fewest codewords of such a layer: the last layer is small, and its errors reach the outputs as they are.
 const FINE_CODEWORDS: usize = 1024;
 
+/// Clustering ends when a round lowers the error by less than this part.
+const ENOUGH: f64 = 2e-4;
+
 impl LayerSettings {
     fn new(head: &DenseHead, at: usize, options: &CompileOptions) -> Self {
         let edges: usize = head.layers().iter().map(DenseLayer::edges).sum();
         let part = head.layers()[at].edges() as f64 / edges as f64;
         let small = options.method == Method::Aware && part < SMALL_PART;
+        let codewords = if small { options.codewords.max(FINE_CODEWORDS) } else { options.codewords };
+        let large = head.layers()[at].edges().saturating_mul(codewords) >= options.gpu_from;
         Self {
             method: options.method,
-            codewords: if small { options.codewords.max(FINE_CODEWORDS) } else { options.codewords },
+            codewords,
             precision: options.precision,
             seed: options.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             iterations: options.iterations,
             gain_bits: if small { 8 } else { options.gain_bits },
             feedback: options.feedback,
+            gpu: options.gpu.clone().filter(|_| large),
+        }
+    }
+}
+
+impl LayerSettings {
+    /// How the shapes of a layer of so many edges are clustered.
+    fn clustering(&self, edges: usize, iterations: usize) -> kmeans::Settings {
+        kmeans::Settings {
+            score: kmeans::Score::Direction,
+            codewords: self.codewords.min(edges),
+            iterations,
+            enough: ENOUGH,
+            seed: self.seed,
         }
     }
 }
@@ -238,7 +277,8 @@ fn dense_head_outputs(head: &DenseHead, rows: &[f32]) -> Vec<f32> {
 
 /// Compresses a dense head and reports what each layer kept and lost.
 ///
-/// The same head, options and calibration give the same bytes on every machine. [`Method::Aware`] needs calibration
+/// The same head, options and calibration give the same bytes on every machine; with a GPU, on every machine with the
+/// same adapter and driver. [`Method::Aware`] needs calibration
 /// rows; the other methods do not look at them. `progress` is called after every round.
 ///
 /// # Errors

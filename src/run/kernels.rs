@@ -30,6 +30,16 @@ pub enum Kernel {
     ContractCodebook,
     /// Sums in f32 to outputs.
     FinishFloat,
+    /// k-means: the codeword of every point.
+    KMeansAssign,
+    /// k-means: sums of the points of every codeword, chunk by chunk.
+    KMeansSum,
+    /// k-means: sums of chunks to sums of all points.
+    KMeansReduce,
+    /// k-means: the points met worst.
+    KMeansWorst,
+    /// k-means: codewords to the middle of their points.
+    KMeansMove,
 }
 
 macro_rules! kernel {
@@ -52,7 +62,7 @@ struct Parts {
 
 impl Kernel {
     /// All kernels.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::ExpandInteger,
         Self::ContractInteger,
         Self::FinishInteger,
@@ -60,6 +70,11 @@ impl Kernel {
         Self::ContractDense,
         Self::ContractCodebook,
         Self::FinishFloat,
+        Self::KMeansAssign,
+        Self::KMeansSum,
+        Self::KMeansReduce,
+        Self::KMeansWorst,
+        Self::KMeansMove,
     ];
 
     fn parts(self) -> Parts {
@@ -75,6 +90,11 @@ impl Kernel {
                 kernel!("contract_codebook", &[Params, Read, Read, Read, Read, Read, Write], None)
             }
             Self::FinishFloat => kernel!("finish_float", &[Params, Read, Read, Read], Some(Write)),
+            Self::KMeansAssign => kernel!("kmeans_assign", &[Read, Read, Write, Write], None),
+            Self::KMeansSum => kernel!("kmeans_sum", &[Read, Read, Read, Write], None),
+            Self::KMeansReduce => kernel!("kmeans_reduce", &[Read, Write], None),
+            Self::KMeansWorst => kernel!("kmeans_worst", &[Read, Read, Read, Write], None),
+            Self::KMeansMove => kernel!("kmeans_move", &[Read, Read, Read, Write], None),
         }
     }
 

@@ -40,6 +40,7 @@ pub(super) struct CodewordGroups {
     pub offsets: Vec<[f32; GROUP]>,
     /// Number of codewords.
     pub count: usize,
+    pub d: usize,
 }
 
 impl CodewordGroups {
@@ -57,6 +58,6 @@ impl CodewordGroups {
                 coordinate[at % GROUP] = value;
             }
         }
-        Self { values, offsets, count }
+        Self { values, offsets, count, d }
     }
 }

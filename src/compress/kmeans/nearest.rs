@@ -12,8 +12,10 @@ use super::Score;
 use super::blocks::{BLOCK, CodewordGroups, GROUP, PointBlocks};
 use crate::parallel;
 
-/// Blocks that one piece of parallel work takes.
-const PIECE: usize = 32;
+/// Blocks that one piece of parallel work takes, and groups of codewords that meet all of them before the next ones
+/// come: both stay in the nearest caches.
+const PIECE: usize = 16;
+const TILE: usize = 32;
 
 /// The codeword of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -36,20 +38,55 @@ fn nearest_by(
 ) -> Vec<Nearest> {
     let mut found = vec![Nearest::default(); blocks.len() * BLOCK];
     parallel::for_each_chunk(&mut found, PIECE * BLOCK, |piece, found| {
-        let points = blocks.values[piece * PIECE * blocks.d..].chunks_exact(blocks.d);
-        for (points, found) in points.zip(found.chunks_exact_mut(BLOCK)) {
-            let mut groups = [0u32; BLOCK];
-            let mut scores = [0.0f32; BLOCK];
-            match score {
-                Score::Distance => instructions.search::<false>(points, codewords, &mut groups, &mut scores),
-                Score::Direction => instructions.search::<true>(points, codewords, &mut groups, &mut scores),
-            }
-            for (found, (&codeword, &score)) in found.iter_mut().zip(groups.iter().zip(&scores)) {
-                *found = Nearest { codeword: codeword.min(codewords.count as u32 - 1), score };
-            }
+        let points = &blocks.values[piece * PIECE * blocks.d..][..found.len() / BLOCK * blocks.d];
+        match score {
+            Score::Distance => search::<false>(instructions, points, codewords, found),
+            Score::Direction => search::<true>(instructions, points, codewords, found),
         }
     });
     found
+}
+
+/// The codewords of a piece of blocks. `ANY_SIGN` takes the score of the largest magnitude.
+fn search<const ANY_SIGN: bool>(
+    instructions: Instructions,
+    points: &[[f32; BLOCK]],
+    codewords: &CodewordGroups,
+    found: &mut [Nearest],
+) {
+    let d = codewords.d;
+    let mut best = [Best { groups: [0; BLOCK], scores: [f32::NEG_INFINITY; BLOCK] }; PIECE];
+    for first in (0..codewords.offsets.len()).step_by(TILE) {
+        for (points, best) in points.chunks_exact(d).zip(&mut best) {
+            instructions.search::<ANY_SIGN>(points, codewords, first, best);
+        }
+    }
+    let blocks = points.chunks_exact(d).zip(&mut best).zip(found.chunks_exact_mut(BLOCK));
+    for ((points, best), found) in blocks {
+        for (lane, found) in found.iter_mut().enumerate() {
+            *found = within_group::<ANY_SIGN>(points, codewords, lane, best);
+        }
+    }
+}
+
+/// The best so far of a block's points.
+#[derive(Clone, Copy)]
+struct Best {
+    /// Groups of codewords.
+    groups: [u32; BLOCK],
+    /// Their highest scores.
+    scores: [f32; BLOCK],
+}
+
+/// The tile of groups that starts with `first`, each with its number and offsets.
+#[inline(always)]
+fn tile<'a>(
+    codewords: &'a CodewordGroups,
+    first: usize,
+) -> impl Iterator<Item = (u32, (&'a [[f32; GROUP]], &'a [f32; GROUP]))> {
+    let last = (first + TILE).min(codewords.offsets.len());
+    let groups = codewords.values[first * codewords.d..last * codewords.d].chunks_exact(codewords.d);
+    (first as u32..).zip(groups.zip(&codewords.offsets[first..last]))
 }
 
 /// A set of vector instructions of this machine.
@@ -86,42 +123,32 @@ impl Instructions {
         Self::Portable
     }
 
-    /// Codeword and score of every point of a block. `ANY_SIGN` takes the score of the largest magnitude.
+    /// Betters `best` by the tile of groups that starts with `first`.
     fn search<const ANY_SIGN: bool>(
         self,
         points: &[[f32; BLOCK]],
         codewords: &CodewordGroups,
-        found: &mut [u32; BLOCK],
-        scores: &mut [f32; BLOCK],
+        first: usize,
+        best: &mut Best,
     ) {
         match self {
-            Self::Portable => {
-                portable::<ANY_SIGN>(points, codewords, found, scores);
-                within_groups::<ANY_SIGN>(points, codewords, found, scores);
-            }
+            Self::Portable => portable::<ANY_SIGN>(points, codewords, first, best),
             #[cfg(target_arch = "x86_64")]
             // SAFETY: every x86-64 processor has SSE2.
-            Self::Sse2 => unsafe { x86::sse2::<ANY_SIGN>(points, codewords, found, scores) },
+            Self::Sse2 => unsafe { x86::sse2::<ANY_SIGN>(points, codewords, first, best) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: this set is made only where the processor was found to have AVX2.
-            Self::Avx2 => unsafe { x86::avx2::<ANY_SIGN>(points, codewords, found, scores) },
+            Self::Avx2 => unsafe { x86::avx2::<ANY_SIGN>(points, codewords, first, best) },
             #[cfg(target_arch = "x86_64")]
             // SAFETY: this set is made only where the processor was found to have AVX-512F.
-            Self::Avx512 => unsafe { x86::avx512::<ANY_SIGN>(points, codewords, found, scores) },
+            Self::Avx512 => unsafe { x86::avx512::<ANY_SIGN>(points, codewords, first, best) },
         }
     }
 }
 
-/// Groups and their highest scores by loops over all points of a block.
-fn portable<const ANY_SIGN: bool>(
-    points: &[[f32; BLOCK]],
-    codewords: &CodewordGroups,
-    found: &mut [u32; BLOCK],
-    scores: &mut [f32; BLOCK],
-) {
-    *scores = [f32::NEG_INFINITY; BLOCK];
-    let groups = codewords.values.chunks_exact(points.len()).zip(&codewords.offsets);
-    for (g, (group, offsets)) in groups.enumerate() {
+/// By loops over all points of a block.
+fn portable<const ANY_SIGN: bool>(points: &[[f32; BLOCK]], codewords: &CodewordGroups, first: usize, best: &mut Best) {
+    for (g, (group, offsets)) in tile(codewords, first) {
         let mut top = [f32::NEG_INFINITY; BLOCK];
         for (c, &offset) in offsets.iter().enumerate() {
             let mut sums = [offset; BLOCK];
@@ -136,40 +163,40 @@ fn portable<const ANY_SIGN: bool>(
             }
         }
         for lane in 0..BLOCK {
-            found[lane] = if top[lane] > scores[lane] { g as u32 } else { found[lane] };
-            scores[lane] = if top[lane] > scores[lane] { top[lane] } else { scores[lane] };
+            let better = top[lane] > best.scores[lane];
+            best.groups[lane] = if better { g } else { best.groups[lane] };
+            best.scores[lane] = if better { top[lane] } else { best.scores[lane] };
         }
     }
 }
 
-/// From groups to codewords: the first of the group that has the score, found by the same sums again.
-fn within_groups<const ANY_SIGN: bool>(
+/// The first codeword of the best group that has the best score, found by the same sums again.
+#[inline(always)]
+fn within_group<const ANY_SIGN: bool>(
     points: &[[f32; BLOCK]],
     codewords: &CodewordGroups,
-    found: &mut [u32; BLOCK],
-    scores: &mut [f32; BLOCK],
-) {
-    let d = points.len();
-    for lane in 0..BLOCK {
-        let g = found[lane] as usize;
-        let mut sums = codewords.offsets[g];
-        for (x, w) in points.iter().zip(&codewords.values[g * d..][..d]) {
-            for c in 0..GROUP {
-                sums[c] += x[lane] * w[c];
-            }
+    lane: usize,
+    best: &Best,
+) -> Nearest {
+    let (d, g) = (points.len(), best.groups[lane] as usize);
+    let mut sums = codewords.offsets[g];
+    for (x, w) in points.iter().zip(&codewords.values[g * d..][..d]) {
+        for c in 0..GROUP {
+            sums[c] += x[lane] * w[c];
         }
-        let same = |sum: &f32| if ANY_SIGN { sum.abs() == scores[lane] } else { *sum == scores[lane] };
-        let c = sums.iter().position(same).unwrap_or(0);
-        found[lane] = (g * GROUP + c) as u32;
-        scores[lane] = sums[c];
     }
+    let same = |sum: &f32| if ANY_SIGN { sum.abs() == best.scores[lane] } else { *sum == best.scores[lane] };
+    // Where none is the same, because the score is no number, the first.
+    let c = sums.iter().position(same).unwrap_or(0);
+    let codeword = (g * GROUP + c).min(codewords.count - 1) as u32;
+    Nearest { codeword, score: sums[c] }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, CodewordGroups, GROUP, within_groups};
+    use super::{BLOCK, Best, CodewordGroups, GROUP, tile};
 
     /// A search with one set of instructions: `$points` registers of `$lanes` points, `$codewords` codewords a tile.
     macro_rules! search {
@@ -178,24 +205,29 @@ mod x86 {
             tile: $points:literal of $lanes:literal, $codewords:literal,
             with: $splat:ident $load:ident $store:ident $multiply:ident $add:ident $largest:ident,
             select: $select:expr,
-            magnitude: $magnitude:expr,
-            then: $within:ident $(,)?
+            magnitude: $magnitude:expr $(,)?
         ) => {
             $(#[$attribute])*
             pub(super) fn $name<const ANY_SIGN: bool>(
                 points: &[[f32; BLOCK]],
                 codewords: &CodewordGroups,
-                found: &mut [u32; BLOCK],
-                scores: &mut [f32; BLOCK],
+                first: usize,
+                best: &mut Best,
             ) {
                 const WIDTH: usize = $points * $lanes;
                 const { assert!(BLOCK % WIDTH == 0 && GROUP % $codewords == 0) };
                 for start in (0..BLOCK).step_by(WIDTH) {
-                    let mut best = [$splat(f32::NEG_INFINITY); $points];
+                    let mut scores = [$splat(0.0); $points];
                     // Numbers of groups, as bits that are only moved.
-                    let mut best_group = [$splat(0.0); $points];
-                    let groups = codewords.values.chunks_exact(points.len()).zip(&codewords.offsets);
-                    for (g, (group, offsets)) in groups.enumerate() {
+                    let mut numbers = [$splat(0.0); $points];
+                    for p in 0..$points {
+                        // SAFETY: `start` is a multiple of WIDTH below BLOCK, so all lanes lie in the arrays.
+                        unsafe {
+                            scores[p] = $load(best.scores.as_ptr().add(start + p * $lanes));
+                            numbers[p] = $load(best.groups.as_ptr().add(start + p * $lanes).cast());
+                        }
+                    }
+                    for (g, (group, offsets)) in tile(codewords, first) {
                         let mut top = [$splat(f32::NEG_INFINITY); $points];
                         for c in (0..GROUP).step_by($codewords) {
                             let mut sums = [[$splat(0.0); $points]; $codewords];
@@ -205,7 +237,7 @@ mod x86 {
                             for (x, w) in points.iter().zip(group) {
                                 let mut values = [$splat(0.0); $points];
                                 for p in 0..$points {
-                                    // SAFETY: `start` is a multiple of WIDTH below BLOCK, so all lanes lie in the array.
+                                    // SAFETY: as above.
                                     values[p] = unsafe { $load(x.as_ptr().add(start + p * $lanes)) };
                                 }
                                 for i in 0..$codewords {
@@ -222,21 +254,20 @@ mod x86 {
                                 }
                             }
                         }
-                        let number = $splat(f32::from_bits(g as u32));
+                        let number = $splat(f32::from_bits(g));
                         for p in 0..$points {
-                            best_group[p] = $select(top[p], best[p], number, best_group[p]);
-                            best[p] = $largest(top[p], best[p]);
+                            numbers[p] = $select(top[p], scores[p], number, numbers[p]);
+                            scores[p] = $largest(top[p], scores[p]);
                         }
                     }
                     for p in 0..$points {
-                        // SAFETY: as for the loads; `found` has as many words as `scores`.
+                        // SAFETY: as above.
                         unsafe {
-                            $store(scores.as_mut_ptr().add(start + p * $lanes), best[p]);
-                            $store(found.as_mut_ptr().add(start + p * $lanes).cast(), best_group[p]);
+                            $store(best.scores.as_mut_ptr().add(start + p * $lanes), scores[p]);
+                            $store(best.groups.as_mut_ptr().add(start + p * $lanes).cast(), numbers[p]);
                         }
                     }
                 }
-                $within::<ANY_SIGN>(points, codewords, found, scores);
             }
         };
     }
@@ -251,7 +282,6 @@ mod x86 {
             _mm_or_ps(_mm_and_ps(greater, yes), _mm_andnot_ps(greater, no))
         },
         magnitude: |a| _mm_andnot_ps(_mm_set1_ps(-0.0), a),
-        then: within_groups,
     }
 
     search! {
@@ -261,7 +291,6 @@ mod x86 {
         with: _mm256_set1_ps _mm256_loadu_ps _mm256_storeu_ps _mm256_mul_ps _mm256_add_ps _mm256_max_ps,
         select: |a, b, yes, no| _mm256_blendv_ps(no, yes, _mm256_cmp_ps::<_CMP_GT_OQ>(a, b)),
         magnitude: |a| _mm256_andnot_ps(_mm256_set1_ps(-0.0), a),
-        then: within_groups_avx2,
     }
 
     search! {
@@ -271,38 +300,6 @@ mod x86 {
         with: _mm512_set1_ps _mm512_loadu_ps _mm512_storeu_ps _mm512_mul_ps _mm512_add_ps _mm512_max_ps,
         select: |a, b, yes, no| _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), no, yes),
         magnitude: |a| _mm512_abs_ps(a),
-        then: within_groups_avx2,
-    }
-
-    /// As [`within_groups`], a group in one register.
-    #[target_feature(enable = "avx2")]
-    fn within_groups_avx2<const ANY_SIGN: bool>(
-        points: &[[f32; BLOCK]],
-        codewords: &CodewordGroups,
-        found: &mut [u32; BLOCK],
-        scores: &mut [f32; BLOCK],
-    ) {
-        const { assert!(GROUP == 8) };
-        let d = points.len();
-        for lane in 0..BLOCK {
-            let g = found[lane] as usize;
-            // SAFETY: the array has the 8 lanes that are read.
-            let mut sums = unsafe { _mm256_loadu_ps(codewords.offsets[g].as_ptr()) };
-            for (x, w) in points.iter().zip(&codewords.values[g * d..][..d]) {
-                // SAFETY: the array has the 8 lanes that are read.
-                let w = unsafe { _mm256_loadu_ps(w.as_ptr()) };
-                sums = _mm256_add_ps(sums, _mm256_mul_ps(_mm256_set1_ps(x[lane]), w));
-            }
-            let score = if ANY_SIGN { _mm256_andnot_ps(_mm256_set1_ps(-0.0), sums) } else { sums };
-            let same = _mm256_cmp_ps::<_CMP_EQ_OQ>(score, _mm256_set1_ps(scores[lane]));
-            // Where nothing is the same, because the score is no number, the first.
-            let c = (_mm256_movemask_ps(same).trailing_zeros() as usize) % 32 % GROUP;
-            let mut kept = [0.0f32; GROUP];
-            // SAFETY: the array has the 8 lanes that are written.
-            unsafe { _mm256_storeu_ps(kept.as_mut_ptr(), sums) };
-            found[lane] = (g * GROUP + c) as u32;
-            scores[lane] = kept[c];
-        }
     }
 }
 
