@@ -65,7 +65,7 @@ impl<'a> AwareEdges<'a> {
             let assigned = (0..self.outputs).map(|o| {
                 let edge = i * self.outputs + o;
                 let pull = &self.pulls[edge * d..][..d];
-                let codeword = nearest(pull, &measured.table, d).shape;
+                let codeword = nearest(pull, &measured.table, d);
                 let gain = measured.gain(codebook, codeword as usize, pull);
                 let left = f64::from(self.sizes[edge]) - gain * gain * measured.squares[codeword as usize];
                 let error = left.max(0.0) as f32;

@@ -158,7 +158,7 @@ impl GainLevels {
                     levels[..MAGNITUDES].iter().map(|&level| f32::from(level) * output_scale[output]).collect();
                 best_at_magnitudes(pull, measured, codebook.d, &sizes)
             }
-            _ => nearest(pull, &measured.table, codebook.d).shape,
+            _ => nearest(pull, &measured.table, codebook.d),
         };
         let exact = measured.gain(codebook, codeword as usize, pull);
         let code = match self {

@@ -31,14 +31,16 @@ impl<'a> CpuPoints<'a> {
         &self.values[at * self.d..][..self.d]
     }
 
-    pub(super) fn nearest(&self, codewords: &[f32], score: Score) -> Vec<Nearest> {
-        let mut found = nearest(&self.blocks, &CodewordGroups::new(codewords, self.d, |c| offset(c, score)), score);
-        found.truncate(self.len());
-        found
+    /// The codeword of every point, in `found`.
+    fn nearest<'f>(&self, codewords: &[f32], score: Score, found: &'f mut Vec<Nearest>) -> &'f [Nearest] {
+        let codewords = CodewordGroups::new(codewords, self.d, |c| offset(c, score));
+        nearest(&self.blocks, &codewords, score, found);
+        &found[..self.len()]
     }
 
     pub(super) fn assign(&self, codewords: &[f32], score: Score) -> Vec<Match> {
-        let nearest = self.nearest(codewords, score);
+        let mut found = Vec::new();
+        let nearest = self.nearest(codewords, score, &mut found);
         nearest.iter().zip(&self.sizes).map(|(nearest, &size)| nearest.matched(size, score)).collect()
     }
 
@@ -50,12 +52,12 @@ impl<'a> CpuPoints<'a> {
         most: usize,
         progress: &mut dyn FnMut(usize),
     ) {
-        let mut last = f64::INFINITY;
+        let (mut last, mut found) = (f64::INFINITY, Vec::new());
         for round in 0..most {
-            let nearest = self.nearest(codewords, settings.score);
-            let error = self.total_error(&nearest, settings.score);
-            let empty = move_codewords(self, &nearest, settings.score, codewords);
-            let revived = self.revive(&nearest, settings.score, &empty, codewords);
+            let nearest = self.nearest(codewords, settings.score, &mut found);
+            let error = self.total_error(nearest, settings.score);
+            let empty = move_codewords(self, nearest, settings.score, codewords);
+            let revived = self.revive(nearest, settings.score, &empty, codewords);
             progress(round + 1);
             if revived == 0 && error >= last * (1.0 - settings.enough) && settings.enough > 0.0 {
                 break;

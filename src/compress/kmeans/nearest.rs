@@ -25,9 +25,9 @@ pub(super) struct Nearest {
     pub score: f32,
 }
 
-/// The codeword of every point of `blocks`, those that fill up the last block included.
-pub(super) fn nearest(blocks: &PointBlocks, codewords: &CodewordGroups, score: Score) -> Vec<Nearest> {
-    nearest_by(Instructions::best(), blocks, codewords, score)
+/// Fills `found` with the codeword of every point of `blocks`, those that fill up the last block included.
+pub(super) fn nearest(blocks: &PointBlocks, codewords: &CodewordGroups, score: Score, found: &mut Vec<Nearest>) {
+    nearest_by(Instructions::best(), blocks, codewords, score, found);
 }
 
 fn nearest_by(
@@ -35,16 +35,16 @@ fn nearest_by(
     blocks: &PointBlocks,
     codewords: &CodewordGroups,
     score: Score,
-) -> Vec<Nearest> {
-    let mut found = vec![Nearest::default(); blocks.len() * BLOCK];
-    parallel::for_each_chunk(&mut found, PIECE * BLOCK, |piece, found| {
+    found: &mut Vec<Nearest>,
+) {
+    found.resize(blocks.len() * BLOCK, Nearest::default());
+    parallel::for_each_chunk(found, PIECE * BLOCK, |piece, found| {
         let points = &blocks.values[piece * PIECE * blocks.d..][..found.len() / BLOCK * blocks.d];
         match score {
             Score::Distance => search::<false>(instructions, points, codewords, found),
             Score::Direction => search::<true>(instructions, points, codewords, found),
         }
     });
-    found
 }
 
 /// The codewords of a piece of blocks. `ANY_SIGN` takes the score of the largest magnitude.
@@ -63,9 +63,7 @@ fn search<const ANY_SIGN: bool>(
     }
     let blocks = points.chunks_exact(d).zip(&mut best).zip(found.chunks_exact_mut(BLOCK));
     for ((points, best), found) in blocks {
-        for (lane, found) in found.iter_mut().enumerate() {
-            *found = within_group::<ANY_SIGN>(points, codewords, lane, best);
-        }
+        instructions.finish::<ANY_SIGN>(points, codewords, best, found);
     }
 }
 
@@ -123,6 +121,24 @@ impl Instructions {
         Self::Portable
     }
 
+    /// The codewords of a block's points, once all groups are searched.
+    fn finish<const ANY_SIGN: bool>(
+        self,
+        points: &[[f32; BLOCK]],
+        codewords: &CodewordGroups,
+        best: &Best,
+        found: &mut [Nearest],
+    ) {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: these sets are made only where the processor was found to have AVX2, or AVX-512, which has it.
+            Self::Avx2 | Self::Avx512 => unsafe {
+                x86::within_groups_avx2::<ANY_SIGN>(points, codewords, best, found);
+            },
+            _ => within_groups::<ANY_SIGN>(points, codewords, best, found),
+        }
+    }
+
     /// Betters `best` by the tile of groups that starts with `first`.
     fn search<const ANY_SIGN: bool>(
         self,
@@ -147,6 +163,7 @@ impl Instructions {
 }
 
 /// By loops over all points of a block.
+#[cfg_attr(target_arch = "x86_64", allow(dead_code, reason = "tests hold the others against it"))]
 fn portable<const ANY_SIGN: bool>(points: &[[f32; BLOCK]], codewords: &CodewordGroups, first: usize, best: &mut Best) {
     for (g, (group, offsets)) in tile(codewords, first) {
         let mut top = [f32::NEG_INFINITY; BLOCK];
@@ -170,33 +187,35 @@ fn portable<const ANY_SIGN: bool>(points: &[[f32; BLOCK]], codewords: &CodewordG
     }
 }
 
-/// The first codeword of the best group that has the best score, found by the same sums again.
-#[inline(always)]
-fn within_group<const ANY_SIGN: bool>(
+/// From groups to codewords: the first of the best group that has the best score, found by the same sums again.
+fn within_groups<const ANY_SIGN: bool>(
     points: &[[f32; BLOCK]],
     codewords: &CodewordGroups,
-    lane: usize,
     best: &Best,
-) -> Nearest {
-    let (d, g) = (points.len(), best.groups[lane] as usize);
-    let mut sums = codewords.offsets[g];
-    for (x, w) in points.iter().zip(&codewords.values[g * d..][..d]) {
-        for c in 0..GROUP {
-            sums[c] += x[lane] * w[c];
+    found: &mut [Nearest],
+) {
+    let d = points.len();
+    for (lane, found) in found.iter_mut().enumerate() {
+        let g = best.groups[lane] as usize;
+        let mut sums = codewords.offsets[g];
+        for (x, w) in points.iter().zip(&codewords.values[g * d..][..d]) {
+            for c in 0..GROUP {
+                sums[c] += x[lane] * w[c];
+            }
         }
+        let same = |sum: &f32| if ANY_SIGN { sum.abs() == best.scores[lane] } else { *sum == best.scores[lane] };
+        // Where none is the same, because the score is no number, the first.
+        let c = sums.iter().position(same).unwrap_or(0);
+        let codeword = (g * GROUP + c).min(codewords.count - 1) as u32;
+        *found = Nearest { codeword, score: sums[c] };
     }
-    let same = |sum: &f32| if ANY_SIGN { sum.abs() == best.scores[lane] } else { *sum == best.scores[lane] };
-    // Where none is the same, because the score is no number, the first.
-    let c = sums.iter().position(same).unwrap_or(0);
-    let codeword = (g * GROUP + c).min(codewords.count - 1) as u32;
-    Nearest { codeword, score: sums[c] }
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::*;
 
-    use super::{BLOCK, Best, CodewordGroups, GROUP, tile};
+    use super::{BLOCK, Best, CodewordGroups, GROUP, Nearest, tile};
 
     /// A search with one set of instructions: `$points` registers of `$lanes` points, `$codewords` codewords a tile.
     macro_rules! search {
@@ -301,6 +320,37 @@ mod x86 {
         select: |a, b, yes, no| _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(a, b), no, yes),
         magnitude: |a| _mm512_abs_ps(a),
     }
+
+    /// As [`super::within_groups`], a group in one register.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn within_groups_avx2<const ANY_SIGN: bool>(
+        points: &[[f32; BLOCK]],
+        codewords: &CodewordGroups,
+        best: &Best,
+        found: &mut [Nearest],
+    ) {
+        const { assert!(GROUP == 8) };
+        let d = points.len();
+        for (lane, found) in found.iter_mut().enumerate() {
+            let g = best.groups[lane] as usize;
+            // SAFETY: the array has the 8 lanes that are read.
+            let mut sums = unsafe { _mm256_loadu_ps(codewords.offsets[g].as_ptr()) };
+            for (x, w) in points.iter().zip(&codewords.values[g * d..][..d]) {
+                // SAFETY: as above.
+                let w = unsafe { _mm256_loadu_ps(w.as_ptr()) };
+                sums = _mm256_add_ps(sums, _mm256_mul_ps(_mm256_set1_ps(x[lane]), w));
+            }
+            let score = if ANY_SIGN { _mm256_andnot_ps(_mm256_set1_ps(-0.0), sums) } else { sums };
+            let same = _mm256_cmp_ps::<_CMP_EQ_OQ>(score, _mm256_set1_ps(best.scores[lane]));
+            // Where none is the same, because the score is no number, the first: 32 % 8.
+            let c = _mm256_movemask_ps(same).trailing_zeros() as usize % GROUP;
+            let mut kept = [0.0f32; GROUP];
+            // SAFETY: the array has the 8 lanes that are written.
+            unsafe { _mm256_storeu_ps(kept.as_mut_ptr(), sums) };
+            let codeword = (g * GROUP + c).min(codewords.count - 1) as u32;
+            *found = Nearest { codeword, score: kept[c] };
+        }
+    }
 }
 
 #[cfg(test)]
@@ -323,6 +373,12 @@ mod tests {
         sets
     }
 
+    fn by(set: Instructions, blocks: &PointBlocks, codewords: &CodewordGroups, score: Score) -> Vec<Nearest> {
+        let mut found = Vec::new();
+        nearest_by(set, blocks, codewords, score, &mut found);
+        found
+    }
+
     fn offset(score: Score) -> impl Fn(&[f32]) -> f32 {
         move |c| match score {
             Score::Distance => -c.iter().map(|v| v * v).sum::<f32>() / 2.0,
@@ -341,7 +397,7 @@ mod tests {
             for score in [Score::Distance, Score::Direction] {
                 let groups = CodewordGroups::new(&c, d, offset(score));
                 let found: Vec<Vec<Nearest>> =
-                    available().into_iter().map(|set| nearest_by(set, &blocks, &groups, score)).collect();
+                    available().into_iter().map(|set| by(set, &blocks, &groups, score)).collect();
                 for (other, set) in found.iter().zip(available()).skip(1) {
                     assert!(found[0].iter().zip(other).all(|(a, b)| a == b), "{set:?}, {count} codewords of {d}");
                 }
@@ -372,7 +428,7 @@ mod tests {
         for set in available() {
             for score in [Score::Distance, Score::Direction] {
                 let groups = CodewordGroups::new(&codewords, 2, offset(score));
-                let found = nearest_by(set, &blocks, &groups, score);
+                let found = by(set, &blocks, &groups, score);
                 assert_eq!(found[0].codeword, 1, "{set:?}");
                 assert!(found.iter().all(|found| found.codeword < 20));
             }
