@@ -16,7 +16,7 @@ const BATCHES: [usize; 5] = [1, 16, 169, 1024, 4096];
 const BUDGET: Duration = Duration::from_millis(400);
 
 fn main() -> Result<(), sharekan::Error> {
-    let options = GpuOptions { name: std::env::args().nth(1), backends: None };
+    let options = GpuOptions { name: std::env::args().nth(1), backends: None, plain: false };
     let gpu = pollster::block_on(Gpu::open(&options))?;
     println!(
         "{} ({:?}), {} bytes of workgroup memory",

@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(path, bytemuck::cast_slice(&points))?;
     }
     let gpu = match on_gpu {
-        true => Some(pollster::block_on(Gpu::open(&GpuOptions { name: adapter, backends: None }))?),
+        true => Some(pollster::block_on(Gpu::open(&GpuOptions { name: adapter, ..GpuOptions::default() }))?),
         false => None,
     };
     let place = gpu.as_ref().map_or("CPU".to_owned(), |gpu| gpu.info().name.clone());

@@ -86,7 +86,7 @@ fn codebooks_from_one_to_65536() {
             let head = Head::Compressed(head);
             let name = format!("{kind}, {codewords} codewords");
             let session = Session::open(&GPU, &head, 40).unwrap();
-            let on_chip = session.plan().tiers.iter().all(|tier| tier.tiles.iter().all(|tile| tile.on_chip));
+            let on_chip = session.plan().tiers.iter().all(|tier| tier.tiles.iter().all(|tile| tile.on_chip()));
             assert!(on_chip || codewords > 256, "{name} does not lie in workgroup memory");
             assert!(!on_chip || codewords < 65_536, "{name} cannot lie in workgroup memory");
             for rows in [1, 40] {

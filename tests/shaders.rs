@@ -13,11 +13,17 @@ fn module(source: &str, name: &str) -> naga::Module {
 #[test]
 fn every_shader_is_valid() {
     for kernel in Kernel::ALL {
-        let (source, name) = (kernel.source(), kernel.label());
-        let mut validator =
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::default());
-        if let Err(e) = validator.validate(&module(source, name)) {
-            panic!("{}", e.emit_to_string_with_path(source, name));
+        let (source, name) = (kernel.source(&kernel.sample_constants()), kernel.label());
+        // What a browser offers; halves and cooperative matrices where the kernel is for adapters that have them.
+        let mut capabilities = naga::valid::Capabilities::default();
+        if kernel == Kernel::IntegerMatrix {
+            capabilities |= naga::valid::Capabilities::SHADER_FLOAT16
+                | naga::valid::Capabilities::COOPERATIVE_MATRIX
+                | naga::valid::Capabilities::SUBGROUP;
+        }
+        let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
+        if let Err(e) = validator.validate(&module(&source, name)) {
+            panic!("{}", e.emit_to_string_with_path(&source, name));
         }
     }
 }
@@ -30,6 +36,7 @@ fn every_file_is_a_kernel() {
         .collect();
     files.sort();
     let mut kernels = Kernel::ALL.map(Kernel::label).to_vec();
+    kernels.extend(Kernel::SHARED);
     kernels.sort_unstable();
     assert_eq!(files, kernels);
 }
@@ -37,7 +44,7 @@ fn every_file_is_a_kernel() {
 #[test]
 fn shaders_bind_what_the_registry_says() {
     for kernel in Kernel::ALL {
-        let found: BTreeMap<(u32, u32), Access> = module(kernel.source(), kernel.label())
+        let found: BTreeMap<(u32, u32), Access> = module(&kernel.source(&kernel.sample_constants()), kernel.label())
             .global_variables
             .iter()
             .filter_map(|(_, variable)| {

@@ -69,7 +69,7 @@ impl AdapterArgs {
         if backends.is_some_and(|backends| backends.is_empty()) {
             return Err(Failure::Usage("WGPU_BACKEND names no backend, expected vulkan, metal, dx12 or webgpu".into()));
         }
-        Ok(GpuOptions { name: self.adapter.clone().filter(|name| !name.is_empty()), backends })
+        Ok(GpuOptions { name: self.adapter.clone().filter(|name| !name.is_empty()), backends, plain: false })
     }
 }
 

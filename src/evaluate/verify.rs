@@ -141,7 +141,7 @@ fn places(gpu: &Gpu, head: &Head, rows: usize) -> Vec<(&'static str, Limits)> {
         let plan = Plan::new(head, limits, rows);
         plan.map_or_else(
             |_| Vec::new(),
-            |plan| plan.tiers.iter().flat_map(|tier| &tier.tiles).map(|tile| tile.on_chip).collect(),
+            |plan| plan.tiers.iter().flat_map(|tier| &tier.tiles).map(|tile| tile.on_chip()).collect(),
         )
     };
     let (some, all) = (|tiles: Vec<bool>| tiles.contains(&true), |tiles: Vec<bool>| !tiles.contains(&false));

@@ -1,7 +1,7 @@
 //! The shape of a layer as its kernels see it.
 
-use crate::fixed_point::{Arithmetic, Windows};
-use crate::head::{Basis, CompressedLayer, DenseLayer, GainScale, Head, InputMap, Quantised};
+use crate::fixed_point::{Arithmetic, SEGMENT, Windows};
+use crate::head::{Basis, CompressedLayer, DenseLayer, GAIN_CODES, GainScale, Head, InputMap, Quantised};
 
 /// How a layer's edges are stored on the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,14 @@ pub struct LayerShape {
     pub wide_indices: bool,
     /// Bytes of knots or centres on the device; 0 for even knots.
     pub knot_bytes: u64,
+    /// Coefficients an edge.
+    pub coefficients: usize,
+    /// Stages of the codebook.
+    pub stages: usize,
+    /// Heads that are evaluated side by side.
+    pub heads: usize,
+    /// The spline variable is clamped.
+    pub clamped: bool,
 }
 
 impl LayerShape {
@@ -95,6 +103,10 @@ impl LayerShape {
             base: false,
             wide_indices: false,
             knot_bytes: 4 * knots as u64,
+            coefficients: basis.len(),
+            stages: 1,
+            heads: 1,
+            clamped: map.clamp().is_some(),
         }
     }
 
@@ -103,12 +115,9 @@ impl LayerShape {
         self.outputs.div_ceil(4)
     }
 
-    /// Words of an input's taps: window and packed weights, or window, base value and weights.
+    /// Words of an input's taps: window, base value and weights.
     pub fn entry_words(&self) -> usize {
-        match self.kind {
-            LayerKind::Integer { .. } => 2,
-            _ => 2 + self.taps,
-        }
+        2 + self.taps
     }
 
     /// Coefficients that a stored row of them has, zeros included.
@@ -116,7 +125,30 @@ impl LayerShape {
         self.windows.count + self.taps - 1
     }
 
-    /// Words of the codebook on the device.
+    /// Segments that integer sums are made in, over all stages.
+    pub fn segments(&self) -> usize {
+        self.stages * self.inputs.div_ceil(SEGMENT)
+    }
+
+    /// Pairs of coefficients a codeword.
+    pub fn pairs(&self) -> usize {
+        self.coefficients.div_ceil(2)
+    }
+
+    /// Words of a stage's codebook in f16.
+    pub fn half_codebook_words(&self) -> usize {
+        match self.kind {
+            LayerKind::Integer { codewords, .. } => codewords * self.pairs(),
+            _ => 0,
+        }
+    }
+
+    /// Words of a table of gain levels in workgroup memory; one where there is no table.
+    pub fn level_words(&self) -> usize {
+        if matches!(self.kind, LayerKind::Integer { table_gains: true, .. }) { GAIN_CODES } else { 1 }
+    }
+
+    /// Words of a stage's codebook on the device.
     pub fn codebook_words(&self) -> usize {
         match self.kind {
             LayerKind::Dense => 0,

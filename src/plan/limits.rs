@@ -19,6 +19,8 @@ pub struct Limits {
     pub uniform_alignment: u64,
     /// Workgroups that keep the adapter busy; a guess that only costs speed where it is wrong.
     pub busy_workgroups: usize,
+    /// Lanes of a subgroup where it can multiply cooperative matrices of 16 x 16 in f16 into f32.
+    pub matrix_subgroup: Option<usize>,
 }
 
 impl Default for Limits {
@@ -31,6 +33,7 @@ impl Default for Limits {
             workgroups_per_dimension: 65_535,
             uniform_alignment: 256,
             busy_workgroups: 512,
+            matrix_subgroup: None,
         }
     }
 }
@@ -46,6 +49,7 @@ impl Limits {
             workgroups_per_dimension: limits.max_compute_workgroups_per_dimension as usize,
             uniform_alignment: u64::from(limits.min_uniform_buffer_offset_alignment),
             busy_workgroups: if device_type == wgpu::DeviceType::Cpu { 16 } else { 512 },
+            matrix_subgroup: None,
         }
     }
 

@@ -1,23 +1,35 @@
 //! The static memory plan: every buffer, tile and dispatch of a head on a given adapter, before any of it exists.
 //!
-//! A layer runs in three kernels. *Expand* turns inputs into taps once per row and input. *Contract* sums edges over a
-//! slice of the inputs for a tile of rows and outputs, the codebook in workgroup memory. *Finish* adds the slices'
-//! partial sums, the output's factor and its bias. Few rows mean many slices, so that there is work for every processor.
+//! A layer in f32 runs in three kernels. *Expand* turns inputs into taps once per row and input. *Contract* sums edges
+//! over a slice of the inputs for a tile of rows and outputs, the codebook in workgroup memory. *Finish* adds the slices'
+//! partial sums, the output's factor and its bias.
+//!
+//! A layer in integers runs in one kernel, of which there are several ([`Strategy`]): each makes the taps of its tile
+//! itself and adds its sums to [`Records`] that the next layer reads, because integer additions may come in any order.
+//! One last kernel turns sums into outputs. Few rows mean many slices, so that there is work for every processor.
 //!
 //! A [`Plan`] follows from the head's shape, the adapter's [`Limits`] and the largest batch alone: it can be computed and
 //! tested without a device, and its byte count is what a session takes. Batches beyond what fits one pass are cut into
 //! chunks of rows.
 
 mod buffers;
+mod float;
+mod integer;
 mod layer;
 mod limits;
-mod tile;
+mod records;
+mod tuning;
 
-pub(crate) use buffers::params_stride;
 pub use buffers::{BufferPlan, Shared};
+pub(crate) use buffers::{Tables, numbers, params_stride};
+pub use float::FloatTile;
+pub use integer::{EdgesTile, IntegerTile, MatrixTile, RowsTile, Strategy};
 pub use layer::{LayerKind, LayerShape};
 pub use limits::Limits;
-pub use tile::Tile;
+pub use records::Records;
+pub use tuning::{TunedTile, Tuning};
+
+use buffers::Needs;
 
 use thiserror::Error;
 
@@ -25,8 +37,10 @@ use crate::head::Head;
 
 /// Batch sizes up to which a layer has tiles of its own; larger batches take those of the whole chunk.
 const TIERS: [usize; 5] = [1, 4, 16, 64, 256];
-/// Largest chunk of rows: the dispatch runs one workgroup a row.
+/// Largest chunk of rows in f32: the dispatch runs one workgroup a row.
 const MAX_CHUNK: usize = 32_768;
+/// Largest chunk of rows in integers: two digits of 0 to 64 count its rows.
+const MAX_INTEGER_CHUNK: usize = 4096;
 /// Rows of a chunk are a multiple of this where there are several chunks.
 const CHUNK_STEP: usize = 64;
 
@@ -37,6 +51,14 @@ pub enum PlanError {
     /// A batch of no rows.
     #[error("a session needs a batch of at least 1 row")]
     NoRows,
+    /// A kernel that was asked for and that the adapter cannot run.
+    #[error("kernel {kernel}: {problem}")]
+    Kernel {
+        /// Name of the kernel.
+        kernel: &'static str,
+        /// Why not.
+        problem: String,
+    },
     /// Something is larger than a limit of the adapter.
     #[error("{what} needs {needed}, but the adapter's {limit} is {found}")]
     Limit {
@@ -51,6 +73,38 @@ pub enum PlanError {
     },
 }
 
+/// How workgroups cut a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tile {
+    /// A layer in f32.
+    Float(FloatTile),
+    /// A layer in integers.
+    Integer(IntegerTile),
+}
+
+impl Tile {
+    /// The codebook lies in workgroup memory; false where it does not fit or there is none.
+    pub fn on_chip(&self) -> bool {
+        match self {
+            Self::Float(tile) => tile.on_chip,
+            Self::Integer(tile) => tile.on_chip(),
+        }
+    }
+
+    /// Name of the kernel that sums the edges.
+    pub fn kernel(&self, layer: &LayerShape) -> &'static str {
+        match (self, layer.kind) {
+            (Self::Integer(tile), _) => tile.strategy().name(),
+            (Self::Float(_), LayerKind::Dense) => "dense",
+            (Self::Float(_), _) => "codebook",
+        }
+    }
+
+    fn is_matrix(&self) -> bool {
+        matches!(self, Self::Integer(IntegerTile::Matrix(_)))
+    }
+}
+
 /// Tiles of all layers for batches up to a size.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tier {
@@ -60,6 +114,24 @@ pub struct Tier {
     pub tiles: Vec<Tile>,
 }
 
+/// What the kernels leave to each other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// Taps, partial sums and activations in f32.
+    Float(Shared),
+    /// Sums in integers.
+    Integer(Records),
+}
+
+/// What a plan may be told beside the head and the limits.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PlanOptions {
+    /// The kernel for layers in integers; `None` takes the one that suits each batch size.
+    pub strategy: Option<Strategy>,
+    /// Tiles found by measuring.
+    pub tuning: Option<Tuning>,
+}
+
 /// Every buffer, tile and dispatch of a head on an adapter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
@@ -67,12 +139,14 @@ pub struct Plan {
     pub max_rows: usize,
     /// Rows that one pass over the kernels takes.
     pub chunk_rows: usize,
+    /// Values a row that the last layer gives, of all heads.
+    pub outputs: usize,
     /// The layers' shapes, in order.
     pub layers: Vec<LayerShape>,
     /// Tiles by batch size, rising; the last serves a whole chunk.
     pub tiers: Vec<Tier>,
-    /// The buffers that are not a layer's own.
-    pub shared: Shared,
+    /// What the kernels leave to each other.
+    pub work: Work,
     /// Everything that lies on the device, with sizes.
     pub buffers: Vec<BufferPlan>,
 }
@@ -83,20 +157,51 @@ impl Plan {
     /// # Errors
     /// Where a single row or tile of the head does not fit the adapter's limits; the limit is named.
     pub fn new(head: &Head, limits: &Limits, max_rows: usize) -> Result<Self, PlanError> {
+        Self::with_options(head, limits, max_rows, &PlanOptions::default())
+    }
+
+    /// Plans `head` for batches of up to `max_rows` as `options` say.
+    ///
+    /// # Errors
+    /// As [`Plan::new`], and where the adapter cannot run the kernel asked for.
+    pub fn with_options(
+        head: &Head,
+        limits: &Limits,
+        max_rows: usize,
+        options: &PlanOptions,
+    ) -> Result<Self, PlanError> {
+        Self::of_layers(LayerShape::of_head(head), head.outputs(), limits, max_rows, options)
+    }
+
+    pub(crate) fn of_layers(
+        layers: Vec<LayerShape>,
+        outputs: usize,
+        limits: &Limits,
+        max_rows: usize,
+        options: &PlanOptions,
+    ) -> Result<Self, PlanError> {
         if max_rows == 0 {
             return Err(PlanError::NoRows);
         }
-        let layers = LayerShape::of_head(head);
-        let mut chunk_rows = max_rows.min(MAX_CHUNK).min(limits.workgroups_per_dimension);
-        let (mut tiers, shared) = loop {
-            let tiers = tiers(&layers, limits, chunk_rows)?;
-            let shared = Shared::new(&layers, &tiers, chunk_rows, max_rows);
-            let largest = shared.taps.max(shared.partials).max(shared.activations);
+        let integer = matches!(layers[0].kind, LayerKind::Integer { .. });
+        let most = if integer { MAX_INTEGER_CHUNK } else { MAX_CHUNK };
+        let mut chunk_rows = max_rows.min(most).min(limits.workgroups_per_dimension);
+        let (mut tiers, work) = loop {
+            let tiers = tiers(&layers, limits, chunk_rows, options)?;
+            let (work, largest) = if integer {
+                let records = Records::new(&layers);
+                let bytes = records.bytes(layers[0].heads, chunk_rows);
+                (Work::Integer(records), bytes)
+            } else {
+                let shared = Shared::new(&layers, &tiers, chunk_rows);
+                let largest = shared.largest();
+                (Work::Float(shared), largest)
+            };
             if largest <= limits.storage_binding {
-                break (tiers, shared);
+                break (tiers, work);
             }
             if chunk_rows == 1 {
-                return Err(limits.storage_error("one row of taps", largest));
+                return Err(limits.storage_error(if integer { "one record" } else { "one row of taps" }, largest));
             }
             chunk_rows = smaller(chunk_rows, largest, limits.storage_binding);
         };
@@ -106,8 +211,9 @@ impl Plan {
                 true
             }
         });
-        let buffers = buffers::all(&layers, &shared, limits, max_rows.div_ceil(chunk_rows) * tiers.len())?;
-        Ok(Self { max_rows, chunk_rows, layers, tiers, shared, buffers })
+        let needs = Needs { layers: &layers, work: &work, tiers: &tiers, chunk_rows, max_rows, outputs };
+        let buffers = buffers::all(&needs, limits)?;
+        Ok(Self { max_rows, chunk_rows, outputs, layers, tiers, work, buffers })
     }
 
     /// Bytes of device memory that a session takes.
@@ -124,6 +230,11 @@ impl Plan {
     pub fn tier(&self, rows: usize) -> usize {
         self.tiers.iter().position(|tier| rows <= tier.rows).unwrap_or(self.tiers.len() - 1)
     }
+
+    /// True where a tier multiplies cooperative matrices.
+    pub fn uses_matrices(&self) -> bool {
+        self.tiers.iter().flat_map(|tier| &tier.tiles).any(Tile::is_matrix)
+    }
 }
 
 /// A smaller chunk: in proportion to what is too large, in whole steps while there are any.
@@ -133,12 +244,26 @@ fn smaller(chunk: usize, found: u64, allowed: u64) -> usize {
     if wanted >= CHUNK_STEP { wanted / CHUNK_STEP * CHUNK_STEP } else { wanted.max(1) }
 }
 
-fn tiers(layers: &[LayerShape], limits: &Limits, chunk_rows: usize) -> Result<Vec<Tier>, PlanError> {
+fn tiers(
+    layers: &[LayerShape],
+    limits: &Limits,
+    chunk_rows: usize,
+    options: &PlanOptions,
+) -> Result<Vec<Tier>, PlanError> {
     let sizes = TIERS.into_iter().filter(|&rows| rows < chunk_rows).chain([chunk_rows]);
     sizes
         .map(|rows| {
-            let tiles = layers.iter().map(|layer| Tile::choose(layer, limits, rows)).collect::<Result<_, _>>()?;
-            Ok(Tier { rows, tiles })
+            let tile = |layer: &LayerShape| match layer.kind {
+                LayerKind::Integer { .. } => {
+                    let tuned = options.tuning.as_ref().and_then(|tuning| tuning.tile(layer, limits, rows));
+                    match tuned.filter(|tile| options.strategy.is_none_or(|wanted| tile.strategy() == wanted)) {
+                        Some(tile) => Ok(Tile::Integer(tile)),
+                        None => IntegerTile::choose(layer, limits, rows, options.strategy).map(Tile::Integer),
+                    }
+                }
+                _ => FloatTile::choose(layer, limits, rows).map(Tile::Float),
+            };
+            Ok(Tier { rows, tiles: layers.iter().map(tile).collect::<Result<_, _>>()? })
         })
         .collect()
 }

@@ -14,6 +14,8 @@ pub struct GpuOptions {
     pub name: Option<String>,
     /// Backends to look at; `None` means Vulkan, Metal, DX12 and WebGPU.
     pub backends: Option<wgpu::Backends>,
+    /// Leaves wgpu's experimental features (cooperative matrices) alone.
+    pub plain: bool,
 }
 
 /// A device to run sessions on.
@@ -24,6 +26,7 @@ pub struct Gpu {
     info: wgpu::AdapterInfo,
     limits: Limits,
     lost: Arc<Mutex<Option<String>>>,
+    cache: Option<wgpu::PipelineCache>,
 }
 
 /// An adapter and what of it matters to a head.
@@ -99,6 +102,22 @@ fn kind(device_type: wgpu::DeviceType) -> &'static str {
     }
 }
 
+/// Lanes of a subgroup, where it is of one size and multiplies matrices of 16 x 16 in f16 into f32.
+fn matrix_subgroup(adapter: &wgpu::Adapter) -> Option<usize> {
+    let needed =
+        wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX | wgpu::Features::SHADER_F16 | wgpu::Features::SUBGROUP;
+    let info = adapter.get_info();
+    if !adapter.features().contains(needed) || info.subgroup_min_size != info.subgroup_max_size {
+        return None;
+    }
+    let offered = adapter.cooperative_matrix_properties().iter().any(|properties| {
+        [properties.m_size, properties.n_size, properties.k_size] == [16; 3]
+            && properties.ab_type == wgpu::CooperativeScalarType::F16
+            && properties.cr_type == wgpu::CooperativeScalarType::F32
+    });
+    offered.then_some(info.subgroup_max_size as usize)
+}
+
 fn instance(options: &GpuOptions) -> (wgpu::Instance, wgpu::Backends) {
     let wanted = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::BROWSER_WEBGPU;
     let backends = options.backends.unwrap_or(wanted);
@@ -149,10 +168,23 @@ impl Gpu {
             }));
         };
         let (info, limits) = (adapter.get_info(), adapter.limits());
-        let wanted = wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let wanted = wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::TIMESTAMP_QUERY
+            | wgpu::Features::PIPELINE_CACHE;
+        let matrix_subgroup = if options.plain { None } else { matrix_subgroup(&adapter) };
+        let (experiments, experimental_features) = match matrix_subgroup {
+            None => (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled()),
+            // SAFETY: the token only says that wgpu may have bugs here. The one experimental feature in use is the
+            // cooperative matrix, in one kernel, which `verify` and the tests compare with the reference.
+            Some(_) => {
+                (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, unsafe { wgpu::ExperimentalFeatures::enabled() })
+            }
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("sharekan"),
-            required_features: adapter.features() & wanted,
+            required_features: (adapter.features() & wanted) | experiments,
+            experimental_features,
             required_limits: limits.clone(),
             memory_hints: wgpu::MemoryHints::MemoryUsage,
             ..Default::default()
@@ -172,14 +204,19 @@ impl Gpu {
         device.on_uncaptured_error(Arc::new(|error: wgpu::Error| {
             tracing::error!("{}", RunError::one_line(&error.to_string()));
         }));
-        let limits = Limits::of(&limits, info.device_type);
-        Ok(Self { device, queue, info, limits, lost })
+        let limits = Limits { matrix_subgroup, ..Limits::of(&limits, info.device_type) };
+        let cache = device.features().contains(wgpu::Features::PIPELINE_CACHE).then(|| {
+            let descriptor = wgpu::PipelineCacheDescriptor { label: Some("sharekan"), data: None, fallback: true };
+            // SAFETY: no data is handed over.
+            unsafe { device.create_pipeline_cache(&descriptor) }
+        });
+        Ok(Self { device, queue, info, limits, lost, cache })
     }
 
     /// Takes a device of the caller. `info` is that of the adapter it came from.
     pub fn with_device(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo) -> Self {
         let limits = Limits::of(&device.limits(), info.device_type);
-        Self { device, queue, info, limits, lost: Arc::default() }
+        Self { device, queue, info, limits, lost: Arc::default(), cache: None }
     }
 
     /// The device.
@@ -212,6 +249,11 @@ impl Gpu {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Where compiled kernels are kept for the next session, if the device can.
+    pub(super) fn pipeline_cache(&self) -> Option<&wgpu::PipelineCache> {
+        self.cache.as_ref()
     }
 
     /// Why the device is gone, if it is.

@@ -16,12 +16,14 @@ use Access::{Params, Read, Write};
 /// A kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
-    /// Inputs to integer taps.
-    ExpandInteger,
-    /// Integer taps to integer sums over a codebook of bytes.
-    ContractInteger,
+    /// Inputs to integer sums over a codebook of bytes, lanes are edges.
+    IntegerEdges,
+    /// The same, lanes are rows.
+    IntegerRows,
+    /// The same, with cooperative matrices in f16.
+    IntegerMatrix,
     /// Integer sums to outputs.
-    FinishInteger,
+    IntegerFinish,
     /// Inputs to taps in f32.
     ExpandFloat,
     /// Taps to sums over dense coefficients.
@@ -60,12 +62,23 @@ struct Parts {
     caller: Option<Access>,
 }
 
+/// Rows, in two digits, and the chunk; inputs, tables, indices, gains, records.
+const INTEGER: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write];
+/// The same, and the tables as halves.
+const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read];
+/// What the kernels that sum integers have in common.
+const INTEGER_COMMON: &str = include_str!("../../shaders/integer_common.wgsl");
+
 impl Kernel {
+    /// Files that are no kernels but parts of several.
+    pub const SHARED: [&str; 1] = ["integer_common"];
+
     /// All kernels.
-    pub const ALL: [Self; 12] = [
-        Self::ExpandInteger,
-        Self::ContractInteger,
-        Self::FinishInteger,
+    pub const ALL: [Self; 13] = [
+        Self::IntegerEdges,
+        Self::IntegerRows,
+        Self::IntegerMatrix,
+        Self::IntegerFinish,
         Self::ExpandFloat,
         Self::ContractDense,
         Self::ContractCodebook,
@@ -79,11 +92,10 @@ impl Kernel {
 
     fn parts(self) -> Parts {
         match self {
-            Self::ExpandInteger => kernel!("expand_integer", &[Params, Read, Read, Write, Write], Some(Read)),
-            Self::ContractInteger => {
-                kernel!("contract_integer", &[Params, Read, Read, Read, Read, Read, Write], None)
-            }
-            Self::FinishInteger => kernel!("finish_integer", &[Params, Read, Read, Read], Some(Write)),
+            Self::IntegerEdges => kernel!("integer_edges", INTEGER, Some(Read)),
+            Self::IntegerRows => kernel!("integer_rows", INTEGER, Some(Read)),
+            Self::IntegerMatrix => kernel!("integer_matrix", INTEGER_MATRIX, Some(Read)),
+            Self::IntegerFinish => kernel!("integer_finish", &[Params, Read, Read, Write], Some(Write)),
             Self::ExpandFloat => kernel!("expand_float", &[Params, Read, Read, Write, Write], Some(Read)),
             Self::ContractDense => kernel!("contract_dense", &[Params, Read, Read, Read, Write], None),
             Self::ContractCodebook => {
@@ -103,9 +115,36 @@ impl Kernel {
         self.parts().label
     }
 
-    /// WGSL source.
-    pub fn source(self) -> &'static str {
-        self.parts().source
+    /// WGSL source. `constants` come before a kernel that is written over constants which are no overrides.
+    pub fn source(self, constants: &str) -> String {
+        let own = self.parts().source;
+        match self {
+            Self::IntegerEdges | Self::IntegerRows => {
+                format!("requires packed_4x8_integer_dot_product;\n{INTEGER_COMMON}\n{own}")
+            }
+            Self::IntegerMatrix => {
+                format!("enable f16;\nenable wgpu_cooperative_matrix;\n{constants}\n{INTEGER_COMMON}\n{own}")
+            }
+            _ => own.to_owned(),
+        }
+    }
+
+    /// Constants that the kernel can be read with, where it needs any.
+    pub fn sample_constants(self) -> String {
+        match self {
+            Self::IntegerMatrix => Self::matrix_constants([1, 1], [1, 8]),
+            _ => String::new(),
+        }
+    }
+
+    /// Constants of [`Kernel::IntegerMatrix`]: fragments of a subgroup and subgroups of a workgroup, along rows and
+    /// outputs.
+    pub(super) fn matrix_constants(fragments: [usize; 2], subgroups: [usize; 2]) -> String {
+        format!(
+            "const PER_ROWS: u32 = {}u;\nconst PER_COLUMNS: u32 = {}u;\n\
+             const SUBGROUP_ROWS: u32 = {}u;\nconst SUBGROUP_COLUMNS: u32 = {}u;",
+            fragments[0], fragments[1], subgroups[0], subgroups[1]
+        )
     }
 
     /// Bindings of group 0, which are the session's own, in order.

@@ -4,32 +4,33 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 
 use super::{Access, Kernel};
-use crate::plan::Tile;
+use crate::plan::FloatTile;
 
 /// Bytes of a kernel's parameters, as the shaders declare them.
 pub(super) const PARAMS_SIZE: u64 = 20;
 
-/// Layouts and modules of the kernels in use, made on first need.
+/// Layouts, modules and pipelines of the kernels in use, made on first need.
 pub(super) struct Workshop<'a> {
     device: &'a wgpu::Device,
-    kernels: HashMap<Kernel, Prepared>,
+    cache: Option<&'a wgpu::PipelineCache>,
+    layouts: HashMap<Kernel, Layouts>,
+    modules: HashMap<(Kernel, String), wgpu::ShaderModule>,
 }
 
-struct Prepared {
-    module: wgpu::ShaderModule,
+struct Layouts {
     own: wgpu::BindGroupLayout,
     caller: Option<wgpu::BindGroupLayout>,
     pipeline: wgpu::PipelineLayout,
 }
 
 impl<'a> Workshop<'a> {
-    pub(super) fn new(device: &'a wgpu::Device) -> Self {
-        Self { device, kernels: HashMap::new() }
+    pub(super) fn new(device: &'a wgpu::Device, cache: Option<&'a wgpu::PipelineCache>) -> Self {
+        Self { device, cache, layouts: HashMap::new(), modules: HashMap::new() }
     }
 
-    fn prepared(&mut self, kernel: Kernel) -> &Prepared {
+    fn layouts(&mut self, kernel: Kernel) -> &Layouts {
         let device = self.device;
-        self.kernels.entry(kernel).or_insert_with(|| {
+        self.layouts.entry(kernel).or_insert_with(|| {
             let own = layout(device, kernel.label(), kernel.bindings());
             let caller = kernel.caller_binding().map(|access| layout(device, kernel.label(), &[access]));
             let groups: Vec<Option<&wgpu::BindGroupLayout>> =
@@ -39,33 +40,51 @@ impl<'a> Workshop<'a> {
                 bind_group_layouts: &groups,
                 immediate_size: 0,
             });
-            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(kernel.label()),
-                source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
-            });
-            Prepared { module, own, caller, pipeline }
+            Layouts { own, caller, pipeline }
         })
     }
 
     /// A pipeline of `kernel` with the given override constants.
     pub(super) fn pipeline(&mut self, kernel: Kernel, constants: &[(&str, f64)]) -> wgpu::ComputePipeline {
+        self.pipeline_over(kernel, String::new(), constants)
+    }
+
+    /// A pipeline of `kernel` over constants of its source and override constants.
+    pub(super) fn pipeline_over(
+        &mut self,
+        kernel: Kernel,
+        source_constants: String,
+        constants: &[(&str, f64)],
+    ) -> wgpu::ComputePipeline {
         let device = self.device;
-        let prepared = self.prepared(kernel);
+        let pipeline_layout = self.layouts(kernel).pipeline.clone();
+        let module = self.modules.entry((kernel, source_constants)).or_insert_with_key(|(kernel, constants)| {
+            let descriptor = wgpu::ShaderModuleDescriptor {
+                label: Some(kernel.label()),
+                source: wgpu::ShaderSource::Wgsl(kernel.source(constants).into()),
+            };
+            // SAFETY: the kernels index their buffers and workgroup memory by numbers that follow from the plan, and
+            // by codeword numbers, gain codes and windows that were checked against their tables when the head was
+            // made (`CompressedHead::new`) or are clamped where they come from inputs. Every loop ends: its bounds are
+            // override constants or follow from them. The equivalence tests run the same sources.
+            unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+        });
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(kernel.label()),
-            layout: Some(&prepared.pipeline),
-            module: &prepared.module,
+            layout: Some(&pipeline_layout),
+            module,
             entry_point: Some("main"),
             compilation_options: wgpu::PipelineCompilationOptions {
                 constants,
                 // Every kernel writes its workgroup memory before it reads it.
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache: self.cache,
         })
     }
 
-    /// The bind group of a session's own buffers, the parameters first.
+    /// The bind group of a session's own buffers: the parameters wherever the kernel takes parameters, the other
+    /// buffers in order.
     pub(super) fn own_group(
         &mut self,
         kernel: Kernel,
@@ -73,30 +92,33 @@ impl<'a> Workshop<'a> {
         buffers: &[&wgpu::Buffer],
     ) -> wgpu::BindGroup {
         let device = self.device;
-        let mut entries = vec![wgpu::BindGroupEntry {
-            binding: 0,
-            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer: params,
-                offset: 0,
-                size: NonZeroU64::new(PARAMS_SIZE),
-            }),
-        }];
-        entries.extend(
-            buffers.iter().enumerate().map(|(at, buffer)| wgpu::BindGroupEntry {
-                binding: at as u32 + 1,
-                resource: buffer.as_entire_binding(),
-            }),
-        );
+        let mut buffers = buffers.iter();
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = kernel
+            .bindings()
+            .iter()
+            .enumerate()
+            .filter_map(|(at, access)| {
+                let resource = match access {
+                    Access::Params => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer: params,
+                        offset: 0,
+                        size: NonZeroU64::new(PARAMS_SIZE),
+                    }),
+                    Access::Read | Access::Write => buffers.next()?.as_entire_binding(),
+                };
+                Some(wgpu::BindGroupEntry { binding: at as u32, resource })
+            })
+            .collect();
         device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(kernel.label()),
-            layout: &self.prepared(kernel).own,
+            layout: &self.layouts(kernel).own,
             entries: &entries,
         })
     }
 
-    /// The layout of group 1.
+    /// The layout of group 1; every kernel that a session begins or ends with has one.
     pub(super) fn caller_layout(&mut self, kernel: Kernel) -> Option<wgpu::BindGroupLayout> {
-        self.prepared(kernel).caller.clone()
+        self.layouts(kernel).caller.clone()
     }
 }
 
@@ -145,7 +167,7 @@ pub(super) struct TileKey {
 }
 
 impl TileKey {
-    pub(super) fn of(tile: &Tile) -> Self {
+    pub(super) fn of(tile: &FloatTile) -> Self {
         Self { rows: tile.rows, groups: tile.groups, split: tile.split, chunk: tile.chunk, on_chip: tile.on_chip }
     }
 }

@@ -15,6 +15,25 @@ pub enum DeviceChoice {
     Cpu,
 }
 
+impl DeviceChoice {
+    /// The adapter that is chosen; `None` for the CPU. A name in `options` that no adapter has is an error even where
+    /// the choice is automatic; a named adapter is taken even if it is a software one.
+    ///
+    /// # Errors
+    /// Where no adapter is found that must be there.
+    pub fn open(self, options: &GpuOptions) -> Result<Option<Gpu>, RunError> {
+        match self {
+            Self::Cpu => Ok(None),
+            Self::Gpu => pollster::block_on(Gpu::open(options)).map(Some),
+            Self::Auto => match pollster::block_on(Gpu::open(options)) {
+                Ok(gpu) => Ok(Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software())),
+                Err(error) if options.name.is_some() => Err(error),
+                Err(_) => Ok(None),
+            },
+        }
+    }
+}
+
 /// A head ready to run, wherever.
 #[derive(Debug)]
 pub enum Runner {
@@ -25,22 +44,12 @@ pub enum Runner {
 }
 
 impl Runner {
-    /// Opens `head` for batches of up to `max_rows` (larger ones are cut). A name in `options` that no adapter has is an
-    /// error even where the choice is automatic; a named adapter is taken even if it is a software one.
+    /// Opens `head` for batches of up to `max_rows` (larger ones are cut), where [`DeviceChoice::open`] says.
     ///
     /// # Errors
     /// Where [`DeviceChoice::Gpu`] finds no adapter, or the adapter cannot run the head.
     pub fn open(head: &Head, choice: DeviceChoice, options: &GpuOptions, max_rows: usize) -> Result<Self, RunError> {
-        let gpu = match choice {
-            DeviceChoice::Cpu => None,
-            DeviceChoice::Gpu => Some(pollster::block_on(Gpu::open(options))?),
-            DeviceChoice::Auto => match pollster::block_on(Gpu::open(options)) {
-                Ok(gpu) => Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software()),
-                Err(error) if options.name.is_some() => return Err(error),
-                Err(_) => None,
-            },
-        };
-        match gpu {
+        match choice.open(options)? {
             None => Ok(Self::Cpu(CpuSession::new(head.clone()))),
             Some(gpu) => Ok(Self::Gpu(Box::new(Session::open(&gpu, head, max_rows)?), gpu.info().name.clone())),
         }

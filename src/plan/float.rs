@@ -1,7 +1,6 @@
-//! How the workgroups of the contract kernel cut a layer.
+//! How the workgroups of the contract kernels in f32 cut a layer.
 
 use super::{LayerKind, LayerShape, Limits, PlanError};
-use crate::fixed_point::SEGMENT;
 
 /// Rows that a workgroup takes at most: lanes of one row each share the codeword that they read.
 const MAX_ROWS: usize = 32;
@@ -14,7 +13,7 @@ const CHUNKS: [usize; 5] = [64, 32, 16, 8, 4];
 
 /// A cut of a layer for batches up to a size. Lanes are numbered rows first, then output groups, then parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Tile {
+pub struct FloatTile {
     /// Rows a workgroup.
     pub rows: usize,
     /// Groups of four outputs a workgroup.
@@ -33,7 +32,7 @@ pub struct Tile {
     pub row_capacity: usize,
 }
 
-impl Tile {
+impl FloatTile {
     /// Cuts `layer` for batches of up to `rows`.
     pub(super) fn choose(layer: &LayerShape, limits: &Limits, rows: usize) -> Result<Self, PlanError> {
         let lanes = floor_power_of_two(limits.invocations.min(MAX_LANES));
@@ -76,9 +75,6 @@ impl Tile {
         let tiles = layer.output_groups().div_ceil(groups) * rows.div_ceil(tile_rows);
         let wanted = limits.busy_workgroups.div_ceil(tiles).clamp(1, layer.inputs.div_ceil(chunk));
         let mut slice = layer.inputs.div_ceil(wanted).next_power_of_two().max(chunk);
-        if matches!(layer.kind, LayerKind::Integer { .. }) {
-            slice = slice.min(SEGMENT);
-        }
         while layer.inputs.div_ceil(slice) > limits.workgroups_per_dimension {
             slice *= 2;
         }
@@ -102,14 +98,6 @@ impl Tile {
     /// Partial sums a row and output.
     pub fn partials(&self) -> usize {
         self.slices * self.split
-    }
-
-    /// Partial sums that make one segment of a layer's integer sum; all of them for other layers.
-    pub fn partials_per_segment(&self, layer: &LayerShape) -> usize {
-        match layer.kind {
-            LayerKind::Integer { .. } => SEGMENT / self.slice * self.split,
-            _ => self.partials(),
-        }
     }
 
     /// Workgroups of a dispatch for `rows`: over output groups, rows and slices.

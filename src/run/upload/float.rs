@@ -1,43 +1,35 @@
-//! A head's numbers in the order in which the kernels read them.
+//! The numbers of layers in f32 in the order in which the kernels read them.
 
-use crate::fixed_point::{output_factors, position_maps, tap_table};
-use crate::head::{
-    Activation, Basis, CompressedLayer, DenseLayer, GAIN_CODES, GainScale, Head, InputMap, Knots, Quantised,
-};
-use crate::plan::{LayerKind, LayerShape};
+use super::bytes;
+use crate::head::{Activation, Basis, CompressedLayer, DenseLayer, Head, InputMap, Knots, Quantised};
+use crate::plan::LayerShape;
 
 /// The contents of a layer's buffers, named as in the plan.
-pub(super) struct LayerData {
-    pub(super) buffers: Vec<(&'static str, Vec<u8>)>,
-    pub(super) expand: ExpandConstants,
+pub(in crate::run) struct LayerData {
+    pub(in crate::run) buffers: Vec<(&'static str, Vec<u8>)>,
+    pub(in crate::run) expand: ExpandConstants,
 }
 
 /// What of a layer is compiled into its expand pipeline in f32.
 #[derive(Debug, Clone, Default)]
-pub(super) struct ExpandConstants {
+pub(in crate::run) struct ExpandConstants {
     /// 0 even knots, 1 uneven knots, 2 Gaussian bumps.
-    pub(super) basis: u32,
-    pub(super) order: u32,
-    pub(super) knots: u32,
-    pub(super) inverse_denominator: f64,
-    pub(super) clamp: Option<[f32; 2]>,
+    pub(in crate::run) basis: u32,
+    pub(in crate::run) order: u32,
+    pub(in crate::run) knots: u32,
+    pub(in crate::run) inverse_denominator: f64,
+    pub(in crate::run) clamp: Option<[f32; 2]>,
     /// Epsilon of a LayerNorm.
-    pub(super) layer_norm: Option<f32>,
+    pub(in crate::run) layer_norm: Option<f32>,
     /// 0 none, 1 silu, and so on as in the shader.
-    pub(super) activation: u32,
+    pub(in crate::run) activation: u32,
 }
 
 /// Contents of the buffers of the layer numbered `n`.
-pub(super) fn layer_data(head: &Head, n: usize, shape: &LayerShape) -> LayerData {
+pub(in crate::run) fn float_layer(head: &Head, n: usize, shape: &LayerShape) -> LayerData {
     match head {
         Head::Dense(head) => dense(&head.layers()[n], shape),
-        Head::Compressed(head) => {
-            let layer = &head.layers()[n];
-            match shape.kind {
-                LayerKind::Integer { .. } => integer(layer, shape),
-                _ => codebook(layer, shape),
-            }
-        }
+        Head::Compressed(head) => codebook(&head.layers()[n], shape),
     }
 }
 
@@ -100,43 +92,6 @@ fn codebook(layer: &CompressedLayer, shape: &LayerShape) -> LayerData {
         buffers,
         expand: expand(&layer.input_map, &layer.basis, layer.base.as_ref().map(|base| base.activation)),
     }
-}
-
-fn integer(layer: &CompressedLayer, shape: &LayerShape) -> LayerData {
-    let (d, stride) = (layer.basis.len(), shape.codebook_stride());
-    let mut buffers = vec![("maps", bytes(&position_maps(layer)))];
-    let table: Vec<u32> =
-        tap_table(shape.taps - 1).into_iter().map(|taps| u32::from_le_bytes(taps.map(|tap| tap as u8))).collect();
-    buffers.push(("tap_table", bytes(&table)));
-    if let Quantised::Int8 { codebook, gains, gain_scale, .. } = &layer.quantised {
-        let mut windows = vec![0u32; shape.windows.count * stride];
-        for (w, row) in windows.chunks_exact_mut(stride).enumerate() {
-            for (k, word) in row.iter_mut().take(layer.codewords()).enumerate() {
-                let codeword = &codebook[k * d..][..d];
-                let first = shape.windows.first + w as i32;
-                *word = u32::from_le_bytes(std::array::from_fn(|t| {
-                    let at = usize::try_from(first + t as i32).ok();
-                    at.filter(|_| t < shape.taps).and_then(|at| codeword.get(at)).map_or(0, |&c| c as u8)
-                }));
-            }
-        }
-        buffers.push(("codebook", bytes(&windows)));
-        let groups = shape.output_groups();
-        let mut codes = vec![0u8; layer.inputs * groups * 4];
-        for o in 0..layer.outputs {
-            for i in 0..layer.inputs {
-                codes[i * groups * 4 + o] = gains[o * layer.inputs + i];
-            }
-        }
-        buffers.push(("gains", codes));
-        if let GainScale::Table(_) = gain_scale {
-            let levels: Vec<i32> = (0..GAIN_CODES).map(|code| gain_scale.level(code as u8)).collect();
-            buffers.push(("levels", bytes(&levels)));
-        }
-    }
-    buffers.push(("indices", indices(layer, shape)));
-    buffers.push(("scale_bias", pairs(output_factors(layer), &layer.bias)));
-    LayerData { buffers, expand: ExpandConstants { clamp: layer.input_map.clamp(), ..ExpandConstants::default() } }
 }
 
 /// Place of each of the `d` coefficients in a stored row; `None` for those that no window reaches.
@@ -231,8 +186,4 @@ fn indices(layer: &CompressedLayer, shape: &LayerShape) -> Vec<u8> {
 /// Factor and bias per output.
 fn pairs(factors: impl IntoIterator<Item = f32>, bias: &[f32]) -> Vec<u8> {
     bytes(&factors.into_iter().zip(bias).map(|(factor, &bias)| [factor, bias]).collect::<Vec<_>>())
-}
-
-fn bytes<T: bytemuck::NoUninit>(values: &[T]) -> Vec<u8> {
-    bytemuck::cast_slice(values).to_vec()
 }

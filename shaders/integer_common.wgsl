@@ -1,0 +1,147 @@
+// Shared by the integer kernels; the loader puts this file before each of them. From a row's inputs to positions on
+// the grids: arithmetic and names are those of the module `fixed_point`.
+//
+// Sums live in one buffer of records, one a head and row: a word that is not 0 where the row is spoilt, then every
+// layer's sums, one integer a segment and output. Records are all zero when a pass begins; `integer_finish` zeroes them
+// again. Integer additions do not depend on their order, so any number of workgroups may add to a sum.
+
+// A number from the table of numbers: dynamic offsets are how small numbers reach a kernel in every browser.
+struct Number {
+    value: u32,
+}
+
+// What an input needs: the factor and bias that make it from the sums of the layer before, and its way to a position
+// in 1,024ths of a grid step.
+struct Input {
+    scale: f32,
+    shift: f32,
+    low: f32,
+    high: f32,
+    factor: f32,
+    bias: f32,
+}
+
+// Rows of this pass: 64 * rows_high + rows_low.
+@group(0) @binding(0) var<uniform> rows_low: Number;
+@group(0) @binding(1) var<uniform> rows_high: Number;
+// The pass begins at row CHUNK_ROWS * chunk of the caller's buffers.
+@group(0) @binding(2) var<uniform> chunk: Number;
+// [head][input]
+@group(0) @binding(3) var<storage, read> inputs: array<Input>;
+// Tap weights a position, codebook words, gain levels, at the places that the overrides say.
+@group(0) @binding(4) var<storage, read> tables: array<u32>;
+// [head][stage][four inputs][output group] of four codeword numbers each, in one word or two.
+@group(0) @binding(5) var<storage, read> indices: array<vec4<u32>>;
+// [head][stage][four inputs][output group] of four gain codes each.
+@group(0) @binding(6) var<storage, read> gains: array<vec4<u32>>;
+@group(0) @binding(7) var<storage, read_write> records: array<atomic<i32>>;
+// [row][input], read by the first layer only.
+@group(1) @binding(0) var<storage, read> features: array<f32>;
+
+override INPUTS: u32 = 1u;
+override OUTPUT_GROUPS: u32 = 1u;
+override STAGES: u32 = 1u;
+override FIRST_WINDOW: i32 = 0;
+override CLAMPED: bool = true;
+override FIRST_LAYER: bool = true;
+override WIDE_INDICES: bool = false;
+override TABLE_GAINS: bool = false;
+override CHUNK_ROWS: u32 = 1u;
+override RECORD_WORDS: u32 = 1u;
+// Place of this layer's sums and of those of the layer before in a record.
+override SUMS_AT: u32 = 1u;
+override SOURCE_AT: u32 = 1u;
+override SOURCE_SEGMENTS: u32 = 1u;
+override SOURCE_WIDTH: u32 = 1u;
+// Inputs a workgroup, a divisor of SEGMENT, and workgroups along the inputs of a stage.
+override SLICE: u32 = 4u;
+override SLICES: u32 = 1u;
+
+override QUADS: u32 = (INPUTS + 3u) / 4u;
+override WIDTH: u32 = 4u * OUTPUT_GROUPS;
+override STAGE_SEGMENTS: u32 = (INPUTS + SEGMENT - 1u) / SEGMENT;
+
+const SEGMENT: u32 = 1024u;
+const LARGE: f32 = 3.0e38;
+const INFINITY: u32 = 0x7f800000u;
+
+fn row_count() -> u32 {
+    return 64u * rows_high.value + rows_low.value;
+}
+
+fn record_of(head: u32, row: u32) -> u32 {
+    return (head * CHUNK_ROWS + row) * RECORD_WORDS;
+}
+
+// The value of an input: the caller's, or made from the sums of the layer before.
+fn value_of(head: u32, row: u32, i: u32) -> f32 {
+    if FIRST_LAYER {
+        return features[(chunk.value * CHUNK_ROWS + row) * INPUTS + i];
+    }
+    let at = record_of(head, row) + SOURCE_AT + i;
+    var total = 0.0;
+    for (var segment = 0u; segment < SOURCE_SEGMENTS; segment++) {
+        total += f32(atomicLoad(&records[at + segment * SOURCE_WIDTH]));
+    }
+    let input = inputs[head * INPUTS + i];
+    // The bounds keep product and sum apart, so that they cannot be fused.
+    return clamp(total * input.factor, -LARGE, LARGE) + input.bias;
+}
+
+// Window of coefficients that an input falls into, and its position within the grid step. Marks rows that are spoilt.
+fn position_of(head: u32, row: u32, i: u32) -> vec2<u32> {
+    let x = value_of(head, row, i);
+    let input = inputs[head * INPUTS + i];
+    let magnitude = bitcast<u32>(x) & 0x7fffffffu;
+    let spoils = magnitude > INFINITY || (magnitude == INFINITY && (!CLAMPED || input.scale == 0.0));
+    if spoils {
+        atomicOr(&records[record_of(head, row)], 1);
+    }
+    let product = clamp(x * input.scale, -LARGE, LARGE);
+    let bounded = clamp(product + input.shift, input.low, input.high);
+    let position = i32(floor(select(bounded, input.low, spoils)));
+    return vec2<u32>(u32((position >> 10u) - FIRST_WINDOW), u32(position & 1023));
+}
+
+// Place of the first of the four outputs of a group in the record of a row.
+fn sums_of(head: u32, row: u32, stage: u32, slice: u32, output_group: u32) -> u32 {
+    let segment = stage * STAGE_SEGMENTS + slice * SLICE / SEGMENT;
+    return record_of(head, row) + SUMS_AT + segment * WIDTH + 4u * output_group;
+}
+
+fn add(at: u32, sums: vec4<i32>) {
+    atomicAdd(&records[at], sums.x);
+    atomicAdd(&records[at + 1u], sums.y);
+    atomicAdd(&records[at + 2u], sums.z);
+    atomicAdd(&records[at + 3u], sums.w);
+}
+
+// Four codeword numbers of each of four inputs.
+struct Codes {
+    first: vec4<u32>,
+    second: vec4<u32>,
+}
+
+fn codes_at(at: u32) -> Codes {
+    if WIDE_INDICES {
+        return Codes(indices[2u * at], indices[2u * at + 1u]);
+    }
+    return Codes(indices[at], vec4<u32>());
+}
+
+// Codeword numbers of the four outputs, of input j of four.
+fn codewords_of(codes: Codes, j: u32) -> vec4<u32> {
+    if WIDE_INDICES {
+        let low = select(codes.first, codes.second, j >= 2u)[2u * (j & 1u)];
+        let high = select(codes.first, codes.second, j >= 2u)[2u * (j & 1u) + 1u];
+        return vec4<u32>(low & 0xffffu, low >> 16u, high & 0xffffu, high >> 16u);
+    }
+    return unpack4xU8(codes.first[j]);
+}
+
+fn rounded(products: vec4<i32>) -> vec4<i32> {
+    if TABLE_GAINS {
+        return (products + vec4<i32>(8)) >> vec4<u32>(4u);
+    }
+    return products;
+}

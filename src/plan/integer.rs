@@ -1,0 +1,381 @@
+//! How workgroups cut a layer in integers: three strategies, and which one is taken when.
+
+use serde::{Deserialize, Serialize};
+
+use super::{LayerKind, LayerShape, Limits, PlanError};
+use crate::fixed_point::SEGMENT;
+
+/// Rows that a workgroup of [`EdgesTile`] takes at most, as its shader declares.
+const MAX_EDGES_ROWS: usize = 8;
+/// Groups of four outputs that a lane of [`RowsTile`] takes at most, as its shader declares.
+const MAX_OWN: usize = 4;
+/// Lanes of a workgroup; more would only wait for each other.
+const MAX_LANES: usize = 256;
+/// Inputs that a matrix tile expands at a time.
+const MATRIX_CHUNK: usize = 8;
+/// Rows and columns of a fragment of a cooperative matrix.
+const FRAGMENT: usize = 16;
+/// Fewest rows for which lanes are rows.
+const MANY_ROWS: usize = 16;
+/// Fewest rows for which a matrix product pays.
+const MATRIX_ROWS: usize = 2;
+
+/// A way to sum the edges of a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// Lanes are edges: few rows.
+    Edges,
+    /// Lanes are rows: many rows.
+    Rows,
+    /// A product of cooperative matrices in f16, where the adapter offers them.
+    Matrix,
+}
+
+impl Strategy {
+    /// All strategies.
+    pub const ALL: [Self; 3] = [Self::Edges, Self::Rows, Self::Matrix];
+
+    /// Name at the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Edges => "edges",
+            Self::Rows => "rows",
+            Self::Matrix => "matrix",
+        }
+    }
+}
+
+/// A cut of a layer in which lanes are groups of four edges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct EdgesTile {
+    /// Rows a workgroup.
+    pub rows: usize,
+    /// Groups of four outputs a workgroup.
+    pub groups: usize,
+    /// Interleaved parts of a slice.
+    pub split: usize,
+    /// Inputs a workgroup, a power of two.
+    pub slice: usize,
+    /// The codebook lies in workgroup memory.
+    pub on_chip: bool,
+}
+
+/// A cut of a layer in which lanes are rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RowsTile {
+    /// Rows a workgroup.
+    pub rows: usize,
+    /// Lanes of a workgroup for the same row.
+    pub parts: usize,
+    /// Groups of four outputs a lane.
+    pub own: usize,
+    /// Inputs whose taps lie in workgroup memory at once.
+    pub chunk: usize,
+    /// Inputs a workgroup, a power of two.
+    pub slice: usize,
+    /// The codebook lies in workgroup memory.
+    pub on_chip: bool,
+}
+
+/// A cut of a layer into products of cooperative matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MatrixTile {
+    /// Fragments of a subgroup along rows and outputs.
+    pub fragments: [usize; 2],
+    /// Subgroups of a workgroup along rows and outputs.
+    pub subgroups: [usize; 2],
+    /// Lanes of a subgroup.
+    pub subgroup_size: usize,
+    /// Inputs a workgroup, a power of two.
+    pub slice: usize,
+    /// The codebook lies in workgroup memory.
+    pub on_chip: bool,
+}
+
+/// A cut of a layer in integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IntegerTile {
+    /// Lanes are edges.
+    Edges(EdgesTile),
+    /// Lanes are rows.
+    Rows(RowsTile),
+    /// Cooperative matrices.
+    Matrix(MatrixTile),
+}
+
+impl MatrixTile {
+    /// Rows a workgroup.
+    pub fn rows(&self) -> usize {
+        FRAGMENT * self.fragments[0] * self.subgroups[0]
+    }
+
+    /// Outputs a workgroup.
+    pub fn columns(&self) -> usize {
+        FRAGMENT * self.fragments[1] * self.subgroups[1]
+    }
+}
+
+impl IntegerTile {
+    /// The strategy that the cut belongs to.
+    pub fn strategy(&self) -> Strategy {
+        match self {
+            Self::Edges(_) => Strategy::Edges,
+            Self::Rows(_) => Strategy::Rows,
+            Self::Matrix(_) => Strategy::Matrix,
+        }
+    }
+
+    /// The codebook lies in workgroup memory.
+    pub fn on_chip(&self) -> bool {
+        match self {
+            Self::Edges(tile) => tile.on_chip,
+            Self::Rows(tile) => tile.on_chip,
+            Self::Matrix(tile) => tile.on_chip,
+        }
+    }
+
+    /// Inputs a workgroup.
+    pub fn slice(&self) -> usize {
+        match self {
+            Self::Edges(tile) => tile.slice,
+            Self::Rows(tile) => tile.slice,
+            Self::Matrix(tile) => tile.slice,
+        }
+    }
+
+    /// Invocations of a workgroup.
+    pub fn lanes(&self) -> usize {
+        match self {
+            Self::Edges(tile) => tile.groups * tile.split,
+            Self::Rows(tile) => tile.rows * tile.parts,
+            Self::Matrix(tile) => tile.subgroups[0] * tile.subgroups[1] * tile.subgroup_size,
+        }
+    }
+
+    /// Rows a workgroup.
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Edges(tile) => tile.rows,
+            Self::Rows(tile) => tile.rows,
+            Self::Matrix(tile) => tile.rows(),
+        }
+    }
+
+    /// Groups of four outputs a workgroup.
+    pub fn groups(&self) -> usize {
+        match self {
+            Self::Edges(tile) => tile.groups,
+            Self::Rows(tile) => tile.parts * tile.own,
+            Self::Matrix(tile) => tile.columns() / 4,
+        }
+    }
+
+    /// Words of workgroup memory.
+    pub fn workgroup_words(&self, layer: &LayerShape) -> usize {
+        let integers = |on_chip| {
+            let shapes = if on_chip { layer.codebook_words() } else { 1 };
+            shapes + layer.level_words()
+        };
+        match self {
+            Self::Edges(tile) => integers(tile.on_chip) + 2 * tile.rows * tile.slice,
+            Self::Rows(tile) => integers(tile.on_chip) + 2 * tile.chunk * (tile.rows + 1),
+            Self::Matrix(tile) => {
+                let shapes = if tile.on_chip { layer.half_codebook_words() } else { 1 };
+                let pitch = MATRIX_CHUNK * layer.pairs() + 4;
+                let staging = 256 * tile.subgroups[0] * tile.subgroups[1];
+                shapes + 256 + (tile.rows() + tile.columns()) * pitch + staging
+            }
+        }
+    }
+
+    /// Workgroups of a dispatch for `rows`: over outputs, rows, and heads, stages and slices.
+    pub fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
+        [
+            layer.output_groups().div_ceil(self.groups()),
+            rows.div_ceil(self.rows()),
+            layer.heads * layer.stages * layer.inputs.div_ceil(self.slice()),
+        ]
+    }
+
+    /// True where the shaders, the layer and the adapter allow this cut.
+    pub fn fits(&self, layer: &LayerShape, limits: &Limits) -> bool {
+        let shaders = match self {
+            Self::Edges(tile) => (1..=MAX_EDGES_ROWS).contains(&tile.rows) && tile.groups > 0 && tile.split > 0,
+            Self::Rows(tile) => {
+                (1..=MAX_OWN).contains(&tile.own)
+                    && tile.rows > 0
+                    && tile.parts > 0
+                    && tile.chunk > 0
+                    && tile.chunk.is_multiple_of(4)
+            }
+            Self::Matrix(tile) => {
+                limits.matrix_subgroup == Some(tile.subgroup_size)
+                    && tile.fragments.iter().chain(&tile.subgroups).all(|n| (1..=8).contains(n))
+                    && tile.slice >= MATRIX_CHUNK
+            }
+        };
+        let [x, y, z] = self.workgroups(layer, 1);
+        shaders
+            && (4..=SEGMENT).contains(&self.slice())
+            && self.slice().is_power_of_two()
+            && self.lanes() <= limits.invocations
+            && 4 * self.workgroup_words(layer) <= limits.workgroup_storage
+            && x.max(y).max(z) <= limits.workgroups_per_dimension
+    }
+
+    /// Cuts `layer` for batches of up to `rows`, by `strategy` or by the one that suits the rows.
+    pub(super) fn choose(
+        layer: &LayerShape,
+        limits: &Limits,
+        rows: usize,
+        strategy: Option<Strategy>,
+    ) -> Result<Self, PlanError> {
+        let wanted = strategy.unwrap_or_else(|| Strategy::suited(layer, limits, rows));
+        let found = Self::candidates(layer, limits, rows, wanted).into_iter().next();
+        match (found, strategy) {
+            (Some(tile), _) => Ok(tile),
+            (None, Some(Strategy::Matrix)) if limits.matrix_subgroup.is_none() => Err(PlanError::Kernel {
+                kernel: Strategy::Matrix.name(),
+                problem: "the adapter offers no cooperative matrices of 16 x 16 in f16".into(),
+            }),
+            (None, Some(strategy)) => Err(PlanError::Kernel {
+                kernel: strategy.name(),
+                problem: "no tile of it fits the adapter's workgroup memory".into(),
+            }),
+            (None, None) => {
+                let fallback = [Strategy::Rows, Strategy::Edges].into_iter();
+                let mut tiles = fallback.flat_map(|strategy| Self::candidates(layer, limits, rows, strategy));
+                tiles.next().ok_or(PlanError::Limit {
+                    what: "a tile of one row".into(),
+                    needed: 4 * (layer.level_words() + 9) as u64,
+                    limit: "max_compute_workgroup_storage_size",
+                    found: limits.workgroup_storage as u64,
+                })
+            }
+        }
+    }
+
+    /// Cuts of `layer` by `strategy` that fit, the one expected to be fastest first.
+    pub fn candidates(layer: &LayerShape, limits: &Limits, rows: usize, strategy: Strategy) -> Vec<Self> {
+        if !matches!(layer.kind, LayerKind::Integer { .. }) {
+            return Vec::new();
+        }
+        let mut tiles = match strategy {
+            Strategy::Edges => edges(layer, limits, rows),
+            Strategy::Rows => many_rows(layer, limits, rows),
+            Strategy::Matrix => matrix(layer, limits, rows),
+        };
+        tiles.retain(|tile| tile.fits(layer, limits));
+        // The codebook lies in workgroup memory wherever it fits.
+        tiles.sort_by_key(|tile| !tile.on_chip());
+        tiles
+    }
+}
+
+impl Strategy {
+    /// The strategy that suits a batch of `rows`.
+    fn suited(layer: &LayerShape, limits: &Limits, rows: usize) -> Self {
+        let fits = |strategy| !IntegerTile::candidates(layer, limits, rows, strategy).is_empty();
+        if rows >= MATRIX_ROWS && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
+            Self::Matrix
+        } else if rows >= MANY_ROWS && fits(Self::Rows) {
+            Self::Rows
+        } else {
+            Self::Edges
+        }
+    }
+}
+
+/// Inputs a workgroup so that a dispatch of `tiles` tiles keeps the adapter busy.
+fn slice_for(layer: &LayerShape, limits: &Limits, tiles: usize, least: usize) -> usize {
+    let wanted = limits.busy_workgroups.div_ceil(tiles * layer.heads * layer.stages).max(1);
+    layer.inputs.div_ceil(wanted).next_power_of_two().clamp(least, SEGMENT)
+}
+
+fn lanes(limits: &Limits) -> usize {
+    let lanes = limits.invocations.min(MAX_LANES);
+    if lanes == 0 { 1 } else { 1 << lanes.ilog2() }
+}
+
+fn edges(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
+    let lanes = lanes(limits);
+    let groups = layer.output_groups().next_power_of_two().min(lanes);
+    let mut tiles = Vec::new();
+    for tile_rows in [rows.next_power_of_two().min(MAX_EDGES_ROWS), 4, 2, 1] {
+        if tile_rows > rows.next_power_of_two() {
+            continue;
+        }
+        let count = layer.output_groups().div_ceil(groups) * rows.div_ceil(tile_rows);
+        let best = slice_for(layer, limits, count, 16);
+        for slice in [best, 2 * best, best / 2, 4 * best, best / 4, 16, 4] {
+            for on_chip in [true, false] {
+                let split = (lanes / groups).min((slice / 4).max(1));
+                tiles.push(IntegerTile::Edges(EdgesTile { rows: tile_rows, groups, split, slice, on_chip }));
+            }
+        }
+    }
+    tiles
+}
+
+fn many_rows(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
+    let lanes = lanes(limits);
+    let mut tiles = Vec::new();
+    let most = rows.next_power_of_two().min(lanes);
+    for tile_rows in [64, 32, 128, 16, 8, 4, 2, 1] {
+        if tile_rows > most {
+            continue;
+        }
+        let parts = (lanes / tile_rows).min(layer.output_groups().next_power_of_two());
+        let most_own = layer.output_groups().div_ceil(parts).min(MAX_OWN);
+        for own in [4, 2, 1, 3] {
+            if own > most_own {
+                continue;
+            }
+            let count = layer.output_groups().div_ceil(parts * own) * rows.div_ceil(tile_rows);
+            let best = slice_for(layer, limits, count, 16);
+            for slice in [best, 2 * best, best / 2, 4] {
+                for chunk in [16, 32, 8, 4] {
+                    if chunk > slice {
+                        continue;
+                    }
+                    for on_chip in [true, false] {
+                        tiles.push(IntegerTile::Rows(RowsTile { rows: tile_rows, parts, own, chunk, slice, on_chip }));
+                    }
+                }
+            }
+        }
+    }
+    tiles
+}
+
+fn matrix(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
+    let Some(subgroup_size) = limits.matrix_subgroup else { return Vec::new() };
+    // Fragments and subgroups along rows and outputs.
+    let cuts: &[([usize; 2], [usize; 2])] = match rows {
+        ..=16 => &[([1, 1], [1, 8]), ([1, 1], [1, 4]), ([1, 2], [1, 4])],
+        17..=32 => &[([2, 1], [1, 8]), ([1, 1], [2, 4]), ([2, 2], [1, 4])],
+        _ => &[
+            ([2, 2], [2, 4]),
+            ([2, 4], [2, 2]),
+            ([2, 2], [4, 2]),
+            ([4, 2], [1, 4]),
+            ([4, 4], [1, 2]),
+            ([2, 2], [2, 2]),
+            ([1, 1], [4, 2]),
+        ],
+    };
+    let mut tiles = Vec::new();
+    for &(fragments, subgroups) in cuts {
+        let tile = MatrixTile { fragments, subgroups, subgroup_size, slice: MATRIX_CHUNK, on_chip: true };
+        let count = layer.outputs.div_ceil(tile.columns()) * rows.div_ceil(tile.rows());
+        let best = slice_for(layer, limits, count, 2 * MATRIX_CHUNK);
+        for slice in [best, 2 * best, best / 2] {
+            for on_chip in [true, false] {
+                tiles.push(IntegerTile::Matrix(MatrixTile { slice, on_chip, ..tile }));
+            }
+        }
+    }
+    tiles
+}

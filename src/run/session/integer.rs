@@ -1,0 +1,239 @@
+//! The passes of heads in integers: one kernel a layer, and one that turns sums into outputs.
+
+use std::collections::HashMap;
+
+use super::buffers::Buffers;
+use super::{Binding, Ends};
+use crate::head::CompressedHead;
+use crate::plan::{IntegerTile, Plan, Records, Tables, Tile, Work, numbers, params_stride};
+use crate::run::kernels::Kernel;
+use crate::run::pipelines::{Workshop, caller_group};
+use crate::run::{Gpu, upload};
+
+/// Lanes of a finish workgroup.
+const FINISH_LANES: usize = 128;
+/// Base of the two digits in which rows are counted.
+const DIGIT: usize = 64;
+
+/// The layers of heads in integers.
+#[derive(Debug)]
+pub(super) struct IntegerPasses {
+    layers: Vec<LayerPasses>,
+    finish: wgpu::ComputePipeline,
+    finish_group: wgpu::BindGroup,
+    heads: u32,
+    /// Bytes from one number to the next.
+    stride: u64,
+}
+
+/// A layer's pipelines with their bind groups, one a tier.
+#[derive(Debug)]
+struct LayerPasses {
+    pipelines: Vec<wgpu::ComputePipeline>,
+    groups: Vec<wgpu::BindGroup>,
+    /// What an inner layer binds where the first one reads the caller's input.
+    no_input: Vec<Option<wgpu::BindGroup>>,
+}
+
+impl IntegerPasses {
+    /// Uploads the heads' layers and compiles their kernels.
+    pub(super) fn new(
+        gpu: &Gpu,
+        workshop: &mut Workshop<'_>,
+        heads: &[&CompressedHead],
+        plan: &Plan,
+        buffers: &Buffers,
+    ) -> Self {
+        let matrix = plan.uses_matrices();
+        let records = records_of(plan);
+        let stride = params_stride(gpu.limits());
+        let write = |name: &str, bytes: &[u8]| gpu.queue().write_buffer(buffers.named(name), 0, bytes);
+        write("params", &upload::numbers(numbers(plan.chunks(plan.max_rows)), stride));
+        write("columns", &upload::columns(heads));
+        let mut layers = Vec::with_capacity(plan.layers.len());
+        for (n, shape) in plan.layers.iter().enumerate() {
+            for (field, bytes) in upload::integer_layer(heads, n, shape, matrix) {
+                gpu.queue().write_buffer(buffers.of_layer(n, field), 0, &bytes);
+            }
+            layers.push(layer_passes(gpu, workshop, plan, &records, n, buffers));
+        }
+        let last = plan.layers.len() - 1;
+        let shape = &plan.layers[last];
+        let finish_own = [buffers.of_layer(last, "factors"), buffers.named("columns"), buffers.named("records")];
+        let finish = workshop.pipeline(
+            Kernel::IntegerFinish,
+            &[
+                ("COLUMNS", plan.outputs as f64),
+                ("WIDTH", 4.0 * shape.output_groups() as f64),
+                ("SEGMENTS", shape.segments() as f64),
+                ("SUMS_AT", records.sums[last] as f64),
+                ("RECORD_WORDS", records.words as f64),
+                ("CHUNK_ROWS", plan.chunk_rows as f64),
+                ("LANES", FINISH_LANES as f64),
+            ],
+        );
+        Self {
+            layers,
+            finish,
+            finish_group: workshop.own_group(Kernel::IntegerFinish, buffers.named("params"), &finish_own),
+            heads: shape.heads as u32,
+            stride,
+        }
+    }
+
+    /// The kernels that read the caller's input and write the caller's output.
+    pub(super) fn ends(plan: &Plan) -> Ends {
+        Ends { input: kernel_of(&integer_tile(&plan.tiers[0].tiles[0])), output: Kernel::IntegerFinish }
+    }
+
+    /// Records the passes of a chunk of `rows` rows.
+    pub(super) fn record(
+        &self,
+        plan: &Plan,
+        pass: &mut wgpu::ComputePass<'_>,
+        binding: &Binding,
+        chunk: usize,
+        rows: usize,
+    ) {
+        let tier = plan.tier(rows);
+        let number = |n: usize| (n as u64 * self.stride) as u32;
+        let offsets = [number(rows % DIGIT), number(rows / DIGIT), number(chunk)];
+        for (n, (layer, shape)) in self.layers.iter().zip(&plan.layers).enumerate() {
+            pass.set_pipeline(&layer.pipelines[tier]);
+            pass.set_bind_group(0, &layer.groups[tier], &offsets);
+            pass.set_bind_group(1, layer.no_input[tier].as_ref().unwrap_or(&binding.input), &[]);
+            let [x, y, z] = integer_tile(&plan.tiers[tier].tiles[n]).workgroups(shape, rows).map(|count| count as u32);
+            pass.dispatch_workgroups(x, y, z);
+        }
+        pass.set_pipeline(&self.finish);
+        pass.set_bind_group(0, &self.finish_group, &offsets[2..]);
+        pass.set_bind_group(1, &binding.output, &[]);
+        pass.dispatch_workgroups(rows as u32, self.heads, 1);
+    }
+}
+
+/// The records of a plan in integers.
+fn records_of(plan: &Plan) -> Records {
+    match &plan.work {
+        Work::Integer(records) => records.clone(),
+        Work::Float(_) => Records { words: 0, sums: vec![0; plan.layers.len()] },
+    }
+}
+
+/// The tile of a layer in integers. A plan gives layers in integers no other.
+fn integer_tile(tile: &Tile) -> IntegerTile {
+    match tile {
+        Tile::Integer(tile) => *tile,
+        Tile::Float(tile) => IntegerTile::Edges(crate::plan::EdgesTile {
+            rows: 1,
+            groups: tile.groups,
+            split: 1,
+            slice: 4,
+            on_chip: false,
+        }),
+    }
+}
+
+fn kernel_of(tile: &IntegerTile) -> Kernel {
+    match tile {
+        IntegerTile::Edges(_) => Kernel::IntegerEdges,
+        IntegerTile::Rows(_) => Kernel::IntegerRows,
+        IntegerTile::Matrix(_) => Kernel::IntegerMatrix,
+    }
+}
+
+fn layer_passes(
+    gpu: &Gpu,
+    workshop: &mut Workshop<'_>,
+    plan: &Plan,
+    records: &Records,
+    n: usize,
+    buffers: &Buffers,
+) -> LayerPasses {
+    let field = |name: &str| buffers.of_layer(n, name);
+    let own =
+        [field("inputs"), field("tables"), field("indices"), field("gains"), buffers.named("records"), field("tables")];
+    let mut pipelines: HashMap<IntegerTile, wgpu::ComputePipeline> = HashMap::new();
+    let mut passes = LayerPasses { pipelines: Vec::new(), groups: Vec::new(), no_input: Vec::new() };
+    for tier in &plan.tiers {
+        let tile = integer_tile(&tier.tiles[n]);
+        let kernel = kernel_of(&tile);
+        let pipeline = pipelines.entry(tile).or_insert_with(|| {
+            let source = match &tile {
+                IntegerTile::Matrix(tile) => Kernel::matrix_constants(tile.fragments, tile.subgroups),
+                _ => String::new(),
+            };
+            workshop.pipeline_over(kernel, source, &constants(plan, records, n, &tile))
+        });
+        passes.pipelines.push(pipeline.clone());
+        passes.groups.push(workshop.own_group(kernel, buffers.named("params"), &own));
+        passes.no_input.push(
+            (n > 0)
+                .then(|| workshop.caller_layout(kernel))
+                .flatten()
+                .map(|layout| caller_group(gpu.device(), &layout, buffers.named("unused"))),
+        );
+    }
+    passes
+}
+
+/// The override constants of a layer's kernel.
+fn constants(plan: &Plan, records: &Records, n: usize, tile: &IntegerTile) -> Vec<(&'static str, f64)> {
+    let shape = &plan.layers[n];
+    let tables = Tables::of(shape, plan.uses_matrices());
+    let flag = |value: bool| f64::from(u8::from(value));
+    let number = |value: usize| value as f64;
+    let before = n.checked_sub(1).map(|before| (records.sums[before], &plan.layers[before]));
+    let mut constants = vec![
+        ("INPUTS", number(shape.inputs)),
+        ("OUTPUT_GROUPS", number(shape.output_groups())),
+        ("STAGES", number(shape.stages)),
+        ("FIRST_WINDOW", f64::from(shape.windows.first)),
+        ("CLAMPED", flag(shape.clamped)),
+        ("FIRST_LAYER", flag(n == 0)),
+        ("WIDE_INDICES", flag(shape.wide_indices)),
+        ("TABLE_GAINS", flag(shape.level_words() > 1)),
+        ("CHUNK_ROWS", number(plan.chunk_rows)),
+        ("RECORD_WORDS", number(records.words)),
+        ("SUMS_AT", number(records.sums[n])),
+        ("SOURCE_AT", number(before.map_or(0, |(at, _)| at))),
+        ("SOURCE_SEGMENTS", number(before.map_or(0, |(_, layer)| layer.segments()))),
+        ("SOURCE_WIDTH", number(before.map_or(0, |(_, layer)| 4 * layer.output_groups()))),
+        ("SLICE", number(tile.slice())),
+        ("SLICES", number(shape.inputs.div_ceil(tile.slice()))),
+        ("LANES", number(tile.lanes())),
+        ("ON_CHIP", flag(tile.on_chip())),
+    ];
+    match tile {
+        IntegerTile::Edges(tile) => constants.extend([
+            ("ROWS", number(tile.rows)),
+            ("GROUPS", number(tile.groups)),
+            ("SPLIT", number(tile.split)),
+        ]),
+        IntegerTile::Rows(tile) => constants.extend([
+            ("ROWS", number(tile.rows)),
+            ("PARTS", number(tile.parts)),
+            ("OWN", number(tile.own)),
+            ("CHUNK", number(tile.chunk)),
+        ]),
+        IntegerTile::Matrix(tile) => constants.extend([
+            ("PAIRS", number(shape.pairs())),
+            ("CODEBOOK_WORDS", number(shape.half_codebook_words())),
+            ("SHAPES", number(if tile.on_chip { shape.half_codebook_words() } else { 1 })),
+            ("HALF_TAPS_AT", number(tables.half_taps)),
+            ("HALF_CODEBOOK_AT", number(tables.half_codebook)),
+            ("HALF_LEVELS_AT", number(tables.half_levels)),
+        ]),
+    }
+    if !matches!(tile, IntegerTile::Matrix(_)) {
+        constants.extend([
+            ("STRIDE", number(shape.codebook_stride())),
+            ("CODEBOOK_WORDS", number(shape.codebook_words())),
+            ("SHAPES", number(if tile.on_chip() { shape.codebook_words() } else { 1 })),
+            ("LEVELS", number(shape.level_words())),
+            ("CODEBOOK_AT", number(tables.codebook)),
+            ("LEVELS_AT", number(tables.levels)),
+        ]);
+    }
+    constants
+}

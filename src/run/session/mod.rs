@@ -1,0 +1,346 @@
+//! A head on a device, ready to run.
+
+mod buffers;
+mod float;
+mod integer;
+
+use super::kernels::Kernel;
+use super::pipelines::{Workshop, caller_group};
+use super::{Gpu, RunError};
+use crate::head::{CompressedHead, Head};
+use crate::plan::{Plan, PlanOptions, Work};
+use buffers::Buffers;
+use float::FloatPasses;
+use integer::IntegerPasses;
+
+/// A head on a device: every buffer, bind group and pipeline, made when it is opened. Running it makes none.
+///
+/// ```no_run
+/// # use sharekan::{head::Head, run::{Gpu, GpuOptions, Session}};
+/// # fn example(head: Head, rows: &[f32]) -> Result<(), sharekan::Error> {
+/// let gpu = pollster::block_on(Gpu::open(&GpuOptions::default()))?;
+/// let mut session = Session::open(&gpu, &head, 1024)?;
+/// let outputs = session.run(rows)?;
+/// # Ok(()) }
+/// ```
+///
+/// On the caller's own device, without a copy through the host: bind the caller's buffers once, then record the head
+/// into any encoder of that device.
+///
+/// ```no_run
+/// # use sharekan::{head::Head, run::{Gpu, Session}};
+/// # fn example(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, head: Head,
+/// #            features: wgpu::Buffer, detections: wgpu::Buffer) -> Result<(), sharekan::Error> {
+/// let gpu = Gpu::with_device(device.clone(), queue.clone(), info);
+/// let session = Session::open(&gpu, &head, 676)?;
+/// // `features` holds [rows, inputs] f32, `detections` [rows, outputs]; both need the usage STORAGE.
+/// let binding = session.bind(&features, &detections)?;
+/// let mut encoder = device.create_command_encoder(&Default::default());
+/// // ... the caller's backbone writes `features` here ...
+/// session.record(&mut encoder, &binding, 676)?;
+/// // ... and whatever reads `detections` follows.
+/// queue.submit([encoder.finish()]);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    gpu: Gpu,
+    plan: Plan,
+    passes: Passes,
+    input_layout: wgpu::BindGroupLayout,
+    output_layout: wgpu::BindGroupLayout,
+    input: wgpu::Buffer,
+    output: wgpu::Buffer,
+    download: wgpu::Buffer,
+    own: Binding,
+}
+
+/// The caller's input and output buffers, bound once and used for any number of recordings.
+#[derive(Debug, Clone)]
+pub struct Binding {
+    input: wgpu::BindGroup,
+    output: wgpu::BindGroup,
+    /// Rows that both buffers have room for.
+    rows: usize,
+}
+
+/// What is dispatched for a chunk of rows.
+#[derive(Debug)]
+enum Passes {
+    Float(FloatPasses),
+    Integer(IntegerPasses),
+}
+
+/// The kernels that read the caller's input and write the caller's output.
+struct Ends {
+    input: Kernel,
+    output: Kernel,
+}
+
+impl Session {
+    /// Opens `head` on `gpu` for batches of up to `max_rows`: plans, allocates, uploads and compiles.
+    ///
+    /// # Errors
+    /// Where the head does not fit the adapter, its memory is too small, or it refuses a kernel.
+    pub fn open(gpu: &Gpu, head: &Head, max_rows: usize) -> Result<Self, RunError> {
+        Self::open_with(gpu, head, max_rows, &PlanOptions::default())
+    }
+
+    /// Opens `head` as [`Session::open`] does, with a kernel or tiles of the caller's choice.
+    ///
+    /// # Errors
+    /// As [`Session::open`], and where the adapter cannot run the kernel asked for.
+    pub fn open_with(gpu: &Gpu, head: &Head, max_rows: usize, options: &PlanOptions) -> Result<Self, RunError> {
+        let plan = Plan::with_options(head, gpu.limits(), max_rows, options)?;
+        let members: Vec<&CompressedHead> = match head {
+            Head::Compressed(head) => vec![head],
+            Head::Dense(_) => Vec::new(),
+        };
+        Self::guarded(gpu, plan, |plan| Self::build(gpu, plan, Some(head), &members))
+    }
+
+    /// Builds a session and turns what the device objects to into an error.
+    fn guarded(gpu: &Gpu, plan: Plan, build: impl FnOnce(Plan) -> Self) -> Result<Self, RunError> {
+        let memory = gpu.device().push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+        let validation = gpu.device().push_error_scope(wgpu::ErrorFilter::Validation);
+        let internal = gpu.device().push_error_scope(wgpu::ErrorFilter::Internal);
+        let needed = plan.device_bytes();
+        let session = build(plan);
+        let refused = [pollster::block_on(internal.pop()), pollster::block_on(validation.pop())];
+        if let Some(error) = pollster::block_on(memory.pop()) {
+            return Err(RunError::OutOfMemory { needed, problem: RunError::one_line(&error.to_string()) });
+        }
+        if let Some(error) = refused.into_iter().flatten().next() {
+            return Err(RunError::Refused {
+                what: "the session".into(),
+                problem: RunError::one_line(&error.to_string()),
+            });
+        }
+        if let Some(reason) = gpu.lost() {
+            return Err(RunError::Lost(reason));
+        }
+        Ok(session)
+    }
+
+    /// Allocates, uploads and compiles. A plan in integers takes the members, one in f32 the head.
+    fn build(gpu: &Gpu, plan: Plan, head: Option<&Head>, members: &[&CompressedHead]) -> Self {
+        let device = gpu.device();
+        let buffers = Buffers::new(device, &plan);
+        let mut workshop = Workshop::new(device, gpu.pipeline_cache());
+        let (passes, ends) = match (&plan.work, head) {
+            (Work::Float(_), Some(head)) => {
+                let passes = FloatPasses::new(gpu, &mut workshop, head, &plan, &buffers);
+                (Passes::Float(passes), FloatPasses::ends(&plan))
+            }
+            _ => {
+                let passes = IntegerPasses::new(gpu, &mut workshop, members, &plan, &buffers);
+                (Passes::Integer(passes), IntegerPasses::ends(&plan))
+            }
+        };
+        gpu.queue().submit([]);
+        let layout = |workshop: &mut Workshop<'_>, kernel| match workshop.caller_layout(kernel) {
+            Some(layout) => layout,
+            None => device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &[] }),
+        };
+        let input_layout = layout(&mut workshop, ends.input);
+        let output_layout = layout(&mut workshop, ends.output);
+        let own = Binding {
+            input: caller_group(device, &input_layout, buffers.named("input")),
+            output: caller_group(device, &output_layout, buffers.named("output")),
+            rows: plan.max_rows,
+        };
+        Self {
+            passes,
+            input_layout,
+            output_layout,
+            input: buffers.named("input").clone(),
+            output: buffers.named("output").clone(),
+            download: buffers.named("download").clone(),
+            own,
+            plan,
+            gpu: gpu.clone(),
+        }
+    }
+
+    /// The plan that the session follows; its byte count is the device memory that the session takes.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Number of inputs a row.
+    pub fn inputs(&self) -> usize {
+        self.plan.layers[0].inputs
+    }
+
+    /// Number of outputs a row.
+    pub fn outputs(&self) -> usize {
+        self.plan.outputs
+    }
+
+    /// Runs `input`, `[rows, inputs]`, and returns `[rows, outputs]`. Batches beyond the session's are cut.
+    ///
+    /// # Errors
+    /// Where the input is no whole number of rows, or the device fails.
+    pub fn run(&mut self, input: &[f32]) -> Result<Vec<f32>, RunError> {
+        let rows = self.rows_of(input.len())?;
+        let mut output = vec![0.0; rows * self.outputs()];
+        self.run_into(input, &mut output)?;
+        Ok(output)
+    }
+
+    /// Runs `input`, `[rows, inputs]`, into `output`, `[rows, outputs]`. Batches beyond the session's are cut.
+    ///
+    /// # Errors
+    /// Where the lengths do not fit, or the device fails.
+    pub fn run_into(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), RunError> {
+        let rows = self.rows_of(input.len())?;
+        if output.len() != rows * self.outputs() {
+            return Err(RunError::Length {
+                what: "output",
+                found: format!("{} values", output.len()),
+                expected: format!("{rows} rows of {}", self.outputs()),
+            });
+        }
+        let (inputs, outputs, most) = (self.inputs(), self.outputs(), self.plan.max_rows);
+        for (x, y) in input.chunks(most * inputs).zip(output.chunks_mut(most * outputs)) {
+            self.gpu.queue().write_buffer(&self.input, 0, bytemuck::cast_slice(x));
+            self.submit(x.len() / inputs, y)?;
+        }
+        Ok(())
+    }
+
+    /// Runs the first `rows` of the caller's buffer, `[rows, inputs]` f32, and returns `[rows, outputs]` to the host.
+    ///
+    /// This binds the buffer anew; to run the same buffers often, [`Session::bind`] them once.
+    ///
+    /// # Errors
+    /// Where the buffer is too small, has no usage STORAGE, holds more rows than the session has room for, or the
+    /// device fails.
+    pub fn run_buffer(&mut self, input: &wgpu::Buffer, rows: usize) -> Result<Vec<f32>, RunError> {
+        let binding = self.bind(input, &self.output)?;
+        let mut output = vec![0.0; rows * self.outputs()];
+        self.submit_bound(&binding, rows, &mut output)?;
+        Ok(output)
+    }
+
+    /// Binds the caller's buffers for [`Session::record`]. Both must be of the session's device and have the usage
+    /// STORAGE; input is `[rows, inputs]` f32, output `[rows, outputs]`.
+    ///
+    /// # Errors
+    /// Where a buffer has no such usage or no room for a row.
+    pub fn bind(&self, input: &wgpu::Buffer, output: &wgpu::Buffer) -> Result<Binding, RunError> {
+        for (what, buffer, row) in [("input buffer", input, self.inputs()), ("output buffer", output, self.outputs())] {
+            if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
+                return Err(RunError::Length {
+                    what,
+                    found: format!("usage {:?}", buffer.usage()),
+                    expected: "STORAGE".into(),
+                });
+            }
+            if buffer.size() < 4 * row as u64 {
+                return Err(RunError::Length {
+                    what,
+                    found: format!("{} bytes", buffer.size()),
+                    expected: format!("at least one row of {}", 4 * row),
+                });
+            }
+        }
+        let rows = (input.size() / (4 * self.inputs()) as u64).min(output.size() / (4 * self.outputs()) as u64);
+        Ok(Binding {
+            input: caller_group(self.gpu.device(), &self.input_layout, input),
+            output: caller_group(self.gpu.device(), &self.output_layout, output),
+            rows: usize::try_from(rows).unwrap_or(usize::MAX),
+        })
+    }
+
+    /// Records the head for the first `rows` of bound buffers into an encoder of the session's device. Nothing is
+    /// submitted. One recording must have run before the next one of the same session starts, as on one queue it has.
+    ///
+    /// # Errors
+    /// Where the session or the buffers have no room for so many rows.
+    pub fn record(&self, encoder: &mut wgpu::CommandEncoder, binding: &Binding, rows: usize) -> Result<(), RunError> {
+        let mut pass = encoder
+            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("sharekan"), timestamp_writes: None });
+        self.record_in(&mut pass, binding, rows)
+    }
+
+    /// Records the head as [`Session::record`] does, into a compute pass of the caller's. A pass that measures time, or
+    /// holds other work, is as good as one of its own.
+    ///
+    /// # Errors
+    /// Where the session or the buffers have no room for so many rows.
+    pub fn record_in(&self, pass: &mut wgpu::ComputePass<'_>, binding: &Binding, rows: usize) -> Result<(), RunError> {
+        let most = self.plan.max_rows.min(binding.rows);
+        if rows > most {
+            return Err(RunError::Batch { rows, max_rows: most });
+        }
+        for chunk in 0..self.plan.chunks(rows) {
+            let in_chunk = (rows - chunk * self.plan.chunk_rows).min(self.plan.chunk_rows);
+            match &self.passes {
+                Passes::Float(passes) => passes.record(&self.plan, pass, binding, chunk, in_chunk),
+                Passes::Integer(passes) => passes.record(&self.plan, pass, binding, chunk, in_chunk),
+            }
+        }
+        Ok(())
+    }
+
+    fn rows_of(&self, values: usize) -> Result<usize, RunError> {
+        if values.is_multiple_of(self.inputs()) {
+            return Ok(values / self.inputs());
+        }
+        Err(RunError::Length {
+            what: "input",
+            found: format!("{values} values"),
+            expected: format!("whole rows of {}", self.inputs()),
+        })
+    }
+
+    /// Runs the session's own input buffer.
+    fn submit(&mut self, rows: usize, output: &mut [f32]) -> Result<(), RunError> {
+        let binding = self.own.clone();
+        self.submit_bound(&binding, rows, output)
+    }
+
+    /// Records, submits, waits, and reads the session's own output buffer.
+    fn submit_bound(&mut self, binding: &Binding, rows: usize, output: &mut [f32]) -> Result<(), RunError> {
+        if rows == 0 {
+            return Ok(());
+        }
+        if let Some(reason) = self.gpu.lost() {
+            return Err(RunError::Lost(reason));
+        }
+        let device = self.gpu.device();
+        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("sharekan") });
+        self.record(&mut encoder, binding, rows)?;
+        let bytes = 4 * output.len() as u64;
+        encoder.copy_buffer_to_buffer(&self.output, 0, &self.download, 0, bytes);
+        self.gpu.queue().submit([encoder.finish()]);
+        let (sender, receiver) = futures_channel::oneshot::channel();
+        self.download.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
+            // The receiver is only gone where the wait below failed already.
+            let _ = sender.send(result);
+        });
+        let waited = device.poll(wgpu::PollType::wait_indefinitely());
+        let refused = pollster::block_on(scope.pop());
+        if let Some(reason) = self.gpu.lost() {
+            return Err(RunError::Lost(reason));
+        }
+        if let Some(error) = refused {
+            return Err(RunError::Refused { what: "a batch".into(), problem: RunError::one_line(&error.to_string()) });
+        }
+        let failed = |problem: String| RunError::Refused { what: "to give its results".into(), problem };
+        waited.map_err(|e| failed(e.to_string()))?;
+        match pollster::block_on(receiver) {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => return Err(failed(e.to_string())),
+            Err(e) => return Err(failed(e.to_string())),
+        }
+        {
+            let view = self.download.get_mapped_range(0..bytes).map_err(|e| failed(e.to_string()))?;
+            bytemuck::cast_slice_mut::<f32, u8>(output).copy_from_slice(&view);
+        }
+        self.download.unmap();
+        Ok(())
+    }
+}
