@@ -43,7 +43,8 @@ fn cluster(c: &mut Criterion) {
             let settings = Settings { score, codewords, iterations: 10, enough: 0.0, seed: 0 };
             group.bench_function(BenchmarkId::new(format!("{score:?}"), codewords), |bencher| {
                 bencher.iter(|| {
-                    KMeans::new(black_box(&points), 10, None).and_then(|kmeans| kmeans.cluster(&settings, &mut |_, _| {}))
+                    KMeans::new(black_box(&points), 10, None)
+                        .and_then(|kmeans| kmeans.cluster(&settings, &mut |_, _| {}))
                 });
             });
         }

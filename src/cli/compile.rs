@@ -13,7 +13,6 @@ use super::calibration::CalibrationArgs;
 use super::failure::Failure;
 use super::options::{AdapterArgs, Device, ImportArgs};
 use super::progress;
-use super::quiet_driver;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, table};
 
@@ -75,7 +74,6 @@ impl CompileArgs {
         if self.device == Device::Auto && !large {
             return Ok(None);
         }
-        quiet_driver::silence();
         Ok(DeviceChoice::from(self.device).open(&options)?)
     }
 }

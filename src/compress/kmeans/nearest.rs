@@ -78,10 +78,7 @@ struct Best {
 
 /// The tile of groups that starts with `first`, each with its number and offsets.
 #[inline(always)]
-fn tile<'a>(
-    codewords: &'a CodewordGroups,
-    first: usize,
-) -> impl Iterator<Item = (u32, (&'a [[f32; GROUP]], &'a [f32; GROUP]))> {
+fn tile(codewords: &CodewordGroups, first: usize) -> impl Iterator<Item = (u32, (&[[f32; GROUP]], &[f32; GROUP]))> {
     let last = (first + TILE).min(codewords.offsets.len());
     let groups = codewords.values[first * codewords.d..last * codewords.d].chunks_exact(codewords.d);
     (first as u32..).zip(groups.zip(&codewords.offsets[first..last]))
@@ -179,10 +176,10 @@ fn portable<const ANY_SIGN: bool>(points: &[[f32; BLOCK]], codewords: &CodewordG
                 top[lane] = if score > top[lane] { score } else { top[lane] };
             }
         }
-        for lane in 0..BLOCK {
-            let better = top[lane] > best.scores[lane];
-            best.groups[lane] = if better { g } else { best.groups[lane] };
-            best.scores[lane] = if better { top[lane] } else { best.scores[lane] };
+        for ((score, number), &top) in best.scores.iter_mut().zip(&mut best.groups).zip(&top) {
+            let better = top > *score;
+            *number = if better { g } else { *number };
+            *score = if better { top } else { *score };
         }
     }
 }
