@@ -26,3 +26,11 @@ pub(crate) fn map_indices<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync +
     #[cfg(not(feature = "parallel"))]
     return (0..count).map(f).collect();
 }
+
+/// Calls `f` with the number and the contents of each chunk of `length` values; the last may be shorter.
+pub(crate) fn for_each_chunk<T: Send>(values: &mut [T], length: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+    #[cfg(feature = "parallel")]
+    values.par_chunks_mut(length).enumerate().for_each(|(at, chunk)| f(at, chunk));
+    #[cfg(not(feature = "parallel"))]
+    values.chunks_mut(length).enumerate().for_each(|(at, chunk)| f(at, chunk));
+}

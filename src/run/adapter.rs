@@ -57,6 +57,13 @@ pub struct AdapterReport {
     pub features: Vec<&'static str>,
 }
 
+/// The same device.
+impl PartialEq for Gpu {
+    fn eq(&self, other: &Self) -> bool {
+        self.device == other.device
+    }
+}
+
 impl AdapterReport {
     fn new(adapter: &wgpu::Adapter) -> Self {
         let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
@@ -250,7 +257,7 @@ impl Gpu {
     }
 
     /// Why the device is gone, if it is.
-    pub(super) fn lost(&self) -> Option<String> {
+    pub(crate) fn lost(&self) -> Option<String> {
         self.lost.lock().ok().and_then(|lost| lost.clone())
     }
 }

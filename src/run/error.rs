@@ -63,7 +63,7 @@ pub enum RunError {
 
 impl RunError {
     /// wgpu's message on one line.
-    pub(super) fn one_line(text: &str) -> String {
+    pub(crate) fn one_line(text: &str) -> String {
         text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")
     }
 }

@@ -34,6 +34,16 @@ pub enum Kernel {
     ContractCodebook,
     /// Sums in f32 to outputs.
     FinishFloat,
+    /// k-means: the codeword of every point.
+    KMeansAssign,
+    /// k-means: sums of the points of every codeword, chunk by chunk.
+    KMeansSum,
+    /// k-means: sums of chunks to sums of all points.
+    KMeansReduce,
+    /// k-means: the points met worst.
+    KMeansWorst,
+    /// k-means: codewords to the middle of their points.
+    KMeansMove,
 }
 
 macro_rules! kernel {
@@ -66,7 +76,7 @@ impl Kernel {
     pub const SHARED: [&str; 1] = ["integer_common"];
 
     /// All kernels.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::IntegerEdges,
         Self::IntegerRows,
         Self::IntegerMatrix,
@@ -75,6 +85,11 @@ impl Kernel {
         Self::ContractDense,
         Self::ContractCodebook,
         Self::FinishFloat,
+        Self::KMeansAssign,
+        Self::KMeansSum,
+        Self::KMeansReduce,
+        Self::KMeansWorst,
+        Self::KMeansMove,
     ];
 
     fn parts(self) -> Parts {
@@ -89,6 +104,11 @@ impl Kernel {
                 kernel!("contract_codebook", &[Params, Read, Read, Read, Read, Read, Write], None)
             }
             Self::FinishFloat => kernel!("finish_float", &[Params, Read, Read, Read], Some(Write)),
+            Self::KMeansAssign => kernel!("kmeans_assign", &[Read, Read, Write, Write], None),
+            Self::KMeansSum => kernel!("kmeans_sum", &[Read, Read, Read, Write], None),
+            Self::KMeansReduce => kernel!("kmeans_reduce", &[Read, Write], None),
+            Self::KMeansWorst => kernel!("kmeans_worst", &[Read, Read, Read, Write], None),
+            Self::KMeansMove => kernel!("kmeans_move", &[Read, Read, Read, Write], None),
         }
     }
 
