@@ -35,3 +35,11 @@ pub(crate) fn for_each_mut<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) +
     #[cfg(not(feature = "parallel"))]
     items.iter_mut().enumerate().for_each(|(at, item)| f(at, item));
 }
+
+/// Calls `f` with the number and the contents of each chunk of `length` values; the last may be shorter.
+pub(crate) fn for_each_chunk<T: Send>(values: &mut [T], length: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+    #[cfg(feature = "parallel")]
+    values.par_chunks_mut(length).enumerate().for_each(|(at, chunk)| f(at, chunk));
+    #[cfg(not(feature = "parallel"))]
+    values.chunks_mut(length).enumerate().for_each(|(at, chunk)| f(at, chunk));
+}

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sharekan::compress::{self, Calibration, CompileOptions, Found, LayerReport, Method, Precision, Target};
-use sharekan::head::Head;
+use sharekan::head::{DenseHead, DenseLayer, Head};
+use sharekan::run::{DeviceChoice, Gpu};
 use sharekan::{Error, artifact, files};
 
 use super::calibration::CalibrationArgs;
 use super::failure::Failure;
-use super::options::ImportArgs;
+use super::options::{AdapterArgs, Device, ImportArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, table};
@@ -19,7 +20,7 @@ use super::table::{Align, count, table};
 ///
 /// Every edge's spline becomes an index into a codebook that its layer shares, and a gain; what is constant joins one
 /// number an output. No data and no training are needed, but a few unlabelled images (--calibrate) make the result much
-/// more faithful. The same file, options and seed give the same bytes.
+/// more faithful. The same file, options and seed give the same bytes, with a GPU on the same adapter.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
@@ -65,10 +66,32 @@ pub(crate) struct CompileArgs {
     method: Option<MethodArg>,
     #[command(flatten)]
     calibration: CalibrationArgs,
+    /// Where to cluster: auto takes a real GPU for large layers, gpu any adapter for all layers
+    #[arg(long, value_enum, default_value_t)]
+    device: Device,
+    #[command(flatten)]
+    adapter: AdapterArgs,
     #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
     import: ImportArgs,
+}
+
+impl CompileArgs {
+    /// The adapter to cluster on; none is looked for where no layer is large enough.
+    fn gpu(&self, dense: &DenseHead) -> Result<Option<Gpu>, Failure> {
+        let options = self.adapter.options()?;
+        let most = dense.layers().iter().map(DenseLayer::edges).max().unwrap_or(0);
+        let codewords = match (self.target_bytes, self.target_snr) {
+            (None, None) => self.codebook as usize,
+            _ => compress::SETTINGS.iter().map(|setting| setting.codewords).max().unwrap_or(0),
+        };
+        let large = most.saturating_mul(codewords) >= compress::GPU_FROM;
+        if self.device == Device::Auto && !large {
+            return Ok(None);
+        }
+        Ok(DeviceChoice::from(self.device).open(&options)?)
+    }
 }
 
 pub(super) fn gain_bits(text: &str) -> Result<u8, String> {
@@ -154,7 +177,10 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         let path = args.head.display();
         return Err(Failure::new(format!("{path}: is compressed already, expected a dense checkpoint")));
     };
+    let gpu = args.gpu(&dense)?;
     let options = CompileOptions {
+        gpu_from: if args.device == Device::Gpu { 0 } else { compress::GPU_FROM },
+        gpu,
         codewords: args.codebook as usize,
         precision: args.precision.into(),
         seed: args.seed,

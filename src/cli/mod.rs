@@ -80,7 +80,7 @@ enum Command {
 
 impl Command {
     fn lists_adapters(&self) -> bool {
-        !matches!(self, Self::Compile(_) | Self::Bank(_) | Self::Decompress(_) | Self::Inspect(_))
+        !matches!(self, Self::Decompress(_) | Self::Inspect(_))
     }
 }
 

@@ -76,7 +76,7 @@ impl<'a> AwareEdges<'a> {
             let measured = MeasuredCodebook::new(codebook, &self.forms[i]);
             let assigned = (self.starts[i]..self.starts[i + 1]).map(|edge| {
                 let pull = &self.pulls[edge * d..][..d];
-                let codeword = nearest(pull, &measured.table, d).shape;
+                let codeword = nearest(pull, &measured.table, d);
                 let gain = measured.gain(codebook, codeword as usize, pull);
                 let left = f64::from(self.sizes[edge]) - gain * gain * measured.squares[codeword as usize];
                 let error = left.max(0.0) as f32;

@@ -121,7 +121,8 @@ struct State {
 /// Compresses dense heads onto one codebook per layer position, and reports what each kept and lost.
 ///
 /// The heads take the same inputs and have the same number of layers, at each position of the same kind and size of basis.
-/// The same heads, options and calibration give the same bytes on every machine.
+/// The same heads, options and calibration give the same bytes on every machine; with a GPU, on every machine
+/// with the same adapter and driver.
 ///
 /// # Errors
 /// As [`compile`](super::compile) for a head, which the error names; for heads that make no bank; for
@@ -203,7 +204,7 @@ fn compile_positions(
     let mut shared: Vec<(LayerSettings, Shared)> = Vec::new();
     for (n, gathered) in gathered.into_iter().enumerate() {
         let at = first + n;
-        let mut settings = LayerSettings::of_layer(at, gathered.small(), options);
+        let mut settings = LayerSettings::of_layer(at, gathered.edges(), gathered.small(), options);
         if gathered.small() {
             let fine = (FINE_A_HEAD * (1 + names.len())).min(MOST_FINE);
             settings.codewords = settings.codewords.max(fine);
@@ -213,7 +214,7 @@ fn compile_positions(
             let done = n * options.iterations + done.min(options.iterations);
             progress(BankProgress { layer, stage: BankStage::Clustering, done, of: rounds });
         };
-        let codebook = gathered.fit(&settings, &mut step).ok_or(CompressError::Metric { layer: at })?;
+        let codebook = gathered.fit(&settings, &mut step)?;
         step(options.iterations);
         shared.push((settings, codebook));
     }

@@ -2,11 +2,11 @@
 
 use super::activations::{Activations, dense_outputs};
 use super::aware::{Assignment, AwareEdges, refine};
-use super::cluster::{Edges, cluster};
 use super::codebook::Codebook;
 use super::feedback::{Feedback, Kept, Refined};
 use super::fold::fold;
 use super::gains::GainLevels;
+use super::kmeans::KMeans;
 use super::layer::{kept_variance, quantise_base, report, whiten_edges};
 use super::metric::Metric;
 use super::moments::{Forms, Moments, square};
@@ -63,19 +63,18 @@ pub(super) fn compile_layer(
         done += 1;
         progress(done, rounds);
     };
-    let singular = || CompressError::Metric { layer: at };
     let edges = AwareEdges::new(&coefficients, &totals, outputs, d);
     let first = match given {
         Some(codebook) => (codebook.clone(), edges.assign(codebook)),
         None => {
-            let start = shared_start(layer, &folded.coefficients, folded.bias, &moments, settings);
-            refine(&edges, start.ok_or_else(singular)?, settings.iterations, &mut step)
+            let start = shared_start(at, layer, &folded.coefficients, folded.bias, &moments, settings)?;
+            refine(&edges, start, settings.iterations, &mut step)
         }
     };
     let mut stages = vec![first];
     if settings.stages > 1 {
         let rest = remainder(&coefficients, &stages[0]);
-        let start = shared_start(layer, &rest, folded.bias, &moments, settings).ok_or_else(singular)?;
+        let start = shared_start(at, layer, &rest, folded.bias, &moments, settings)?;
         stages.push(residual_stage(&rest, start, &stages[0], &totals, outputs, settings, &mut step));
         for _ in 0..ALTERNATIONS {
             for at in 0..2 {
@@ -146,24 +145,24 @@ fn residual_stage(
     refine(&edges, start, settings.iterations, step)
 }
 
-/// First codewords for coefficients of all edges, in any order: clustered in the mean of the inputs' metrics. `None`
-/// where that is singular.
+/// First codewords for coefficients of all edges, in any order: clustered in the mean of the inputs' metrics.
 fn shared_start(
+    at: usize,
     layer: &DenseLayer,
     coefficients: &[f32],
     free_bias: bool,
     moments: &[Moments],
     settings: &LayerSettings,
-) -> Option<Codebook> {
+) -> Result<Codebook, CompressError> {
     let d = layer.basis.len();
     let mut mean = vec![0.0f64; d * d];
     for moments in moments {
         mean.iter_mut().zip(&moments.second).for_each(|(mean, value)| *mean += value / layer.inputs as f64);
     }
-    let metric = Metric::new(&mean, d, LAMBDA, free_bias)?;
+    let metric = Metric::new(&mean, d, LAMBDA, free_bias).ok_or(CompressError::Metric { layer: at })?;
     let count = settings.codewords.min(layer.edges());
     let settings = LayerSettings { codewords: count, ..settings.clone() };
-    Some(cluster_in_metric(&metric, coefficients, free_bias, d, &settings))
+    cluster_in_metric(&metric, coefficients, free_bias, d, &settings)
 }
 
 /// Codewords clustered in one metric, on a sample of edges.
@@ -173,7 +172,7 @@ pub(super) fn cluster_in_metric(
     free_bias: bool,
     d: usize,
     settings: &LayerSettings,
-) -> Codebook {
+) -> Result<Codebook, CompressError> {
     let (edges, count) = (coefficients.len() / d, settings.codewords);
     let wanted = START_EDGES.max(START_EDGES_A_CODEWORD * count).min(edges);
     let mut random = SplitMix::new(settings.seed);
@@ -185,13 +184,14 @@ pub(super) fn cluster_in_metric(
         }
     }
     let whitened = whiten_edges(metric, &sample, d);
-    let shapes = cluster(&Edges { values: &whitened, d }, count, SHARED_ROUNDS, settings.seed, &mut |_, _| {});
+    let points = KMeans::new(&whitened, d, settings.gpu.as_ref())?;
+    let shapes = points.cluster(&settings.clustering(wanted, SHARED_ROUNDS), &mut |_, _| {})?;
     let mut codebook = Codebook::new(count, d, settings.precision, free_bias);
     for (k, shape) in shapes.chunks_exact(d).enumerate() {
         let wide: Vec<f64> = shape.iter().map(|&v| f64::from(v)).collect();
         codebook.set(k, &metric.unwhiten(&wide));
     }
-    codebook
+    Ok(codebook)
 }
 
 /// Gains on the levels that suit the layer, and the edges on them, `[stages, inputs, outputs]`.

@@ -154,7 +154,7 @@ impl GainLevels {
     pub(super) fn choose(&self, pull: &[f32], measured: &MeasuredCodebook, codebook: &Codebook, output: usize) -> Kept {
         let codeword = match self.magnitudes(output) {
             Some(sizes) => best_at_magnitudes(pull, measured, codebook.d, &sizes),
-            None => nearest(pull, &measured.table, codebook.d).shape,
+            None => nearest(pull, &measured.table, codebook.d),
         };
         self.keep(codeword, pull, measured, codebook, output)
     }

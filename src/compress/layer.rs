@@ -1,8 +1,8 @@
 //! One layer through all steps.
 
-use super::cluster::{Edges, assign, cluster};
 use super::fold::fold;
 use super::gains::{self, QuantisedGains};
+use super::kmeans::{KMeans, Score};
 use super::metric::{Metric, dot};
 use super::report::LayerReport;
 use super::{CompressError, LayerSettings, Method, Precision};
@@ -34,30 +34,29 @@ pub(super) fn compile_layer(
     };
     let metric = metric.ok_or(CompressError::Metric { layer: at })?;
     let whitened = whiten_edges(&metric, &folded.coefficients, d);
-    let count = options.codewords.min(layer.edges());
     let rounds = options.stages * options.iterations;
     let mut stages: Vec<Stage> = Vec::new();
     let mut rest = whitened.clone();
     for stage in 0..options.stages {
-        let edges = Edges { values: &rest, d };
+        let edges = KMeans::new(&rest, d, options.gpu.as_ref())?;
         let mut step = |done, _| progress(stage * options.iterations + done, rounds);
         let shapes = match given {
             Some(given) => given.shapes.clone(),
-            None => cluster(&edges, count, options.iterations, options.seed, &mut step),
+            None => edges.cluster(&options.clustering(layer.edges(), options.iterations), &mut step)?,
         };
-        let mut found = Stage::new(Codewords::new(&metric, &shapes, d, options.precision, 1.0), &edges);
+        let mut found = Stage::new(Codewords::new(&metric, &shapes, d, options.precision, 1.0), &edges, &rest)?;
         if let Some(first) = stages.first() {
             // Lower codewords by as much as the gains would be smaller: one scale of gains suits both stages.
             let part = found.gain_size() / first.gain_size();
             if part > 0.0 && part < 1.0 {
                 let codebook = Codewords::new(&metric, &shapes, d, options.precision, part.max(LOWEST));
-                found = Stage::new(codebook, &edges);
+                found = Stage::new(codebook, &edges, &rest)?;
             }
         }
         found.take_off(&mut rest);
         stages.push(found);
     }
-    let quantised = quantise(&mut stages, &whitened, layer.inputs, options);
+    let quantised = quantise(&mut stages, &whitened, layer.inputs, options)?;
     let indices = stages.iter().flat_map(|stage| &stage.indices).copied().collect();
     let base = layer.base.as_ref().filter(|_| !folded.base).map(|base| quantise_base(base, layer.inputs));
 
@@ -89,11 +88,12 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(codebook: Codewords, edges: &Edges<'_>) -> Self {
-        let indices: Vec<u16> = assign(edges, &codebook.units).iter().map(|m| m.shape as u16).collect();
+    /// The best codewords and gains for `edges`, made of `whitened`.
+    fn new(codebook: Codewords, edges: &KMeans<'_>, whitened: &[f32]) -> Result<Self, CompressError> {
+        let indices = codebook.assign(edges)?;
         let mut stage = Self { codebook, indices, gains: Vec::new() };
-        stage.gains = stage.best_gains(edges.values);
-        stage
+        stage.gains = stage.best_gains(whitened);
+        Ok(stage)
     }
 
     /// The gain that suits every whitened edge best.
@@ -118,12 +118,17 @@ impl Stage {
 
 /// Codebooks and gains as they are stored. The last stage of several is fitted again to what the others leave once
 /// their gains are rounded.
-fn quantise(stages: &mut [Stage], whitened: &[f32], inputs: usize, options: &LayerSettings) -> Quantised {
+fn quantise(
+    stages: &mut [Stage],
+    whitened: &[f32],
+    inputs: usize,
+    options: &LayerSettings,
+) -> Result<Quantised, CompressError> {
     if options.precision == Precision::F32 {
-        return Quantised::Float {
+        return Ok(Quantised::Float {
             codebook: stages.iter().flat_map(|stage| stage.codebook.floats()).collect(),
             gains: stages.iter().flat_map(|stage| &stage.gains).map(|&gain| gain as f32).collect(),
-        };
+        });
     }
     // By output, as the factors of levels are.
     let mut gains = Vec::with_capacity(stages.len() * stages[0].gains.len());
@@ -145,8 +150,8 @@ fn quantise(stages: &mut [Stage], whitened: &[f32], inputs: usize, options: &Lay
         first.gains = by_stage[0].iter().enumerate().map(|(edge, &code)| gain(edge, code)).collect();
         let mut rest = whitened.to_vec();
         first.take_off(&mut rest);
-        let edges = Edges { values: &rest, d: second.codebook.d };
-        second.indices = assign(&edges, &second.codebook.units).iter().map(|m| m.shape as u16).collect();
+        let edges = KMeans::new(&rest, second.codebook.d, options.gpu.as_ref())?;
+        second.indices = second.codebook.assign(&edges)?;
         let wanted = second.best_gains(&rest);
         by_stage[1] = wanted
             .iter()
@@ -157,12 +162,12 @@ fn quantise(stages: &mut [Stage], whitened: &[f32], inputs: usize, options: &Lay
             })
             .collect();
     }
-    Quantised::Int8 {
+    Ok(Quantised::Int8 {
         codebook: stages.iter().flat_map(|stage| stage.codebook.bytes()).collect(),
         gains: by_stage.concat(),
         gain_scale: scale,
         output_scale,
-    }
+    })
 }
 
 /// Whitened coordinates of every edge, with the best bias taken off where that is free.
@@ -219,6 +224,12 @@ impl Codewords {
             found.values.extend(c);
         }
         found
+    }
+
+    /// The codeword of every edge.
+    fn assign(&self, edges: &KMeans<'_>) -> Result<Vec<u16>, CompressError> {
+        let matches = edges.assign(&self.units, Score::Direction)?;
+        Ok(matches.iter().map(|m| m.codeword as u16).collect())
     }
 
     /// Gain that fits a whitened edge best.

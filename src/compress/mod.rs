@@ -6,7 +6,7 @@
 //! 1. `fold`: the base path joins the coefficients where the inputs cannot leave the grid, and the biases of the
 //!    edges join one constant per output under the same condition.
 //! 2. `metric`: coordinates in which the error of a curve, not of its coefficients, is the plain Euclidean one.
-//! 3. `cluster`: shapes that minimise that error, whatever the sign and size of an edge's gain.
+//! 3. `kmeans`: shapes that minimise that error, whatever the sign and size of an edge's gain.
 //! 4. `gains`: gains of 8 or 4 bits.
 //! 5. `layer`: the steps joined, and what the layer lost.
 //!
@@ -32,6 +32,7 @@ mod decompress;
 mod feedback;
 mod fold;
 mod gains;
+pub mod kmeans;
 mod layer;
 mod metric;
 mod moments;
@@ -54,6 +55,7 @@ use crate::head::{
     CompressedBase, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, HeadError, MAX_CODEWORDS,
     MAX_STAGES, Quantised,
 };
+use crate::run::Gpu;
 
 /// Precision of codewords and gains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +99,14 @@ pub struct CompileOptions {
     /// A second codebook a layer, for what the first leaves undone: an edge is the sum of a codeword of each and takes
     /// twice the bytes.
     pub residual: bool,
+    /// A device for the clustering of large layers; the CPU without one.
+    pub gpu: Option<Gpu>,
+    /// Least number of edges times codewords of a layer that goes to the device.
+    pub gpu_from: usize,
 }
+
+/// Edges times codewords from which a layer is worth its way to a GPU: a tenth of a second of two CPU cores a round.
+pub const GPU_FROM: usize = 1 << 28;
 
 impl Default for CompileOptions {
     fn default() -> Self {
@@ -110,6 +119,8 @@ impl Default for CompileOptions {
             gain_bits: 8,
             feedback: 2,
             residual: false,
+            gpu: None,
+            gpu_from: GPU_FROM,
         }
     }
 }
@@ -150,9 +161,18 @@ pub enum CompressError {
         /// Position of the layer in the head.
         layer: usize,
     },
+    /// A device that fails while it clusters.
+    #[error("clustering: {0}")]
+    Clustering(String),
     /// A result that breaks the rules of a head, for example because gains overflow f32.
     #[error(transparent)]
     Head(#[from] HeadError),
+}
+
+impl From<kmeans::KMeansError> for CompressError {
+    fn from(problem: kmeans::KMeansError) -> Self {
+        Self::Clustering(problem.to_string())
+    }
 }
 
 /// How far a compilation is.
@@ -179,6 +199,7 @@ pub(crate) struct LayerSettings {
     gain_bits: u8,
     feedback: usize,
     stages: usize,
+    gpu: Option<Gpu>,
 }
 
 /// Part of a head's edges below which a calibrated layer keeps fine settings: there they cost next to nothing.
@@ -188,9 +209,13 @@ const FINE_CODEWORDS: usize = 1024;
 /// The same a stage, with a residual codebook.
 const FINE_RESIDUAL_CODEWORDS: usize = 256;
 
+/// Clustering ends when a round lowers the error by less than this part.
+const ENOUGH: f64 = 2e-4;
+
 impl LayerSettings {
     fn new(head: &DenseHead, at: usize, options: &CompileOptions) -> Self {
-        Self::of_layer(at, Self::is_small(head, at, options.method), options)
+        let edges = head.layers()[at].edges();
+        Self::of_layer(at, edges, Self::is_small(head, at, options.method), options)
     }
 
     /// True for a layer that keeps fine settings.
@@ -200,17 +225,32 @@ impl LayerSettings {
         method == Method::Aware && part < SMALL_PART
     }
 
-    fn of_layer(at: usize, small: bool, options: &CompileOptions) -> Self {
+    /// For a layer, or a position of several heads, whose codebook is fitted to so many edges.
+    fn of_layer(at: usize, edges: usize, small: bool, options: &CompileOptions) -> Self {
         let fine = if options.residual { FINE_RESIDUAL_CODEWORDS } else { FINE_CODEWORDS };
+        let codewords = if small { options.codewords.max(fine) } else { options.codewords };
+        let large = edges.saturating_mul(codewords) >= options.gpu_from;
         Self {
             method: options.method,
-            codewords: if small { options.codewords.max(fine) } else { options.codewords },
+            codewords,
             precision: options.precision,
             seed: options.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
             iterations: options.iterations,
             gain_bits: if small { 8 } else { options.gain_bits },
             feedback: options.feedback,
             stages: if options.residual { MAX_STAGES } else { 1 },
+            gpu: options.gpu.clone().filter(|_| large),
+        }
+    }
+
+    /// How shapes for so many edges are clustered.
+    fn clustering(&self, edges: usize, iterations: usize) -> kmeans::Settings {
+        kmeans::Settings {
+            score: kmeans::Score::Direction,
+            codewords: self.codewords.min(edges),
+            iterations,
+            enough: ENOUGH,
+            seed: self.seed,
         }
     }
 }
@@ -283,8 +323,9 @@ fn dense_head_outputs(head: &DenseHead, rows: &[f32]) -> Vec<f32> {
 
 /// Compresses a dense head and reports what each layer kept and lost.
 ///
-/// The same head, options and calibration give the same bytes on every machine. [`Method::Aware`] needs calibration
-/// rows; the other methods do not look at them. `progress` is called after every round.
+/// The same head, options and calibration give the same bytes on every machine; with a GPU, on every machine with the
+/// same adapter and driver. [`Method::Aware`] needs calibration rows; the other methods do not look at them. `progress` is
+/// called after every round.
 ///
 /// # Errors
 /// For settings out of range, for missing or unfit calibration, and for heads whose numbers do not survive the

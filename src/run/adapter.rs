@@ -57,6 +57,13 @@ pub struct AdapterReport {
     pub features: Vec<&'static str>,
 }
 
+/// The same device.
+impl PartialEq for Gpu {
+    fn eq(&self, other: &Self) -> bool {
+        self.device == other.device
+    }
+}
+
 impl AdapterReport {
     fn new(adapter: &wgpu::Adapter) -> Self {
         let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());

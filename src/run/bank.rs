@@ -1,6 +1,5 @@
 //! A bank of heads on a GPU or on the CPU.
 
-use super::runner::choose_gpu;
 use super::{CpuSession, DeviceChoice, Gpu, GpuOptions, RunError, Session};
 use crate::head::{Bank, Head};
 use crate::plan::PlanOptions;
@@ -29,7 +28,7 @@ impl BankRunner {
     /// # Errors
     /// As [`Runner::open`](super::Runner::open).
     pub fn open(bank: &Bank, choice: DeviceChoice, options: &GpuOptions, max_rows: usize) -> Result<Self, RunError> {
-        match choose_gpu(choice, options)? {
+        match choice.open(options)? {
             Some(gpu) => Self::open_on(&gpu, bank, max_rows),
             None => Ok(Self::new(bank, Heads::Cpu(heads(bank).map(CpuSession::new).collect()))),
         }

@@ -40,6 +40,16 @@ pub enum Kernel {
     MeasureWorkgroup,
     /// Chains of dot products: measures the rate of integer arithmetic.
     MeasureDot,
+    /// k-means: the codeword of every point.
+    KMeansAssign,
+    /// k-means: sums of the points of every codeword, chunk by chunk.
+    KMeansSum,
+    /// k-means: sums of chunks to sums of all points.
+    KMeansReduce,
+    /// k-means: the points met worst.
+    KMeansWorst,
+    /// k-means: codewords to the middle of their points.
+    KMeansMove,
 }
 
 macro_rules! kernel {
@@ -72,7 +82,7 @@ impl Kernel {
     pub const SHARED: [&str; 1] = ["integer_common"];
 
     /// All kernels.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 16] = [
         Self::IntegerEdges,
         Self::IntegerRows,
         Self::IntegerMatrix,
@@ -84,6 +94,11 @@ impl Kernel {
         Self::MeasureCopy,
         Self::MeasureWorkgroup,
         Self::MeasureDot,
+        Self::KMeansAssign,
+        Self::KMeansSum,
+        Self::KMeansReduce,
+        Self::KMeansWorst,
+        Self::KMeansMove,
     ];
 
     fn parts(self) -> Parts {
@@ -101,6 +116,11 @@ impl Kernel {
             Self::MeasureCopy => kernel!("measure_copy", &[Read, Write], None),
             Self::MeasureWorkgroup => kernel!("measure_workgroup", &[Read, Write], None),
             Self::MeasureDot => kernel!("measure_dot", &[Read, Write], None),
+            Self::KMeansAssign => kernel!("kmeans_assign", &[Read, Read, Write, Write], None),
+            Self::KMeansSum => kernel!("kmeans_sum", &[Read, Read, Read, Write], None),
+            Self::KMeansReduce => kernel!("kmeans_reduce", &[Read, Write], None),
+            Self::KMeansWorst => kernel!("kmeans_worst", &[Read, Read, Read, Write], None),
+            Self::KMeansMove => kernel!("kmeans_move", &[Read, Read, Read, Write], None),
         }
     }
 

@@ -15,16 +15,22 @@ pub enum DeviceChoice {
     Cpu,
 }
 
-/// The adapter to run on; `None` for the CPU.
-pub(super) fn choose_gpu(choice: DeviceChoice, options: &GpuOptions) -> Result<Option<Gpu>, RunError> {
-    match choice {
-        DeviceChoice::Cpu => Ok(None),
-        DeviceChoice::Gpu => pollster::block_on(Gpu::open(options)).map(Some),
-        DeviceChoice::Auto => match pollster::block_on(Gpu::open(options)) {
-            Ok(gpu) => Ok(Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software())),
-            Err(error) if options.name.is_some() => Err(error),
-            Err(_) => Ok(None),
-        },
+impl DeviceChoice {
+    /// The adapter that is chosen; `None` for the CPU. A name in `options` that no adapter has is an error even where
+    /// the choice is automatic; a named adapter is taken even if it is a software one.
+    ///
+    /// # Errors
+    /// Where no adapter is found that must be there.
+    pub fn open(self, options: &GpuOptions) -> Result<Option<Gpu>, RunError> {
+        match self {
+            Self::Cpu => Ok(None),
+            Self::Gpu => pollster::block_on(Gpu::open(options)).map(Some),
+            Self::Auto => match pollster::block_on(Gpu::open(options)) {
+                Ok(gpu) => Ok(Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software())),
+                Err(error) if options.name.is_some() => Err(error),
+                Err(_) => Ok(None),
+            },
+        }
     }
 }
 
@@ -38,13 +44,12 @@ pub enum Runner {
 }
 
 impl Runner {
-    /// Opens `head` for batches of up to `max_rows` (larger ones are cut). A name in `options` that no adapter has is an
-    /// error even where the choice is automatic; a named adapter is taken even if it is a software one.
+    /// Opens `head` for batches of up to `max_rows` (larger ones are cut), where [`DeviceChoice::open`] says.
     ///
     /// # Errors
     /// Where [`DeviceChoice::Gpu`] finds no adapter, or the adapter cannot run the head.
     pub fn open(head: &Head, choice: DeviceChoice, options: &GpuOptions, max_rows: usize) -> Result<Self, RunError> {
-        match choose_gpu(choice, options)? {
+        match choice.open(options)? {
             None => Ok(Self::Cpu(CpuSession::new(head.clone()))),
             Some(gpu) => Ok(Self::Gpu(Box::new(Session::open(&gpu, head, max_rows)?), gpu.info().name.clone())),
         }

@@ -3,14 +3,14 @@
 use super::super::activations::Activations;
 use super::super::aware::{AwareEdges, refine};
 use super::super::calibrated::{LAMBDA, cluster_in_metric};
-use super::super::cluster::{Edges, cluster};
 use super::super::codebook::Codebook;
 use super::super::fold::fold;
+use super::super::kmeans::KMeans;
 use super::super::layer::whiten_edges;
 use super::super::metric::Metric;
 use super::super::moments::{Forms, square};
 use super::super::random::SplitMix;
-use super::{CompileOptions, LayerSettings, Method, SharedShapes, runs_in_integers};
+use super::{CompileOptions, CompressError, LayerSettings, Method, SharedShapes, runs_in_integers};
 use crate::head::{Basis, DenseHead, DenseLayer, basis_difference};
 use crate::parallel;
 
@@ -125,8 +125,15 @@ impl Gathered {
         self.seconds.push(mean);
     }
 
-    /// The codebook; `None` where the metric is singular. `progress` takes the rounds done.
-    pub(super) fn fit(self, settings: &LayerSettings, progress: &mut dyn FnMut(usize)) -> Option<Shared> {
+    /// The codebook. `progress` takes the rounds done.
+    ///
+    /// # Errors
+    /// Where the metric is singular, and where a device fails.
+    pub(super) fn fit(
+        self,
+        settings: &LayerSettings,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Shared, CompressError> {
         if settings.method == Method::Aware {
             self.fit_codebook(settings, progress).map(Shared::Codebook)
         } else {
@@ -134,12 +141,17 @@ impl Gathered {
         }
     }
 
-    fn fit_shapes(self, settings: &LayerSettings, progress: &mut dyn FnMut(usize)) -> Option<SharedShapes> {
+    fn fit_shapes(
+        self,
+        settings: &LayerSettings,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<SharedShapes, CompressError> {
         let d = self.basis.len();
         let metric = match settings.method {
             Method::Plain => Metric::plain(d, self.free_bias),
             _ => Metric::uniform(&self.basis, self.free_bias),
-        }?;
+        }
+        .ok_or(CompressError::Metric { layer: self.at })?;
         let mut whitened = whiten_edges(&metric, &self.coefficients, d);
         for (head, &start) in self.head_starts.iter().enumerate() {
             let end = self.head_starts.get(head + 1).copied().unwrap_or(self.edges());
@@ -149,13 +161,17 @@ impl Gathered {
                 values.iter_mut().for_each(|v| *v = (f64::from(*v) / square.sqrt()) as f32);
             }
         }
-        let edges = Edges { values: &whitened, d };
+        let edges = KMeans::new(&whitened, d, settings.gpu.as_ref())?;
         let mut step = |done: usize, _| progress(done);
-        let shapes = cluster(&edges, settings.codewords, settings.iterations, settings.seed, &mut step);
-        Some(SharedShapes { shapes, free_bias: self.free_bias })
+        let shapes = edges.cluster(&settings.clustering(self.edges(), settings.iterations), &mut step)?;
+        Ok(SharedShapes { shapes, free_bias: self.free_bias })
     }
 
-    fn fit_codebook(mut self, settings: &LayerSettings, progress: &mut dyn FnMut(usize)) -> Option<Codebook> {
+    fn fit_codebook(
+        mut self,
+        settings: &LayerSettings,
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Codebook, CompressError> {
         let d = self.basis.len();
         let weights = self.weights();
         let of_group = self.group_heads();
@@ -166,15 +182,15 @@ impl Gathered {
         for (second, weight) in self.seconds.iter().zip(&weights) {
             mean.iter_mut().zip(second).for_each(|(mean, value)| *mean += weight * value);
         }
-        let metric = Metric::new(&mean, d, LAMBDA, self.free_bias)?;
-        let start = cluster_in_metric(&metric, &self.coefficients, self.free_bias, d, settings);
+        let metric = Metric::new(&mean, d, LAMBDA, self.free_bias).ok_or(CompressError::Metric { layer: self.at })?;
+        let start = cluster_in_metric(&metric, &self.coefficients, self.free_bias, d, settings)?;
         let edges = AwareEdges::grouped(&self.coefficients, &self.forms, self.starts, d);
         let mut done = 0;
         let mut step = || {
             done += 1;
             progress(done);
         };
-        Some(refine(&edges, start, settings.iterations, &mut step).0)
+        Ok(refine(&edges, start, settings.iterations, &mut step).0)
     }
 
     /// What the errors of each head's edges count: the inverse of the head's signal over these edges, as a part of the mean.
