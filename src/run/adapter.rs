@@ -175,10 +175,11 @@ impl Gpu {
         let matrix_subgroup = if options.plain { None } else { matrix_subgroup(&adapter) };
         let (experiments, experimental_features) = match matrix_subgroup {
             None => (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled()),
-            // SAFETY: the token only says that wgpu may have bugs here. The one experimental feature in use is the
-            // cooperative matrix, in one kernel, which `verify` and the tests compare with the reference.
             Some(_) => {
-                (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, unsafe { wgpu::ExperimentalFeatures::enabled() })
+                // SAFETY: the token only says that wgpu may have bugs here. The one experimental feature in use is the
+                // cooperative matrix, in one kernel, which `verify` and the tests compare with the reference.
+                let token = unsafe { wgpu::ExperimentalFeatures::enabled() };
+                (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, token)
             }
         };
         let descriptor = wgpu::DeviceDescriptor {
