@@ -7,14 +7,15 @@ use super::sampling::{Subject, Visit};
 use super::timer::{Timer, around};
 use super::traffic::on_chip_share;
 use super::{BenchError, Method};
-use crate::head::Head;
+use crate::head::{Head, Member};
 use crate::plan::{Plan, PlanOptions};
 use crate::run::{Binding, CpuSession, Gpu, Session};
 
 /// Evaluations up to which end to end is timed in one visit.
 const END_TO_END: usize = 4;
 
-/// Several heads that are evaluated on the same rows of features: a session each, one after the other in one pass.
+/// Several heads that are evaluated on the same rows of features: in one session where one pass takes them, else in a
+/// session each, one after the other.
 pub(super) struct Bank {
     sessions: Vec<(Session, Binding)>,
     rows: usize,
@@ -31,6 +32,12 @@ impl Bank {
         options: &PlanOptions,
     ) -> Result<Self, BenchError> {
         let results = |session: &Session| buffer(gpu, rows * session.outputs());
+        if let Some(bank) = copies(head, heads)
+            && let Some(session) = Session::open_bank(gpu, &bank, rows, options)?
+        {
+            let binding = session.bind(features, &results(&session))?;
+            return Ok(Self { sessions: vec![(session, binding)], rows });
+        }
         let sessions = (0..heads)
             .map(|_| {
                 let session = Session::open_with(gpu, head, rows, options)?;
@@ -49,8 +56,19 @@ impl Bank {
         rows: usize,
         options: &PlanOptions,
     ) -> Result<u64, BenchError> {
-        let plan = Plan::with_options(head, gpu.limits(), rows, options).map_err(crate::run::RunError::from)?;
+        let refused = crate::run::RunError::from;
+        if let Some(bank) = copies(head, heads)
+            && let Some(plan) = Plan::of_bank(&bank, gpu.limits(), rows, options).map_err(refused)?
+        {
+            return Ok(plan.device_bytes());
+        }
+        let plan = Plan::with_options(head, gpu.limits(), rows, options).map_err(refused)?;
         Ok(plan.device_bytes().saturating_mul(heads as u64))
+    }
+
+    /// Values a row that the largest session gives.
+    fn outputs(&self) -> usize {
+        self.sessions.iter().map(|(session, _)| session.outputs()).max().unwrap_or(0)
     }
 
     /// Bytes of device memory.
@@ -96,6 +114,13 @@ impl Bank {
     }
 }
 
+/// A bank of so many copies of a compressed head; `None` for one head and for dense ones.
+fn copies(head: &Head, heads: usize) -> Option<crate::head::Bank> {
+    let Head::Compressed(head) = head else { return None };
+    let members = (0..heads).map(|n| Member { name: format!("head {n}"), head: head.clone() });
+    if heads > 1 { crate::head::Bank::new(members.collect()).ok() } else { None }
+}
+
 /// A storage buffer of f32.
 pub(super) fn buffer(gpu: &Gpu, values: usize) -> wgpu::Buffer {
     gpu.device().create_buffer(&wgpu::BufferDescriptor {
@@ -128,7 +153,8 @@ impl<'a> Opened<'a> {
         gpu.queue().write_buffer(&features, 0, bytemuck::cast_slice(&input[..values]));
         gpu.queue().submit([]);
         let bank = Bank::open(gpu, head, heads, rows, &features, options)?;
-        Ok(Self::Gpu { bank, timer, input: Arc::clone(input), values, output: vec![0.0; rows * head.outputs()] })
+        let output = vec![0.0; rows * bank.outputs()];
+        Ok(Self::Gpu { bank, timer, input: Arc::clone(input), values, output })
     }
 
     /// Opens heads on the CPU, each with its own memory.

@@ -12,7 +12,7 @@ use sharekan::detect::{
     Assets, BankDetector, DetectError, DetectOptions, DetectingHead, Detection, ImageDetections, OnnxBackbone,
     bank_classes, draw_detections, list_images,
 };
-use sharekan::files::Opened;
+use sharekan::files::{self, Opened};
 use sharekan::head::{Bank, DetectionHead, Head};
 
 use super::failure::{Failure, say};
@@ -70,22 +70,28 @@ pub(crate) struct DetectArgs {
     max_detections: u32,
     #[command(flatten)]
     device: DeviceArgs,
+    /// Write frames per second and the time of every stage as JSON
+    #[arg(long, value_name = "FILE")]
+    timings: Option<PathBuf>,
     #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
     import: ImportArgs,
 }
 
-/// What `--json` writes.
+/// What `--timings` writes.
 #[derive(Serialize)]
-struct Found<'a> {
-    images: &'a [ImageDetections],
+struct Timed<'a> {
     head_device: &'a str,
+    #[serde(flatten)]
     time: &'a PipelineReport,
 }
 
 pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
+    if let Some(path) = &args.timings {
+        files::check_destination(path)?;
+    }
     let (mut detector, more, is_bank) = open_detector(args, screen)?;
     let (images, mut bad) = named_images(&args.images);
     let mut names = args.out.as_deref().map(|folder| PictureNames::new(folder, &images)).transpose()?;
@@ -134,7 +140,13 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     if let Some(folder) = args.out.as_ref().filter(|_| !records.is_empty()) {
         screen.line(format!("wrote the pictures to {}", folder.display()))?;
     }
-    args.json.write(&Found { images: &records, head_device: detector.evaluator().device_name(), time: &time })?;
+    if let Some(path) = &args.timings {
+        let timed = Timed { head_device: detector.evaluator().device_name(), time: &time };
+        let text =
+            serde_json::to_string_pretty(&timed).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+        files::replace(path, text.as_bytes())?;
+    }
+    args.json.write(&records)?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 
@@ -174,10 +186,10 @@ pub(crate) fn one_a_core(backbone: &OnnxBackbone, images: usize) -> Vec<OnnxBack
 }
 
 /// The detector, further backbones for more images at once, and whether the detector is that of a bank.
-fn open_detector(
-    args: &DetectArgs,
-    screen: Screen,
-) -> Result<(BankDetector<OnnxBackbone, AnyRunner>, Vec<OnnxBackbone>, bool), Failure> {
+type Opening = (BankDetector<OnnxBackbone, AnyRunner>, Vec<OnnxBackbone>, bool);
+
+/// Opens head and backbone.
+fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> {
     let gpu = args.device.adapter.options()?;
     let opened = args.import.open_any(&args.head, &args.member, screen)?;
     let (heads, is_bank) = match &opened {

@@ -34,7 +34,7 @@ use buffers::Needs;
 use thiserror::Error;
 
 use crate::fixed_point::Arithmetic;
-use crate::head::Head;
+use crate::head::{Bank, CompressedHead, Head};
 
 /// Batch sizes up to which a layer has tiles of its own; larger batches take those of the whole chunk.
 const TIERS: [usize; 6] = [1, 4, 16, 32, 64, 256];
@@ -186,7 +186,23 @@ impl Plan {
         Self::of_layers(LayerShape::of_head(head), head.outputs(), limits, max_rows, options)
     }
 
-    pub(crate) fn of_layers(
+    /// Plans all heads of a bank for one pass over batches of up to `max_rows`; `None` where they need a pass each: heads
+    /// in floating point, and heads whose inner layers differ in width.
+    ///
+    /// # Errors
+    /// As [`Plan::with_options`].
+    pub fn of_bank(
+        bank: &Bank,
+        limits: &Limits,
+        max_rows: usize,
+        options: &PlanOptions,
+    ) -> Result<Option<Self>, PlanError> {
+        let members: Vec<&CompressedHead> = bank.members().iter().map(|member| &member.head).collect();
+        let Some(layers) = LayerShape::of_heads(&members) else { return Ok(None) };
+        Self::of_layers(layers, bank.outputs(), limits, max_rows, options).map(Some)
+    }
+
+    fn of_layers(
         layers: Vec<LayerShape>,
         outputs: usize,
         limits: &Limits,

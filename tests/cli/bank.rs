@@ -63,7 +63,7 @@ fn heads_of_a_bank_detect_side_by_side() {
     let detect = |more: &[&str]| {
         let arguments = ["detect", bank, image, "--device", "cpu", "--json", "-"];
         let found = sharekan(&[&arguments[..], more].concat()).succeeds().json();
-        found["images"][0]["detections"].as_array().unwrap().clone()
+        found[0]["detections"].as_array().unwrap().clone()
     };
     let (both, alone) = (detect(&[]), detect(&["--head", "b"]));
     assert!(alone.len() >= 5 && both.len() == 2 * alone.len(), "{} and {}", alone.len(), both.len());

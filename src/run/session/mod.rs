@@ -8,7 +8,7 @@ use super::kernels::Kernel;
 use super::pipelines::{Workshop, caller_group};
 use super::{Gpu, RunError};
 use crate::head::{Bank, CompressedHead, Head};
-use crate::plan::{LayerShape, Plan, PlanOptions, Work};
+use crate::plan::{Plan, PlanOptions, Work};
 use buffers::Buffers;
 use float::FloatPasses;
 use integer::IntegerPasses;
@@ -110,8 +110,7 @@ impl Session {
     /// As [`Session::open_with`].
     pub fn open_bank(gpu: &Gpu, bank: &Bank, max_rows: usize, options: &PlanOptions) -> Result<Option<Self>, RunError> {
         let members: Vec<&CompressedHead> = bank.members().iter().map(|member| &member.head).collect();
-        let Some(layers) = LayerShape::of_heads(&members) else { return Ok(None) };
-        let plan = Plan::of_layers(layers, bank.outputs(), gpu.limits(), max_rows, options)?;
+        let Some(plan) = Plan::of_bank(bank, gpu.limits(), max_rows, options)? else { return Ok(None) };
         Self::guarded(gpu, plan, |plan| Self::build(gpu, plan, None, &members)).map(Some)
     }
 
