@@ -18,6 +18,7 @@ fn every_shader_is_valid() {
         let mut capabilities = naga::valid::Capabilities::default();
         if kernel == Kernel::IntegerMatrix {
             capabilities |= naga::valid::Capabilities::SHADER_FLOAT16
+                | naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32
                 | naga::valid::Capabilities::COOPERATIVE_MATRIX
                 | naga::valid::Capabilities::SUBGROUP;
         }

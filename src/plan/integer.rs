@@ -8,6 +8,8 @@ use crate::head::GAIN_CODES;
 
 /// Rows that a workgroup of [`EdgesTile`] takes at most, as its shader declares.
 const MAX_EDGES_ROWS: usize = 8;
+/// Inputs a workgroup of [`EdgesTile`] at most: many heads make many workgroups, and short ones share processors evenly.
+const MAX_EDGES_SLICE: usize = 128;
 /// Groups of four outputs that a lane of [`RowsTile`] takes at most, as its shader declares.
 const MAX_OWN: usize = 4;
 /// Lanes of a workgroup; more would only wait for each other.
@@ -315,7 +317,7 @@ fn edges(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
         }
         let count = layer.output_groups().div_ceil(groups) * rows.div_ceil(tile_rows);
         // A lane reads its first inputs before anything else, so one or two quads a lane are best.
-        let best = slice_for(layer, limits, 2 * count, 4 * split);
+        let best = slice_for(layer, limits, 2 * count, 4 * split).min(MAX_EDGES_SLICE.max(4 * split));
         for slice in [best, 2 * best, best / 2, 4 * best, 16, 4] {
             for on_chip in [true, false] {
                 let split = split.min((slice / 4).max(1));
