@@ -5,37 +5,12 @@
 override GROUPS: u32 = 1u;
 override SPLIT: u32 = 1u;
 override LANES: u32 = 1u;
-override STRIDE: u32 = 1u;
-override ON_CHIP: bool = true;
-override CODEBOOK_AT: u32 = 0u;
-override CODEBOOK_WORDS: u32 = 1u;
-override LEVELS_AT: u32 = 0u;
-override SHAPES: u32 = 1u;
-override LEVELS: u32 = 1u;
 override TILE: u32 = ROWS * SLICE;
 
-// [window][codeword] of four coefficients a word.
-var<workgroup> shapes: array<u32, SHAPES>;
-var<workgroup> levels: array<i32, LEVELS>;
 // [row][input] of a window's place in the codebook and four weights.
 var<workgroup> taps: array<vec2<u32>, TILE>;
 // A lane's sums of one row, on their way to the records.
 var<workgroup> parts: array<vec4<i32>, LANES>;
-
-fn shape_at(stage: u32, at: u32) -> u32 {
-    if ON_CHIP {
-        return shapes[at];
-    }
-    return tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
-}
-
-fn levels_of(codes: u32) -> vec4<i32> {
-    if TABLE_GAINS {
-        let c = unpack4xU8(codes);
-        return vec4<i32>(levels[c.x], levels[c.y], levels[c.z], levels[c.w]);
-    }
-    return unpack4xI8(codes);
-}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

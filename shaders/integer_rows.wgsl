@@ -1,41 +1,17 @@
 // Sums of edges for many rows: lanes are rows, so that all lanes of an output read the same codeword and gain, and each
-// lane keeps OWN groups of four outputs (a constant of the source) in registers. Taps of CHUNK inputs lie in workgroup memory at a time.
+// lane keeps OWN groups of four outputs (a constant of the source) in registers. Taps of CHUNK inputs lie in workgroup
+// memory at a time.
 
 override ROWS: u32 = 1u;
 override PARTS: u32 = 1u;
 override LANES: u32 = 1u;
 override CHUNK: u32 = 4u;
-override STRIDE: u32 = 1u;
-override ON_CHIP: bool = true;
-override CODEBOOK_AT: u32 = 0u;
-override CODEBOOK_WORDS: u32 = 1u;
-override LEVELS_AT: u32 = 0u;
-override SHAPES: u32 = 1u;
-override LEVELS: u32 = 1u;
 override PITCH: u32 = ROWS + 1u;
 override TILE: u32 = CHUNK * PITCH;
 
-// [window][codeword] of four coefficients a word.
-var<workgroup> shapes: array<u32, SHAPES>;
-var<workgroup> levels: array<i32, LEVELS>;
 // [input][row] of a window's place in the codebook, and of four weights.
 var<workgroup> places: array<u32, TILE>;
 var<workgroup> weights: array<u32, TILE>;
-
-fn shape_at(stage: u32, at: u32) -> u32 {
-    if ON_CHIP {
-        return shapes[at];
-    }
-    return tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
-}
-
-fn levels_of(codes: u32) -> vec4<i32> {
-    if TABLE_GAINS {
-        let c = unpack4xU8(codes);
-        return vec4<i32>(levels[c.x], levels[c.y], levels[c.z], levels[c.w]);
-    }
-    return unpack4xI8(codes);
-}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

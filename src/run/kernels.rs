@@ -76,10 +76,12 @@ const INTEGER: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Wri
 const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read];
 /// What the kernels that sum integers have in common.
 const INTEGER_COMMON: &str = include_str!("../../shaders/integer_common.wgsl");
+/// What those of them have in common that sum integers throughout.
+const INTEGER_CODEBOOK: &str = include_str!("../../shaders/integer_codebook.wgsl");
 
 impl Kernel {
     /// Files that are no kernels but parts of several.
-    pub const SHARED: [&str; 1] = ["integer_common"];
+    pub const SHARED: [&str; 2] = ["integer_common", "integer_codebook"];
 
     /// All kernels.
     pub const ALL: [Self; 16] = [
@@ -135,7 +137,7 @@ impl Kernel {
         match self {
             Self::IntegerEdges | Self::IntegerRows => {
                 let own = template::expand(own, constants);
-                format!("requires packed_4x8_integer_dot_product;\n{INTEGER_COMMON}\n{own}")
+                format!("requires packed_4x8_integer_dot_product;\n{INTEGER_COMMON}\n{INTEGER_CODEBOOK}\n{own}")
             }
             Self::IntegerMatrix => {
                 let own = template::expand(own, constants);

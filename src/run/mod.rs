@@ -25,4 +25,4 @@ pub use kernels::{Access, Kernel};
 pub use runner::{DeviceChoice, Runner};
 pub use session::{Binding, Session};
 #[cfg(feature = "tune")]
-pub use tune::{TileTime, time_head, tune};
+pub use tune::{TileTime, tune};

@@ -72,7 +72,7 @@ pub fn tune(gpu: &Gpu, head: &Head, batches: &[usize], found: &mut dyn FnMut(&Ti
 }
 
 /// Median microseconds of the head for batches of `rows`, on the device.
-pub fn time_head(gpu: &Gpu, head: &Head, rows: usize, options: &PlanOptions) -> Result<f64, RunError> {
+fn time_head(gpu: &Gpu, head: &Head, rows: usize, options: &PlanOptions) -> Result<f64, RunError> {
     let session = Session::open_with(gpu, head, rows, options)?;
     let buffer = |values: usize| {
         gpu.device().create_buffer(&wgpu::BufferDescriptor {
