@@ -28,10 +28,16 @@ pub enum Kernel {
     IntegerFinish,
     /// Inputs to taps in f32.
     ExpandFloat,
-    /// Taps to sums over dense coefficients.
+    /// Inputs to the taps of a product, zeros between them.
+    ExpandProduct,
+    /// Taps to sums over dense coefficients, by lookups.
     ContractDense,
-    /// Taps to sums over a codebook in f32.
+    /// Taps to sums over a codebook in f32, by lookups.
     ContractCodebook,
+    /// Taps to sums over dense coefficients, as a product of matrices.
+    ProductDense,
+    /// Taps to sums over a codebook in f32, as a product of matrices.
+    ProductCodebook,
     /// Sums in f32 to outputs.
     FinishFloat,
     /// Memory to memory: measures its bandwidth.
@@ -74,6 +80,10 @@ struct Parts {
 const INTEGER: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write];
 /// The same, and the tables as halves.
 const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read];
+/// What the kernels that expand inputs in f32 have in common.
+const EXPAND_COMMON: &str = include_str!("../../shaders/expand_common.wgsl");
+/// What the kernels that multiply matrices in f32 have in common.
+const PRODUCT_COMMON: &str = include_str!("../../shaders/product_common.wgsl");
 /// What the kernels that sum integers have in common.
 const INTEGER_COMMON: &str = include_str!("../../shaders/integer_common.wgsl");
 /// What those of them have in common that sum integers throughout.
@@ -81,17 +91,20 @@ const INTEGER_CODEBOOK: &str = include_str!("../../shaders/integer_codebook.wgsl
 
 impl Kernel {
     /// Files that are no kernels but parts of several.
-    pub const SHARED: [&str; 2] = ["integer_common", "integer_codebook"];
+    pub const SHARED: [&str; 4] = ["expand_common", "integer_common", "integer_codebook", "product_common"];
 
     /// All kernels.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::IntegerEdges,
         Self::IntegerRows,
         Self::IntegerMatrix,
         Self::IntegerFinish,
         Self::ExpandFloat,
+        Self::ExpandProduct,
         Self::ContractDense,
         Self::ContractCodebook,
+        Self::ProductDense,
+        Self::ProductCodebook,
         Self::FinishFloat,
         Self::MeasureCopy,
         Self::MeasureWorkgroup,
@@ -110,9 +123,14 @@ impl Kernel {
             Self::IntegerMatrix => kernel!("integer_matrix", INTEGER_MATRIX, Some(Read)),
             Self::IntegerFinish => kernel!("integer_finish", &[Params, Read, Read, Write], Some(Write)),
             Self::ExpandFloat => kernel!("expand_float", &[Params, Read, Read, Write, Write], Some(Read)),
+            Self::ExpandProduct => kernel!("expand_product", &[Params, Read, Read, Write, Write], Some(Read)),
             Self::ContractDense => kernel!("contract_dense", &[Params, Read, Read, Read, Write], None),
             Self::ContractCodebook => {
                 kernel!("contract_codebook", &[Params, Read, Read, Read, Read, Read, Write], None)
+            }
+            Self::ProductDense => kernel!("product_dense", &[Params, Read, Write, Read, Read], None),
+            Self::ProductCodebook => {
+                kernel!("product_codebook", &[Params, Read, Write, Read, Read, Read, Read], None)
             }
             Self::FinishFloat => kernel!("finish_float", &[Params, Read, Read, Read], Some(Write)),
             Self::MeasureCopy => kernel!("measure_copy", &[Read, Write], None),
@@ -143,6 +161,11 @@ impl Kernel {
                 let own = template::expand(own, constants);
                 format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{own}")
             }
+            Self::ExpandFloat | Self::ExpandProduct => format!("{EXPAND_COMMON}\n{own}"),
+            Self::ProductDense | Self::ProductCodebook => {
+                let common = template::expand(PRODUCT_COMMON, constants);
+                format!("{common}\n{own}")
+            }
             _ => own.to_owned(),
         }
     }
@@ -160,6 +183,17 @@ impl Kernel {
                 ("PAIRS", 5),
                 ("TAP_ITEMS", 1),
                 ("WEIGHT_ITEMS", 1),
+            ],
+            Self::ProductDense | Self::ProductCodebook => vec![
+                ("ROW_LANES", 8),
+                ("COLUMN_LANES", 8),
+                ("ROW_QUADS", 2),
+                ("COLUMN_QUADS", 2),
+                ("DEPTH", 8),
+                ("UNROLLED", 8),
+                ("BUFFERS", 2),
+                ("TAP_ITEMS", 2),
+                ("WEIGHT_ITEMS", 2),
             ],
             _ => Vec::new(),
         }

@@ -125,13 +125,9 @@ fn records_of(plan: &Plan) -> Records {
 fn integer_tile(tile: &Tile) -> IntegerTile {
     match tile {
         Tile::Integer(tile) => *tile,
-        Tile::Float(tile) => IntegerTile::Edges(crate::plan::EdgesTile {
-            rows: 1,
-            groups: tile.groups,
-            split: 1,
-            slice: 4,
-            on_chip: false,
-        }),
+        Tile::Float(_) => {
+            IntegerTile::Edges(crate::plan::EdgesTile { rows: 1, groups: 1, split: 1, slice: 4, on_chip: false })
+        }
     }
 }
 
