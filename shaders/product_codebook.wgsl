@@ -44,13 +44,14 @@ fn codewords_of(words: vec2<u32>) -> vec4<u32> {
     return unpack4xU8(words.x);
 }
 
-// What stands at a depth, for four outputs. In the padding any number will do: the taps there are zero.
-fn fetch(depth: u32, output_group: u32) -> Fetched {
-    if HAS_BASE && depth >= SPLINE_DEPTH {
-        let at = min(depth - SPLINE_DEPTH, INPUTS - 1u) * OUTPUT_GROUPS + output_group;
+// What stands `own` below the depth of a step, for four outputs. In the padding any number will do: the taps there are
+// zero.
+fn fetch(step_depth: u32, own: u32, output_group: u32) -> Fetched {
+    if HAS_BASE && step_depth >= SPLINE_DEPTH {
+        let at = min(step_depth - SPLINE_DEPTH + own, INPUTS - 1u) * OUTPUT_GROUPS + output_group;
         return Fetched(vec2<u32>(0u), LENGTH, base_weights[at]);
     }
-    let place = min(depth, INPUTS * LENGTH - 1u);
+    let place = min(step_depth + own, INPUTS * LENGTH - 1u);
     let at = place / LENGTH * OUTPUT_GROUPS + output_group;
     return Fetched(words_of(at), place % LENGTH, gains[at]);
 }

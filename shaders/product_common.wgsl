@@ -35,6 +35,10 @@ const GROUPS: u32 = COLUMN_LANES * COLUMN_QUADS;
 // One more than the quads: lanes that write one quad at several depths meet different banks.
 const PITCH: u32 = QUADS + 1u;
 
+// No lane has less to carry than others.
+const EVEN_TAPS: bool = DEPTH * QUADS % LANES == 0u;
+const EVEN_WEIGHTS: bool = DEPTH * GROUPS % LANES == 0u;
+
 // [buffer][depth][four rows]
 var<workgroup> rows_tile: array<vec4<f32>, BUFFERS * DEPTH * PITCH>;
 // [buffer][depth][output group]
@@ -71,7 +75,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let weight_at_{n} = lane + {n}u * LANES;
     let weight_depth_{n} = min(weight_at_{n} / GROUPS, DEPTH - 1u);
     let weight_group_{n} = min(group.x * GROUPS + weight_at_{n} % GROUPS, OUTPUT_GROUPS - 1u);
-    var weight_{n} = fetch(start * DEPTH + weight_depth_{n}, weight_group_{n});
+    var weight_{n} = fetch(start * DEPTH, weight_depth_{n}, weight_group_{n});
     // end
     // repeat m ROW_QUADS
     // repeat r 4
@@ -88,12 +92,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let to_rows = buffer * DEPTH * PITCH;
         let to_weights = buffer * DEPTH * GROUPS;
         // repeat n TAP_ITEMS
-        if tap_at_{n} < DEPTH * QUADS {
+        if EVEN_TAPS || tap_at_{n} < DEPTH * QUADS {
             rows_tile[to_rows + tap_at_{n} % DEPTH * PITCH + tap_at_{n} / DEPTH] = tap_{n};
         }
         // end
         // repeat n WEIGHT_ITEMS
-        if weight_at_{n} < DEPTH * GROUPS {
+        if EVEN_WEIGHTS || weight_at_{n} < DEPTH * GROUPS {
             weights_tile[to_weights + weight_at_{n}] = weights_of(weight_{n});
         }
         // end
@@ -103,7 +107,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         tap_{n} = taps[tap_source_{n} + next];
         // end
         // repeat n WEIGHT_ITEMS
-        weight_{n} = fetch(next + weight_depth_{n}, weight_group_{n});
+        weight_{n} = fetch(next, weight_depth_{n}, weight_group_{n});
         // end
         let from_rows = to_rows + place.x;
         let from_weights = to_weights + place.y;

@@ -5,12 +5,13 @@
 
 fn prepare(lane: u32) {}
 
-// The weights that stand at a depth, for four outputs. In the padding any number will do: the taps there are zero.
-fn fetch(depth: u32, output_group: u32) -> vec4<f32> {
-    if HAS_BASE && depth >= SPLINE_DEPTH {
-        return base_weights[min(depth - SPLINE_DEPTH, INPUTS - 1u) * OUTPUT_GROUPS + output_group];
+// The weights `own` below the depth of a step, for four outputs. In the padding any number will do: the taps there are
+// zero.
+fn fetch(step_depth: u32, own: u32, output_group: u32) -> vec4<f32> {
+    if HAS_BASE && step_depth >= SPLINE_DEPTH {
+        return base_weights[min(step_depth - SPLINE_DEPTH + own, INPUTS - 1u) * OUTPUT_GROUPS + output_group];
     }
-    return coefficients[min(depth, INPUTS * LENGTH - 1u) * OUTPUT_GROUPS + output_group];
+    return coefficients[min(step_depth + own, INPUTS * LENGTH - 1u) * OUTPUT_GROUPS + output_group];
 }
 
 fn weights_of(fetched: vec4<f32>) -> vec4<f32> {
