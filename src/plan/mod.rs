@@ -23,7 +23,7 @@ mod tuning;
 
 pub use buffers::{BufferPlan, Shared};
 pub(crate) use buffers::{Tables, numbers, params_stride};
-pub use float::{FloatStrategy, FloatTile, ProductTile, TapsTile};
+pub use float::{FloatStrategy, FloatTile, ProductShape, ProductTile, TapsTile};
 pub use integer::{EdgesTile, IntegerTile, MatrixTile, RowsTile, Strategy};
 pub use layer::{LayerKind, LayerShape};
 pub use limits::Limits;
@@ -40,9 +40,9 @@ use crate::head::{Bank, CompressedHead, Head};
 /// Batch sizes up to which a layer in integers has tiles of its own; larger batches take those of the whole chunk.
 const TIERS: [usize; 6] = [1, 4, 16, 32, 64, 256];
 /// The same for layers in f32.
-const FLOAT_TIERS: [usize; 10] = [1, 4, 16, 32, 64, 128, 256, 512, 1024, 2048];
+const FLOAT_TIERS: [usize; 9] = [1, 4, 16, 32, 64, 128, 256, 512, 1024];
 /// Largest chunk of rows in f32: enough to keep an adapter busy, and no more taps than that.
-const MAX_CHUNK: usize = 4096;
+const MAX_CHUNK: usize = 2048;
 /// Largest chunk of rows in integers: two digits of 0 to 64 count its rows.
 const MAX_INTEGER_CHUNK: usize = 4096;
 /// Rows of a chunk are a multiple of this where there are several chunks.
@@ -142,6 +142,8 @@ pub struct PlanOptions {
     pub strategy: Option<Strategy>,
     /// The kernel for layers in f32; `None` takes the one that suits each batch size.
     pub float: Option<FloatStrategy>,
+    /// How products in f32 are cut; `None` takes what suits each batch size.
+    pub product: Option<ProductShape>,
     /// Tiles found by measuring.
     pub tuning: Option<Tuning>,
 }
@@ -299,7 +301,7 @@ fn tiers(
                         None => IntegerTile::choose(layer, limits, rows, options.strategy).map(Tile::Integer),
                     }
                 }
-                _ => FloatTile::choose(layer, limits, rows, options.float).map(Tile::Float),
+                _ => FloatTile::choose(layer, limits, rows, options).map(Tile::Float),
             };
             Ok(Tier { rows, tiles: layers.iter().map(tile).collect::<Result<_, _>>()? })
         })

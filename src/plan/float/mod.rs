@@ -7,10 +7,10 @@
 mod product;
 mod taps;
 
-pub use product::ProductTile;
+pub use product::{ProductShape, ProductTile};
 pub use taps::TapsTile;
 
-use super::{LayerShape, Limits, PlanError};
+use super::{LayerShape, Limits, PlanError, PlanOptions};
 
 /// Rows from which on a product is faster than lookups.
 const PRODUCT_ROWS: usize = 33;
@@ -36,16 +36,16 @@ pub enum FloatTile {
 }
 
 impl FloatTile {
-    /// Cuts `layer` for batches of up to `rows`. Without a `wanted` strategy, the one that suits the batch.
+    /// Cuts `layer` for batches of up to `rows`, as `options` say or else as suits the batch.
     pub(super) fn choose(
         layer: &LayerShape,
         limits: &Limits,
         rows: usize,
-        wanted: Option<FloatStrategy>,
+        options: &PlanOptions,
     ) -> Result<Self, PlanError> {
         let suits = rows >= PRODUCT_ROWS && layer.outputs >= PRODUCT_OUTPUTS;
-        let product = || ProductTile::choose(layer, limits, rows).map(Self::Product);
-        match wanted {
+        let product = || ProductTile::choose(layer, limits, rows, options.product).map(Self::Product);
+        match options.float {
             Some(FloatStrategy::Product) => product().ok_or_else(|| PlanError::Kernel {
                 kernel: "product",
                 problem: format!("no tile fits {} bytes of workgroup memory", limits.workgroup_storage),

@@ -20,48 +20,54 @@ const MOST_PARTIALS: u64 = 64 << 20;
 const EXPAND_INPUTS: usize = 64;
 /// Coefficients of a step whose products stand one after the other in the kernel; a divisor of every shape's depth.
 const UNROLLED: usize = 8;
-/// Least bytes of workgroup memory for which tiles are written while others are read.
-const TWO_BUFFERS: usize = 16_384;
 
 /// A way to cut products into tiles.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Shape {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProductShape {
     /// Lanes along rows and along outputs.
-    lanes: [usize; 2],
+    pub lanes: [usize; 2],
     /// Quads of rows and quads of outputs a lane.
-    quads: [usize; 2],
-    /// Coefficients a step, a divisor of `DEPTH_STEP`.
-    depth: usize,
+    pub quads: [usize; 2],
+    /// Coefficients a step: 4, 8 or 16.
+    pub depth: usize,
+    /// Tiles in workgroup memory, 1 or 2: with two, one is written while the other is read.
+    pub buffers: usize,
+}
+
+/// A shape that plans choose from.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    shape: ProductShape,
     /// Speed a lane's sum beside the fastest, 1 to 100: larger blocks a lane read less workgroup memory a product.
     speed: usize,
 }
 
-const fn shape(lanes: [usize; 2], quads: [usize; 2], depth: usize, speed: usize) -> Shape {
-    Shape { lanes, quads, depth, speed }
+const fn candidate(lanes: [usize; 2], quads: [usize; 2], depth: usize, speed: usize) -> Candidate {
+    Candidate { shape: ProductShape { lanes, quads, depth, buffers: 2 }, speed }
 }
 
-/// Shapes, the first of equals preferred. Each takes `4 * lanes * quads` rows and outputs.
-const SHAPES: [Shape; 10] = [
+/// Candidates, the first of equals preferred. Each takes `4 * lanes * quads` rows and outputs.
+const CANDIDATES: [Candidate; 10] = [
     // 128 rows, 128 outputs.
-    shape([16, 16], [2, 2], 8, 100),
+    candidate([16, 16], [2, 2], 8, 100),
     // 64 rows, 128 outputs.
-    shape([8, 16], [2, 2], 8, 97),
+    candidate([8, 16], [2, 2], 8, 97),
     // 128 rows, 64 outputs.
-    shape([16, 8], [2, 2], 8, 97),
+    candidate([16, 8], [2, 2], 8, 97),
     // 64 rows, 64 outputs.
-    shape([8, 8], [2, 2], 8, 90),
+    candidate([8, 8], [2, 2], 8, 90),
     // 32 rows, 128 outputs.
-    shape([8, 16], [1, 2], 8, 75),
+    candidate([8, 16], [1, 2], 8, 75),
     // 32 rows, 64 outputs.
-    shape([8, 8], [1, 2], 8, 70),
+    candidate([8, 8], [1, 2], 8, 70),
     // 64 rows, 32 outputs.
-    shape([8, 8], [2, 1], 8, 70),
+    candidate([8, 8], [2, 1], 8, 70),
     // 32 rows, 32 outputs.
-    shape([8, 8], [1, 1], 8, 50),
+    candidate([8, 8], [1, 1], 8, 50),
     // 64 rows, 16 outputs.
-    shape([16, 4], [1, 1], 8, 45),
+    candidate([16, 4], [1, 1], 8, 45),
     // 32 rows, 16 outputs.
-    shape([8, 4], [1, 1], 8, 40),
+    candidate([8, 4], [1, 1], 8, 40),
 ];
 
 /// A cut of a layer for a product.
@@ -88,15 +94,20 @@ pub struct ProductTile {
 }
 
 impl ProductTile {
-    /// Cuts `layer` for batches of up to `rows`; `None` where no tile fits the adapter.
-    pub(super) fn choose(layer: &LayerShape, limits: &Limits, rows: usize) -> Option<Self> {
+    /// Cuts `layer` for batches of up to `rows`, as `wanted` or else as suits the batch; `None` where no tile fits the
+    /// adapter.
+    pub(super) fn choose(
+        layer: &LayerShape,
+        limits: &Limits,
+        rows: usize,
+        wanted: Option<ProductShape>,
+    ) -> Option<Self> {
         let expand_inputs = expand_inputs(layer, limits)?;
-        let buffers = if limits.workgroup_storage >= TWO_BUFFERS { 2 } else { 1 };
-        let tile = |shape: &Shape, buffers: usize, on_chip: bool| Self {
+        let tile = |shape: ProductShape, on_chip: bool| Self {
             lanes: shape.lanes,
             quads: shape.quads,
             depth: shape.depth,
-            buffers,
+            buffers: shape.buffers,
             on_chip,
             expand_inputs,
             slice: 1,
@@ -106,17 +117,19 @@ impl ProductTile {
         let fits =
             |tile: &Self| tile.lanes() <= limits.invocations && tile.workgroup_bytes(layer) <= limits.workgroup_storage;
         let best = |buffers: usize, on_chip: bool| {
-            let shapes = SHAPES.iter().filter(|shape| fits(&tile(shape, buffers, on_chip)));
-            let shape = shapes.min_by_key(|shape| shape.cost(layer, rows))?;
-            Some((tile(shape, buffers, on_chip), shape.cost(layer, rows)))
+            let tiles = CANDIDATES.iter().map(|candidate| {
+                let shape = ProductShape { buffers, ..candidate.shape };
+                (tile(shape, on_chip), candidate.cost(layer, rows))
+            });
+            tiles.filter(|(tile, _)| fits(tile)).min_by_key(|(_, cost)| *cost).map(|(tile, _)| tile)
         };
         // A codebook out of workgroup memory costs more than a smaller tile does.
-        let has_codebook = layer.kind != LayerKind::Dense;
-        let (chosen, _) = [(buffers, true), (1, true), (buffers, false), (1, false)]
-            .into_iter()
-            .filter(|(_, on_chip)| has_codebook || !on_chip)
-            .find_map(|(buffers, on_chip)| best(buffers, on_chip))?;
-        Some(chosen.sliced(layer, limits, rows))
+        let mut places = [true, false].into_iter().filter(|on_chip| layer.kind != LayerKind::Dense || !on_chip);
+        let chosen = match wanted {
+            Some(shape) => places.map(|on_chip| tile(shape, on_chip)).find(|tile| shape.is_sound() && fits(tile)),
+            None => places.find_map(|on_chip| best(2, on_chip).or_else(|| best(1, on_chip))),
+        };
+        Some(chosen?.sliced(layer, limits, rows))
     }
 
     fn sliced(self, layer: &LayerShape, limits: &Limits, rows: usize) -> Self {
@@ -183,10 +196,18 @@ impl ProductTile {
     }
 }
 
-impl Shape {
+impl ProductShape {
+    /// True where the kernel can be written over the shape.
+    fn is_sound(&self) -> bool {
+        let counts = [self.lanes, self.quads].concat();
+        counts.iter().all(|&count| count > 0) && [4, 8, 16].contains(&self.depth) && [1, 2].contains(&self.buffers)
+    }
+}
+
+impl Candidate {
     /// Time that the padded sums of a layer take, in a measure of its own.
     fn cost(&self, layer: &LayerShape, rows: usize) -> usize {
-        let padded = |n: usize, at: usize| n.next_multiple_of(4 * self.lanes[at] * self.quads[at]);
+        let padded = |n: usize, at: usize| n.next_multiple_of(4 * self.shape.lanes[at] * self.shape.quads[at]);
         1000 * padded(rows, 0) * padded(layer.outputs, 1) / self.speed
     }
 }
