@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::compress::{CompileOptions, Precision, compile, decompress};
 use crate::fixed_point::Arithmetic;
 use crate::head::{Bank, CompressedHead, Head, InputMap, Quantised};
-use crate::plan::{Limits, Plan, PlanOptions, Strategy};
+use crate::plan::{FloatStrategy, Limits, Plan, PlanOptions, Strategy};
 use crate::reference::{CompressedReference, DenseReference};
 use crate::run::{BankRunner, Gpu, RunError, Session};
 
@@ -73,12 +73,10 @@ pub fn verify(gpu: &Gpu, head: &Head, rows: usize) -> Result<VerifyReport, RunEr
     for (name, form) in forms(head) {
         let expected = reference(&form, &input);
         for (place, limits) in places(gpu, &form, rows) {
-            for strategy in strategies(&form, &limits, rows) {
+            for (kernel, options) in kernels(name, &form, &limits, rows) {
                 let gpu = gpu.clone().with_limits(limits.clone());
-                let options = PlanOptions { strategy, ..PlanOptions::default() };
                 let mut session = Session::open_with(&gpu, &form, rows, &options)?;
                 let tolerance = tolerance(session.plan().uses_matrices());
-                let kernel = strategy.map_or_else(|| name.to_owned(), |strategy| format!("{name}_{}", strategy.name()));
                 for &batch in &batches {
                     let found = session.run(&input[..batch * form.inputs()])?;
                     let error = largest_error(&found, &expected[..batch * form.outputs()]);
@@ -127,17 +125,24 @@ pub fn verify_bank(gpu: &Gpu, bank: &Bank, rows: usize) -> Result<VerifyReport, 
     Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
 }
 
-/// The kernels that a form is checked with on an adapter of these limits; `None` where there is one only.
-fn strategies(form: &Head, limits: &Limits, rows: usize) -> Vec<Option<Strategy>> {
+/// The kernels that a form is checked with on an adapter of these limits, by name.
+fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize) -> Vec<(String, PlanOptions)> {
     let integer = matches!(form, Head::Compressed(head) if Arithmetic::of(head) == Arithmetic::Integer);
-    if !integer {
-        return vec![None];
-    }
-    let fits = |strategy: &Strategy| {
-        let options = PlanOptions { strategy: Some(*strategy), ..PlanOptions::default() };
-        Plan::with_options(form, limits, rows, &options).is_ok()
+    let mut kernels: Vec<(String, PlanOptions)> = if integer {
+        let of = |strategy: Strategy| {
+            let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
+            (format!("{name}_{}", strategy.name()), options)
+        };
+        Strategy::ALL.into_iter().map(of).collect()
+    } else {
+        let of = |(kernel, strategy)| {
+            let options = PlanOptions { float: Some(strategy), ..PlanOptions::default() };
+            (format!("{kernel}_{name}"), options)
+        };
+        [("contract", FloatStrategy::Taps), ("product", FloatStrategy::Product)].into_iter().map(of).collect()
     };
-    Strategy::ALL.into_iter().filter(fits).map(Some).collect()
+    kernels.retain(|(_, options)| Plan::with_options(form, limits, rows, options).is_ok());
+    kernels
 }
 
 fn tolerance(matrices: bool) -> f64 {
@@ -167,12 +172,12 @@ fn forms(head: &Head) -> Vec<(&'static str, Head)> {
         Head::Compressed(compressed) => (decompress(compressed).ok(), Some(compressed.clone())),
     };
     let mut forms = Vec::new();
-    forms.extend(dense.map(|dense| ("contract_dense", Head::Dense(dense))));
+    forms.extend(dense.map(|dense| ("dense", Head::Dense(dense))));
     if let Some(compressed) = compressed {
         let stages = compressed.layers().iter().map(|layer| layer.stages).max();
         // The kernels in floating point read no residual codebook.
         let floats = in_floats(&compressed).filter(|_| stages == Some(1));
-        forms.extend(floats.map(|floats| ("contract_codebook", Head::Compressed(floats))));
+        forms.extend(floats.map(|floats| ("codebook", Head::Compressed(floats))));
         if Arithmetic::of(&compressed) == Arithmetic::Integer {
             forms.push(("integer", Head::Compressed(compressed)));
         }

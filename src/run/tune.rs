@@ -56,7 +56,7 @@ pub fn tune(gpu: &Gpu, head: &Head, batches: &[usize], found: &mut dyn FnMut(&Ti
             for tile in tiles {
                 let mut trial = tuning.clone();
                 trial.insert(TunedTile::new(shape, tier.rows, tile));
-                let options = PlanOptions { strategy: None, tuning: Some(trial) };
+                let options = PlanOptions { tuning: Some(trial), ..PlanOptions::default() };
                 let microseconds = time_head(gpu, head, rows, &options)?;
                 found(&TileTime { layer, rows, tile, microseconds });
                 if best.is_none_or(|(least, _)| microseconds < least) {
