@@ -67,25 +67,47 @@ fn matrices_come_close_or_are_refused() {
             assert!(error <= MATRIX_TOLERANCE, "{name}, {rows} rows: {error:.2e}");
         }
     }
+    for table in [false, true] {
+        if gpu.limits().matrix_subgroup.is_none() {
+            continue;
+        }
+        let bank = bank(table);
+        let mut session = Session::open_bank(&gpu, &bank, 200, &options).unwrap().expect("one pass takes these heads");
+        for rows in [3, 200] {
+            let input: Vec<f32> = Random::new(3).many(rows * 41).iter().map(|x| 1.6 * x).collect();
+            let found = session.run(&input).unwrap();
+            for (at, member) in bank.members().iter().enumerate() {
+                let range = bank.output_range(at);
+                let own: Vec<f32> = found.chunks(bank.outputs()).flat_map(|row| row[range.clone()].to_vec()).collect();
+                let error = error(&own, &CompressedReference::new(&member.head).run(&input));
+                assert!(error <= MATRIX_TOLERANCE, "{}, {rows} rows: {error:.2e}", member.name);
+            }
+        }
+    }
+}
+
+/// Three heads of one codebook, of 41 inputs and 7, 6 and 5 outputs.
+fn bank(table: bool) -> Bank {
+    let first = integer_head(&[41, 23, 7], 19, table, 1);
+    let members: Vec<Member> = (0..3)
+        .map(|n| {
+            let own = integer_head(&[41, 23, 7 - n], 19, table, 20 + n as u64);
+            let layers = own.layers().iter().zip(first.layers()).map(|(own, shared)| {
+                let mut layer = own.clone();
+                layer.quantised = with_codebook(&own.quantised, &shared.quantised);
+                layer
+            });
+            Member { name: format!("head {n}"), head: CompressedHead::new(layers.collect(), None).unwrap() }
+        })
+        .collect();
+    Bank::new(members).unwrap()
 }
 
 /// Heads of one codebook in one pass: each gives what it gives alone.
 #[test]
 fn a_bank_in_one_pass_gives_what_its_heads_give() {
     for table in [false, true] {
-        let first = integer_head(&[41, 23, 7], 19, table, 1);
-        let members: Vec<Member> = (0..3)
-            .map(|n| {
-                let own = integer_head(&[41, 23, 7 - n], 19, table, 20 + n as u64);
-                let layers = own.layers().iter().zip(first.layers()).map(|(own, shared)| {
-                    let mut layer = own.clone();
-                    layer.quantised = with_codebook(&own.quantised, &shared.quantised);
-                    layer
-                });
-                Member { name: format!("head {n}"), head: CompressedHead::new(layers.collect(), None).unwrap() }
-            })
-            .collect();
-        let bank = Bank::new(members).unwrap();
+        let bank = bank(table);
         for strategy in [None, Some(Strategy::Edges), Some(Strategy::Rows)] {
             let options = PlanOptions { strategy, ..PlanOptions::default() };
             let mut session =

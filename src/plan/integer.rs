@@ -277,7 +277,8 @@ fn edges(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
         }
         let count = layer.output_groups().div_ceil(groups) * rows.div_ceil(tile_rows);
         // A lane reads its first inputs before anything else, so one or two quads a lane are best.
-        let best = slice_for(layer, limits, 2 * count, 4 * split).min(MAX_EDGES_SLICE.max(4 * split));
+        let halves = if rows >= MANY_ROWS { 1 } else { 2 };
+        let best = slice_for(layer, limits, halves * count, 4 * split).min(MAX_EDGES_SLICE.max(4 * split));
         for slice in [best, 2 * best, best / 2, 4 * best, 16, 4] {
             for on_chip in [true, false] {
                 let split = split.min((slice / 4).max(1));

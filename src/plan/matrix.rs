@@ -101,18 +101,20 @@ impl MatrixTile {
             let small = [([2, 2], [4, 2]), ([2, 2], [2, 2]), ([1, 1], [4, 2])];
             tall.into_iter().chain(small).collect()
         };
-        // Rows that are padded away count, and so does what every tile of rows does over again.
-        cuts.sort_by_key(|(fragments, subgroups)| {
-            let tile_rows = FRAGMENT * fragments[0] * subgroups[0];
-            let tiles = rows.div_ceil(tile_rows);
-            tiles * (tile_rows + 64)
-        });
+        if !narrow {
+            // Rows that are padded away count, and so does what every tile of rows does over again.
+            cuts.sort_by_key(|(fragments, subgroups)| {
+                let tile_rows = FRAGMENT * fragments[0] * subgroups[0];
+                rows.div_ceil(tile_rows) * (tile_rows + 64)
+            });
+        }
         let mut tiles = Vec::new();
         for (fragments, subgroups) in cuts {
             let tile = Self { fragments, subgroups, subgroup_size, slice: CHUNK, on_chip: true };
             let count = layer.outputs.div_ceil(tile.columns()) * rows.div_ceil(tile.rows());
-            // A workgroup is large: a quarter of the usual number keeps every processor busy once.
-            let wanted = limits.busy_workgroups.div_ceil(4 * count * layer.heads * layer.stages).max(1);
+            // A workgroup is large: a part of the usual number keeps every processor busy.
+            let part = if narrow { 2 } else { 4 };
+            let wanted = limits.busy_workgroups.div_ceil(part * count * layer.heads * layer.stages).max(1);
             let best = layer.inputs.div_ceil(wanted).next_power_of_two().clamp(2 * CHUNK, SEGMENT);
             for slice in [best, 2 * best, best / 2] {
                 for on_chip in [true, false] {
