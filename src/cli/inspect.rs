@@ -73,6 +73,13 @@ struct SessionFacts {
     problem: Option<String>,
 }
 
+impl InspectArgs {
+    /// An adapter is looked at.
+    pub(crate) fn opens_adapter(&self) -> bool {
+        false
+    }
+}
+
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let options = args.import.options()?;

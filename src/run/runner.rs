@@ -38,7 +38,11 @@ impl DeviceChoice {
             Self::Auto => match open() {
                 Ok(gpu) => Ok(Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software())),
                 Err(error) if options.name.is_some() => Err(error),
-                Err(_) => Ok(None),
+                Err(RunError::NoAdapter(_)) => Ok(None),
+                Err(problem) => {
+                    tracing::warn!("{problem}; heads run on the CPU");
+                    Ok(None)
+                }
             },
         }
     }
