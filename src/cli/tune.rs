@@ -127,7 +127,6 @@ fn print_choices(screen: Screen, tuned: &Tuned) -> Result<(), Failure> {
         ("head us", right),
         ("best tile", Align::Left),
         ("head us", right),
-        ("of", right),
     ]);
     for choice in &tuned.choices {
         let same = choice.best == choice.planned;
@@ -138,13 +137,12 @@ fn print_choices(screen: Screen, tuned: &Tuned) -> Result<(), Failure> {
             significant(choice.planned_us),
             if same { "the planned one".into() } else { named(&choice.best) },
             significant(choice.best_us),
-            choice.measured.to_string(),
         ]);
     }
     screen.line(rows.trim_fmt())?;
     screen.line(
-        "tile: kernel, rows x outputs / inputs of a workgroup; p parts of a slice, c inputs at\n\
-         once, f fragments; * codebook in a buffer; of: tiles measured",
+        "tile: kernel, rows x outputs / inputs of a workgroup; p parts of a slice, c inputs\n\
+         at once, f fragments; * codebook in a buffer",
     )
 }
 
