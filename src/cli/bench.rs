@@ -128,9 +128,15 @@ fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     let source = head.as_ref().map_or(HeadSource::Synthetic(&args.shape), HeadSource::Given);
     let target = device.gpu.as_ref().map_or(Target::Cpu, Target::Gpu);
     let (mut shown, mut on_screen) = (progress::spinner("what the device can do"), None);
-    let report = bench::measure(target, source, &settings(args, device.options.tuning.clone()), &provenance(args), &mut |step| {
-        show(step, &mut shown, &mut on_screen);
-    })
+    let report = bench::measure(
+        target,
+        source,
+        &settings(args, device.options.tuning.clone()),
+        &provenance(args),
+        &mut |step| {
+            show(step, &mut shown, &mut on_screen);
+        },
+    )
     .map_err(|problem| match (&args.head, problem) {
         (Some(path), problem @ (bench::BenchError::Head(_) | bench::BenchError::Compress(_))) => {
             Failure::from(Error::from(problem).in_file(path))

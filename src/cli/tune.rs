@@ -79,7 +79,8 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
         Opened::Bank(file) => TuneSubject::Bank(&file.bank),
     };
     let most = args.tiles as usize;
-    let number = run::measurements(&gpu, subject, &args.batches, most).map_err(|e| super::device::about(e, &args.head))?;
+    let number =
+        run::measurements(&gpu, subject, &args.batches, most).map_err(|e| super::device::about(e, &args.head))?;
     if number == 0 {
         return Err(Failure::new(format!(
             "{}: has no layers in integers in one pass, expected a head or bank that was compressed to 8 bits",
@@ -141,8 +142,8 @@ fn print_choices(screen: Screen, tuned: &Tuned) -> Result<(), Failure> {
     }
     screen.line(rows.trim_fmt())?;
     screen.line(
-        "tile: kernel, rows x outputs / inputs of a workgroup; p parts of a slice, c inputs\n\
-         at once, f fragments; * codebook in a buffer",
+        "tile: kernel, rows x outputs / inputs of a workgroup; p parts of a slice,\n\
+         c inputs at once, f fragments; * codebook in a buffer",
     )
 }
 

@@ -91,7 +91,8 @@ pub fn verify_with(gpu: &Gpu, head: &Head, rows: usize, options: &PlanOptions) -
                 let options = PlanOptions { strategy, ..options.clone() };
                 let mut session = Session::open_with(&gpu, form, rows, &options)?;
                 let tolerance = tolerance(session.plan().uses_matrices());
-                let kernel = strategy.map_or_else(|| (*name).to_owned(), |strategy| format!("{name}_{}", strategy.name()));
+                let kernel =
+                    strategy.map_or_else(|| (*name).to_owned(), |strategy| format!("{name}_{}", strategy.name()));
                 for &batch in &batches {
                     let found = session.run(&input[..batch * form.inputs()])?;
                     let error = largest_error(&found, &expected[..batch * form.outputs()]);
@@ -126,12 +127,7 @@ pub fn verify_bank(gpu: &Gpu, bank: &Bank, rows: usize) -> Result<VerifyReport, 
 ///
 /// # Errors
 /// As [`verify_with`].
-pub fn verify_bank_with(
-    gpu: &Gpu,
-    bank: &Bank,
-    rows: usize,
-    options: &PlanOptions,
-) -> Result<VerifyReport, RunError> {
+pub fn verify_bank_with(gpu: &Gpu, bank: &Bank, rows: usize, options: &PlanOptions) -> Result<VerifyReport, RunError> {
     let rows = rows.max(1);
     let mut checks = Vec::new();
     for member in bank.members() {

@@ -97,9 +97,7 @@ impl TunedTile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::{
-        Basis, CompressedHead, CompressedLayer, GainScale, Head, InputMap, Knots, Quantised,
-    };
+    use crate::head::{Basis, CompressedHead, CompressedLayer, GainScale, Head, InputMap, Knots, Quantised};
     use crate::plan::{EdgesTile, Plan, PlanOptions, RowsTile, Strategy, Tile};
 
     /// A head of one layer, 64 inputs to 32 outputs.
@@ -120,7 +118,11 @@ mod tests {
             },
             base: None,
             bias: vec![0.0; outputs],
-            input_map: InputMap::Affine { scale: vec![1.0; inputs], shift: vec![0.0; inputs], clamp: Some([-1.0, 1.0]) },
+            input_map: InputMap::Affine {
+                scale: vec![1.0; inputs],
+                shift: vec![0.0; inputs],
+                clamp: Some([-1.0, 1.0]),
+            },
             basis,
         };
         Head::Compressed(CompressedHead::new(vec![layer], None).unwrap())

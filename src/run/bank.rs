@@ -43,12 +43,7 @@ impl BankRunner {
     ///
     /// # Errors
     /// Where the device cannot run a head as `options` say; the CPU has no kernels to choose among.
-    pub fn open_with(
-        gpu: Option<&Gpu>,
-        bank: &Bank,
-        max_rows: usize,
-        options: &PlanOptions,
-    ) -> Result<Self, RunError> {
+    pub fn open_with(gpu: Option<&Gpu>, bank: &Bank, max_rows: usize, options: &PlanOptions) -> Result<Self, RunError> {
         let Some(gpu) = gpu else { return Ok(Self::new(bank, Heads::Cpu(heads(bank).map(CpuSession::new).collect()))) };
         let name = gpu.info().name.clone();
         if let Some(session) = Session::open_bank(gpu, bank, max_rows, options)? {

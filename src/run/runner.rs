@@ -70,12 +70,7 @@ impl Runner {
     ///
     /// # Errors
     /// Where the device cannot run the head as `options` say; the CPU has no kernels to choose among.
-    pub fn open_on(
-        gpu: Option<&Gpu>,
-        head: &Head,
-        max_rows: usize,
-        options: &PlanOptions,
-    ) -> Result<Self, RunError> {
+    pub fn open_on(gpu: Option<&Gpu>, head: &Head, max_rows: usize, options: &PlanOptions) -> Result<Self, RunError> {
         let Some(gpu) = gpu else { return Ok(Self::Cpu(CpuSession::new(head.clone()))) };
         let session = Session::open_with(gpu, head, max_rows, options)?;
         Ok(Self::Gpu(Box::new(session), gpu.info().name.clone()))

@@ -279,7 +279,10 @@ impl Work<'_> {
         tuning.insert(TunedTile::new(self.shape, self.tier_rows, tile));
         let options = PlanOptions { strategy: None, tuning: Some(tuning) };
         let Some(session) = self.subject.open(self.gpu, self.rows, &options)? else {
-            return Err(RunError::Refused { what: "one pass over the bank".into(), problem: "its heads differ".into() });
+            return Err(RunError::Refused {
+                what: "one pass over the bank".into(),
+                problem: "its heads differ".into(),
+            });
         };
         let buffer = |values: usize| {
             self.gpu.device().create_buffer(&wgpu::BufferDescriptor {

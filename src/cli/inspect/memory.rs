@@ -107,12 +107,7 @@ impl DeviceMemory {
 }
 
 /// The plan of the one session of a bank, or those of its heads' sessions.
-fn plans_of_bank(
-    bank: &Bank,
-    limits: &Limits,
-    rows: usize,
-    device: &OpenDevice,
-) -> Result<Vec<Plan>, PlanError> {
+fn plans_of_bank(bank: &Bank, limits: &Limits, rows: usize, device: &OpenDevice) -> Result<Vec<Plan>, PlanError> {
     if let Some(plan) = Plan::of_bank(bank, limits, rows, &device.options)? {
         return Ok(vec![plan]);
     }

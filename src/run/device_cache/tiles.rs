@@ -20,8 +20,7 @@ struct TilesFile {
 }
 
 pub(super) fn write(tuning: &Tuning, adapter: &DeviceIdentity) -> Vec<u8> {
-    let file =
-        TilesFile { format: FORMAT, program: PROGRAM.into(), adapter: adapter.clone(), tuning: tuning.clone() };
+    let file = TilesFile { format: FORMAT, program: PROGRAM.into(), adapter: adapter.clone(), tuning: tuning.clone() };
     // Numbers, names and flags: nothing that JSON cannot say.
     let mut bytes = serde_json::to_vec_pretty(&file).unwrap_or_default();
     bytes.push(b'\n');
