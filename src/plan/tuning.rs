@@ -159,6 +159,8 @@ mod tests {
             let all = IntegerTile::candidates(&shape(), &Limits::default(), tuned.rows, strategy);
             tuned.tile = *all.iter().find(|tile| tile.slice() == slice).unwrap_or(&all[0]);
         }
+        let distinct: std::collections::HashSet<IntegerTile> = tuning.tiles.iter().map(|tuned| tuned.tile).collect();
+        assert_eq!(distinct.len(), measured.len());
         let expected = expected.map(|rows| tuning.tiles.iter().find(|tuned| tuned.rows == rows).unwrap().tile);
         assert_eq!(tuning.tile(&shape(), &Limits::default(), above, rows), expected);
     }
