@@ -16,7 +16,7 @@ fn every_shader_is_valid() {
         let (source, name) = (kernel.source(&kernel.sample_constants()), kernel.label());
         // What a browser offers; halves and cooperative matrices where the kernel is for adapters that have them.
         let mut capabilities = naga::valid::Capabilities::default();
-        if kernel == Kernel::IntegerMatrix {
+        if matches!(kernel, Kernel::IntegerTaps | Kernel::IntegerMatrix) {
             capabilities |= naga::valid::Capabilities::SHADER_FLOAT16
                 | naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32
                 | naga::valid::Capabilities::COOPERATIVE_MATRIX

@@ -1,5 +1,6 @@
 //! The buffers of a session and their sizes.
 
+use super::matrix::tap_bytes;
 use super::{LayerKind, LayerShape, Limits, PlanError, Tier, Tile, Work};
 use crate::fixed_point::POSITIONS;
 use crate::head::GAIN_CODES;
@@ -94,8 +95,12 @@ pub(super) fn all(needs: &Needs<'_>, limits: &Limits) -> Result<Vec<BufferPlan>,
             let passes = chunks * needs.tiers.len() * needs.layers.len() * 2;
             add("params".into(), passes as u64 * params_stride(limits));
         }
-        Work::Integer(records) => {
+        Work::Integer { records, row_blocks } => {
             add("records".into(), records.bytes(heads, needs.chunk_rows));
+            if matrix {
+                let taps = needs.layers.iter().map(|layer| tap_bytes(layer, *row_blocks)).max();
+                add("taps".into(), taps.unwrap_or(0));
+            }
             add("columns".into(), 8 * heads as u64);
             add("params".into(), numbers(chunks) as u64 * params_stride(limits));
         }

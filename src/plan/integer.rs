@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LayerKind, LayerShape, Limits, PlanError};
+use super::{LayerKind, LayerShape, Limits, MatrixTile, PlanError};
 use crate::fixed_point::SEGMENT;
-use crate::head::GAIN_CODES;
 
 /// Rows that a workgroup of [`EdgesTile`] takes at most, as its shader declares.
 const MAX_EDGES_ROWS: usize = 8;
@@ -16,16 +15,11 @@ const MAX_OWN: usize = 4;
 const MAX_LANES: usize = 256;
 /// Interleaved parts of a slice of [`EdgesTile`] at most.
 const MAX_SPLIT: usize = 8;
-/// Inputs that a matrix tile expands at a time.
-const MATRIX_CHUNK: usize = 8;
-/// Rows and columns of a fragment of a cooperative matrix.
-const FRAGMENT: usize = 16;
-/// Fewest rows for which lanes are rows.
+/// Fewest rows for which lanes are rows, and fewest rows times outputs: below, too few lanes would have work.
 const MANY_ROWS: usize = 32;
+const MANY_ROWS_WORK: usize = 16_384;
 /// Fewest rows times outputs for which a matrix product pays.
 const MATRIX_WORK: usize = 24_576;
-/// Words of the table of tap weights that a matrix tile keeps.
-const POSITION_WORDS: usize = 1024;
 
 /// A way to sum the edges of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -85,21 +79,6 @@ pub struct RowsTile {
     pub on_chip: bool,
 }
 
-/// A cut of a layer into products of cooperative matrices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct MatrixTile {
-    /// Fragments of a subgroup along rows and outputs.
-    pub fragments: [usize; 2],
-    /// Subgroups of a workgroup along rows and outputs.
-    pub subgroups: [usize; 2],
-    /// Lanes of a subgroup.
-    pub subgroup_size: usize,
-    /// Inputs a workgroup, a power of two.
-    pub slice: usize,
-    /// The codebook lies in workgroup memory.
-    pub on_chip: bool,
-}
-
 /// A cut of a layer in integers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -110,18 +89,6 @@ pub enum IntegerTile {
     Rows(RowsTile),
     /// Cooperative matrices.
     Matrix(MatrixTile),
-}
-
-impl MatrixTile {
-    /// Rows a workgroup.
-    pub fn rows(&self) -> usize {
-        FRAGMENT * self.fragments[0] * self.subgroups[0]
-    }
-
-    /// Outputs a workgroup.
-    pub fn columns(&self) -> usize {
-        FRAGMENT * self.fragments[1] * self.subgroups[1]
-    }
 }
 
 impl IntegerTile {
@@ -157,7 +124,7 @@ impl IntegerTile {
         match self {
             Self::Edges(tile) => tile.groups * tile.split,
             Self::Rows(tile) => tile.rows * tile.parts,
-            Self::Matrix(tile) => tile.subgroups[0] * tile.subgroups[1] * tile.subgroup_size,
+            Self::Matrix(tile) => tile.lanes(),
         }
     }
 
@@ -188,12 +155,7 @@ impl IntegerTile {
         match self {
             Self::Edges(tile) => integers(tile.on_chip) + 2 * tile.rows * tile.slice + 4 * self.lanes(),
             Self::Rows(tile) => integers(tile.on_chip) + 2 * tile.chunk * (tile.rows + 1),
-            Self::Matrix(tile) => {
-                let shapes = if tile.on_chip { layer.half_codebook_words() } else { 1 };
-                let pitch = MATRIX_CHUNK * layer.pairs() + 4;
-                let staging = 256 * tile.subgroups[0] * tile.subgroups[1];
-                shapes + POSITION_WORDS + GAIN_CODES + (tile.rows() + tile.columns()) * pitch + staging
-            }
+            Self::Matrix(tile) => tile.workgroup_words(layer),
         }
     }
 
@@ -217,11 +179,7 @@ impl IntegerTile {
                     && tile.chunk > 0
                     && tile.chunk.is_multiple_of(4)
             }
-            Self::Matrix(tile) => {
-                limits.matrix_subgroup == Some(tile.subgroup_size)
-                    && tile.fragments.iter().chain(&tile.subgroups).all(|n| (1..=8).contains(n))
-                    && tile.slice >= MATRIX_CHUNK
-            }
+            Self::Matrix(tile) => tile.fits(layer, limits),
         };
         let [x, y, z] = self.workgroups(layer, 1);
         shaders
@@ -272,7 +230,7 @@ impl IntegerTile {
         let mut tiles = match strategy {
             Strategy::Edges => edges(layer, limits, rows),
             Strategy::Rows => many_rows(layer, limits, rows),
-            Strategy::Matrix => matrix(layer, limits, rows),
+            Strategy::Matrix => MatrixTile::candidates(layer, limits, rows).into_iter().map(Self::Matrix).collect(),
         };
         tiles.retain(|tile| tile.fits(layer, limits));
         // The codebook lies in workgroup memory wherever it fits.
@@ -287,7 +245,7 @@ impl Strategy {
         let fits = |strategy| !IntegerTile::candidates(layer, limits, rows, strategy).is_empty();
         if rows * layer.outputs >= MATRIX_WORK && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
             Self::Matrix
-        } else if rows >= MANY_ROWS && fits(Self::Rows) {
+        } else if rows >= MANY_ROWS && rows * layer.outputs >= MANY_ROWS_WORK && fits(Self::Rows) {
             Self::Rows
         } else {
             Self::Edges
@@ -311,7 +269,9 @@ fn edges(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
     let groups = layer.output_groups().next_power_of_two().min(lanes);
     let split = (lanes / groups).min(MAX_SPLIT);
     let mut tiles = Vec::new();
-    for tile_rows in [rows.next_power_of_two().min(MAX_EDGES_ROWS), 4, 2, 1] {
+    // With many tiles of rows there is work enough, and fewer sums a lane leave room for more workgroups side by side.
+    let best_rows = if rows >= MANY_ROWS { 4 } else { MAX_EDGES_ROWS };
+    for tile_rows in [rows.next_power_of_two().min(best_rows), 8, 4, 2, 1] {
         if tile_rows > rows.next_power_of_two() {
             continue;
         }
@@ -353,36 +313,6 @@ fn many_rows(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTil
                         tiles.push(IntegerTile::Rows(RowsTile { rows: tile_rows, parts, own, chunk, slice, on_chip }));
                     }
                 }
-            }
-        }
-    }
-    tiles
-}
-
-fn matrix(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
-    let Some(subgroup_size) = limits.matrix_subgroup else { return Vec::new() };
-    // Fragments and subgroups along rows and outputs.
-    let cuts: &[([usize; 2], [usize; 2])] = match rows {
-        ..=16 => &[([1, 1], [1, 8]), ([1, 1], [1, 4]), ([1, 2], [1, 4])],
-        17..=32 => &[([2, 1], [1, 8]), ([1, 1], [2, 4]), ([2, 2], [1, 4])],
-        _ => &[
-            ([2, 4], [2, 2]),
-            ([2, 2], [2, 4]),
-            ([2, 2], [4, 2]),
-            ([4, 2], [1, 4]),
-            ([4, 4], [1, 2]),
-            ([2, 2], [2, 2]),
-            ([1, 1], [4, 2]),
-        ],
-    };
-    let mut tiles = Vec::new();
-    for &(fragments, subgroups) in cuts {
-        let tile = MatrixTile { fragments, subgroups, subgroup_size, slice: MATRIX_CHUNK, on_chip: true };
-        let count = layer.outputs.div_ceil(tile.columns()) * rows.div_ceil(tile.rows());
-        let best = slice_for(layer, limits, count, 2 * MATRIX_CHUNK);
-        for slice in [best, 2 * best, best / 2] {
-            for on_chip in [true, false] {
-                tiles.push(IntegerTile::Matrix(MatrixTile { slice, on_chip, ..tile }));
             }
         }
     }

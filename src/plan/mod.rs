@@ -17,15 +17,18 @@ mod float;
 mod integer;
 mod layer;
 mod limits;
+mod matrix;
 mod records;
 mod tuning;
 
 pub use buffers::{BufferPlan, Shared};
 pub(crate) use buffers::{Tables, numbers, params_stride};
 pub use float::FloatTile;
-pub use integer::{EdgesTile, IntegerTile, MatrixTile, RowsTile, Strategy};
+pub use integer::{EdgesTile, IntegerTile, RowsTile, Strategy};
 pub use layer::{LayerKind, LayerShape};
 pub use limits::Limits;
+pub use matrix::MatrixTile;
+pub(crate) use matrix::{FRAGMENT, TapsTile, tap_blocks};
 pub use records::Records;
 pub use tuning::{TunedTile, Tuning};
 
@@ -42,6 +45,8 @@ const TIERS: [usize; 6] = [1, 4, 16, 32, 64, 256];
 const MAX_CHUNK: usize = 32_768;
 /// Largest chunk of rows in integers: two digits of 0 to 64 count its rows.
 const MAX_INTEGER_CHUNK: usize = 4096;
+/// Most bytes of taps for cooperative matrices: larger batches take several passes.
+const MAX_TAP_BYTES: u64 = 96 << 20;
 /// Rows of a chunk are a multiple of this where there are several chunks.
 const CHUNK_STEP: usize = 64;
 
@@ -127,7 +132,12 @@ pub enum Work {
     /// Taps, partial sums and activations in f32.
     Float(Shared),
     /// Sums in integers.
-    Integer(Records),
+    Integer {
+        /// Where the sums lie.
+        records: Records,
+        /// Blocks of 16 rows a head that the taps for cooperative matrices have room for; 0 where there are none.
+        row_blocks: usize,
+    },
 }
 
 /// What a plan may be told beside the head and the limits.
@@ -217,22 +227,29 @@ impl Plan {
         let mut chunk_rows = max_rows.min(most).min(limits.workgroups_per_dimension);
         let (mut tiers, work) = loop {
             let tiers = tiers(&layers, limits, chunk_rows, options)?;
-            let (work, largest) = if integer {
+            let (work, largest, taps) = if integer {
                 let records = Records::new(&layers);
                 let bytes = records.bytes(layers[0].heads, chunk_rows);
-                (Work::Integer(records), bytes)
+                let row_blocks = row_blocks(&tiers);
+                let taps = layers.iter().map(|layer| matrix::tap_bytes(layer, row_blocks)).max().unwrap_or(0);
+                (Work::Integer { records, row_blocks }, bytes, taps)
             } else {
                 let shared = Shared::new(&layers, &tiers, chunk_rows);
                 let largest = shared.largest();
-                (Work::Float(shared), largest)
+                (Work::Float(shared), largest, 0)
             };
-            if largest <= limits.storage_binding {
+            let binding = limits.storage_binding;
+            let most_taps = MAX_TAP_BYTES.min(binding);
+            let (found, allowed) = if largest > binding { (largest, binding) } else { (taps, most_taps) };
+            if found <= allowed {
                 break (tiers, work);
             }
             if chunk_rows == 1 {
-                return Err(limits.storage_error(if integer { "one record" } else { "one row of taps" }, largest));
+                return Err(limits.storage_error(if integer { "one record" } else { "one row of taps" }, found));
             }
-            chunk_rows = smaller(chunk_rows, largest, limits.storage_binding);
+            chunk_rows = smaller(chunk_rows, found, allowed);
+            // Chunks of one size: the last one should not be a small one.
+            chunk_rows = chunk_rows.min(max_rows.div_ceil(max_rows.div_ceil(chunk_rows)).next_multiple_of(CHUNK_STEP));
         };
         tiers.dedup_by(|later, earlier| {
             later.tiles == earlier.tiles && {
@@ -271,6 +288,20 @@ fn smaller(chunk: usize, found: u64, allowed: u64) -> usize {
     let wanted = (chunk as u128 * u128::from(allowed) / u128::from(found.max(1))) as usize;
     let wanted = wanted.min(chunk - 1);
     if wanted >= CHUNK_STEP { wanted / CHUNK_STEP * CHUNK_STEP } else { wanted.max(1) }
+}
+
+/// Blocks of 16 rows that the matrices of all tiers read, those that pad their tiles included.
+fn row_blocks(tiers: &[Tier]) -> usize {
+    let blocks = |tier: &Tier| {
+        let tiles = tier.tiles.iter().filter(|tile| tile.is_matrix());
+        tiles
+            .filter_map(|tile| match tile {
+                Tile::Integer(tile) => Some(tier.rows.next_multiple_of(tile.rows()) / FRAGMENT),
+                Tile::Float(_) => None,
+            })
+            .max()
+    };
+    tiers.iter().filter_map(blocks).max().unwrap_or(0)
 }
 
 fn tiers(

@@ -22,7 +22,9 @@ pub enum Kernel {
     IntegerEdges,
     /// The same, lanes are rows.
     IntegerRows,
-    /// The same, with cooperative matrices in f16.
+    /// Inputs to taps in f16, fragment by fragment.
+    IntegerTaps,
+    /// These taps to integer sums, with cooperative matrices in f16.
     IntegerMatrix,
     /// Integer sums to outputs.
     IntegerFinish,
@@ -72,8 +74,10 @@ struct Parts {
 
 /// Rows, in two digits, and the chunk; inputs, tables, indices, gains, records.
 const INTEGER: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write];
-/// The same, and the tables as halves.
-const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read];
+/// The same, and the taps.
+const INTEGER_TAPS: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Write];
+/// The same, and the tables as halves and the taps.
+const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read, Read];
 /// What the kernels that sum integers have in common.
 const INTEGER_COMMON: &str = include_str!("../../shaders/integer_common.wgsl");
 /// What those of them have in common that sum integers throughout.
@@ -84,9 +88,10 @@ impl Kernel {
     pub const SHARED: [&str; 2] = ["integer_common", "integer_codebook"];
 
     /// All kernels.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::IntegerEdges,
         Self::IntegerRows,
+        Self::IntegerTaps,
         Self::IntegerMatrix,
         Self::IntegerFinish,
         Self::ExpandFloat,
@@ -107,6 +112,7 @@ impl Kernel {
         match self {
             Self::IntegerEdges => kernel!("integer_edges", INTEGER, Some(Read)),
             Self::IntegerRows => kernel!("integer_rows", INTEGER, Some(Read)),
+            Self::IntegerTaps => kernel!("integer_taps", INTEGER_TAPS, Some(Read)),
             Self::IntegerMatrix => kernel!("integer_matrix", INTEGER_MATRIX, Some(Read)),
             Self::IntegerFinish => kernel!("integer_finish", &[Params, Read, Read, Write], Some(Write)),
             Self::ExpandFloat => kernel!("expand_float", &[Params, Read, Read, Write, Write], Some(Read)),
@@ -139,6 +145,7 @@ impl Kernel {
                 let own = template::expand(own, constants);
                 format!("requires packed_4x8_integer_dot_product;\n{INTEGER_COMMON}\n{INTEGER_CODEBOOK}\n{own}")
             }
+            Self::IntegerTaps => format!("{INTEGER_COMMON}\n{}", template::expand(own, constants)),
             Self::IntegerMatrix => {
                 let own = template::expand(own, constants);
                 format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{own}")
@@ -158,9 +165,11 @@ impl Kernel {
                 ("SUBGROUP_ROWS", 2),
                 ("SUBGROUP_COLUMNS", 4),
                 ("PAIRS", 5),
-                ("TAP_ITEMS", 1),
                 ("WEIGHT_ITEMS", 1),
+                ("AHEAD", 2),
+                ("STORES", 4),
             ],
+            Self::IntegerTaps => vec![("PAIRS", 5)],
             _ => Vec::new(),
         }
     }

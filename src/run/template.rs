@@ -1,8 +1,9 @@
 //! Kernels written over constants that are no overrides: numbers of registers, which must not be indexed at run time,
 //! since a compiler that cannot unroll a loop puts an indexed array into memory a hundred times slower.
 //!
-//! A block between the lines `// repeat NAME COUNT` and `// end` stands COUNT times, `{NAME}` replaced by 0, 1 and so on.
-//! COUNT is a number or a constant. Blocks may be nested.
+//! A block between the lines `// repeat NAME COUNT` and `// end` stands COUNT times, `{NAME}` replaced by 0, 1 and so on,
+//! `{NAME+1}` by the number after. COUNT is a number or a constant. Blocks may be nested. `{CONSTANT}` is replaced by its
+//! value.
 
 /// A constant of a kernel's source and its value.
 pub(super) type Constant = (&'static str, u32);
@@ -11,7 +12,8 @@ pub(super) type Constant = (&'static str, u32);
 pub(super) fn expand(source: &str, constants: &[Constant]) -> String {
     let mut text: String = constants.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n")).collect();
     let lines: Vec<&str> = source.lines().collect();
-    repeat(&lines, constants, &[], &mut text);
+    let values: Vec<(String, u32)> = constants.iter().map(|(name, value)| (format!("{{{name}}}"), *value)).collect();
+    repeat(&lines, constants, &values, &mut text);
     text
 }
 
@@ -35,6 +37,7 @@ fn repeat(lines: &[&str], constants: &[Constant], replaced: &[(String, u32)], te
         for n in 0..known.or_else(|| count.parse().ok()).unwrap_or(0) {
             let mut replaced = replaced.to_vec();
             replaced.push((format!("{{{name}}}"), n));
+            replaced.push((format!("{{{name}+1}}"), n + 1));
             repeat(&lines[at..end], constants, &replaced, text);
         }
         at = (end + 1).min(lines.len());
@@ -61,8 +64,8 @@ mod tests {
 
     #[test]
     fn blocks_stand_as_often_as_they_say() {
-        let source = "a\n// repeat x N\nb{x}\n    // repeat y 2\n    c{x}{y}\n    // end\n// end\nd\n";
-        let expected = "const N: u32 = 2u;\na\nb0\n    c00\n    c01\nb1\n    c10\n    c11\nd\n";
+        let source = "a\n// repeat x N\nb{x}\n    // repeat y 2\n    c{x}{y}{x+1}{N}\n    // end\n// end\nd\n";
+        let expected = "const N: u32 = 2u;\na\nb0\n    c0012\n    c0112\nb1\n    c1022\n    c1122\nd\n";
         assert_eq!(expand(source, &[("N", 2)]), expected);
     }
 }

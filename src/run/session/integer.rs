@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use super::buffers::Buffers;
 use super::{Binding, Ends};
 use crate::head::CompressedHead;
-use crate::plan::{IntegerTile, LayerShape, Plan, Records, Tables, Tile, Work, numbers, params_stride};
+use crate::plan::{
+    IntegerTile, LayerShape, Plan, Records, Tables, TapsTile, Tile, Work, numbers, params_stride, tap_blocks,
+};
 use crate::run::kernels::Kernel;
 use crate::run::pipelines::{Workshop, caller_group};
 use crate::run::template::Constant;
@@ -32,8 +34,18 @@ pub(super) struct IntegerPasses {
 struct LayerPasses {
     pipelines: Vec<wgpu::ComputePipeline>,
     groups: Vec<wgpu::BindGroup>,
+    /// What makes the taps of cooperative matrices.
+    taps: Option<TapsPass>,
     /// What an inner layer binds where the first one reads the caller's input.
     no_input: Vec<Option<wgpu::BindGroup>>,
+}
+
+/// The pass that makes taps for cooperative matrices.
+#[derive(Debug)]
+struct TapsPass {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    tile: TapsTile,
 }
 
 impl IntegerPasses {
@@ -100,10 +112,19 @@ impl IntegerPasses {
         let number = |n: usize| (n as u64 * self.stride) as u32;
         let offsets = [number(rows % DIGIT), number(rows / DIGIT), number(chunk)];
         for (n, (layer, shape)) in self.layers.iter().zip(&plan.layers).enumerate() {
+            let tile = integer_tile(&plan.tiers[tier].tiles[n]);
+            let input = layer.no_input[tier].as_ref().unwrap_or(&binding.input);
+            if let (IntegerTile::Matrix(_), Some(taps)) = (tile, &layer.taps) {
+                pass.set_pipeline(&taps.pipeline);
+                pass.set_bind_group(0, &taps.group, &offsets);
+                pass.set_bind_group(1, input, &[]);
+                let [x, y, z] = taps.tile.workgroups(shape, rows).map(|count| count as u32);
+                pass.dispatch_workgroups(x, y, z);
+            }
             pass.set_pipeline(&layer.pipelines[tier]);
             pass.set_bind_group(0, &layer.groups[tier], &offsets);
-            pass.set_bind_group(1, layer.no_input[tier].as_ref().unwrap_or(&binding.input), &[]);
-            let [x, y, z] = integer_tile(&plan.tiers[tier].tiles[n]).workgroups(shape, rows).map(|count| count as u32);
+            pass.set_bind_group(1, input, &[]);
+            let [x, y, z] = tile.workgroups(shape, rows).map(|count| count as u32);
             pass.dispatch_workgroups(x, y, z);
         }
         pass.set_pipeline(&self.finish);
@@ -116,8 +137,16 @@ impl IntegerPasses {
 /// The records of a plan in integers.
 fn records_of(plan: &Plan) -> Records {
     match &plan.work {
-        Work::Integer(records) => records.clone(),
+        Work::Integer { records, .. } => records.clone(),
         Work::Float(_) => Records { words: 0, sums: vec![0; plan.layers.len()] },
+    }
+}
+
+/// Blocks of 16 rows a head that the taps of a plan have room for.
+fn row_blocks_of(plan: &Plan) -> usize {
+    match &plan.work {
+        Work::Integer { row_blocks, .. } => *row_blocks,
+        Work::Float(_) => 0,
     }
 }
 
@@ -152,10 +181,27 @@ fn layer_passes(
     buffers: &Buffers,
 ) -> LayerPasses {
     let field = |name: &str| buffers.of_layer(n, name);
-    let own =
-        [field("inputs"), field("tables"), field("indices"), field("gains"), buffers.named("records"), field("tables")];
+    let own = [field("inputs"), field("tables"), field("indices"), field("gains"), buffers.named("records")];
+    let taps = buffers.named("taps");
+    let own_of = |kernel| match kernel {
+        Kernel::IntegerTaps => [own.as_slice(), &[taps]].concat(),
+        Kernel::IntegerMatrix => [own.as_slice(), &[field("tables"), taps]].concat(),
+        _ => own.to_vec(),
+    };
     let mut pipelines: HashMap<IntegerTile, wgpu::ComputePipeline> = HashMap::new();
-    let mut passes = LayerPasses { pipelines: Vec::new(), groups: Vec::new(), no_input: Vec::new() };
+    let mut passes = LayerPasses { pipelines: Vec::new(), groups: Vec::new(), taps: None, no_input: Vec::new() };
+    let matrix = plan.tiers.iter().any(|tier| matches!(integer_tile(&tier.tiles[n]), IntegerTile::Matrix(_)));
+    if let (true, Some(tile)) = (matrix, TapsTile::of(&plan.layers[n], gpu.limits())) {
+        passes.taps = Some(TapsPass {
+            pipeline: workshop.pipeline_over(
+                Kernel::IntegerTaps,
+                vec![("PAIRS", plan.layers[n].pairs() as u32)],
+                &taps_constants(plan, records, n, &tile),
+            ),
+            group: workshop.own_group(Kernel::IntegerTaps, buffers.named("params"), &own_of(Kernel::IntegerTaps)),
+            tile,
+        });
+    }
     for tier in &plan.tiers {
         let tile = integer_tile(&tier.tiles[n]);
         let kernel = kernel_of(&tile);
@@ -164,7 +210,7 @@ fn layer_passes(
             workshop.pipeline_over(kernel, source, &constants(plan, records, n, &tile))
         });
         passes.pipelines.push(pipeline.clone());
-        passes.groups.push(workshop.own_group(kernel, buffers.named("params"), &own));
+        passes.groups.push(workshop.own_group(kernel, buffers.named("params"), &own_of(kernel)));
         passes.no_input.push(
             (n > 0)
                 .then(|| workshop.caller_layout(kernel))
@@ -181,7 +227,7 @@ fn source_constants(shape: &LayerShape, tile: &IntegerTile) -> Vec<Constant> {
         IntegerTile::Edges(tile) => vec![("ROWS", tile.rows as u32)],
         IntegerTile::Rows(tile) => vec![("OWN", tile.own as u32)],
         IntegerTile::Matrix(matrix) => {
-            // A lane expands four of the eight inputs of a row or an output.
+            // A lane expands four of the eight inputs of an output.
             let items = |count: usize| (2 * count).div_ceil(tile.lanes()) as u32;
             vec![
                 ("PER_ROWS", matrix.fragments[0] as u32),
@@ -189,21 +235,27 @@ fn source_constants(shape: &LayerShape, tile: &IntegerTile) -> Vec<Constant> {
                 ("SUBGROUP_ROWS", matrix.subgroups[0] as u32),
                 ("SUBGROUP_COLUMNS", matrix.subgroups[1] as u32),
                 ("PAIRS", shape.pairs() as u32),
-                ("TAP_ITEMS", items(matrix.rows())),
                 ("WEIGHT_ITEMS", items(matrix.columns())),
+                ("AHEAD", matrix.ahead() as u32),
+                ("STORES", matrix.stores() as u32),
             ]
         }
     }
 }
 
-/// The override constants of a layer's kernel.
-fn constants(plan: &Plan, records: &Records, n: usize, tile: &IntegerTile) -> Vec<(&'static str, f64)> {
+fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+fn number(value: usize) -> f64 {
+    value as f64
+}
+
+/// The override constants that all kernels of a layer share.
+fn layer_constants(plan: &Plan, records: &Records, n: usize) -> Vec<(&'static str, f64)> {
     let shape = &plan.layers[n];
-    let tables = Tables::of(shape, plan.uses_matrices());
-    let flag = |value: bool| f64::from(u8::from(value));
-    let number = |value: usize| value as f64;
     let before = n.checked_sub(1).map(|before| (records.sums[before], &plan.layers[before]));
-    let mut constants = vec![
+    vec![
         ("INPUTS", number(shape.inputs)),
         ("OUTPUT_GROUPS", number(shape.output_groups())),
         ("STAGES", number(shape.stages)),
@@ -218,11 +270,33 @@ fn constants(plan: &Plan, records: &Records, n: usize, tile: &IntegerTile) -> Ve
         ("SOURCE_AT", number(before.map_or(0, |(at, _)| at))),
         ("SOURCE_SEGMENTS", number(before.map_or(0, |(_, layer)| layer.segments()))),
         ("SOURCE_WIDTH", number(before.map_or(0, |(_, layer)| 4 * layer.output_groups()))),
+    ]
+}
+
+/// The override constants of the kernel that makes a layer's taps.
+fn taps_constants(plan: &Plan, records: &Records, n: usize, tile: &TapsTile) -> Vec<(&'static str, f64)> {
+    let mut constants = layer_constants(plan, records, n);
+    constants.extend([
+        ("STEP_QUADS", number(tile.quads)),
+        ("STEPS", number(tile.steps)),
+        ("LANES", number(tile.lanes())),
+        ("BLOCKS", number(tap_blocks(&plan.layers[n]))),
+        ("ROW_BLOCKS", number(row_blocks_of(plan))),
+    ]);
+    constants
+}
+
+/// The override constants of the kernel that sums a layer's edges.
+fn constants(plan: &Plan, records: &Records, n: usize, tile: &IntegerTile) -> Vec<(&'static str, f64)> {
+    let shape = &plan.layers[n];
+    let tables = Tables::of(shape, plan.uses_matrices());
+    let mut constants = layer_constants(plan, records, n);
+    constants.extend([
         ("SLICE", number(tile.slice())),
         ("SLICES", number(shape.inputs.div_ceil(tile.slice()))),
         ("LANES", number(tile.lanes())),
         ("ON_CHIP", flag(tile.on_chip())),
-    ];
+    ]);
     match tile {
         IntegerTile::Edges(tile) => constants.extend([("GROUPS", number(tile.groups)), ("SPLIT", number(tile.split))]),
         IntegerTile::Rows(tile) => constants.extend([
@@ -235,6 +309,8 @@ fn constants(plan: &Plan, records: &Records, n: usize, tile: &IntegerTile) -> Ve
             ("SHAPES", number(if tile.on_chip { shape.half_codebook_words() } else { 1 })),
             ("HALF_CODEBOOK_AT", number(tables.half_codebook)),
             ("HALF_LEVELS_AT", number(tables.half_levels)),
+            ("BLOCKS", number(tap_blocks(shape))),
+            ("ROW_BLOCKS", number(row_blocks_of(plan))),
         ]),
     }
     if !matches!(tile, IntegerTile::Matrix(_)) {

@@ -1,0 +1,80 @@
+// From a row's inputs to taps in f16, for `integer_matrix`: made once a row here, not once for every tile of outputs.
+// An input's row of coefficients is written out, zeros and all, in the order in which fragments of matrices are read:
+// [head][16 rows][16 halves], row after row within a block, so that a fragment is one run of memory.
+//
+// A workgroup takes 16 rows and STEP_QUADS times four inputs, STEPS times over. Constant of the source: PAIRS, pairs of
+// coefficients an input.
+
+override STEP_QUADS: u32 = 16u;
+override STEPS: u32 = 1u;
+// Blocks of 16 halves a row, and blocks of 16 rows a head.
+override BLOCKS: u32 = 1u;
+override ROW_BLOCKS: u32 = 1u;
+override LANES: u32 = 256u;
+override UNITS: u32 = LANES * PAIRS;
+
+@group(0) @binding(8) var<storage, read_write> taps: array<vec4<u32>>;
+
+// Tap weights of every position, four bytes a word.
+var<workgroup> positions: array<u32, 1024>;
+// Taps on their way to memory, so that it is written in runs.
+var<workgroup> units: array<vec4<u32>, UNITS>;
+
+// A pair of bytes as halves: 1024 + b has the bits 0x6400 + b.
+fn halves_of(bytes: u32) -> u32 {
+    let bits = (bytes & 0xffu) | ((bytes & 0xff00u) << 8u) | 0x64006400u;
+    return pack2x16float(unpack2x16float(bits) - vec2<f32>(1024.0));
+}
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    for (var at = lane; at < 1024u; at += LANES) {
+        positions[at] = tables[at];
+    }
+    let head = group.z;
+    let own_row = lane % 16u;
+    let own_quad = lane / 16u;
+    let row = group.y * 16u + own_row;
+    let is_row = row < row_count();
+    let source_row = min(row, row_count() - 1u);
+    for (var step = 0u; step < STEPS; step++) {
+        let first_quad = (group.x * STEPS + step) * STEP_QUADS;
+        var pairs: array<u32, 4u * PAIRS>;
+        workgroupBarrier();
+        // repeat q 4
+        {
+            let i = 4u * (first_quad + own_quad) + {q}u;
+            let live = is_row && i < INPUTS;
+            let position = position_of(head, source_row, min(i, INPUTS - 1u));
+            let window = i32(position.x) + FIRST_WINDOW;
+            // Six bytes from an even coefficient on.
+            let bytes = select(0u, positions[position.y], live);
+            let odd = (window & 1) != 0;
+            let front = select(bytes, bytes << 8u, odd);
+            let low = halves_of(front);
+            let middle = halves_of(front >> 16u);
+            let high = halves_of(select(0u, bytes >> 24u, odd));
+            let first = window >> 1u;
+            // repeat p PAIRS
+            pairs[{q}u * PAIRS + {p}u] =
+                select(select(select(0u, high, first == {p} - 2), middle, first == {p} - 1), low, first == {p});
+            // end
+        }
+        // end
+        // repeat u PAIRS
+        {
+            let unit = own_quad * PAIRS + {u}u;
+            units[(unit / 2u * 16u + own_row) * 2u + unit % 2u] =
+                vec4<u32>(pairs[4u * {u}u], pairs[4u * {u}u + 1u], pairs[4u * {u}u + 2u], pairs[4u * {u}u + 3u]);
+        }
+        // end
+        workgroupBarrier();
+        let first_unit = ((head * ROW_BLOCKS + group.y) * BLOCKS) * 32u + first_quad * PAIRS * 16u;
+        let count = min(UNITS, (BLOCKS * 2u - min(first_quad * PAIRS, BLOCKS * 2u)) * 16u);
+        // repeat u PAIRS
+        if {u}u * LANES + lane < count {
+            taps[first_unit + {u}u * LANES + lane] = units[{u}u * LANES + lane];
+        }
+        // end
+    }
+}

@@ -1,0 +1,165 @@
+//! How workgroups cut a layer into products of cooperative matrices, and how the taps that these read are made.
+
+use serde::{Deserialize, Serialize};
+
+use super::{LayerShape, Limits};
+use crate::fixed_point::{POSITIONS, SEGMENT};
+use crate::head::GAIN_CODES;
+
+/// Rows and columns of a fragment.
+pub(crate) const FRAGMENT: usize = 16;
+/// Inputs whose weights lie in workgroup memory at once.
+const CHUNK: usize = 8;
+/// Lanes of a workgroup at most: with more, drivers were seen to compile for minutes.
+const MAX_LANES: usize = 256;
+/// Times that a workgroup that makes taps goes on to the next inputs, so that its table of positions is worth loading.
+const TAP_STEPS: usize = 1;
+/// Fragments of a subgroup that leave registers free to read ahead.
+const SMALL: usize = 12;
+/// Blocks of taps that are read ahead at most.
+const AHEAD: usize = 2;
+/// Sums of a fragment that a lane adds at a time at most: more would only be more code to compile.
+const STORES: usize = 4;
+
+/// A cut of a layer into products of cooperative matrices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MatrixTile {
+    /// Fragments of a subgroup along rows and outputs.
+    pub fragments: [usize; 2],
+    /// Subgroups of a workgroup along rows and outputs.
+    pub subgroups: [usize; 2],
+    /// Lanes of a subgroup.
+    pub subgroup_size: usize,
+    /// Inputs a workgroup, a power of two.
+    pub slice: usize,
+    /// The codebook lies in workgroup memory.
+    pub on_chip: bool,
+}
+
+impl MatrixTile {
+    /// Rows a workgroup.
+    pub fn rows(&self) -> usize {
+        FRAGMENT * self.fragments[0] * self.subgroups[0]
+    }
+
+    /// Outputs a workgroup.
+    pub fn columns(&self) -> usize {
+        FRAGMENT * self.fragments[1] * self.subgroups[1]
+    }
+
+    /// Invocations of a workgroup.
+    pub fn lanes(&self) -> usize {
+        self.subgroups[0] * self.subgroups[1] * self.subgroup_size
+    }
+
+    /// Blocks of taps that a subgroup reads before it multiplies them.
+    pub(crate) fn ahead(&self) -> usize {
+        if self.fragments[0] * self.fragments[1] <= SMALL { AHEAD } else { 0 }
+    }
+
+    /// Sums that a lane adds to the records at a time.
+    pub(crate) fn stores(&self) -> usize {
+        if self.fragments[0] * self.fragments[1] <= SMALL {
+            STORES.min(FRAGMENT * FRAGMENT / self.subgroup_size)
+        } else {
+            1
+        }
+    }
+
+    pub(super) fn workgroup_words(&self, layer: &LayerShape) -> usize {
+        let shapes = if self.on_chip { layer.half_codebook_words() } else { 1 };
+        let pitch = CHUNK * layer.pairs() + 4;
+        let staging = FRAGMENT * FRAGMENT * self.subgroups[0] * self.subgroups[1];
+        shapes + GAIN_CODES + self.columns() * pitch + staging
+    }
+
+    pub(super) fn fits(&self, layer: &LayerShape, limits: &Limits) -> bool {
+        limits.matrix_subgroup == Some(self.subgroup_size)
+            && (FRAGMENT * FRAGMENT).is_multiple_of(self.subgroup_size)
+            && self.fragments.iter().chain(&self.subgroups).all(|n| (1..=8).contains(n))
+            && self.lanes() <= MAX_LANES
+            && self.slice >= CHUNK
+            && TapsTile::of(layer, limits).is_some()
+    }
+
+    /// Cuts of `layer` for `rows`, the one expected to be fastest first.
+    pub(super) fn candidates(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<Self> {
+        let Some(subgroup_size) = limits.matrix_subgroup else { return Vec::new() };
+        let narrow = layer.outputs <= 80;
+        // Fragments and subgroups along rows and outputs.
+        let mut cuts: Vec<([usize; 2], [usize; 2])> = if narrow {
+            vec![
+                ([2, 1], [4, 2]),
+                ([2, 2], [4, 2]),
+                ([1, 1], [4, 2]),
+                ([4, 2], [4, 1]),
+                ([2, 5], [4, 1]),
+                ([1, 1], [2, 2]),
+            ]
+        } else {
+            let tall = [([4, 4], [4, 2]), ([3, 4], [4, 2]), ([2, 4], [4, 2]), ([1, 4], [4, 2]), ([1, 2], [2, 4])];
+            let small = [([2, 2], [4, 2]), ([2, 2], [2, 2]), ([1, 1], [4, 2])];
+            tall.into_iter().chain(small).collect()
+        };
+        // Rows that are padded away count, and so does what every tile of rows does over again.
+        cuts.sort_by_key(|(fragments, subgroups)| {
+            let tile_rows = FRAGMENT * fragments[0] * subgroups[0];
+            let tiles = rows.div_ceil(tile_rows);
+            tiles * (tile_rows + 64)
+        });
+        let mut tiles = Vec::new();
+        for (fragments, subgroups) in cuts {
+            let tile = Self { fragments, subgroups, subgroup_size, slice: CHUNK, on_chip: true };
+            let count = layer.outputs.div_ceil(tile.columns()) * rows.div_ceil(tile.rows());
+            // A workgroup is large: a quarter of the usual number keeps every processor busy once.
+            let wanted = limits.busy_workgroups.div_ceil(4 * count * layer.heads * layer.stages).max(1);
+            let best = layer.inputs.div_ceil(wanted).next_power_of_two().clamp(2 * CHUNK, SEGMENT);
+            for slice in [best, 2 * best, best / 2] {
+                for on_chip in [true, false] {
+                    tiles.push(Self { slice, on_chip, ..tile });
+                }
+            }
+        }
+        tiles
+    }
+}
+
+/// How the taps of a layer are made before its matrices are multiplied: in blocks of 16 rows by 16 halves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct TapsTile {
+    /// Four inputs each, that a workgroup makes the taps of at once; even.
+    pub(crate) quads: usize,
+    /// Times that it goes on to the next inputs.
+    pub(crate) steps: usize,
+}
+
+impl TapsTile {
+    /// The cut that fits the adapter's workgroup memory, if one does.
+    pub(crate) fn of(layer: &LayerShape, limits: &Limits) -> Option<Self> {
+        [16, 8, 4, 2].map(|quads| Self { quads, steps: TAP_STEPS }).into_iter().find(|tile| {
+            let words = POSITIONS + 4 * tile.lanes() * layer.pairs();
+            tile.lanes() <= limits.invocations && 4 * words <= limits.workgroup_storage
+        })
+    }
+
+    /// Invocations of a workgroup.
+    pub(crate) fn lanes(&self) -> usize {
+        FRAGMENT * self.quads
+    }
+
+    /// Workgroups of a dispatch for `rows`: over inputs, rows and heads.
+    pub(crate) fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
+        let quads = 2 * layer.inputs.div_ceil(CHUNK);
+        [quads.div_ceil(self.quads * self.steps), rows.div_ceil(FRAGMENT), layer.heads]
+    }
+}
+
+/// Blocks of 16 halves in a row of a layer's taps.
+pub(crate) fn tap_blocks(layer: &LayerShape) -> usize {
+    layer.inputs.div_ceil(CHUNK) * layer.pairs()
+}
+
+/// Bytes of the taps of a layer, for `row_blocks` blocks of 16 rows a head and what is read past the last one.
+pub(super) fn tap_bytes(layer: &LayerShape, row_blocks: usize) -> u64 {
+    2 * ((layer.heads * row_blocks * tap_blocks(layer) + AHEAD) * FRAGMENT * FRAGMENT) as u64
+}
