@@ -1,178 +1,17 @@
 // From a row's inputs to taps in f32: the first coefficient that each input meets, the value of the base function, and
 // the values of the basis functions from that coefficient on.
 
-struct Params {
-    first_row: u32,
-    slice: u32,
-    partials: u32,
-    partials_per_segment: u32,
-    row_capacity: u32,
-}
+// Rows a workgroup.
+const SIDE: u32 = 1u;
 
-// From an input to its spline variable and, on even knots, to steps from the lower end of the grid.
-struct InputMap {
-    scale: f32,
-    shift: f32,
-    low: f32,
-    inverse_step: f32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> maps: array<InputMap>;
-// Uneven knots [input][knot], or the centres of Gaussian bumps.
-@group(0) @binding(2) var<storage, read> knots: array<f32>;
 // [row][input] of start, base value and TAPS weights.
 @group(0) @binding(3) var<storage, read_write> taps: array<u32>;
-// One word a row: 0, or the NaN that spoils it.
-@group(0) @binding(4) var<storage, read_write> flags: array<u32>;
-@group(1) @binding(0) var<storage, read> input: array<f32>;
 
-override INPUTS: u32 = 1u;
-override LANES: u32 = 64u;
-// 0 even knots, 1 uneven knots, 2 Gaussian bumps.
-override BASIS: u32 = 0u;
-override ORDER: u32 = 3u;
-override TAPS: u32 = 4u;
-override WINDOWS: u32 = 1u;
-override FIRST_WINDOW: i32 = 0;
-override KNOTS: u32 = 1u;
-override INVERSE_DENOMINATOR: f32 = 1.0;
-override CLAMPED: bool = false;
-override CLAMP_LOW: f32 = -1.0;
-override CLAMP_HIGH: f32 = 1.0;
-override LAYER_NORM: bool = false;
-override EPSILON: f32 = 0.00001;
-// 0 none, 1 silu, 2 gelu, 3 tanh, 4 relu, 5 sigmoid, 6 identity.
-override ACTIVATION: u32 = 0u;
-
-const NAN: u32 = 0x7fc00000u;
-const INFINITY: u32 = 0x7f800000u;
-const MAX_TAPS: u32 = 16u;
-
-var<workgroup> spoilt: atomic<u32>;
-var<workgroup> sums: array<f32, LANES>;
-
-// Sum of `value` over the workgroup, by halving: the same order for every run.
-fn sum_over_lanes(lane: u32, value: f32) -> f32 {
-    workgroupBarrier();
-    sums[lane] = value;
-    workgroupBarrier();
-    for (var half = LANES / 2u; half > 0u; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
-        }
-        workgroupBarrier();
+fn put_tap(at: u32, first: u32, j: u32, value: f32) {
+    if j == 0u {
+        taps[at] = first;
     }
-    let total = sums[0];
-    workgroupBarrier();
-    return total;
-}
-
-fn sigmoid(x: f32) -> f32 {
-    // exp never overflows: its argument is never positive.
-    let e = exp(-abs(x));
-    return select(e, 1.0, x >= 0.0) / (1.0 + e);
-}
-
-// Abramowitz and Stegun 7.1.26, within 1.5e-7.
-fn erf(x: f32) -> f32 {
-    let a = abs(x);
-    let t = 1.0 / (1.0 + 0.3275911 * a);
-    let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-    return sign(x) * (1.0 - p * exp(-min(a * a, 80.0)));
-}
-
-fn activation(x: f32) -> f32 {
-    switch ACTIVATION {
-        case 1u: { return x * sigmoid(x); }
-        case 2u: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
-        case 3u: { return tanh(clamp(x, -20.0, 20.0)); }
-        case 4u: { return max(x, 0.0); }
-        case 5u: { return sigmoid(x); }
-        case 6u: { return x; }
-        default: { return 0.0; }
-    }
-}
-
-// Even knots: the recursion of Cox and de Boor within one unit interval.
-fn even_taps(at: u32, map: InputMap, z: f32) {
-    let lowest = f32(FIRST_WINDOW);
-    let steps = clamp((z - map.low) * map.inverse_step, lowest, lowest + f32(WINDOWS - 1u));
-    let window = floor(steps);
-    let t = steps - window;
-    var values: array<f32, MAX_TAPS>;
-    values[0] = 1.0;
-    for (var d = 1u; d <= ORDER; d++) {
-        let inverse = 1.0 / f32(d);
-        var carried = 0.0;
-        for (var j = 0u; j < d; j++) {
-            let rising = (t - f32(j) + f32(d) - 1.0) * inverse;
-            let value = values[j];
-            values[j] = carried + (1.0 - rising) * value;
-            carried = rising * value;
-        }
-        values[d] = carried;
-    }
-    taps[at] = u32(i32(window) - FIRST_WINDOW);
-    for (var j = 0u; j < TAPS; j++) {
-        taps[at + 2u + j] = bitcast<u32>(values[j]);
-    }
-}
-
-fn knot(row: u32, j: i32) -> f32 {
-    // Beyond the ends any rising continuation will do: it only touches coefficients that do not exist.
-    let last = i32(KNOTS) - 1;
-    if j < 0 {
-        return knots[row] + f32(j) * (knots[row + 1u] - knots[row]);
-    }
-    if j > last {
-        let top = row + u32(last);
-        return knots[top] + f32(j - last) * (knots[top] - knots[top - 1u]);
-    }
-    return knots[row + u32(j)];
-}
-
-// Uneven knots: the same recursion over the knots around `z`.
-fn uneven_taps(at: u32, i: u32, z: f32) {
-    let row = i * KNOTS;
-    var interval = -1;
-    for (var j = 0u; j + 1u < KNOTS; j++) {
-        if knots[row + j] <= z && z < knots[row + j + 1u] {
-            interval = i32(j);
-        }
-    }
-    var values: array<f32, MAX_TAPS>;
-    for (var j = 0u; j < TAPS; j++) {
-        values[j] = 0.0;
-    }
-    if interval >= 0 {
-        values[0] = 1.0;
-        for (var d = 1; d <= i32(ORDER); d++) {
-            var carried = 0.0;
-            for (var j = 0; j < d; j++) {
-                // Tap j of degree d - 1 rises from knot `start`, d knots before its end.
-                let start = knot(row, interval + 1 - d + j);
-                let end = knot(row, interval + 1 + j);
-                let rising = (z - start) / (end - start);
-                let value = values[j];
-                values[j] = carried + (1.0 - rising) * value;
-                carried = rising * value;
-            }
-            values[d] = carried;
-        }
-    }
-    taps[at] = u32(max(interval, 0) - i32(ORDER) - FIRST_WINDOW);
-    for (var j = 0u; j < TAPS; j++) {
-        taps[at + 2u + j] = bitcast<u32>(values[j]);
-    }
-}
-
-fn gaussian_taps(at: u32, z: f32) {
-    taps[at] = 0u;
-    for (var j = 0u; j < TAPS; j++) {
-        let distance = (z - knots[j]) * INVERSE_DENOMINATOR;
-        taps[at + 2u + j] = bitcast<u32>(exp(-min(distance * distance, 100.0)));
-    }
+    taps[at + 2u + j] = bitcast<u32>(value);
 }
 
 @compute @workgroup_size(LANES)
@@ -180,51 +19,23 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row = group.x;
     let first = (params.first_row + row) * INPUTS;
     if lane == 0u {
-        atomicStore(&spoilt, 0u);
+        atomicStore(&spoilt[0], 0u);
     }
-    var mean = 0.0;
-    var inverse_deviation = 1.0;
-    if LAYER_NORM {
-        var sum = 0.0;
-        for (var i = lane; i < INPUTS; i += LANES) {
-            sum += input[first + i];
-        }
-        mean = sum_over_lanes(lane, sum) / f32(INPUTS);
-        var squares = 0.0;
-        for (var i = lane; i < INPUTS; i += LANES) {
-            let difference = input[first + i] - mean;
-            squares += difference * difference;
-        }
-        inverse_deviation = inverseSqrt(sum_over_lanes(lane, squares) / f32(INPUTS) + EPSILON);
-    }
+    let moments = moments(first, lane);
     workgroupBarrier();
     for (var i = lane; i < INPUTS; i += LANES) {
         let x = input[first + i];
         let map = maps[i];
-        let magnitude = bitcast<u32>(x) & 0x7fffffffu;
-        let bounded = CLAMPED && map.scale != 0.0;
-        let spoils = magnitude > INFINITY || (magnitude == INFINITY && !bounded);
-        if spoils {
-            atomicStore(&spoilt, NAN);
+        if spoils(x, map) {
+            atomicStore(&spoilt[0], NAN);
         }
-        var z = select(x, 0.0, spoils);
-        if LAYER_NORM {
-            z = (z - mean) * inverse_deviation;
-        }
-        z = z * map.scale + map.shift;
-        if CLAMPED {
-            z = clamp(z, CLAMP_LOW, CLAMP_HIGH);
-        }
+        let z = spline_variable(x, map, moments);
         let at = (row * INPUTS + i) * (TAPS + 2u);
-        taps[at + 1u] = bitcast<u32>(activation(select(z, x, LAYER_NORM)));
-        switch BASIS {
-            case 0u: { even_taps(at, map, z); }
-            case 1u: { uneven_taps(at, i, z); }
-            default: { gaussian_taps(at, z); }
-        }
+        taps[at + 1u] = bitcast<u32>(base_value(x, z));
+        place_taps(at, i, map, z);
     }
     workgroupBarrier();
     if lane == 0u {
-        flags[row] = atomicLoad(&spoilt);
+        flags[row] = atomicLoad(&spoilt[0]);
     }
 }

@@ -20,6 +20,12 @@ override OUTPUTS: u32 = 1u;
 override OUTPUT_GROUPS: u32 = 1u;
 override LANES: u32 = 64u;
 
+// A partial sum; zero past the last.
+fn partial_sum(partial: u32, at: u32) -> f32 {
+    let pitch = params.row_capacity * OUTPUT_GROUPS * 4u;
+    return select(0.0, partials[min(partial, params.partials - 1u) * pitch + at], partial < params.partials);
+}
+
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = group.y;
@@ -27,9 +33,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if o >= OUTPUTS {
         return;
     }
+    let at = row * OUTPUT_GROUPS * 4u + o;
     var total = 0.0;
-    for (var partial = 0u; partial < params.partials; partial++) {
-        total += partials[(partial * params.row_capacity + row) * OUTPUT_GROUPS * 4u + o];
+    // Four at once, so that four are on their way at once.
+    for (var partial = 0u; partial < params.partials; partial += 4u) {
+        let first = partial_sum(partial, at);
+        let second = partial_sum(partial + 1u, at);
+        let third = partial_sum(partial + 2u, at);
+        let fourth = partial_sum(partial + 3u, at);
+        total = total + first + second + third + fourth;
     }
     let factor = scale_bias[o];
     let flag = flags[row];

@@ -139,7 +139,8 @@ fn a_session_has_the_buffers_of_its_plan_and_no_others() {
             let gpu = own_device();
             settle(&gpu);
             let before = counters(&gpu);
-            let session = Session::open_with(&gpu, &head, rows, &PlanOptions { strategy, tuning: None }).unwrap();
+            let session =
+                Session::open_with(&gpu, &head, rows, &PlanOptions { strategy, ..PlanOptions::default() }).unwrap();
             settle(&gpu);
             let after = counters(&gpu);
             let plan = session.plan();

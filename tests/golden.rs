@@ -143,6 +143,9 @@ fn verify_passes_every_kernel() {
             "integer_edges, codebook on chip",
             "integer_rows, codebook in a buffer",
             "integer_rows, codebook on chip",
+            "product_codebook, codebook in a buffer",
+            "product_codebook, codebook on chip",
+            "product_dense",
         ]
     );
 }

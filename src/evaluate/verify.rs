@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::compress::{CompileOptions, Precision, compile, decompress};
 use crate::fixed_point::Arithmetic;
 use crate::head::{Bank, CompressedHead, Head, InputMap, Quantised};
-use crate::plan::{Limits, Plan, PlanError, PlanOptions, Strategy};
+use crate::plan::{FloatStrategy, Limits, Plan, PlanError, PlanOptions, Strategy};
 use crate::reference::{CompressedReference, DenseReference};
 use crate::run::{BankRunner, Gpu, RunError, Session};
 
@@ -86,13 +86,10 @@ pub fn verify_with(gpu: &Gpu, head: &Head, rows: usize, options: &PlanOptions) -
     for (name, form) in &forms {
         let expected = reference(form, &input);
         for (place, limits) in places(gpu, form, rows) {
-            for strategy in strategies(form, &limits, rows, options.strategy) {
+            for (kernel, options) in kernels(name, form, &limits, rows, options) {
                 let gpu = gpu.clone().with_limits(limits.clone());
-                let options = PlanOptions { strategy, ..options.clone() };
                 let mut session = Session::open_with(&gpu, form, rows, &options)?;
                 let tolerance = tolerance(session.plan().uses_matrices());
-                let kernel =
-                    strategy.map_or_else(|| (*name).to_owned(), |strategy| format!("{name}_{}", strategy.name()));
                 for &batch in &batches {
                     let found = session.run(&input[..batch * form.inputs()])?;
                     let error = largest_error(&found, &expected[..batch * form.outputs()]);
@@ -162,18 +159,25 @@ fn is_integer(form: &Head) -> bool {
     matches!(form, Head::Compressed(head) if Arithmetic::of(head) == Arithmetic::Integer)
 }
 
-/// The kernels that a form is checked with on an adapter of these limits, or the one that is named; `None` where there is
-/// one only.
-fn strategies(form: &Head, limits: &Limits, rows: usize, named: Option<Strategy>) -> Vec<Option<Strategy>> {
-    if !is_integer(form) {
-        return vec![None];
-    }
-    let fits = |strategy: &Strategy| {
-        let options = PlanOptions { strategy: Some(*strategy), ..PlanOptions::default() };
-        Plan::with_options(form, limits, rows, &options).is_ok()
+/// The kernels that a form is checked with on an adapter of these limits, by name; the one that `options` name alone,
+/// where they do.
+fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize, options: &PlanOptions) -> Vec<(String, PlanOptions)> {
+    let mut kernels: Vec<(String, PlanOptions)> = if is_integer(form) {
+        let wanted = |strategy: &Strategy| options.strategy.is_none_or(|named| named == *strategy);
+        let of = |strategy: Strategy| {
+            let options = PlanOptions { strategy: Some(strategy), ..options.clone() };
+            (format!("{name}_{}", strategy.name()), options)
+        };
+        Strategy::ALL.into_iter().filter(wanted).map(of).collect()
+    } else {
+        let of = |(kernel, strategy)| {
+            let options = PlanOptions { float: Some(strategy), ..options.clone() };
+            (format!("{kernel}_{name}"), options)
+        };
+        [("contract", FloatStrategy::Taps), ("product", FloatStrategy::Product)].into_iter().map(of).collect()
     };
-    let wanted = |strategy: &Strategy| named.is_none_or(|named| named == *strategy);
-    Strategy::ALL.into_iter().filter(wanted).filter(fits).map(Some).collect()
+    kernels.retain(|(_, options)| Plan::with_options(form, limits, rows, options).is_ok());
+    kernels
 }
 
 fn tolerance(matrices: bool) -> f64 {
@@ -203,12 +207,12 @@ fn forms(head: &Head) -> Vec<(&'static str, Head)> {
         Head::Compressed(compressed) => (decompress(compressed).ok(), Some(compressed.clone())),
     };
     let mut forms = Vec::new();
-    forms.extend(dense.map(|dense| ("contract_dense", Head::Dense(dense))));
+    forms.extend(dense.map(|dense| ("dense", Head::Dense(dense))));
     if let Some(compressed) = compressed {
         let stages = compressed.layers().iter().map(|layer| layer.stages).max();
         // The kernels in floating point read no residual codebook.
         let floats = in_floats(&compressed).filter(|_| stages == Some(1));
-        forms.extend(floats.map(|floats| ("contract_codebook", Head::Compressed(floats))));
+        forms.extend(floats.map(|floats| ("codebook", Head::Compressed(floats))));
         if Arithmetic::of(&compressed) == Arithmetic::Integer {
             forms.push(("integer", Head::Compressed(compressed)));
         }

@@ -38,8 +38,8 @@ impl Shared {
         for tier in tiers {
             for (layer, tile) in layers.iter().zip(&tier.tiles) {
                 let Tile::Float(tile) = tile else { continue };
-                let rows = tile.row_capacity as u64;
-                shared.taps = shared.taps.max(4 * rows * (layer.inputs * layer.entry_words()) as u64);
+                let rows = tile.row_capacity() as u64;
+                shared.taps = shared.taps.max(tile.tap_bytes(layer));
                 shared.partials = shared.partials.max(16 * rows * (tile.partials() * layer.output_groups()) as u64);
                 shared.flags = shared.flags.max(4 * rows);
             }

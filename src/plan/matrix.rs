@@ -79,7 +79,7 @@ impl MatrixTile {
             && self.fragments.iter().chain(&self.subgroups).all(|n| (1..=8).contains(n))
             && self.lanes() <= MAX_LANES
             && self.slice >= CHUNK
-            && TapsTile::of(layer, limits).is_some()
+            && TapFragments::of(layer, limits).is_some()
     }
 
     /// Cuts of `layer` for `rows`, the one expected to be fastest first.
@@ -126,14 +126,14 @@ impl MatrixTile {
 
 /// How the taps of a layer are made before its matrices are multiplied: in blocks of 16 rows by 16 halves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct TapsTile {
+pub(crate) struct TapFragments {
     /// Four inputs each, that a workgroup makes the taps of at once; even.
     pub(crate) quads: usize,
     /// Times that it goes on to the next inputs.
     pub(crate) steps: usize,
 }
 
-impl TapsTile {
+impl TapFragments {
     /// The cut that fits the adapter's workgroup memory, if one does.
     pub(crate) fn of(layer: &LayerShape, limits: &Limits) -> Option<Self> {
         [16, 8, 4, 2].map(|quads| Self { quads, steps: TAP_STEPS }).into_iter().find(|tile| {

@@ -1,8 +1,9 @@
 //! The static memory plan: every buffer, tile and dispatch of a head on a given adapter, before any of it exists.
 //!
 //! A layer in f32 runs in three kernels. *Expand* turns inputs into taps once per row and input. *Contract* sums edges
-//! over a slice of the inputs for a tile of rows and outputs, the codebook in workgroup memory. *Finish* adds the slices'
-//! partial sums, the output's factor and its bias.
+//! over a slice of the inputs for a tile of rows and outputs, the codebook in workgroup memory: by lookups where rows are
+//! few, as a product of matrices where they are many ([`FloatStrategy`]). *Finish* adds the slices' partial sums, the
+//! output's factor and its bias.
 //!
 //! A layer in integers runs in one kernel, of which there are several ([`Strategy`]): each makes the taps of its tile
 //! itself and adds its sums to [`Records`] that the next layer reads, because integer additions may come in any order.
@@ -23,12 +24,12 @@ mod tuning;
 
 pub use buffers::{BufferPlan, Shared};
 pub(crate) use buffers::{Tables, numbers, params_stride};
-pub use float::FloatTile;
+pub use float::{FloatStrategy, FloatTile, ProductShape, ProductTile, TapsTile};
 pub use integer::{EdgesTile, IntegerTile, RowsTile, Strategy};
 pub use layer::{LayerKind, LayerShape};
 pub use limits::Limits;
 pub use matrix::MatrixTile;
-pub(crate) use matrix::{FRAGMENT, TapsTile, tap_blocks};
+pub(crate) use matrix::{FRAGMENT, TapFragments, tap_blocks};
 pub use records::Records;
 pub use tuning::{TunedTile, Tuning};
 
@@ -39,10 +40,12 @@ use thiserror::Error;
 use crate::fixed_point::Arithmetic;
 use crate::head::{Bank, CompressedHead, Head};
 
-/// Batch sizes up to which a layer has tiles of its own; larger batches take those of the whole chunk.
+/// Batch sizes up to which a layer in integers has tiles of its own; larger batches take those of the whole chunk.
 const TIERS: [usize; 6] = [1, 4, 16, 32, 64, 256];
-/// Largest chunk of rows in f32: the dispatch runs one workgroup a row.
-const MAX_CHUNK: usize = 32_768;
+/// The same for layers in f32.
+const FLOAT_TIERS: [usize; 9] = [1, 4, 16, 32, 64, 128, 256, 512, 1024];
+/// Largest chunk of rows in f32: enough to keep an adapter busy, and no more taps than that.
+const MAX_CHUNK: usize = 2048;
 /// Largest chunk of rows in integers: two digits of 0 to 64 count its rows.
 const MAX_INTEGER_CHUNK: usize = 4096;
 /// Most bytes of taps for cooperative matrices: larger batches take several passes.
@@ -98,7 +101,7 @@ impl Tile {
     /// The codebook lies in workgroup memory; false where it does not fit or there is none.
     pub fn on_chip(&self) -> bool {
         match self {
-            Self::Float(tile) => tile.on_chip,
+            Self::Float(tile) => tile.on_chip(),
             Self::Integer(tile) => tile.on_chip(),
         }
     }
@@ -107,8 +110,10 @@ impl Tile {
     pub fn kernel(&self, layer: &LayerShape) -> &'static str {
         match (self, layer.kind) {
             (Self::Integer(tile), _) => tile.strategy().name(),
-            (Self::Float(_), LayerKind::Dense) => "dense",
-            (Self::Float(_), _) => "codebook",
+            (Self::Float(FloatTile::Taps(_)), LayerKind::Dense) => "dense",
+            (Self::Float(FloatTile::Taps(_)), _) => "codebook",
+            (Self::Float(FloatTile::Product(_)), LayerKind::Dense) => "dense product",
+            (Self::Float(FloatTile::Product(_)), _) => "codebook product",
         }
     }
 
@@ -145,6 +150,10 @@ pub enum Work {
 pub struct PlanOptions {
     /// The kernel for layers in integers; `None` takes the one that suits each batch size.
     pub strategy: Option<Strategy>,
+    /// The kernel for layers in f32; `None` takes the one that suits each batch size.
+    pub float: Option<FloatStrategy>,
+    /// How products in f32 are cut; `None` takes what suits each batch size.
+    pub product: Option<ProductShape>,
     /// Tiles found by measuring.
     pub tuning: Option<Tuning>,
 }
@@ -310,7 +319,9 @@ fn tiers(
     chunk_rows: usize,
     options: &PlanOptions,
 ) -> Result<Vec<Tier>, PlanError> {
-    let sizes: Vec<usize> = TIERS.into_iter().filter(|&rows| rows < chunk_rows).chain([chunk_rows]).collect();
+    let integer = matches!(layers[0].kind, LayerKind::Integer { .. });
+    let sizes = if integer { TIERS.as_slice() } else { FLOAT_TIERS.as_slice() };
+    let sizes: Vec<usize> = sizes.iter().copied().filter(|&rows| rows < chunk_rows).chain([chunk_rows]).collect();
     let above = std::iter::once(0).chain(sizes.iter().copied());
     sizes
         .iter()
@@ -324,7 +335,7 @@ fn tiers(
                         None => IntegerTile::choose(layer, limits, rows, options.strategy).map(Tile::Integer),
                     }
                 }
-                _ => FloatTile::choose(layer, limits, rows).map(Tile::Float),
+                _ => FloatTile::choose(layer, limits, rows, options).map(Tile::Float),
             };
             Ok(Tier { rows, tiles: layers.iter().map(tile).collect::<Result<_, _>>()? })
         })

@@ -216,7 +216,7 @@ mod tests {
         let tuned = tuning(&[169]);
         let expected = Tile::Integer(tuned.tiles[0].tile);
         for (max_rows, batch) in [(169, 169), (1024, 169), (200, 169), (4096, 169), (1024, 100)] {
-            let options = PlanOptions { strategy: None, tuning: Some(tuned.clone()) };
+            let options = PlanOptions { tuning: Some(tuned.clone()), ..PlanOptions::default() };
             let plan = Plan::with_options(&head(), &Limits::default(), max_rows, &options).unwrap();
             assert_eq!(plan.tiers[plan.tier(batch)].tiles, [expected], "{batch} of {max_rows}");
             let other = Plan::new(&head(), &Limits::default(), max_rows).unwrap();
@@ -228,7 +228,8 @@ mod tests {
 
     #[test]
     fn a_forced_kernel_keeps_its_own_tiles() {
-        let options = PlanOptions { strategy: Some(Strategy::Edges), tuning: Some(tuning(&[169])) };
+        let options =
+            PlanOptions { strategy: Some(Strategy::Edges), tuning: Some(tuning(&[169])), ..PlanOptions::default() };
         let forced = PlanOptions { tuning: None, ..options.clone() };
         let plan = |options| Plan::with_options(&head(), &Limits::default(), 169, options).unwrap();
         assert_eq!(plan(&options), plan(&forced));

@@ -30,10 +30,16 @@ pub enum Kernel {
     IntegerFinish,
     /// Inputs to taps in f32.
     ExpandFloat,
-    /// Taps to sums over dense coefficients.
+    /// Inputs to the taps of a product, zeros between them.
+    ExpandProduct,
+    /// Taps to sums over dense coefficients, by lookups.
     ContractDense,
-    /// Taps to sums over a codebook in f32.
+    /// Taps to sums over a codebook in f32, by lookups.
     ContractCodebook,
+    /// Taps to sums over dense coefficients, as a product of matrices.
+    ProductDense,
+    /// Taps to sums over a codebook in f32, as a product of matrices.
+    ProductCodebook,
     /// Sums in f32 to outputs.
     FinishFloat,
     /// Memory to memory: measures its bandwidth.
@@ -78,6 +84,10 @@ const INTEGER: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Wri
 const INTEGER_TAPS: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Write];
 /// The same, and the tables as halves and the taps.
 const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read, Read];
+/// What the kernels that expand inputs in f32 have in common.
+const EXPAND_COMMON: &str = include_str!("../../shaders/expand_common.wgsl");
+/// What the kernels that multiply matrices in f32 have in common.
+const PRODUCT_COMMON: &str = include_str!("../../shaders/product_common.wgsl");
 /// What the kernels that sum integers have in common.
 const INTEGER_COMMON: &str = include_str!("../../shaders/integer_common.wgsl");
 /// What those of them have in common that sum integers throughout.
@@ -85,18 +95,21 @@ const INTEGER_CODEBOOK: &str = include_str!("../../shaders/integer_codebook.wgsl
 
 impl Kernel {
     /// Files that are no kernels but parts of several.
-    pub const SHARED: [&str; 2] = ["integer_common", "integer_codebook"];
+    pub const SHARED: [&str; 4] = ["expand_common", "integer_common", "integer_codebook", "product_common"];
 
     /// All kernels.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::IntegerEdges,
         Self::IntegerRows,
         Self::IntegerTaps,
         Self::IntegerMatrix,
         Self::IntegerFinish,
         Self::ExpandFloat,
+        Self::ExpandProduct,
         Self::ContractDense,
         Self::ContractCodebook,
+        Self::ProductDense,
+        Self::ProductCodebook,
         Self::FinishFloat,
         Self::MeasureCopy,
         Self::MeasureWorkgroup,
@@ -116,9 +129,14 @@ impl Kernel {
             Self::IntegerMatrix => kernel!("integer_matrix", INTEGER_MATRIX, Some(Read)),
             Self::IntegerFinish => kernel!("integer_finish", &[Params, Read, Read, Write], Some(Write)),
             Self::ExpandFloat => kernel!("expand_float", &[Params, Read, Read, Write, Write], Some(Read)),
+            Self::ExpandProduct => kernel!("expand_product", &[Params, Read, Read, Write, Write], Some(Read)),
             Self::ContractDense => kernel!("contract_dense", &[Params, Read, Read, Read, Write], None),
             Self::ContractCodebook => {
                 kernel!("contract_codebook", &[Params, Read, Read, Read, Read, Read, Write], None)
+            }
+            Self::ProductDense => kernel!("product_dense", &[Params, Read, Write, Read, Read], None),
+            Self::ProductCodebook => {
+                kernel!("product_codebook", &[Params, Read, Write, Read, Read, Read, Read], None)
             }
             Self::FinishFloat => kernel!("finish_float", &[Params, Read, Read, Read], Some(Write)),
             Self::MeasureCopy => kernel!("measure_copy", &[Read, Write], None),
@@ -150,6 +168,11 @@ impl Kernel {
                 let own = template::expand(own, constants);
                 format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{own}")
             }
+            Self::ExpandFloat | Self::ExpandProduct => format!("{EXPAND_COMMON}\n{own}"),
+            Self::ProductDense | Self::ProductCodebook => {
+                let common = template::expand(PRODUCT_COMMON, constants);
+                format!("{common}\n{own}")
+            }
             _ => own.to_owned(),
         }
     }
@@ -170,6 +193,17 @@ impl Kernel {
                 ("STORES", 4),
             ],
             Self::IntegerTaps => vec![("PAIRS", 5)],
+            Self::ProductDense | Self::ProductCodebook => vec![
+                ("ROW_LANES", 8),
+                ("COLUMN_LANES", 8),
+                ("ROW_QUADS", 2),
+                ("COLUMN_QUADS", 2),
+                ("DEPTH", 8),
+                ("UNROLLED", 8),
+                ("BUFFERS", 2),
+                ("TAP_ITEMS", 2),
+                ("WEIGHT_ITEMS", 2),
+            ],
             _ => Vec::new(),
         }
     }

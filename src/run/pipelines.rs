@@ -5,7 +5,6 @@ use std::num::NonZeroU64;
 
 use super::template::Constant;
 use super::{Access, Kernel};
-use crate::plan::FloatTile;
 
 /// Bytes of a kernel's parameters, as the shaders declare them.
 pub(super) const PARAMS_SIZE: u64 = 20;
@@ -155,20 +154,4 @@ fn layout(device: &wgpu::Device, label: &str, bindings: &[Access]) -> wgpu::Bind
         })
         .collect();
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries })
-}
-
-/// What of a tile is compiled into a contract pipeline; tiles that agree in it share one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct TileKey {
-    rows: usize,
-    groups: usize,
-    split: usize,
-    chunk: usize,
-    on_chip: bool,
-}
-
-impl TileKey {
-    pub(super) fn of(tile: &FloatTile) -> Self {
-        Self { rows: tile.rows, groups: tile.groups, split: tile.split, chunk: tile.chunk, on_chip: tile.on_chip }
-    }
 }

@@ -277,7 +277,7 @@ impl Work<'_> {
     fn open(&self, tile: IntegerTile) -> Result<Trial<'_>, RunError> {
         let mut tuning = self.tuning.clone();
         tuning.insert(TunedTile::new(self.shape, self.tier_rows, tile));
-        let options = PlanOptions { strategy: None, tuning: Some(tuning) };
+        let options = PlanOptions { tuning: Some(tuning), ..PlanOptions::default() };
         let Some(session) = self.subject.open(self.gpu, self.rows, &options)? else {
             return Err(RunError::Refused {
                 what: "one pass over the bank".into(),

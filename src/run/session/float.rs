@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use super::buffers::Buffers;
 use super::{Binding, Ends};
 use crate::head::Head;
-use crate::plan::{FloatTile, LayerKind, LayerShape, Plan, Tile, params_stride};
+use crate::plan::{FloatTile, LayerKind, LayerShape, Plan, ProductTile, TapsTile, Tile, params_stride};
 use crate::run::Gpu;
 use crate::run::kernels::Kernel;
-use crate::run::pipelines::{TileKey, Workshop, caller_group};
+use crate::run::pipelines::{Workshop, caller_group};
+use crate::run::template::Constant;
 use crate::run::upload::{ExpandConstants, LayerData, float_layer};
 
 /// Lanes of a finish workgroup.
@@ -25,11 +26,8 @@ pub(super) struct FloatPasses {
 /// A layer's pipelines with their bind groups.
 #[derive(Debug)]
 struct LayerPipelines {
-    expand: wgpu::ComputePipeline,
-    expand_group: wgpu::BindGroup,
     /// One a tier.
-    contract: Vec<wgpu::ComputePipeline>,
-    contract_group: wgpu::BindGroup,
+    sums: Vec<SumPipelines>,
     finish: wgpu::ComputePipeline,
     finish_group: wgpu::BindGroup,
     /// Where the layer reads, if not the caller's input.
@@ -38,10 +36,18 @@ struct LayerPipelines {
     writes: Option<wgpu::BindGroup>,
 }
 
+/// What depends on how a layer is cut.
+#[derive(Debug, Clone)]
+struct SumPipelines {
+    expand: wgpu::ComputePipeline,
+    expand_group: wgpu::BindGroup,
+    contract: wgpu::ComputePipeline,
+    contract_group: wgpu::BindGroup,
+}
+
 impl FloatPasses {
     /// Uploads a head's layers and compiles their kernels.
     pub(super) fn new(gpu: &Gpu, workshop: &mut Workshop<'_>, head: &Head, plan: &Plan, buffers: &Buffers) -> Self {
-        let device = gpu.device();
         let last = plan.layers.len() - 1;
         let mut layers = Vec::with_capacity(plan.layers.len());
         for (n, shape) in plan.layers.iter().enumerate() {
@@ -49,20 +55,18 @@ impl FloatPasses {
             for (field, bytes) in &data.buffers {
                 gpu.queue().write_buffer(buffers.of_layer(n, field), 0, bytes);
             }
-            let kernels = Kernels::of(shape);
             let reads = (n > 0).then(|| buffers.named(&format!("activations.{}", (n - 1) % 2)));
             let writes = (n < last).then(|| buffers.named(&format!("activations.{}", n % 2)));
-            layers.push(layer_pipelines(device, workshop, plan, n, &data, kernels, buffers, (reads, writes)));
+            layers.push(layer_pipelines(gpu, workshop, plan, n, &data, buffers, (reads, writes)));
         }
         let stride = params_stride(gpu.limits());
         gpu.queue().write_buffer(buffers.named("params"), 0, &params(plan, stride));
         Self { layers, params_stride: stride }
     }
 
-    /// The kernels that read the caller's input and write the caller's output.
-    pub(super) fn ends(plan: &Plan) -> Ends {
-        let last = plan.layers.len() - 1;
-        Ends { input: Kernels::of(&plan.layers[0]).expand, output: Kernels::of(&plan.layers[last]).finish }
+    /// The kernels that read the caller's input and write the caller's output; all that do so bind it alike.
+    pub(super) fn ends() -> Ends {
+        Ends { input: Kernel::ExpandFloat, output: Kernel::FinishFloat }
     }
 
     /// Records the passes of a chunk of `rows` rows.
@@ -79,13 +83,15 @@ impl FloatPasses {
             let tile = float_tile(&plan.tiers[tier].tiles[n]);
             let entry = ((chunk * plan.tiers.len() + tier) * self.layers.len() + n) * 2;
             let offset = |at: usize| [((entry + at) as u64 * self.params_stride) as u32];
-            pass.set_pipeline(&layer.expand);
-            pass.set_bind_group(0, &layer.expand_group, &offset(0));
+            let sums = &layer.sums[tier];
+            pass.set_pipeline(&sums.expand);
+            pass.set_bind_group(0, &sums.expand_group, &offset(0));
             pass.set_bind_group(1, layer.reads.as_ref().unwrap_or(&binding.input), &[]);
-            pass.dispatch_workgroups(rows as u32, 1, 1);
+            let [x, y] = tile.expand_workgroups(shape, rows);
+            pass.dispatch_workgroups(x as u32, y as u32, 1);
 
-            pass.set_pipeline(&layer.contract[tier]);
-            pass.set_bind_group(0, &layer.contract_group, &offset(1));
+            pass.set_pipeline(&sums.contract);
+            pass.set_bind_group(0, &sums.contract_group, &offset(1));
             let [x, y, z] = tile.workgroups(shape, rows).map(|count| count as u32);
             pass.dispatch_workgroups(x, y, z);
 
@@ -101,109 +107,137 @@ impl FloatPasses {
 fn float_tile(tile: &Tile) -> FloatTile {
     match tile {
         Tile::Float(tile) => *tile,
-        Tile::Integer(_) => {
-            FloatTile { rows: 1, groups: 1, split: 1, chunk: 4, on_chip: false, slice: 4, slices: 1, row_capacity: 1 }
+        Tile::Integer(_) => FloatTile::Taps(TapsTile {
+            rows: 1,
+            groups: 1,
+            split: 1,
+            chunk: 4,
+            on_chip: false,
+            slice: 4,
+            slices: 1,
+            row_capacity: 1,
+        }),
+    }
+}
+
+/// The kernel that sums a layer's edges, and the buffers that it binds.
+fn contract_kernel(shape: &LayerShape, tile: &FloatTile) -> (Kernel, &'static [&'static str]) {
+    match (tile, shape.kind) {
+        (FloatTile::Taps(_), LayerKind::Dense) => {
+            (Kernel::ContractDense, &["taps", "coefficients", "base_weights", "partials"])
+        }
+        (FloatTile::Taps(_), _) => {
+            (Kernel::ContractCodebook, &["taps", "codebook", "indices", "gains", "base_weights", "partials"])
+        }
+        (FloatTile::Product(_), LayerKind::Dense) => {
+            (Kernel::ProductDense, &["taps", "partials", "base_weights", "coefficients"])
+        }
+        (FloatTile::Product(_), _) => {
+            (Kernel::ProductCodebook, &["taps", "partials", "base_weights", "codebook", "indices", "gains"])
         }
     }
 }
 
-/// The three kernels of a layer.
-#[derive(Clone, Copy)]
-struct Kernels {
-    expand: Kernel,
-    contract: Kernel,
-    finish: Kernel,
-}
-
-impl Kernels {
-    fn of(shape: &LayerShape) -> Self {
-        match shape.kind {
-            LayerKind::Dense => {
-                Self { expand: Kernel::ExpandFloat, contract: Kernel::ContractDense, finish: Kernel::FinishFloat }
-            }
-            LayerKind::Codebook { .. } | LayerKind::Integer { .. } => {
-                Self { expand: Kernel::ExpandFloat, contract: Kernel::ContractCodebook, finish: Kernel::FinishFloat }
-            }
-        }
-    }
-}
-
-#[expect(clippy::too_many_arguments, reason = "one call, and each argument is a different thing")]
 fn layer_pipelines(
-    device: &wgpu::Device,
+    gpu: &Gpu,
     workshop: &mut Workshop<'_>,
     plan: &Plan,
     n: usize,
     data: &LayerData,
-    kernels: Kernels,
     buffers: &Buffers,
     (reads, writes): (Option<&wgpu::Buffer>, Option<&wgpu::Buffer>),
 ) -> LayerPipelines {
     let shape = &plan.layers[n];
-    let field = |name: &str| buffers.of_layer(n, name);
-    let named = |name: &str| buffers.named(name);
-    let params = named("params");
-    let expand_own = [field("maps"), field("knots"), named("taps"), named("flags")];
-    let contract_own = match kernels.contract {
-        Kernel::ContractCodebook => {
-            vec![
-                named("taps"),
-                field("codebook"),
-                field("indices"),
-                field("gains"),
-                field("base_weights"),
-                named("partials"),
-            ]
-        }
-        _ => vec![named("taps"), field("coefficients"), field("base_weights"), named("partials")],
-    };
-    let finish_own = [named("partials"), field("scale_bias"), named("flags")];
-
-    let mut contract: HashMap<TileKey, wgpu::ComputePipeline> = HashMap::new();
-    let contract = plan
+    let mut known: HashMap<FloatTile, SumPipelines> = HashMap::new();
+    let sums = plan
         .tiers
         .iter()
         .map(|tier| {
             let tile = float_tile(&tier.tiles[n]);
-            contract
-                .entry(TileKey::of(&tile))
-                .or_insert_with(|| workshop.pipeline(kernels.contract, &contract_constants(shape, &tile)))
-                .clone()
+            let new = || sum_pipelines(workshop, shape, &tile, n, data, buffers);
+            known.entry(tile.compiled()).or_insert_with(new).clone()
         })
         .collect();
     let mut group_of = |kernel: Kernel, buffer: Option<&wgpu::Buffer>| {
         let layout = workshop.caller_layout(kernel)?;
-        buffer.map(|buffer| caller_group(device, &layout, buffer))
+        buffer.map(|buffer| caller_group(gpu.device(), &layout, buffer))
     };
-    let reads = group_of(kernels.expand, reads);
-    let writes = group_of(kernels.finish, writes);
+    let ends = FloatPasses::ends();
+    let reads = group_of(ends.input, reads);
+    let writes = group_of(ends.output, writes);
+    let finish_own = [buffers.named("partials"), buffers.of_layer(n, "scale_bias"), buffers.named("flags")];
     LayerPipelines {
-        expand: workshop.pipeline(kernels.expand, &expand_constants(shape, &data.expand)),
-        expand_group: workshop.own_group(kernels.expand, params, &expand_own),
-        contract,
-        contract_group: workshop.own_group(kernels.contract, params, &contract_own),
+        sums,
         finish: workshop.pipeline(
-            kernels.finish,
+            Kernel::FinishFloat,
             &[
                 ("OUTPUTS", shape.outputs as f64),
                 ("OUTPUT_GROUPS", shape.output_groups() as f64),
                 ("LANES", FINISH_LANES as f64),
             ],
         ),
-        finish_group: workshop.own_group(kernels.finish, params, &finish_own),
+        finish_group: workshop.own_group(Kernel::FinishFloat, buffers.named("params"), &finish_own),
         reads,
         writes,
     }
 }
 
+fn sum_pipelines(
+    workshop: &mut Workshop<'_>,
+    shape: &LayerShape,
+    tile: &FloatTile,
+    n: usize,
+    data: &LayerData,
+    buffers: &Buffers,
+) -> SumPipelines {
+    let params = buffers.named("params");
+    let (kernel, names) = contract_kernel(shape, tile);
+    let own: Vec<&wgpu::Buffer> = names
+        .iter()
+        .map(|name| match *name {
+            "taps" | "partials" => buffers.named(name),
+            name => buffers.of_layer(n, name),
+        })
+        .collect();
+    let expand_own =
+        [buffers.of_layer(n, "maps"), buffers.of_layer(n, "knots"), buffers.named("taps"), buffers.named("flags")];
+    let mut expand_constants = expand_constants(shape, &data.expand);
+    let (expand, contract) = match tile {
+        FloatTile::Taps(tile) => {
+            // A power of two, because sums over lanes are made by halving.
+            expand_constants.push(("LANES", shape.inputs.next_power_of_two().clamp(32, 256) as f64));
+            (Kernel::ExpandFloat, workshop.pipeline(kernel, &taps_constants(shape, tile)))
+        }
+        FloatTile::Product(tile) => {
+            expand_constants.extend([
+                ("LANES", tile.expand_lanes() as f64),
+                ("BLOCK", tile.expand_inputs as f64),
+                ("LENGTH", shape.row_length() as f64),
+                ("HAS_BASE", flag(shape.base)),
+                ("SPLINE_DEPTH", ProductTile::spline_depth(shape) as f64),
+                ("DEPTH", ProductTile::depth_of(shape) as f64),
+            ]);
+            let contract = workshop.pipeline_over(kernel, product_source(tile), &product_constants(shape, tile));
+            (Kernel::ExpandProduct, contract)
+        }
+    };
+    SumPipelines {
+        expand: workshop.pipeline(expand, &expand_constants),
+        expand_group: workshop.own_group(expand, params, &expand_own),
+        contract,
+        contract_group: workshop.own_group(kernel, params, &own),
+    }
+}
+
+fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
 fn expand_constants(shape: &LayerShape, expand: &ExpandConstants) -> Vec<(&'static str, f64)> {
-    // A power of two, because sums over lanes are made by halving.
-    let lanes = shape.inputs.next_power_of_two().clamp(32, 256);
     let [low, high] = expand.clamp.unwrap_or([-1.0, 1.0]);
     vec![
         ("INPUTS", shape.inputs as f64),
-        ("LANES", lanes as f64),
-        ("CLAMPED", f64::from(u8::from(expand.clamp.is_some()))),
+        ("CLAMPED", flag(expand.clamp.is_some())),
         ("FIRST_WINDOW", f64::from(shape.windows.first)),
         ("BASIS", f64::from(expand.basis)),
         ("ORDER", f64::from(expand.order)),
@@ -213,14 +247,14 @@ fn expand_constants(shape: &LayerShape, expand: &ExpandConstants) -> Vec<(&'stat
         ("INVERSE_DENOMINATOR", expand.inverse_denominator),
         ("CLAMP_LOW", f64::from(low)),
         ("CLAMP_HIGH", f64::from(high)),
-        ("LAYER_NORM", f64::from(u8::from(expand.layer_norm.is_some()))),
+        ("LAYER_NORM", flag(expand.layer_norm.is_some())),
         ("EPSILON", f64::from(expand.layer_norm.unwrap_or(1e-5))),
         ("ACTIVATION", f64::from(expand.activation)),
     ]
 }
 
-fn contract_constants(shape: &LayerShape, tile: &FloatTile) -> Vec<(&'static str, f64)> {
-    let flag = |value: bool| f64::from(u8::from(value));
+/// Constants of the kernels that look up coefficients.
+fn taps_constants(shape: &LayerShape, tile: &TapsTile) -> Vec<(&'static str, f64)> {
     let mut constants = vec![
         ("INPUTS", shape.inputs as f64),
         ("OUTPUT_GROUPS", shape.output_groups() as f64),
@@ -231,18 +265,52 @@ fn contract_constants(shape: &LayerShape, tile: &FloatTile) -> Vec<(&'static str
         ("LANES", tile.lanes() as f64),
         ("CHUNK", tile.chunk as f64),
     ];
-    if shape.kind != LayerKind::Dense {
-        constants.extend([
-            ("ON_CHIP", flag(tile.on_chip)),
-            ("ON_CHIP_WORDS", if tile.on_chip { shape.codebook_words() as f64 } else { 1.0 }),
-            ("WIDE_INDICES", flag(shape.wide_indices)),
-        ]);
-    }
+    constants.extend(codebook_constants(shape, tile.on_chip));
     constants.extend([
         ("TAPS", shape.taps as f64),
         ("LENGTH", shape.row_length() as f64),
         ("HAS_BASE", flag(shape.base)),
     ]);
+    constants
+}
+
+fn codebook_constants(shape: &LayerShape, on_chip: bool) -> Vec<(&'static str, f64)> {
+    if shape.kind == LayerKind::Dense {
+        return Vec::new();
+    }
+    vec![
+        ("ON_CHIP", flag(on_chip)),
+        ("ON_CHIP_WORDS", if on_chip { shape.codebook_words() as f64 } else { 1.0 }),
+        ("WIDE_INDICES", flag(shape.wide_indices)),
+    ]
+}
+
+/// Constants of the product kernels that are no overrides.
+fn product_source(tile: &ProductTile) -> Vec<Constant> {
+    let items = |count: usize| count.div_ceil(tile.lanes()) as u32;
+    vec![
+        ("ROW_LANES", tile.lanes[0] as u32),
+        ("COLUMN_LANES", tile.lanes[1] as u32),
+        ("ROW_QUADS", tile.quads[0] as u32),
+        ("COLUMN_QUADS", tile.quads[1] as u32),
+        ("DEPTH", tile.depth as u32),
+        ("UNROLLED", tile.unrolled() as u32),
+        ("BUFFERS", tile.buffers as u32),
+        ("TAP_ITEMS", items(tile.depth * tile.rows() / 4)),
+        ("WEIGHT_ITEMS", items(tile.depth * tile.outputs() / 4)),
+    ]
+}
+
+fn product_constants(shape: &LayerShape, tile: &ProductTile) -> Vec<(&'static str, f64)> {
+    let mut constants = vec![
+        ("INPUTS", shape.inputs as f64),
+        ("OUTPUT_GROUPS", shape.output_groups() as f64),
+        ("LENGTH", shape.row_length() as f64),
+        ("HAS_BASE", flag(shape.base)),
+        ("SPLINE_DEPTH", ProductTile::spline_depth(shape) as f64),
+        ("ALL_DEPTH", ProductTile::depth_of(shape) as f64),
+    ];
+    constants.extend(codebook_constants(shape, tile.on_chip));
     constants
 }
 
@@ -258,10 +326,10 @@ fn params(plan: &Plan, stride: u64) -> Vec<u8> {
                 for caller in [n == 0, n == last] {
                     let words = [
                         if caller { first_row } else { 0 },
-                        tile.slice as u32,
+                        tile.slice() as u32,
                         tile.partials() as u32,
                         tile.partials() as u32,
-                        tile.row_capacity as u32,
+                        tile.row_capacity() as u32,
                     ];
                     let start = bytes.len();
                     bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));

@@ -6,7 +6,7 @@ use super::buffers::Buffers;
 use super::{Binding, Ends};
 use crate::head::CompressedHead;
 use crate::plan::{
-    IntegerTile, LayerShape, Plan, Records, Tables, TapsTile, Tile, Work, numbers, params_stride, tap_blocks,
+    IntegerTile, LayerShape, Plan, Records, Tables, TapFragments, Tile, Work, numbers, params_stride, tap_blocks,
 };
 use crate::run::kernels::Kernel;
 use crate::run::pipelines::{Workshop, caller_group};
@@ -45,7 +45,7 @@ struct LayerPasses {
 struct TapsPass {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
-    tile: TapsTile,
+    tile: TapFragments,
 }
 
 impl IntegerPasses {
@@ -154,13 +154,9 @@ fn row_blocks_of(plan: &Plan) -> usize {
 fn integer_tile(tile: &Tile) -> IntegerTile {
     match tile {
         Tile::Integer(tile) => *tile,
-        Tile::Float(tile) => IntegerTile::Edges(crate::plan::EdgesTile {
-            rows: 1,
-            groups: tile.groups,
-            split: 1,
-            slice: 4,
-            on_chip: false,
-        }),
+        Tile::Float(_) => {
+            IntegerTile::Edges(crate::plan::EdgesTile { rows: 1, groups: 1, split: 1, slice: 4, on_chip: false })
+        }
     }
 }
 
@@ -191,7 +187,7 @@ fn layer_passes(
     let mut pipelines: HashMap<IntegerTile, wgpu::ComputePipeline> = HashMap::new();
     let mut passes = LayerPasses { pipelines: Vec::new(), groups: Vec::new(), taps: None, no_input: Vec::new() };
     let matrix = plan.tiers.iter().any(|tier| matches!(integer_tile(&tier.tiles[n]), IntegerTile::Matrix(_)));
-    if let (true, Some(tile)) = (matrix, TapsTile::of(&plan.layers[n], gpu.limits())) {
+    if let (true, Some(tile)) = (matrix, TapFragments::of(&plan.layers[n], gpu.limits())) {
         passes.taps = Some(TapsPass {
             pipeline: workshop.pipeline_over(
                 Kernel::IntegerTaps,
@@ -274,7 +270,7 @@ fn layer_constants(plan: &Plan, records: &Records, n: usize) -> Vec<(&'static st
 }
 
 /// The override constants of the kernel that makes a layer's taps.
-fn taps_constants(plan: &Plan, records: &Records, n: usize, tile: &TapsTile) -> Vec<(&'static str, f64)> {
+fn taps_constants(plan: &Plan, records: &Records, n: usize, tile: &TapFragments) -> Vec<(&'static str, f64)> {
     let mut constants = layer_constants(plan, records, n);
     constants.extend([
         ("STEP_QUADS", number(tile.quads)),

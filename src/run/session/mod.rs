@@ -149,7 +149,7 @@ impl Session {
         let (passes, ends) = match (&plan.work, head) {
             (Work::Float(_), Some(head)) => {
                 let passes = FloatPasses::new(gpu, &mut workshop, head, &plan, &buffers);
-                (Passes::Float(passes), FloatPasses::ends(&plan))
+                (Passes::Float(passes), FloatPasses::ends())
             }
             _ => {
                 let passes = IntegerPasses::new(gpu, &mut workshop, members, &plan, &buffers);

@@ -1,6 +1,7 @@
-//! How the workgroups of the contract kernels in f32 cut a layer.
+//! How the workgroups of the kernels that look up coefficients cut a layer.
 
-use super::{LayerKind, LayerShape, Limits, PlanError};
+use super::{LayerShape, Limits, PlanError, floor_power_of_two};
+use crate::plan::LayerKind;
 
 /// Rows that a workgroup takes at most: lanes of one row each share the codeword that they read.
 const MAX_ROWS: usize = 32;
@@ -13,7 +14,7 @@ const CHUNKS: [usize; 5] = [64, 32, 16, 8, 4];
 
 /// A cut of a layer for batches up to a size. Lanes are numbered rows first, then output groups, then parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FloatTile {
+pub struct TapsTile {
     /// Rows a workgroup.
     pub rows: usize,
     /// Groups of four outputs a workgroup.
@@ -32,7 +33,7 @@ pub struct FloatTile {
     pub row_capacity: usize,
 }
 
-impl FloatTile {
+impl TapsTile {
     /// Cuts `layer` for batches of up to `rows`.
     pub(super) fn choose(layer: &LayerShape, limits: &Limits, rows: usize) -> Result<Self, PlanError> {
         let lanes = floor_power_of_two(limits.invocations.min(MAX_LANES));
@@ -104,8 +105,4 @@ impl FloatTile {
     pub fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
         [layer.output_groups().div_ceil(self.groups), rows.div_ceil(self.rows), self.slices]
     }
-}
-
-fn floor_power_of_two(n: usize) -> usize {
-    if n == 0 { 1 } else { 1 << n.ilog2() }
 }

@@ -1,0 +1,219 @@
+// What the kernels that expand inputs in f32 have in common: the map to the spline variable, the basis functions and the
+// base function. They hand their taps to `put_tap`.
+
+struct Params {
+    first_row: u32,
+    slice: u32,
+    partials: u32,
+    partials_per_segment: u32,
+    row_capacity: u32,
+}
+
+// From an input to its spline variable and, on even knots, to steps from the lower end of the grid.
+struct InputMap {
+    scale: f32,
+    shift: f32,
+    low: f32,
+    inverse_step: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> maps: array<InputMap>;
+// Uneven knots [input][knot], or the centres of Gaussian bumps.
+@group(0) @binding(2) var<storage, read> knots: array<f32>;
+// One word a row: 0, or the NaN that spoils it.
+@group(0) @binding(4) var<storage, read_write> flags: array<u32>;
+@group(1) @binding(0) var<storage, read> input: array<f32>;
+
+override INPUTS: u32 = 1u;
+override LANES: u32 = 64u;
+// 0 even knots, 1 uneven knots, 2 Gaussian bumps.
+override BASIS: u32 = 0u;
+override ORDER: u32 = 3u;
+override TAPS: u32 = 4u;
+override WINDOWS: u32 = 1u;
+override FIRST_WINDOW: i32 = 0;
+override KNOTS: u32 = 1u;
+override INVERSE_DENOMINATOR: f32 = 1.0;
+override CLAMPED: bool = false;
+override CLAMP_LOW: f32 = -1.0;
+override CLAMP_HIGH: f32 = 1.0;
+override LAYER_NORM: bool = false;
+override EPSILON: f32 = 0.00001;
+// 0 none, 1 silu, 2 gelu, 3 tanh, 4 relu, 5 sigmoid, 6 identity.
+override ACTIVATION: u32 = 0u;
+
+const NAN: u32 = 0x7fc00000u;
+const INFINITY: u32 = 0x7f800000u;
+const MAX_TAPS: u32 = 16u;
+
+var<workgroup> spoilt: array<atomic<u32>, SIDE>;
+var<workgroup> sums: array<f32, LANES>;
+
+// Sum of `value` over the lanes of a row, every SIDE-th of the workgroup, by halving: the same order for every run.
+fn sum_over_lanes(lane: u32, value: f32) -> f32 {
+    workgroupBarrier();
+    sums[lane] = value;
+    workgroupBarrier();
+    for (var half = LANES / 2u; half >= SIDE; half /= 2u) {
+        if lane < half {
+            sums[lane] += sums[lane + half];
+        }
+        workgroupBarrier();
+    }
+    let total = sums[lane % SIDE];
+    workgroupBarrier();
+    return total;
+}
+
+fn sigmoid(x: f32) -> f32 {
+    // exp never overflows: its argument is never positive.
+    let e = exp(-abs(x));
+    return select(e, 1.0, x >= 0.0) / (1.0 + e);
+}
+
+// Abramowitz and Stegun 7.1.26, within 1.5e-7.
+fn erf(x: f32) -> f32 {
+    let a = abs(x);
+    let t = 1.0 / (1.0 + 0.3275911 * a);
+    let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+    return sign(x) * (1.0 - p * exp(-min(a * a, 80.0)));
+}
+
+fn activation(x: f32) -> f32 {
+    switch ACTIVATION {
+        case 1u: { return x * sigmoid(x); }
+        case 2u: { return 0.5 * x * (1.0 + erf(x * 0.70710678)); }
+        case 3u: { return tanh(clamp(x, -20.0, 20.0)); }
+        case 4u: { return max(x, 0.0); }
+        case 5u: { return sigmoid(x); }
+        case 6u: { return x; }
+        default: { return 0.0; }
+    }
+}
+
+// Even knots: the recursion of Cox and de Boor within one unit interval.
+fn even_taps(at: u32, map: InputMap, z: f32) {
+    let lowest = f32(FIRST_WINDOW);
+    let steps = clamp((z - map.low) * map.inverse_step, lowest, lowest + f32(WINDOWS - 1u));
+    let window = floor(steps);
+    let t = steps - window;
+    var values: array<f32, MAX_TAPS>;
+    values[0] = 1.0;
+    for (var d = 1u; d <= ORDER; d++) {
+        let inverse = 1.0 / f32(d);
+        var carried = 0.0;
+        for (var j = 0u; j < d; j++) {
+            let rising = (t - f32(j) + f32(d) - 1.0) * inverse;
+            let value = values[j];
+            values[j] = carried + (1.0 - rising) * value;
+            carried = rising * value;
+        }
+        values[d] = carried;
+    }
+    let first = u32(i32(window) - FIRST_WINDOW);
+    for (var j = 0u; j < TAPS; j++) {
+        put_tap(at, first, j, values[j]);
+    }
+}
+
+fn knot(row: u32, j: i32) -> f32 {
+    // Beyond the ends any rising continuation will do: it only touches coefficients that do not exist.
+    let last = i32(KNOTS) - 1;
+    if j < 0 {
+        return knots[row] + f32(j) * (knots[row + 1u] - knots[row]);
+    }
+    if j > last {
+        let top = row + u32(last);
+        return knots[top] + f32(j - last) * (knots[top] - knots[top - 1u]);
+    }
+    return knots[row + u32(j)];
+}
+
+// Uneven knots: the same recursion over the knots around `z`.
+fn uneven_taps(at: u32, i: u32, z: f32) {
+    let row = i * KNOTS;
+    var interval = -1;
+    for (var j = 0u; j + 1u < KNOTS; j++) {
+        if knots[row + j] <= z && z < knots[row + j + 1u] {
+            interval = i32(j);
+        }
+    }
+    var values: array<f32, MAX_TAPS>;
+    for (var j = 0u; j < TAPS; j++) {
+        values[j] = 0.0;
+    }
+    if interval >= 0 {
+        values[0] = 1.0;
+        for (var d = 1; d <= i32(ORDER); d++) {
+            var carried = 0.0;
+            for (var j = 0; j < d; j++) {
+                // Tap j of degree d - 1 rises from knot `start`, d knots before its end.
+                let start = knot(row, interval + 1 - d + j);
+                let end = knot(row, interval + 1 + j);
+                let rising = (z - start) / (end - start);
+                let value = values[j];
+                values[j] = carried + (1.0 - rising) * value;
+                carried = rising * value;
+            }
+            values[d] = carried;
+        }
+    }
+    let first = u32(max(interval, 0) - i32(ORDER) - FIRST_WINDOW);
+    for (var j = 0u; j < TAPS; j++) {
+        put_tap(at, first, j, values[j]);
+    }
+}
+
+fn gaussian_taps(at: u32, z: f32) {
+    for (var j = 0u; j < TAPS; j++) {
+        let distance = (z - knots[j]) * INVERSE_DENOMINATOR;
+        put_tap(at, 0u, j, exp(-min(distance * distance, 100.0)));
+    }
+}
+
+fn place_taps(at: u32, i: u32, map: InputMap, z: f32) {
+    switch BASIS {
+        case 0u: { even_taps(at, map, z); }
+        case 1u: { uneven_taps(at, i, z); }
+        default: { gaussian_taps(at, z); }
+    }
+}
+
+// True for inputs that make a row of NaN: NaN, and infinities that no clamp bounds.
+fn spoils(x: f32, map: InputMap) -> bool {
+    let magnitude = bitcast<u32>(x) & 0x7fffffffu;
+    let bounded = CLAMPED && map.scale != 0.0;
+    return magnitude > INFINITY || (magnitude == INFINITY && !bounded);
+}
+
+// Mean and inverse deviation of the row whose inputs begin at `first`; 0 and 1 where there is no LayerNorm.
+fn moments(first: u32, lane: u32) -> vec2<f32> {
+    if !LAYER_NORM {
+        return vec2<f32>(0.0, 1.0);
+    }
+    var sum = 0.0;
+    for (var i = lane / SIDE; i < INPUTS; i += LANES / SIDE) {
+        sum += input[first + i];
+    }
+    let mean = sum_over_lanes(lane, sum) / f32(INPUTS);
+    var squares = 0.0;
+    for (var i = lane / SIDE; i < INPUTS; i += LANES / SIDE) {
+        let difference = input[first + i] - mean;
+        squares += difference * difference;
+    }
+    return vec2<f32>(mean, inverseSqrt(sum_over_lanes(lane, squares) / f32(INPUTS) + EPSILON));
+}
+
+fn spline_variable(x: f32, map: InputMap, moments: vec2<f32>) -> f32 {
+    var z = select(x, 0.0, spoils(x, map));
+    if LAYER_NORM {
+        z = (z - moments.x) * moments.y;
+    }
+    z = z * map.scale + map.shift;
+    return select(z, clamp(z, CLAMP_LOW, CLAMP_HIGH), CLAMPED);
+}
+
+fn base_value(x: f32, z: f32) -> f32 {
+    return activation(select(z, x, LAYER_NORM));
+}

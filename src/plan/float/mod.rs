@@ -1,0 +1,135 @@
+//! How the workgroups of the contract kernels in f32 cut a layer.
+//!
+//! There are two ways. With few rows, lanes look up the coefficients that their taps meet ([`TapsTile`]). With many, a
+//! weight is worth fetching for all rows at once, and a dense product over every coefficient, taps or not, keeps more
+//! arithmetic units busy than lookups do ([`ProductTile`]).
+
+mod product;
+mod taps;
+
+pub use product::{ProductShape, ProductTile};
+pub use taps::TapsTile;
+
+use super::{LayerShape, Limits, PlanError, PlanOptions};
+
+/// Rows from which on a product is faster than lookups.
+const PRODUCT_ROWS: usize = 33;
+/// Outputs from which on a product is faster than lookups: a narrower layer leaves most of a tile's outputs unused.
+const PRODUCT_OUTPUTS: usize = 8;
+
+/// How the edges of a layer in f32 are summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FloatStrategy {
+    /// Lanes are a row and four outputs each; they look up the coefficients that their taps meet.
+    Taps,
+    /// Lanes hold blocks of rows and outputs and multiply all coefficients, those that no tap meets by zero.
+    Product,
+}
+
+/// A cut of a layer in f32 for batches up to a size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FloatTile {
+    /// For lookups.
+    Taps(TapsTile),
+    /// For a product.
+    Product(ProductTile),
+}
+
+impl FloatTile {
+    /// Cuts `layer` for batches of up to `rows`, as `options` say or else as suits the batch.
+    pub(super) fn choose(
+        layer: &LayerShape,
+        limits: &Limits,
+        rows: usize,
+        options: &PlanOptions,
+    ) -> Result<Self, PlanError> {
+        let suits = rows >= PRODUCT_ROWS && layer.outputs >= PRODUCT_OUTPUTS;
+        let product = || ProductTile::choose(layer, limits, rows, options.product).map(Self::Product);
+        match options.float {
+            Some(FloatStrategy::Product) => product().ok_or_else(|| PlanError::Kernel {
+                kernel: "product",
+                problem: format!("no tile fits {} bytes of workgroup memory", limits.workgroup_storage),
+            }),
+            None if suits => product().map_or_else(|| TapsTile::choose(layer, limits, rows).map(Self::Taps), Ok),
+            _ => TapsTile::choose(layer, limits, rows).map(Self::Taps),
+        }
+    }
+
+    /// The codebook lies in workgroup memory; false where it does not fit or there is none.
+    pub fn on_chip(&self) -> bool {
+        match self {
+            Self::Taps(tile) => tile.on_chip,
+            Self::Product(tile) => tile.on_chip,
+        }
+    }
+
+    /// Invocations of a workgroup.
+    pub fn lanes(&self) -> usize {
+        match self {
+            Self::Taps(tile) => tile.lanes(),
+            Self::Product(tile) => tile.lanes(),
+        }
+    }
+
+    /// What a workgroup takes of a layer in one slice, in the kernel's own measure: inputs, or steps of a product.
+    pub fn slice(&self) -> usize {
+        match self {
+            Self::Taps(tile) => tile.slice,
+            Self::Product(tile) => tile.slice,
+        }
+    }
+
+    /// Partial sums a row and output.
+    pub fn partials(&self) -> usize {
+        match self {
+            Self::Taps(tile) => tile.partials(),
+            Self::Product(tile) => tile.slices,
+        }
+    }
+
+    /// Rows that the buffers of partial sums and taps have room for.
+    pub fn row_capacity(&self) -> usize {
+        match self {
+            Self::Taps(tile) => tile.row_capacity,
+            Self::Product(tile) => tile.row_capacity,
+        }
+    }
+
+    /// Bytes of the taps of all rows that there is room for.
+    pub fn tap_bytes(&self, layer: &LayerShape) -> u64 {
+        let words = match self {
+            Self::Taps(_) => layer.inputs * layer.entry_words(),
+            Self::Product(_) => ProductTile::depth_of(layer),
+        };
+        4 * (self.row_capacity() * words) as u64
+    }
+
+    /// Workgroups of a dispatch for `rows`: over outputs, rows and slices.
+    pub fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
+        match self {
+            Self::Taps(tile) => tile.workgroups(layer, rows),
+            Self::Product(tile) => tile.workgroups(layer, rows),
+        }
+    }
+
+    /// Workgroups that expand `rows`: over rows and inputs.
+    pub(crate) fn expand_workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 2] {
+        match self {
+            Self::Taps(_) => [rows, 1],
+            Self::Product(tile) => tile.expand_workgroups(layer, rows),
+        }
+    }
+
+    /// The tile without what its kernel is not compiled for: tiles that agree in the rest share a pipeline.
+    #[must_use]
+    pub fn compiled(&self) -> Self {
+        match *self {
+            Self::Taps(tile) => Self::Taps(TapsTile { slice: 0, slices: 0, row_capacity: 0, ..tile }),
+            Self::Product(tile) => Self::Product(ProductTile { slice: 0, slices: 0, row_capacity: 0, ..tile }),
+        }
+    }
+}
+
+fn floor_power_of_two(n: usize) -> usize {
+    if n == 0 { 1 } else { 1 << n.ilog2() }
+}

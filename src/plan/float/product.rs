@@ -1,0 +1,223 @@
+//! How the workgroups of the product kernels cut a layer.
+//!
+//! A product multiplies the rows' taps, written out with the zeros between them, by all coefficients. Its depth is a
+//! layer's inputs times the coefficients of an edge, and the inputs once more where there is a base path.
+
+use super::{LayerShape, Limits, floor_power_of_two};
+use crate::plan::LayerKind;
+
+/// Rows whose taps lie side by side in memory.
+const QUAD: usize = 4;
+/// The depths of both paths are padded to a multiple of this; the depth of every shape divides it.
+const DEPTH_STEP: usize = 16;
+/// Lanes that keep an adapter busy, for each of the workgroups that [`Limits::busy_workgroups`] counts.
+const LANES_A_WORKGROUP: usize = 128;
+/// Least steps a slice: filling the pipeline and writing partial sums must not be most of its work.
+const LEAST_STEPS: usize = 8;
+/// Most bytes of partial sums.
+const MOST_PARTIALS: u64 = 64 << 20;
+/// Most inputs that a workgroup expands, of four rows each.
+const EXPAND_INPUTS: usize = 64;
+/// Coefficients of a step whose products stand one after the other in the kernel; a divisor of every shape's depth.
+const UNROLLED: usize = 8;
+
+/// A way to cut products into tiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProductShape {
+    /// Lanes along rows and along outputs.
+    pub lanes: [usize; 2],
+    /// Quads of rows and quads of outputs a lane.
+    pub quads: [usize; 2],
+    /// Coefficients a step: 4, 8 or 16.
+    pub depth: usize,
+    /// Tiles in workgroup memory, 1 or 2: with two, one is written while the other is read.
+    pub buffers: usize,
+}
+
+/// A shape that plans choose from.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    shape: ProductShape,
+    /// Speed a lane's sum beside the fastest, 1 to 100: larger blocks a lane read less workgroup memory a product.
+    speed: usize,
+}
+
+const fn candidate(lanes: [usize; 2], quads: [usize; 2], depth: usize, speed: usize) -> Candidate {
+    Candidate { shape: ProductShape { lanes, quads, depth, buffers: 2 }, speed }
+}
+
+/// Candidates, the first of equals preferred. Each takes `4 * lanes * quads` rows and outputs.
+const CANDIDATES: [Candidate; 10] = [
+    // 128 rows, 128 outputs.
+    candidate([16, 16], [2, 2], 8, 100),
+    // 64 rows, 128 outputs.
+    candidate([8, 16], [2, 2], 8, 97),
+    // 128 rows, 64 outputs.
+    candidate([16, 8], [2, 2], 8, 97),
+    // 64 rows, 64 outputs.
+    candidate([8, 8], [2, 2], 8, 90),
+    // 32 rows, 128 outputs.
+    candidate([8, 16], [1, 2], 8, 75),
+    // 32 rows, 64 outputs.
+    candidate([8, 8], [1, 2], 8, 70),
+    // 64 rows, 32 outputs.
+    candidate([8, 8], [2, 1], 8, 70),
+    // 32 rows, 32 outputs.
+    candidate([8, 8], [1, 1], 8, 50),
+    // 64 rows, 16 outputs.
+    candidate([16, 4], [1, 1], 8, 45),
+    // 32 rows, 16 outputs.
+    candidate([8, 4], [1, 1], 8, 40),
+];
+
+/// A cut of a layer for a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProductTile {
+    /// Lanes along rows and along outputs.
+    pub lanes: [usize; 2],
+    /// Quads of rows and quads of outputs a lane.
+    pub quads: [usize; 2],
+    /// Coefficients a step.
+    pub depth: usize,
+    /// Tiles in workgroup memory: with two, one is written while the other is read.
+    pub buffers: usize,
+    /// The codebook lies in workgroup memory; false where it does not fit or there is none.
+    pub on_chip: bool,
+    /// Inputs that a workgroup expands, of four rows.
+    pub expand_inputs: usize,
+    /// Steps a slice.
+    pub slice: usize,
+    /// Number of slices.
+    pub slices: usize,
+    /// Rows that the buffers of partial sums and taps have room for.
+    pub row_capacity: usize,
+}
+
+impl ProductTile {
+    /// Cuts `layer` for batches of up to `rows`, as `wanted` or else as suits the batch; `None` where no tile fits the
+    /// adapter.
+    pub(super) fn choose(
+        layer: &LayerShape,
+        limits: &Limits,
+        rows: usize,
+        wanted: Option<ProductShape>,
+    ) -> Option<Self> {
+        let expand_inputs = expand_inputs(layer, limits)?;
+        let tile = |shape: ProductShape, on_chip: bool| Self {
+            lanes: shape.lanes,
+            quads: shape.quads,
+            depth: shape.depth,
+            buffers: shape.buffers,
+            on_chip,
+            expand_inputs,
+            slice: 1,
+            slices: 1,
+            row_capacity: 1,
+        };
+        let fits =
+            |tile: &Self| tile.lanes() <= limits.invocations && tile.workgroup_bytes(layer) <= limits.workgroup_storage;
+        let best = |buffers: usize, on_chip: bool| {
+            let tiles = CANDIDATES.iter().map(|candidate| {
+                let shape = ProductShape { buffers, ..candidate.shape };
+                (tile(shape, on_chip), candidate.cost(layer, rows))
+            });
+            tiles.filter(|(tile, _)| fits(tile)).min_by_key(|(_, cost)| *cost).map(|(tile, _)| tile)
+        };
+        // A codebook out of workgroup memory costs more than a smaller tile does.
+        let mut places = [true, false].into_iter().filter(|on_chip| layer.kind != LayerKind::Dense || !on_chip);
+        let chosen = match wanted {
+            Some(shape) => places.map(|on_chip| tile(shape, on_chip)).find(|tile| shape.is_sound() && fits(tile)),
+            None => places.find_map(|on_chip| best(2, on_chip).or_else(|| best(1, on_chip))),
+        };
+        Some(chosen?.sliced(layer, limits, rows))
+    }
+
+    fn sliced(self, layer: &LayerShape, limits: &Limits, rows: usize) -> Self {
+        let row_capacity = rows.div_ceil(self.rows()) * self.rows();
+        let steps = Self::depth_of(layer) / self.depth;
+        let tiles = layer.outputs.div_ceil(self.outputs()) * rows.div_ceil(self.rows());
+        let workgroups = limits.busy_workgroups * LANES_A_WORKGROUP / self.lanes();
+        let bytes = (16 * row_capacity * layer.output_groups()) as u64;
+        let most = ((MOST_PARTIALS / bytes) as usize).min(steps / LEAST_STEPS).min(limits.workgroups_per_dimension);
+        let slice = steps.div_ceil((workgroups / tiles).clamp(1, most.max(1)));
+        Self { slice, slices: steps.div_ceil(slice), row_capacity, ..self }
+    }
+
+    /// Coefficients of a row's inputs, padded.
+    pub(crate) fn spline_depth(layer: &LayerShape) -> usize {
+        (layer.inputs * layer.row_length()).next_multiple_of(DEPTH_STEP)
+    }
+
+    /// Coefficients and base values of a row's inputs, padded.
+    pub(crate) fn depth_of(layer: &LayerShape) -> usize {
+        let base = if layer.base { layer.inputs.next_multiple_of(DEPTH_STEP) } else { 0 };
+        Self::spline_depth(layer) + base
+    }
+
+    /// Rows a workgroup.
+    pub fn rows(&self) -> usize {
+        QUAD * self.lanes[0] * self.quads[0]
+    }
+
+    /// Outputs a workgroup.
+    pub fn outputs(&self) -> usize {
+        4 * self.lanes[1] * self.quads[1]
+    }
+
+    /// Invocations of a workgroup.
+    pub fn lanes(&self) -> usize {
+        self.lanes[0] * self.lanes[1]
+    }
+
+    /// Coefficients of a step whose products stand one after the other in the kernel.
+    pub(crate) fn unrolled(&self) -> usize {
+        self.depth.min(UNROLLED)
+    }
+
+    /// Lanes of a workgroup that expands.
+    pub(crate) fn expand_lanes(&self) -> usize {
+        QUAD * self.expand_inputs
+    }
+
+    /// Workgroups that expand `rows`: over rows and inputs.
+    pub(crate) fn expand_workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 2] {
+        [rows.div_ceil(QUAD), layer.inputs.div_ceil(self.expand_inputs)]
+    }
+
+    /// Bytes of workgroup memory: tiles of taps, a quad longer than its rows, tiles of weights, and the codebook.
+    fn workgroup_bytes(&self, layer: &LayerShape) -> usize {
+        let tiles = 4 * self.buffers * self.depth * (self.rows() + QUAD + self.outputs());
+        tiles + 4 * if self.on_chip { layer.codebook_words() } else { 1 }
+    }
+
+    /// Workgroups of a dispatch for `rows`: over outputs, rows and slices.
+    pub fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
+        [layer.outputs.div_ceil(self.outputs()), rows.div_ceil(self.rows()), self.slices]
+    }
+}
+
+impl ProductShape {
+    /// True where the kernel can be written over the shape.
+    fn is_sound(&self) -> bool {
+        let counts = [self.lanes, self.quads].concat();
+        counts.iter().all(|&count| count > 0) && [4, 8, 16].contains(&self.depth) && [1, 2].contains(&self.buffers)
+    }
+}
+
+impl Candidate {
+    /// Time that the padded sums of a layer take, in a measure of its own.
+    fn cost(&self, layer: &LayerShape, rows: usize) -> usize {
+        let padded = |n: usize, at: usize| n.next_multiple_of(4 * self.shape.lanes[at] * self.shape.quads[at]);
+        1000 * padded(rows, 0) * padded(layer.outputs, 1) / self.speed
+    }
+}
+
+/// Inputs that a workgroup of `expand_product` takes, of four rows: a power of two, as sums over lanes are made by
+/// halving. `None` where not even one input's coefficients fit.
+fn expand_inputs(layer: &LayerShape, limits: &Limits) -> Option<usize> {
+    let beside = 4 * QUAD * (EXPAND_INPUTS + 1);
+    let room = limits.workgroup_storage.saturating_sub(beside) / (4 * QUAD * layer.row_length());
+    let most = (limits.invocations / QUAD).min(EXPAND_INPUTS).min(layer.inputs.next_power_of_two());
+    let inputs = floor_power_of_two(room.min(most));
+    (room > 0 && layer.inputs.div_ceil(inputs) <= limits.workgroups_per_dimension).then_some(inputs)
+}

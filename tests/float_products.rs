@@ -1,0 +1,179 @@
+//! Both ways to sum layers in f32, forced on heads and batches that would not get them, against the reference.
+
+mod support;
+
+use sharekan::head::{Activation, Basis, CompressedBase, CompressedHead, DenseHead, Head, InputMap};
+use sharekan::plan::{FloatStrategy, FloatTile, Limits, Plan, PlanError, PlanOptions, Tile};
+use sharekan::reference::{CompressedReference, DenseReference};
+use sharekan::run::{Gpu, Session};
+use support::*;
+
+/// Largest error, in parts of the largest output.
+const TOLERANCE: f64 = 1e-4;
+
+const STRATEGIES: [FloatStrategy; 2] = [FloatStrategy::Taps, FloatStrategy::Product];
+
+fn reference(head: &Head, input: &[f32]) -> Vec<f32> {
+    match head {
+        Head::Dense(head) => DenseReference::new(head).run(input).iter().map(|&y| y as f32).collect(),
+        Head::Compressed(head) => CompressedReference::new(head).run(input),
+    }
+}
+
+fn options(strategy: FloatStrategy) -> PlanOptions {
+    PlanOptions { float: Some(strategy), ..PlanOptions::default() }
+}
+
+fn inputs_for(head: &Head, rows: usize) -> Vec<f32> {
+    Random::new(rows as u64).many(rows * head.inputs()).iter().map(|x| 1.6 * x).collect()
+}
+
+/// Compares `strategy` with the reference for every batch, in a session opened for the largest of them.
+fn compare(gpu: &Gpu, name: &str, head: &Head, batches: &[usize], strategy: FloatStrategy) {
+    let most = batches.iter().copied().max().unwrap();
+    let mut session = Session::open_with(gpu, head, most, &options(strategy)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    for tile in session.plan().tiers.iter().flat_map(|tier| &tier.tiles) {
+        let product = matches!(tile, Tile::Float(FloatTile::Product(_)));
+        assert_eq!(product, strategy == FloatStrategy::Product, "{name}: {tile:?}");
+    }
+    let input = inputs_for(head, most);
+    let expected = reference(head, &input);
+    for &rows in batches {
+        let found = session.run(&input[..rows * head.inputs()]).unwrap();
+        let error = error(&found, &expected[..rows * head.outputs()]);
+        assert!(error <= TOLERANCE, "{name}, {rows} rows, {strategy:?}: largest error {error:.2e}");
+    }
+}
+
+fn dense(inputs: usize, outputs: usize, basis: Basis, base: Option<Activation>, random: &mut Random) -> Head {
+    let map = norm(inputs, CLAMP, random);
+    let layer = dense_layer(inputs, outputs, basis, map, base, random);
+    Head::Dense(DenseHead::new(vec![layer], None).unwrap())
+}
+
+fn codebook(shape: [usize; 3], basis: Basis, base: bool, random: &mut Random) -> Head {
+    let [inputs, outputs, _] = shape;
+    let map = norm(inputs, CLAMP, random);
+    let mut layer = float_layer(shape, basis, map, random);
+    layer.base = base.then(|| CompressedBase {
+        activation: Activation::Silu,
+        weights: random.many(inputs * outputs).iter().map(|w| (w * 127.0) as i8).collect(),
+        output_scale: vec![0.002; outputs],
+    });
+    Head::Compressed(CompressedHead::new(vec![layer], None).unwrap())
+}
+
+/// One, primes, and the shapes around tiles, with a base path and without.
+#[test]
+fn products_of_odd_shapes() {
+    let random = &mut Random::new(1);
+    let mut batches = [33, 64, 100, 257].into_iter().cycle();
+    for inputs in [1, 7, 130] {
+        for outputs in [1, 5, 75, 130] {
+            for base in [false, true] {
+                let name = format!("{inputs} to {outputs}, base {base}");
+                let activation = base.then_some(Activation::Gelu);
+                let heads = [
+                    ("dense", dense(inputs, outputs, even(inputs, 3, 7), activation, random)),
+                    ("codebook", codebook([inputs, outputs, 40], even(inputs, 3, 7), base, random)),
+                ];
+                for ((kind, head), rows) in heads.into_iter().zip(&mut batches) {
+                    compare(&GPU, &format!("{kind}, {name}"), &head, &[rows / 2, rows], FloatStrategy::Product);
+                }
+            }
+        }
+    }
+}
+
+/// From two coefficients an edge to forty; a batch of several layers.
+#[test]
+fn products_of_every_length() {
+    let random = &mut Random::new(2);
+    for (order, intervals) in [(1, 1), (1, 4), (2, 6), (3, 7), (3, 10), (5, 8), (8, 32)] {
+        for (kind, basis) in [("even", even(19, order, intervals)), ("uneven", uneven(19, order, intervals, random))] {
+            let name = format!("order {order}, {intervals} intervals, {kind}");
+            let head = dense(19, 21, basis.clone(), Some(Activation::Silu), random);
+            compare(&GPU, &format!("dense, {name}"), &head, &[3, 100], FloatStrategy::Product);
+            let head = codebook([19, 21, 300], basis, true, random);
+            compare(&GPU, &format!("codebook, {name}"), &head, &[3, 100], FloatStrategy::Product);
+        }
+    }
+    for strategy in STRATEGIES {
+        let head = Head::Dense(dense_head(&[61, 40, 9, 3], 3));
+        compare(&GPU, "three dense layers", &head, &[1, 31, 100, 300], strategy);
+        let head = Head::Compressed(float_head(&[61, 40, 9, 3], 256, 3));
+        compare(&GPU, "three codebook layers", &head, &[1, 31, 100, 300], strategy);
+    }
+}
+
+/// Taps that no coefficient lacks, behind statistics of whole rows.
+#[test]
+fn products_of_bumps_behind_a_layer_norm() {
+    let random = &mut Random::new(4);
+    for inputs in [3, 90] {
+        let bumps = Basis::Gaussian {
+            centres: (0..8).map(|c| f64::from(c) * 4.0 / 7.0 - 2.0).collect(),
+            denominator: 4.0 / 7.0,
+        };
+        let map = InputMap::LayerNorm { weight: random.many(inputs), bias: random.many(inputs), epsilon: 1e-5 };
+        let layer = dense_layer(inputs, 12, bumps, map, Some(Activation::Silu), random);
+        let head = Head::Dense(DenseHead::new(vec![layer], None).unwrap());
+        for strategy in STRATEGIES {
+            compare(&GPU, &format!("bumps over {inputs} inputs"), &head, &[1, 7, 65], strategy);
+        }
+    }
+}
+
+/// What WebGPU guarantees, and less; chunks of rows; codebooks that do not fit beside a tile.
+#[test]
+fn products_on_small_adapters() {
+    let own = Limits { uniform_alignment: GPU.limits().uniform_alignment, ..Limits::default() };
+    let small = Limits { workgroup_storage: 4096, invocations: 64, workgroups_per_dimension: 500, ..own.clone() };
+    let chunks = Limits { storage_binding: 300_000, ..own.clone() };
+    for limits in [own, small, chunks] {
+        let gpu = GPU.clone().with_limits(limits);
+        let head = Head::Dense(dense_head(&[97, 31, 9], 7));
+        compare(&gpu, &format!("dense with {:?}", gpu.limits()), &head, &[1, 50, 676], FloatStrategy::Product);
+        for codewords in [16, 256, 1000] {
+            let head = Head::Compressed(float_head(&[97, 31, 9], codewords, 7));
+            let name = format!("{codewords} codewords with {:?}", gpu.limits());
+            compare(&gpu, &name, &head, &[1, 50, 676], FloatStrategy::Product);
+        }
+    }
+}
+
+#[test]
+fn a_spoilt_row_spoils_no_other() {
+    let heads = [Head::Dense(dense_head(&[150, 20, 9], 1)), Head::Compressed(float_head(&[150, 20, 9], 8, 1))];
+    for head in heads {
+        for (value, spoils) in [(f32::NAN, true), (f32::INFINITY, false), (f32::NEG_INFINITY, false)] {
+            let mut input = inputs_for(&head, 50);
+            input[21 * 150 + 149] = value;
+            let mut session = Session::open_with(&GPU, &head, 50, &options(FloatStrategy::Product)).unwrap();
+            let found = session.run(&input).unwrap();
+            for (row, y) in found.chunks(9).enumerate() {
+                assert!(y.iter().all(|y| y.is_nan() == (spoils && row == 21)), "{value}, row {row}: {y:?}");
+            }
+            let error = error(&found, &reference(&head, &input));
+            assert!(error <= TOLERANCE, "{value}: {error:.2e}");
+        }
+    }
+}
+
+/// Few rows look up, many multiply; an adapter without room for tiles looks up, or says why it cannot do otherwise.
+#[test]
+fn a_plan_takes_what_suits_the_batch() {
+    let head = Head::Dense(dense_head(&[256, 64, 20], 1));
+    let plan = Plan::new(&head, &Limits::default(), 1000).unwrap();
+    for tier in &plan.tiers {
+        for tile in &tier.tiles {
+            assert_eq!(matches!(tile, Tile::Float(FloatTile::Product(_))), tier.rows > 32, "{tier:?}");
+        }
+    }
+    let tiny = Limits { workgroup_storage: 1024, ..Limits::default() };
+    let plan = Plan::new(&head, &tiny, 1000).unwrap();
+    let tiles = plan.tiers.iter().flat_map(|tier| &tier.tiles);
+    assert!(tiles.into_iter().all(|tile| matches!(tile, Tile::Float(FloatTile::Taps(_)))));
+    let refused = Plan::with_options(&head, &tiny, 1000, &options(FloatStrategy::Product)).unwrap_err();
+    assert!(matches!(refused, PlanError::Kernel { kernel: "product", .. }), "{refused}");
+}
