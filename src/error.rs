@@ -30,6 +30,10 @@ pub enum Error {
     #[cfg(feature = "files")]
     #[error(transparent)]
     Files(#[from] crate::files::FileError),
+    /// Tiles of an adapter, measured before, that cannot be used.
+    #[cfg(feature = "files")]
+    #[error(transparent)]
+    Cache(#[from] crate::run::CacheError),
     /// A step between an image and its labelled boxes that failed.
     #[cfg(feature = "detect")]
     #[error(transparent)]

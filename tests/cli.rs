@@ -25,5 +25,7 @@ mod program;
 mod round_trip;
 #[path = "cli/study.rs"]
 mod study;
+#[path = "cli/tune.rs"]
+mod tune;
 #[path = "cli/usage.rs"]
 mod usage;

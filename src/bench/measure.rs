@@ -73,7 +73,8 @@ pub fn measure(
     if !(settings.seconds > 0.0 && settings.seconds.is_finite()) {
         return Err(setting("seconds", settings.seconds, "a positive number"));
     }
-    let options = PlanOptions { strategy: strategy(settings)?, ..PlanOptions::default() };
+    let options =
+        PlanOptions { strategy: strategy(settings)?, tuning: settings.tuning.clone(), ..PlanOptions::default() };
     let (forms, own_codebook) = source.forms(&settings.matrix.forms);
     let codebooks = own_codebook.map_or_else(|| settings.matrix.codebooks.clone(), |own| vec![own]);
     let settings = Settings { matrix: Matrix { forms, codebooks, ..settings.matrix.clone() }, ..settings.clone() };
@@ -288,6 +289,7 @@ impl<'a> Bench<'a, '_> {
             gb_per_s,
             copy_share: gb_per_s / self.rates.copy_gb_s.median,
             kernels: opened.kernels(),
+            tuned: opened.tuned(),
             on_chip_share,
             bounds,
             bound_share: bounds.largest_us() / device_us.median,

@@ -89,6 +89,9 @@ fn facts(report: &Report) -> Markup {
     html! {
         dl {
             @for (name, value) in device_lines(&report.device) { dt { (name) } dd { (value) } }
+            @if report.settings.tuning.is_some() {
+                dt { "tiles" } dd { "measured ones in " (report.tuned_rows()) " of " (report.rows.len()) " rows" }
+            }
             dt { "date" } dd { (report.date) }
             dt { "command" } dd { (typed(&report.command)) }
         }

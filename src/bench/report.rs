@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Tuning;
+
 use super::{BenchError, Bounds, Configuration, Matrix, Noise, Rates, Summary, Traffic};
 
 /// Version of the report's fields.
@@ -80,6 +82,9 @@ pub struct Settings {
     pub seconds: f64,
     /// Name of the kernel that is forced on layers in integers.
     pub kernel: Option<String>,
+    /// Tiles that were measured on the device before, to plan with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
 }
 
 /// How device time was taken.
@@ -120,6 +125,9 @@ pub struct Row {
     pub copy_share: f64,
     /// Names of the kernels that sum the edges, one a layer; empty on the CPU path.
     pub kernels: Vec<String>,
+    /// A layer has a measured tile in place of the planner's own.
+    #[serde(default)]
+    pub tuned: bool,
     /// Part of the codebook reads that are served on chip.
     pub on_chip_share: Option<f64>,
     /// Least times that the device's rates allow.
@@ -162,6 +170,11 @@ impl Report {
         let report: Self = serde_json::from_slice(bytes).map_err(refuse)?;
         report.check()?;
         Ok(report)
+    }
+
+    /// Rows in which a layer has a measured tile in place of the planner's own.
+    pub fn tuned_rows(&self) -> usize {
+        self.rows.iter().filter(|row| row.tuned).count()
     }
 
     fn check(&self) -> Result<(), BenchError> {

@@ -19,6 +19,8 @@ const END_TO_END: usize = 4;
 pub(super) struct Bank {
     sessions: Vec<(Session, Binding)>,
     rows: usize,
+    /// A layer has a measured tile in place of the planner's own.
+    tuned: bool,
 }
 
 impl Bank {
@@ -31,12 +33,20 @@ impl Bank {
         features: &wgpu::Buffer,
         options: &PlanOptions,
     ) -> Result<Self, BenchError> {
+        let tiles = |options: &PlanOptions| -> Result<_, BenchError> {
+            let plan = Self::plan(gpu, head, heads, rows, options)?.0;
+            Ok(plan.tiers[plan.tier(rows.min(plan.chunk_rows))].tiles.clone())
+        };
+        let tuned = || match options.tuning {
+            Some(_) => Ok(tiles(options)? != tiles(&PlanOptions { tuning: None, ..options.clone() })?),
+            None => Ok::<_, BenchError>(false),
+        };
         let results = |session: &Session| buffer(gpu, rows * session.outputs());
         if let Some(bank) = copies(head, heads)
             && let Some(session) = Session::open_bank(gpu, &bank, rows, options)?
         {
             let binding = session.bind(features, &results(&session))?;
-            return Ok(Self { sessions: vec![(session, binding)], rows });
+            return Ok(Self { sessions: vec![(session, binding)], rows, tuned: tuned()? });
         }
         let sessions = (0..heads)
             .map(|_| {
@@ -45,7 +55,7 @@ impl Bank {
                 Ok((session, binding))
             })
             .collect::<Result<_, BenchError>>()?;
-        Ok(Self { sessions, rows })
+        Ok(Self { sessions, rows, tuned: tuned()? })
     }
 
     /// Bytes of device memory that a bank takes by its plan, features and results not counted.
@@ -56,14 +66,25 @@ impl Bank {
         rows: usize,
         options: &PlanOptions,
     ) -> Result<u64, BenchError> {
+        let (plan, sessions) = Self::plan(gpu, head, heads, rows, options)?;
+        Ok(plan.device_bytes().saturating_mul(sessions as u64))
+    }
+
+    /// The plan of a session, and how many there are.
+    fn plan(
+        gpu: &Gpu,
+        head: &Head,
+        heads: usize,
+        rows: usize,
+        options: &PlanOptions,
+    ) -> Result<(Plan, usize), BenchError> {
         let refused = crate::run::RunError::from;
         if let Some(bank) = copies(head, heads)
             && let Some(plan) = Plan::of_bank(&bank, gpu.limits(), rows, options).map_err(refused)?
         {
-            return Ok(plan.device_bytes());
+            return Ok((plan, 1));
         }
-        let plan = Plan::with_options(head, gpu.limits(), rows, options).map_err(refused)?;
-        Ok(plan.device_bytes().saturating_mul(heads as u64))
+        Ok((Plan::with_options(head, gpu.limits(), rows, options).map_err(refused)?, heads))
     }
 
     /// Values a row that the largest session gives.
@@ -178,6 +199,11 @@ impl<'a> Opened<'a> {
             Self::Gpu { bank, .. } => Some(bank.device_bytes()),
             Self::Cpu { .. } => None,
         }
+    }
+
+    /// A layer has a measured tile in place of the planner's own.
+    pub(super) fn tuned(&self) -> bool {
+        matches!(self, Self::Gpu { bank, .. } if bank.tuned)
     }
 
     /// Names of the kernels that sum the edges, one a layer.

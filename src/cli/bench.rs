@@ -11,12 +11,12 @@ use sharekan::bench::{
     self, Comparison, Form, HeadSource, MAX_BATCH, MAX_HEADS, Matrix, Provenance, Report, Settings, Step, Target,
 };
 use sharekan::head::{Head, MAX_CODEWORDS};
-use sharekan::plan::Strategy;
-use sharekan::run::{Gpu, RunError};
+use sharekan::plan::{Strategy, Tuning};
 use sharekan::{Error, files};
 
+use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
-use super::options::{AdapterArgs, Device, DeviceArgs, ImportArgs};
+use super::options::{DeviceArgs, ImportArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 
@@ -68,13 +68,10 @@ pub(crate) struct BenchArgs {
     /// Two batches and few samples: a first look
     #[arg(long)]
     quick: bool,
-    /// Force a kernel on layers in integers: edges, rows or matrix [default: the one that suits the batch]
-    #[arg(long, value_name = "NAME", value_parser = Strategy::ALL.map(Strategy::name), hide_possible_values = true)]
-    kernel: Option<String>,
     /// Put two machines side by side: JSON files of this command, A and B; nothing is measured
     #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with_all = [
-        "shape", "head", "forms", "batches", "codebooks", "heads", "samples", "seconds", "quick", "kernel", "csv",
-        "device", "layout", "base_activation", "rbf_denominator", "head_config",
+        "shape", "head", "forms", "batches", "codebooks", "heads", "samples", "seconds", "quick", "kernel", "no_tuning",
+        "csv", "device", "layout", "base_activation", "rbf_denominator", "head_config",
     ])]
     compare: Option<Vec<PathBuf>>,
     /// Write the figures as comma-separated values to FILE
@@ -85,6 +82,8 @@ pub(crate) struct BenchArgs {
     html: Option<PathBuf>,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    kernel: KernelArgs,
     #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
@@ -117,7 +116,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
 }
 
 fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
-    let gpu = open_gpu(args.device.device, &args.device.adapter)?;
+    let device = OpenDevice::open(&args.device, &args.kernel)?;
     let head = args.head.as_deref().map(|path| args.import.open(path, screen)).transpose()?.map(|file| file.head);
     if matches!(head, Some(Head::Compressed(_))) && !args.codebooks.is_empty() {
         let path = args.head.as_deref().unwrap_or(Path::new("head"));
@@ -127,11 +126,17 @@ fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
         )));
     }
     let source = head.as_ref().map_or(HeadSource::Synthetic(&args.shape), HeadSource::Given);
-    let target = gpu.as_ref().map_or(Target::Cpu, Target::Gpu);
+    let target = device.gpu.as_ref().map_or(Target::Cpu, Target::Gpu);
     let (mut shown, mut on_screen) = (progress::spinner("what the device can do"), None);
-    let report = bench::measure(target, source, &settings(args), &provenance(args), &mut |step| {
-        show(step, &mut shown, &mut on_screen);
-    })
+    let report = bench::measure(
+        target,
+        source,
+        &settings(args, device.options.tuning.clone()),
+        &provenance(args),
+        &mut |step| {
+            show(step, &mut shown, &mut on_screen);
+        },
+    )
     .map_err(|problem| match (&args.head, problem) {
         (Some(path), problem @ (bench::BenchError::Head(_) | bench::BenchError::Compress(_))) => {
             Failure::from(Error::from(problem).in_file(path))
@@ -139,6 +144,7 @@ fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
         (_, problem) => Error::from(problem).into(),
     })?;
     shown.finish_and_clear();
+    device.keep_kernels();
 
     screen.line(tables::report(&report))?;
     args.json.write(&report)?;
@@ -149,22 +155,7 @@ fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     write_page(args, screen, || bench::page(&report))
 }
 
-/// The adapter as `--device` asks for it: none means the CPU. A software adapter is only taken when it is asked for.
-fn open_gpu(device: Device, adapter: &AdapterArgs) -> Result<Option<Gpu>, Failure> {
-    let options = adapter.options()?;
-    let opened = || pollster::block_on(Gpu::open(&options));
-    Ok(match device {
-        Device::Cpu => None,
-        Device::Gpu => Some(opened()?),
-        Device::Auto => match opened() {
-            Ok(gpu) => Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software()),
-            Err(RunError::NoAdapter(_)) if options.name.is_none() => None,
-            Err(problem) => return Err(problem.into()),
-        },
-    })
-}
-
-fn settings(args: &BenchArgs) -> Settings {
+fn settings(args: &BenchArgs, tuning: Option<Tuning>) -> Settings {
     let or = |values: &Vec<usize>, default: &[usize]| {
         if values.is_empty() { default.to_vec() } else { values.clone() }
     };
@@ -178,7 +169,8 @@ fn settings(args: &BenchArgs) -> Settings {
         },
         samples: args.samples.map_or(if args.quick { 30 } else { 200 }, |samples| samples as usize),
         seconds: args.seconds.unwrap_or(if args.quick { 0.3 } else { 2.0 }),
-        kernel: args.kernel.clone(),
+        kernel: args.kernel.kernel.map(|strategy: Strategy| strategy.name().to_owned()),
+        tuning,
     }
 }
 

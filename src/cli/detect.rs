@@ -15,6 +15,7 @@ use sharekan::detect::{
 use sharekan::files::{self, Opened};
 use sharekan::head::{Bank, DetectionHead, Head};
 
+use super::device::{KernelArgs, OpenDevice};
 use super::failure::{Failure, say};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
 use super::progress;
@@ -70,6 +71,8 @@ pub(crate) struct DetectArgs {
     max_detections: u32,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    kernel: KernelArgs,
     /// Write frames per second and the time of every stage as JSON
     #[arg(long, value_name = "FILE")]
     timings: Option<PathBuf>,
@@ -190,7 +193,7 @@ type Opening = (BankDetector<OnnxBackbone, AnyRunner>, Vec<OnnxBackbone>, bool);
 
 /// Opens head and backbone.
 fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> {
-    let gpu = args.device.adapter.options()?;
+    args.device.adapter.options()?;
     let opened = args.import.open_any(&args.head, &args.member, screen)?;
     let (heads, is_bank) = match &opened {
         Opened::Head(file) => {
@@ -204,7 +207,8 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> 
         None => OnnxBackbone::open(&Assets::locate()?.backbone(), shared)?,
     };
     let rows = shared.cells() * shared.cells();
-    let runner = AnyRunner::open(&opened, args.device.device.into(), &gpu, rows, &args.head)?;
+    let device = OpenDevice::open(&args.device, &args.kernel)?;
+    let runner = AnyRunner::open(&opened, &device, rows, &args.head)?;
     let options = DetectOptions { score: args.score, nms: args.nms, max_detections: args.max_detections as usize };
     // A single image goes through on all threads.
     let single = matches!(&args.images[..], [image] if image.is_file());

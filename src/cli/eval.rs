@@ -2,19 +2,20 @@
 
 mod bank;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use sharekan::Error;
 use sharekan::detect::pipeline::{Passed, Pipeline};
 use sharekan::detect::{DetectError, Letterbox, OnnxBackbone};
 use sharekan::evaluate::{
     Evaluation, EvaluationSettings, Evaluator, ImageShift, OutputSnr, Summary, precision_recall_svg,
 };
 use sharekan::files::{self, Opened};
+use sharekan::plan::PlanOptions;
 use sharekan::run::Runner;
 
 use super::detect::{one_a_core, print_time, settings};
+use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::{Failure, say};
 use super::image_set::{ImageSetArgs, detections, fits, say_unknown_classes};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
@@ -58,6 +59,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
+    kernel: KernelArgs,
+    #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
     import: ImportArgs,
@@ -68,25 +71,25 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     if let Some(path) = &args.plot {
         files::check_destination(path)?;
     }
-    let gpu = args.device.adapter.options()?;
+    args.device.adapter.options()?;
     let head = match args.import.open_any(&args.head, &args.member, screen)? {
         Opened::Head(file) => file.head,
-        opened @ Opened::Bank(_) => return bank::eval(args, &opened, &gpu, screen),
+        opened @ Opened::Bank(_) => return bank::eval(args, &opened, screen),
     };
     let settings = settings(&head, &args.head)?;
     let truth = args.set.ground_truth(&settings, screen)?;
     let backbone = OnnxBackbone::open(&args.set.backbone_path()?, &settings)?;
     let rows = settings.cells() * settings.cells();
-    let open = |head, path: &Path| {
-        Runner::open(head, args.device.device.into(), &gpu, rows).map_err(|e| Error::from(e).in_file(path))
-    };
-    let mut runner = open(&head, &args.head)?;
+    let device = OpenDevice::open(&args.device, &args.kernel)?;
+    let mut runner = device.runner(&head, rows, &args.head)?;
     fits(&backbone, &runner, &settings, &args.head)?;
     let reference = match &args.reference {
         None => None,
         Some(path) => {
             let dense = args.import.open(path, screen)?.head;
-            let runner = open(&dense, path)?;
+            // A kernel that is asked for is one for the head, not for what it is held against.
+            let options = PlanOptions { strategy: None, ..device.options.clone() };
+            let runner = Runner::open_on(device.gpu.as_ref(), &dense, rows, &options).map_err(|e| about(e, path))?;
             fits(&backbone, &runner, &settings, path)?;
             let snr = OutputSnr::new(runner.outputs()).map_err(|e| Failure::new(e.to_string()))?;
             Some((runner, snr))

@@ -2,6 +2,7 @@
 
 mod bank;
 mod layer;
+mod memory;
 
 use std::path::PathBuf;
 
@@ -12,27 +13,41 @@ use sharekan::fixed_point::Arithmetic;
 use sharekan::head::{DetectionHead, Head};
 use sharekan::plan::{Limits, Plan};
 
+use super::device::KernelArgs;
 use super::failure::Failure;
-use super::options::{ImportArgs, MemberArgs};
+use super::options::{AdapterArgs, Device, ImportArgs, MemberArgs};
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, list, size, table};
 use layer::LayerFacts;
+use memory::DeviceMemory;
 
 /// Show what a head file holds, dense or compressed
 ///
-/// The file is read and checked in full: what `run` refuses is refused here, too.
+/// The file is read and checked in full: what `run` refuses is refused here, too. With --device it also lists the memory
+/// that a session takes on this machine's adapter, as it would be planned there.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
   sharekan inspect small.safetensors
   sharekan inspect model.pth --json - | jq .layers
-  sharekan inspect bank.safetensors --head cards")]
+  sharekan inspect bank.safetensors --head cards
+  sharekan inspect small.safetensors --device gpu --batch 169")]
 pub(crate) struct InspectArgs {
     /// Head, dense or compressed, or bank
     #[arg(value_name = "FILE")]
     head: PathBuf,
     #[command(flatten)]
     member: MemberArgs,
+    /// List the device memory of a session on this device, too
+    #[arg(long, value_enum)]
+    device: Option<Device>,
+    /// Largest batch of that session in rows [default: the cells of an image, 1 for other heads]
+    #[arg(long, value_name = "N", requires = "device", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    batch: Option<u32>,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
+    kernel: KernelArgs,
     #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
@@ -63,6 +78,9 @@ struct HeadFacts {
     detection: Option<DetectionHead>,
     /// Device memory under WebGPU's default limits.
     sessions: Vec<SessionFacts>,
+    /// Device memory on an adapter of this machine, where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_on_device: Option<DeviceMemory>,
 }
 
 #[derive(Serialize)]
@@ -73,15 +91,24 @@ struct SessionFacts {
     problem: Option<String>,
 }
 
+impl InspectArgs {
+    /// An adapter is looked at.
+    pub(crate) fn opens_adapter(&self) -> bool {
+        self.device.is_some_and(|device| device != Device::Cpu)
+    }
+}
+
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let options = args.import.options()?;
-    let file = match &args.member.member {
-        Some(name) => files::open_member(&args.head, name, &options)?,
-        None => match files::open_head_or_bank(&args.head, &options)? {
-            Opened::Head(file) => file,
-            Opened::Bank(file) => return bank::inspect(args, &file, screen),
-        },
+    let opened = match &args.member.member {
+        Some(name) => Opened::Head(files::open_member(&args.head, name, &options)?),
+        None => files::open_head_or_bank(&args.head, &options)?,
+    };
+    let memory = DeviceMemory::of(args, &opened)?;
+    let file = match opened {
+        Opened::Head(file) => file,
+        Opened::Bank(file) => return bank::inspect(args, &file, memory, screen),
     };
     let (form, arithmetic, layers) = match &file.head {
         Head::Dense(head) => ("dense", "f32", head.layers().iter().map(LayerFacts::of_dense).collect::<Vec<_>>()),
@@ -112,6 +139,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
         arithmetic,
         detection: file.head.detection().cloned(),
         sessions: sessions(&file.head),
+        session_on_device: memory,
         layers,
     };
     facts.print(screen)?;
@@ -211,6 +239,6 @@ impl HeadFacts {
         for (at, layer) in self.layers.iter().enumerate() {
             screen.line(format!("\nlayer {at}\n{}", fields(layer.described())))?;
         }
-        Ok(())
+        self.session_on_device.as_ref().map_or(Ok(()), |memory| memory.print(screen))
     }
 }

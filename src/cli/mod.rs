@@ -8,6 +8,7 @@ mod compile;
 mod decompress;
 mod demo;
 mod detect;
+mod device;
 mod eval;
 mod failure;
 mod image_set;
@@ -20,6 +21,7 @@ mod runner;
 mod screen;
 mod study;
 mod table;
+mod tune;
 mod verify;
 
 use std::io::IsTerminal;
@@ -49,6 +51,7 @@ Environment:
   WGPU_ADAPTER_NAME  part of the name of the graphics adapter to take
   WGPU_BACKEND       vulkan, metal, dx12 or webgpu
   SHAREKAN_ASSETS    folder of the bundled files, where it is not ./assets
+  SHAREKAN_CACHE     folder of measured tiles and compiled kernels, where it is not the user's cache folder
   NO_COLOR           turns colours off
   RUST_LOG           debug tells more on stderr";
 
@@ -75,12 +78,17 @@ enum Command {
     Decompress(decompress::DecompressArgs),
     Inspect(inspect::InspectArgs),
     Bench(Box<bench::BenchArgs>),
+    Tune(tune::TuneArgs),
     Adapters(adapters::AdaptersArgs),
 }
 
 impl Command {
     fn lists_adapters(&self) -> bool {
-        !matches!(self, Self::Decompress(_) | Self::Inspect(_))
+        match self {
+            Self::Decompress(_) => false,
+            Self::Inspect(args) => args.opens_adapter(),
+            _ => true,
+        }
     }
 }
 
@@ -104,6 +112,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Decompress(args)) => decompress::decompress(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
         Some(Command::Bench(args)) => bench::bench(&args),
+        Some(Command::Tune(args)) => tune::tune(&args),
         Some(Command::Adapters(args)) => adapters::adapters(&args),
     };
     done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use sharekan::files::{self, BankFile, Opened};
 
+use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::progress;
@@ -45,6 +46,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
+    kernel: KernelArgs,
+    #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
     import: ImportArgs,
@@ -56,6 +59,8 @@ struct Ran<'a> {
     inputs: usize,
     outputs: usize,
     device: &'a str,
+    /// Time of opening the head on the device, and of running it.
+    open_seconds: f64,
     seconds: f64,
     /// The heads of a bank.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -72,7 +77,7 @@ struct Columns {
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    let gpu = args.device.adapter.options()?;
+    args.device.adapter.options()?;
     files::check_destination(&args.output)?;
     let opened = args.import.open_any(&args.head, &args.member, screen)?;
     let inputs = match &opened {
@@ -82,7 +87,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let input = files::read_rows(&args.input, inputs)?;
     let rows = input.len() / inputs;
     let heads = columns(&opened);
-    let mut runner = AnyRunner::open(&opened, args.device.device.into(), &gpu, rows.clamp(1, BATCH), &args.head)?;
+    let device = OpenDevice::open(&args.device, &args.kernel)?;
+    let start = Instant::now();
+    let mut runner = AnyRunner::open(&opened, &device, rows.clamp(1, BATCH), &args.head)?;
+    let open_seconds = start.elapsed().as_secs_f64();
     drop(opened);
 
     let batch = if runner.is_on_cpu() { CPU_BATCH } else { BATCH };
@@ -107,7 +115,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         count(runner.outputs()),
         args.output.display()
     ))?;
-    args.json.write(&Ran { rows, inputs, outputs: runner.outputs(), device, seconds, heads })
+    args.json.write(&Ran { rows, inputs, outputs: runner.outputs(), device, open_seconds, seconds, heads })
 }
 
 fn columns(opened: &Opened) -> Vec<Columns> {

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use sharekan::Error;
 use sharekan::detect::{EvaluationError, HeadEvaluator};
 use sharekan::files::Opened;
-use sharekan::run::{BankRunner, DeviceChoice, GpuOptions, RunError, Runner};
+use sharekan::run::{BankRunner, RunError, Runner};
 
+use super::device::{OpenDevice, about};
 use super::failure::Failure;
 
 /// Whatever a file held, ready to run.
@@ -17,21 +17,16 @@ pub(crate) enum AnyRunner {
 
 impl AnyRunner {
     /// Opens what the file at `path` held where it was asked for; what does not fit the adapter is named.
-    pub(crate) fn open(
-        opened: &Opened,
-        choice: DeviceChoice,
-        gpu: &GpuOptions,
-        rows: usize,
-        path: &Path,
-    ) -> Result<Self, Failure> {
-        let runner = match opened {
-            Opened::Head(file) => Runner::open(&file.head, choice, gpu, rows).map(Self::Head),
-            Opened::Bank(file) => BankRunner::open(&file.bank, choice, gpu, rows).map(Self::Bank),
-        };
-        runner.map_err(|problem| match problem {
-            RunError::Plan(_) => Error::from(problem).in_file(path).into(),
-            other => other.into(),
-        })
+    pub(crate) fn open(opened: &Opened, device: &OpenDevice, rows: usize, path: &Path) -> Result<Self, Failure> {
+        match opened {
+            Opened::Head(file) => device.runner(&file.head, rows, path).map(Self::Head),
+            Opened::Bank(file) => {
+                let (gpu, options) = (device.gpu.as_ref(), &device.options);
+                let runner = BankRunner::open_with(gpu, &file.bank, rows, options).map_err(|e| about(e, path))?;
+                device.keep_kernels();
+                Ok(Self::Bank(runner))
+            }
+        }
     }
 
     pub(crate) fn is_on_cpu(&self) -> bool {

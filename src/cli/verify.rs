@@ -6,8 +6,9 @@ use clap::Args;
 use serde::Serialize;
 use sharekan::evaluate::{self, VerifyReport};
 use sharekan::files::Opened;
-use sharekan::run::Gpu;
+use sharekan::run::DeviceChoice;
 
+use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
 use super::options::{AdapterArgs, ImportArgs, MemberArgs};
 use super::progress;
@@ -21,7 +22,8 @@ use super::table::{Align, table};
 #[command(after_long_help = "\
 Examples:
   sharekan verify small.safetensors
-  sharekan verify head.safetensors --adapter llvmpipe --rows 676")]
+  sharekan verify head.safetensors --adapter llvmpipe --rows 676
+  sharekan verify small.safetensors --kernel rows")]
 pub(crate) struct VerifyArgs {
     /// Head, dense or compressed, or bank
     #[arg(value_name = "HEAD")]
@@ -33,6 +35,8 @@ pub(crate) struct VerifyArgs {
     rows: u32,
     #[command(flatten)]
     adapter: AdapterArgs,
+    #[command(flatten)]
+    kernel: KernelArgs,
     #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
@@ -50,13 +54,15 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let gpu = args.adapter.options()?;
     let opened = args.import.open_any(&args.head, &args.member, screen)?;
-    let gpu = pollster::block_on(Gpu::open(&gpu))?;
+    let device = OpenDevice::choose(DeviceChoice::Gpu, &gpu, &args.kernel)?;
+    let Some(gpu) = &device.gpu else { return Err(Failure::new("no graphics adapter was found")) };
     let spinner = progress::spinner("every kernel against the CPU");
     let report = match &opened {
-        Opened::Head(file) => evaluate::verify(&gpu, &file.head, args.rows as usize)?,
-        Opened::Bank(file) => evaluate::verify_bank(&gpu, &file.bank, args.rows as usize)?,
+        Opened::Head(file) => evaluate::verify_with(gpu, &file.head, args.rows as usize, &device.options)?,
+        Opened::Bank(file) => evaluate::verify_bank_with(gpu, &file.bank, args.rows as usize, &device.options)?,
     };
     spinner.finish_and_clear();
+    device.keep_kernels();
     screen.line(&report.adapter)?;
     print_checks(screen, &report)?;
     args.json.write(&Verified { passed: report.passed(), report: &report })?;

@@ -47,4 +47,4 @@ pub use precision_recall_plot::precision_recall_svg;
 pub use region::{PixelExtent, Region};
 #[cfg(feature = "evaluate")]
 pub use summary::Summary;
-pub use verify::{VerifyCheck, VerifyReport, verify, verify_bank};
+pub use verify::{VerifyCheck, VerifyReport, verify, verify_bank, verify_bank_with, verify_with};

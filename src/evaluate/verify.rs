@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::compress::{CompileOptions, Precision, compile, decompress};
 use crate::fixed_point::Arithmetic;
 use crate::head::{Bank, CompressedHead, Head, InputMap, Quantised};
-use crate::plan::{FloatStrategy, Limits, Plan, PlanOptions, Strategy};
+use crate::plan::{FloatStrategy, Limits, Plan, PlanError, PlanOptions, Strategy};
 use crate::reference::{CompressedReference, DenseReference};
 use crate::run::{BankRunner, Gpu, RunError, Session};
 
@@ -66,16 +66,29 @@ impl VerifyReport {
 /// # Errors
 /// Where the device cannot run the head at all. A wrong result is no error but a check that did not pass.
 pub fn verify(gpu: &Gpu, head: &Head, rows: usize) -> Result<VerifyReport, RunError> {
+    verify_with(gpu, head, rows, &PlanOptions::default())
+}
+
+/// Compares kernels as [`verify`] does, planned as `options` say: with measured tiles where there are any for the head,
+/// and, where a kernel is named, that one alone.
+///
+/// # Errors
+/// As [`verify`], and where the adapter cannot run the kernel that is named.
+pub fn verify_with(gpu: &Gpu, head: &Head, rows: usize, options: &PlanOptions) -> Result<VerifyReport, RunError> {
     let rows = rows.max(1);
     let batches = batches(rows);
     let input = spread_inputs(head, rows);
     let mut checks = Vec::new();
-    for (name, form) in forms(head) {
-        let expected = reference(&form, &input);
-        for (place, limits) in places(gpu, &form, rows) {
-            for (kernel, options) in kernels(name, &form, &limits, rows) {
+    let mut forms = forms(head);
+    if options.strategy.is_some() {
+        forms.retain(|(_, form)| is_integer(form));
+    }
+    for (name, form) in &forms {
+        let expected = reference(form, &input);
+        for (place, limits) in places(gpu, form, rows) {
+            for (kernel, options) in kernels(name, form, &limits, rows, options) {
                 let gpu = gpu.clone().with_limits(limits.clone());
-                let mut session = Session::open_with(&gpu, &form, rows, &options)?;
+                let mut session = Session::open_with(&gpu, form, rows, &options)?;
                 let tolerance = tolerance(session.plan().uses_matrices());
                 for &batch in &batches {
                     let found = session.run(&input[..batch * form.inputs()])?;
@@ -86,6 +99,15 @@ pub fn verify(gpu: &Gpu, head: &Head, rows: usize) -> Result<VerifyReport, RunEr
             }
         }
     }
+    // A kernel that is named and was not checked says why.
+    match (options.strategy, forms.first()) {
+        (Some(_), Some((_, form))) if checks.is_empty() => drop(Plan::with_options(form, gpu.limits(), rows, options)?),
+        (Some(strategy), None) => {
+            let problem = "the head has no layers in integers".into();
+            return Err(PlanError::Kernel { kernel: strategy.name(), problem }.into());
+        }
+        _ => {}
+    }
     Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
 }
 
@@ -95,10 +117,18 @@ pub fn verify(gpu: &Gpu, head: &Head, rows: usize) -> Result<VerifyReport, RunEr
 /// # Errors
 /// As [`verify`].
 pub fn verify_bank(gpu: &Gpu, bank: &Bank, rows: usize) -> Result<VerifyReport, RunError> {
+    verify_bank_with(gpu, bank, rows, &PlanOptions::default())
+}
+
+/// Compares the kernels of a bank as [`verify_bank`] does, planned as `options` say.
+///
+/// # Errors
+/// As [`verify_with`].
+pub fn verify_bank_with(gpu: &Gpu, bank: &Bank, rows: usize, options: &PlanOptions) -> Result<VerifyReport, RunError> {
     let rows = rows.max(1);
     let mut checks = Vec::new();
     for member in bank.members() {
-        let report = verify(gpu, &Head::Compressed(member.head.clone()), rows)?;
+        let report = verify_with(gpu, &Head::Compressed(member.head.clone()), rows, options)?;
         checks.extend(
             report
                 .checks
@@ -109,7 +139,7 @@ pub fn verify_bank(gpu: &Gpu, bank: &Bank, rows: usize) -> Result<VerifyReport, 
     let input = spread_inputs(&Head::Compressed(bank.members()[0].head.clone()), rows);
     let expected: Vec<Vec<f32>> =
         bank.members().iter().map(|member| CompressedReference::new(&member.head).run(&input)).collect();
-    let mut runner = BankRunner::open_on(gpu, bank, rows)?;
+    let mut runner = BankRunner::open_with(Some(gpu), bank, rows, options)?;
     for batch in batches(rows) {
         let found = runner.run(&input[..batch * bank.inputs()])?;
         let error = |at: usize| {
@@ -125,18 +155,23 @@ pub fn verify_bank(gpu: &Gpu, bank: &Bank, rows: usize) -> Result<VerifyReport, 
     Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
 }
 
-/// The kernels that a form is checked with on an adapter of these limits, by name.
-fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize) -> Vec<(String, PlanOptions)> {
-    let integer = matches!(form, Head::Compressed(head) if Arithmetic::of(head) == Arithmetic::Integer);
-    let mut kernels: Vec<(String, PlanOptions)> = if integer {
+fn is_integer(form: &Head) -> bool {
+    matches!(form, Head::Compressed(head) if Arithmetic::of(head) == Arithmetic::Integer)
+}
+
+/// The kernels that a form is checked with on an adapter of these limits, by name; the one that `options` name alone,
+/// where they do.
+fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize, options: &PlanOptions) -> Vec<(String, PlanOptions)> {
+    let mut kernels: Vec<(String, PlanOptions)> = if is_integer(form) {
+        let wanted = |strategy: &Strategy| options.strategy.is_none_or(|named| named == *strategy);
         let of = |strategy: Strategy| {
-            let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
+            let options = PlanOptions { strategy: Some(strategy), ..options.clone() };
             (format!("{name}_{}", strategy.name()), options)
         };
-        Strategy::ALL.into_iter().map(of).collect()
+        Strategy::ALL.into_iter().filter(wanted).map(of).collect()
     } else {
         let of = |(kernel, strategy)| {
-            let options = PlanOptions { float: Some(strategy), ..PlanOptions::default() };
+            let options = PlanOptions { float: Some(strategy), ..options.clone() };
             (format!("{kernel}_{name}"), options)
         };
         [("contract", FloatStrategy::Taps), ("product", FloatStrategy::Product)].into_iter().map(of).collect()

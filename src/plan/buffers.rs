@@ -72,7 +72,12 @@ pub(super) fn all(needs: &Needs<'_>, limits: &Limits) -> Result<Vec<BufferPlan>,
     let mut add = |name: String, bytes: u64| buffers.push(BufferPlan { name, bytes: bytes.max(UNUSED_BYTES) });
     let matrix = needs.tiers.iter().flat_map(|tier| &tier.tiles).any(Tile::is_matrix);
     for (n, layer) in needs.layers.iter().enumerate() {
+        let last = n + 1 == needs.layers.len();
         for (field, bytes) in layer_buffers(layer, matrix) {
+            // The sums of an inner layer become inputs of the next, which has the factors.
+            if field == "factors" && !last {
+                continue;
+            }
             add(format!("layers.{n}.{field}"), bytes);
         }
     }
@@ -101,6 +106,7 @@ pub(super) fn all(needs: &Needs<'_>, limits: &Limits) -> Result<Vec<BufferPlan>,
         }
     }
     add("input".into(), 4 * (needs.max_rows * needs.layers[0].inputs) as u64);
+    add("upload".into(), 4 * (needs.max_rows * needs.layers[0].inputs) as u64);
     add("output".into(), 4 * (needs.max_rows * needs.outputs) as u64);
     add("download".into(), 4 * (needs.max_rows * needs.outputs) as u64);
     for buffer in &buffers {
@@ -113,7 +119,7 @@ pub(super) fn all(needs: &Needs<'_>, limits: &Limits) -> Result<Vec<BufferPlan>,
         if buffer.bytes > limits.buffer {
             return Err(refuse("max_buffer_size", limits.buffer));
         }
-        if buffer.bytes > limits.storage_binding && buffer.name != "params" && buffer.name != "download" {
+        if buffer.bytes > limits.storage_binding && !["params", "upload", "download"].contains(&buffer.name.as_str()) {
             return Err(refuse("max_storage_buffer_binding_size", limits.storage_binding));
         }
     }

@@ -321,12 +321,15 @@ fn tiers(
 ) -> Result<Vec<Tier>, PlanError> {
     let integer = matches!(layers[0].kind, LayerKind::Integer { .. });
     let sizes = if integer { TIERS.as_slice() } else { FLOAT_TIERS.as_slice() };
-    let sizes = sizes.iter().copied().filter(|&rows| rows < chunk_rows).chain([chunk_rows]);
+    let sizes: Vec<usize> = sizes.iter().copied().filter(|&rows| rows < chunk_rows).chain([chunk_rows]).collect();
+    let above = std::iter::once(0).chain(sizes.iter().copied());
     sizes
-        .map(|rows| {
+        .iter()
+        .zip(above)
+        .map(|(&rows, above)| {
             let tile = |layer: &LayerShape| match layer.kind {
                 LayerKind::Integer { .. } => {
-                    let tuned = options.tuning.as_ref().and_then(|tuning| tuning.tile(layer, limits, rows));
+                    let tuned = options.tuning.as_ref().and_then(|tuning| tuning.tile(layer, limits, above, rows));
                     match tuned.filter(|tile| options.strategy.is_none_or(|wanted| tile.strategy() == wanted)) {
                         Some(tile) => Ok(Tile::Integer(tile)),
                         None => IntegerTile::choose(layer, limits, rows, options.strategy).map(Tile::Integer),

@@ -1,8 +1,15 @@
 //! Tiles that were found by measuring, to be planned with on the same adapter.
+//!
+//! A plan has tiers of batch sizes, a tuning the batches that were measured; they rarely agree. A tier takes the tile of
+//! the measured batch that is nearest to the tier's largest, as a ratio, among those that the tier itself serves and
+//! those less than a factor of two from its largest. Where there is none, the cost model's tile stands.
 
 use serde::{Deserialize, Serialize};
 
-use super::{IntegerTile, LayerKind, LayerShape, Limits};
+use super::{IntegerTile, LayerKind, LayerShape, Limits, MAX_INTEGER_CHUNK};
+
+/// A batch this many times as large as another is no longer near it.
+const NEAR: f64 = 2.0;
 
 /// A tile and what it is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,15 +53,194 @@ impl TunedTile {
 }
 
 impl Tuning {
-    /// The tile for `layer` in batches of up to `rows`, if one was measured and fits.
-    pub fn tile(&self, layer: &LayerShape, limits: &Limits, rows: usize) -> Option<IntegerTile> {
-        let found = self.tiles.iter().find(|tuned| **tuned == TunedTile::new(layer, rows, tuned.tile))?;
-        Some(found.tile).filter(|tile| tile.fits(layer, limits))
+    /// The tile for `layer` in batches of more than `above` and up to `rows` rows, by the rule of this module; `None`
+    /// where none was measured near enough.
+    ///
+    /// A tile counts only if it is one that [`IntegerTile::candidates`] has for its batch on an adapter of these
+    /// `limits`: whatever stands in a file, no other tile reaches a kernel.
+    pub fn tile(&self, layer: &LayerShape, limits: &Limits, above: usize, rows: usize) -> Option<IntegerTile> {
+        let ratio = |tuned: &TunedTile| {
+            let (low, high) = (tuned.rows.min(rows), tuned.rows.max(rows));
+            high as f64 / low.max(1) as f64
+        };
+        let serves = |tuned: &TunedTile| tuned.rows > above && tuned.rows <= rows;
+        let mut found: Vec<&TunedTile> = self
+            .tiles
+            .iter()
+            .filter(|tuned| **tuned == TunedTile::new(layer, tuned.rows, tuned.tile))
+            .filter(|tuned| serves(tuned) || ratio(tuned) < NEAR)
+            .collect();
+        found.sort_by(|a, b| ratio(a).total_cmp(&ratio(b)).then(b.rows.cmp(&a.rows)));
+        found.into_iter().find(|tuned| tuned.is_candidate(layer, limits)).map(|tuned| tuned.tile)
     }
 
     /// Adds a tile; one for the same layer and batches goes.
     pub fn insert(&mut self, tuned: TunedTile) {
         self.tiles.retain(|old| TunedTile { tile: tuned.tile, ..old.clone() } != tuned);
         self.tiles.push(tuned);
+    }
+
+    /// Adds all tiles of another tuning; those for the same layers and batches go.
+    pub fn merge(&mut self, other: Self) {
+        other.tiles.into_iter().for_each(|tuned| self.insert(tuned));
+    }
+}
+
+impl TunedTile {
+    /// The planner itself would have considered the tile for the batch that it was measured for.
+    fn is_candidate(&self, layer: &LayerShape, limits: &Limits) -> bool {
+        (1..=MAX_INTEGER_CHUNK).contains(&self.rows)
+            && IntegerTile::candidates(layer, limits, self.rows, self.tile.strategy()).contains(&self.tile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::head::{Basis, CompressedHead, CompressedLayer, GainScale, Head, InputMap, Knots, Quantised};
+    use crate::plan::{EdgesTile, Plan, PlanOptions, RowsTile, Strategy, Tile};
+
+    /// A head of one layer, 64 inputs to 32 outputs.
+    fn head() -> Head {
+        let (inputs, outputs, codewords) = (64, 32, 16);
+        let knots = Knots::Uniform { low: vec![-1.0; inputs], step: vec![0.25; inputs] };
+        let basis = Basis::BSpline { order: 3, intervals: 8, knots };
+        let layer = CompressedLayer {
+            inputs,
+            outputs,
+            stages: 1,
+            indices: vec![3; inputs * outputs],
+            quantised: Quantised::Int8 {
+                codebook: vec![1; codewords * basis.len()],
+                gains: vec![1; inputs * outputs],
+                gain_scale: GainScale::Linear,
+                output_scale: vec![1.0; outputs],
+            },
+            base: None,
+            bias: vec![0.0; outputs],
+            input_map: InputMap::Affine {
+                scale: vec![1.0; inputs],
+                shift: vec![0.0; inputs],
+                clamp: Some([-1.0, 1.0]),
+            },
+            basis,
+        };
+        Head::Compressed(CompressedHead::new(vec![layer], None).unwrap())
+    }
+
+    fn shape() -> LayerShape {
+        LayerShape::of_head(&head()).remove(0)
+    }
+
+    /// The last candidate for each of some batches, which no plan takes by itself.
+    fn tuning(batches: &[usize]) -> Tuning {
+        let mut tuning = Tuning::default();
+        for &rows in batches {
+            tuning.insert(TunedTile::new(&shape(), rows, odd(rows)));
+        }
+        tuning
+    }
+
+    fn odd(rows: usize) -> IntegerTile {
+        let strategy = if rows < 32 { Strategy::Edges } else { Strategy::Rows };
+        let found = IntegerTile::candidates(&shape(), &Limits::default(), rows, strategy);
+        // Tiles of one batch differ from those of another where the slices differ.
+        *found.iter().rev().find(|tile| tile.on_chip()).unwrap()
+    }
+
+    /// Batches measured and the tier's range, and the batch whose tile is taken.
+    #[track_caller]
+    fn takes(measured: &[usize], (above, rows): (usize, usize), expected: Option<usize>) {
+        let mut tuning = tuning(measured);
+        // Slices tell the batches apart.
+        let slices = [4, 8, 16, 32, 64];
+        for (tuned, slice) in tuning.tiles.iter_mut().zip(slices) {
+            let strategy = tuned.tile.strategy();
+            let all = IntegerTile::candidates(&shape(), &Limits::default(), tuned.rows, strategy);
+            tuned.tile = *all.iter().find(|tile| tile.slice() == slice).unwrap_or(&all[0]);
+        }
+        let distinct: std::collections::HashSet<IntegerTile> = tuning.tiles.iter().map(|tuned| tuned.tile).collect();
+        assert_eq!(distinct.len(), measured.len());
+        let expected = expected.map(|rows| tuning.tiles.iter().find(|tuned| tuned.rows == rows).unwrap().tile);
+        assert_eq!(tuning.tile(&shape(), &Limits::default(), above, rows), expected);
+    }
+
+    #[test]
+    fn a_tier_takes_the_nearest_batch_measured() {
+        takes(&[1, 16, 169, 1024], (64, 169), Some(169));
+        // 169 lies in 65 to 256, and nearer to 256 than 1024 does.
+        takes(&[1, 16, 169, 1024], (64, 256), Some(169));
+        takes(&[1, 16, 169, 1024], (256, 1024), Some(1024));
+        takes(&[1, 16, 169, 1024], (256, 676), Some(1024));
+        takes(&[1, 16, 169, 1024], (0, 1), Some(1));
+        takes(&[1, 16, 169, 1024], (4, 16), Some(16));
+        // Four times 1, twice 16, and a third of 169.
+        takes(&[1, 16, 169, 1024], (1, 4), None);
+        takes(&[1, 16, 169, 1024], (16, 32), None);
+        takes(&[1, 16, 169, 1024], (32, 64), None);
+        // A batch that the tier serves counts however small it is.
+        takes(&[300], (256, 4096), Some(300));
+        takes(&[100], (64, 200), Some(100));
+        takes(&[200], (64, 101), Some(200));
+        takes(&[200], (64, 100), None);
+        takes(&[], (0, 1), None);
+    }
+
+    #[test]
+    fn only_tiles_that_a_plan_could_have_are_taken() {
+        let bad = |rows, tile| {
+            let tuning = Tuning { tiles: vec![TunedTile::new(&shape(), rows, tile)] };
+            assert_eq!(tuning.tile(&shape(), &Limits::default(), 0, 4096), None, "{tile:?}");
+        };
+        let edges = EdgesTile { rows: 1, groups: 8, split: 4, slice: 16, on_chip: true };
+        for tile in [
+            EdgesTile { groups: 0, ..edges },
+            EdgesTile { rows: usize::MAX, ..edges },
+            EdgesTile { groups: usize::MAX, split: usize::MAX, ..edges },
+            EdgesTile { slice: 3, ..edges },
+            EdgesTile { split: 3, ..edges },
+        ] {
+            bad(1, IntegerTile::Edges(tile));
+        }
+        bad(1, IntegerTile::Rows(RowsTile { rows: 0, parts: 0, own: 0, chunk: 0, slice: 0, on_chip: false }));
+        bad(0, odd(1));
+        bad(usize::MAX, odd(1));
+        // Another head's layer.
+        let mut other = tuning(&[1]);
+        other.tiles[0].codewords += 1;
+        assert_eq!(other.tile(&shape(), &Limits::default(), 0, 1), None);
+    }
+
+    #[test]
+    fn plans_of_other_sizes_use_what_was_measured() {
+        let tuned = tuning(&[169]);
+        let expected = Tile::Integer(tuned.tiles[0].tile);
+        for (max_rows, batch) in [(169, 169), (1024, 169), (200, 169), (4096, 169), (1024, 100)] {
+            let options = PlanOptions { tuning: Some(tuned.clone()), ..PlanOptions::default() };
+            let plan = Plan::with_options(&head(), &Limits::default(), max_rows, &options).unwrap();
+            assert_eq!(plan.tiers[plan.tier(batch)].tiles, [expected], "{batch} of {max_rows}");
+            let other = Plan::new(&head(), &Limits::default(), max_rows).unwrap();
+            assert_ne!(other.tiers[other.tier(batch)].tiles, [expected], "{batch} of {max_rows}");
+            // One row was not measured.
+            assert_eq!(plan.tiers[0].tiles, other.tiers[0].tiles);
+        }
+    }
+
+    #[test]
+    fn a_forced_kernel_keeps_its_own_tiles() {
+        let options =
+            PlanOptions { strategy: Some(Strategy::Edges), tuning: Some(tuning(&[169])), ..PlanOptions::default() };
+        let forced = PlanOptions { tuning: None, ..options.clone() };
+        let plan = |options| Plan::with_options(&head(), &Limits::default(), 169, options).unwrap();
+        assert_eq!(plan(&options), plan(&forced));
+    }
+
+    #[test]
+    fn merging_replaces_what_was_measured_again() {
+        let mut all = tuning(&[1, 16]);
+        let again = TunedTile::new(&shape(), 16, odd(1));
+        all.merge(Tuning { tiles: vec![again.clone(), tuning(&[169]).tiles.remove(0)] });
+        assert_eq!(all.tiles.iter().map(|tuned| tuned.rows).collect::<Vec<_>>(), [1, 16, 169]);
+        assert_eq!(all.tiles[1], again);
     }
 }

@@ -157,6 +157,15 @@ impl Gpu {
     /// # Errors
     /// Where there is no such adapter, or it gives no device.
     pub async fn open(options: &GpuOptions) -> Result<Self, RunError> {
+        Self::open_with_kernels(options, |_| None).await
+    }
+
+    /// Opens an adapter as [`Gpu::open`] does; `kernels` gives what [`Gpu::compiled_kernels`] gave for it in another
+    /// process, and nothing else.
+    pub(super) async fn open_with_kernels(
+        options: &GpuOptions,
+        kernels: impl FnOnce(&wgpu::AdapterInfo) -> Option<Vec<u8>>,
+    ) -> Result<Self, RunError> {
         let found = adapters(options).await;
         let names: Vec<String> = found.iter().map(|adapter| adapter.get_info().name).collect();
         let Some(adapter) = found.into_iter().find(|adapter| matches(&adapter.get_info().name, options)) else {
@@ -207,8 +216,13 @@ impl Gpu {
         }));
         let limits = Limits { matrix_subgroup, ..Limits::of(&limits, info.device_type) };
         let cache = device.features().contains(wgpu::Features::PIPELINE_CACHE).then(|| {
-            let descriptor = wgpu::PipelineCacheDescriptor { label: Some("sharekan"), data: None, fallback: true };
-            // SAFETY: no data is handed over.
+            let data = kernels(&info);
+            let descriptor =
+                wgpu::PipelineCacheDescriptor { label: Some("sharekan"), data: data.as_deref(), fallback: true };
+            // SAFETY: the bytes are what `PipelineCache::get_data` returned, as the caller vouches: `DeviceCache`, the
+            // only one that has any, reads them from the file that it wrote itself, in the user's own folder, and
+            // drops them where their digest does not fit. wgpu and the driver check that they are of this driver and
+            // device, and begin with an empty cache (`fallback`) where they are not.
             unsafe { device.create_pipeline_cache(&descriptor) }
         });
         Ok(Self { device, queue, info, limits, lost, cache })
@@ -260,6 +274,12 @@ impl Gpu {
     /// Where compiled kernels are kept for the next session, if the device can.
     pub(super) fn pipeline_cache(&self) -> Option<&wgpu::PipelineCache> {
         self.cache.as_ref()
+    }
+
+    /// The kernels that were compiled on this device so far, for another process with the same driver and device; `None`
+    /// where the driver does not give them.
+    pub fn compiled_kernels(&self) -> Option<Vec<u8>> {
+        self.cache.as_ref().and_then(wgpu::PipelineCache::get_data)
     }
 
     /// Why the device is gone, if it is.

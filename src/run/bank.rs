@@ -28,10 +28,7 @@ impl BankRunner {
     /// # Errors
     /// As [`Runner::open`](super::Runner::open).
     pub fn open(bank: &Bank, choice: DeviceChoice, options: &GpuOptions, max_rows: usize) -> Result<Self, RunError> {
-        match choice.open(options)? {
-            Some(gpu) => Self::open_on(&gpu, bank, max_rows),
-            None => Ok(Self::new(bank, Heads::Cpu(heads(bank).map(CpuSession::new).collect()))),
-        }
+        Self::open_with(choice.open(options)?.as_ref(), bank, max_rows, &PlanOptions::default())
     }
 
     /// Opens all heads on a device for batches of up to `max_rows`.
@@ -39,11 +36,21 @@ impl BankRunner {
     /// # Errors
     /// Where the device cannot run a head.
     pub fn open_on(gpu: &Gpu, bank: &Bank, max_rows: usize) -> Result<Self, RunError> {
+        Self::open_with(Some(gpu), bank, max_rows, &PlanOptions::default())
+    }
+
+    /// Opens all heads for batches of up to `max_rows` on a device, or on the CPU where there is none.
+    ///
+    /// # Errors
+    /// Where the device cannot run a head as `options` say; the CPU has no kernels to choose among.
+    pub fn open_with(gpu: Option<&Gpu>, bank: &Bank, max_rows: usize, options: &PlanOptions) -> Result<Self, RunError> {
+        let Some(gpu) = gpu else { return Ok(Self::new(bank, Heads::Cpu(heads(bank).map(CpuSession::new).collect()))) };
         let name = gpu.info().name.clone();
-        if let Some(session) = Session::open_bank(gpu, bank, max_rows, &PlanOptions::default())? {
+        if let Some(session) = Session::open_bank(gpu, bank, max_rows, options)? {
             return Ok(Self::new(bank, Heads::OnePass(Box::new(session), name)));
         }
-        let sessions = heads(bank).map(|head| Session::open(gpu, &head, max_rows)).collect::<Result<_, _>>()?;
+        let open = |head| Session::open_with(gpu, &head, max_rows, options);
+        let sessions = heads(bank).map(open).collect::<Result<_, _>>()?;
         Ok(Self::new(bank, Heads::Gpu(sessions, name)))
     }
 

@@ -3,10 +3,13 @@
 //! A [`Session`] holds everything that a head needs on a device, made once when it is opened for a largest batch; running
 //! it makes no buffer, bind group or pipeline. It takes host slices, or buffers of the caller on the caller's own
 //! device, and can be recorded into the caller's own encoder. [`Runner`] chooses between a session and the CPU.
+//! `DeviceCache` (feature `files`) keeps what was measured and compiled for an adapter from one process to the next.
 
 mod adapter;
 mod bank;
 mod cpu;
+#[cfg(feature = "files")]
+mod device_cache;
 mod error;
 mod kernels;
 mod pipelines;
@@ -20,9 +23,11 @@ mod upload;
 pub use adapter::{AdapterReport, Gpu, GpuOptions, list_adapters};
 pub use bank::BankRunner;
 pub use cpu::CpuSession;
+#[cfg(feature = "files")]
+pub use device_cache::{CacheError, DeviceCache, DeviceIdentity};
 pub use error::RunError;
 pub use kernels::{Access, Kernel};
 pub use runner::{DeviceChoice, Runner};
 pub use session::{Binding, Session};
 #[cfg(feature = "tune")]
-pub use tune::{TileTime, tune};
+pub use tune::{TileChoice, TileTime, TuneSubject, Tuned, measurements, tune};

@@ -2,6 +2,7 @@
 
 use super::{CpuSession, Gpu, GpuOptions, RunError, Session};
 use crate::head::Head;
+use crate::plan::PlanOptions;
 
 /// Where to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,13 +23,26 @@ impl DeviceChoice {
     /// # Errors
     /// Where no adapter is found that must be there.
     pub fn open(self, options: &GpuOptions) -> Result<Option<Gpu>, RunError> {
+        self.open_by(options, || pollster::block_on(Gpu::open(options)))
+    }
+
+    /// The choice, where `open` opens the adapter.
+    pub(super) fn open_by(
+        self,
+        options: &GpuOptions,
+        open: impl FnOnce() -> Result<Gpu, RunError>,
+    ) -> Result<Option<Gpu>, RunError> {
         match self {
             Self::Cpu => Ok(None),
-            Self::Gpu => pollster::block_on(Gpu::open(options)).map(Some),
-            Self::Auto => match pollster::block_on(Gpu::open(options)) {
+            Self::Gpu => open().map(Some),
+            Self::Auto => match open() {
                 Ok(gpu) => Ok(Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software())),
                 Err(error) if options.name.is_some() => Err(error),
-                Err(_) => Ok(None),
+                Err(RunError::NoAdapter(_)) => Ok(None),
+                Err(problem) => {
+                    tracing::warn!("{problem}; heads run on the CPU");
+                    Ok(None)
+                }
             },
         }
     }
@@ -49,10 +63,17 @@ impl Runner {
     /// # Errors
     /// Where [`DeviceChoice::Gpu`] finds no adapter, or the adapter cannot run the head.
     pub fn open(head: &Head, choice: DeviceChoice, options: &GpuOptions, max_rows: usize) -> Result<Self, RunError> {
-        match choice.open(options)? {
-            None => Ok(Self::Cpu(CpuSession::new(head.clone()))),
-            Some(gpu) => Ok(Self::Gpu(Box::new(Session::open(&gpu, head, max_rows)?), gpu.info().name.clone())),
-        }
+        Self::open_on(choice.open(options)?.as_ref(), head, max_rows, &PlanOptions::default())
+    }
+
+    /// Opens `head` for batches of up to `max_rows` on a device, or on the CPU where there is none.
+    ///
+    /// # Errors
+    /// Where the device cannot run the head as `options` say; the CPU has no kernels to choose among.
+    pub fn open_on(gpu: Option<&Gpu>, head: &Head, max_rows: usize, options: &PlanOptions) -> Result<Self, RunError> {
+        let Some(gpu) = gpu else { return Ok(Self::Cpu(CpuSession::new(head.clone()))) };
+        let session = Session::open_with(gpu, head, max_rows, options)?;
+        Ok(Self::Gpu(Box::new(session), gpu.info().name.clone()))
     }
 
     /// Number of inputs a row.

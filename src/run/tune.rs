@@ -1,17 +1,44 @@
 //! Finds the fastest tiles of a head on an adapter by measuring them.
+//!
+//! Layers and batches are tuned one after the other. The tiles of each are looked at twice: all of them briefly, each in
+//! a session of its own; then the fastest few beside the planner's own tile, in turns, so that a device that changes its
+//! clock changes it for all. Another tile is only taken where it is faster by more than such a measurement errs.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
-use super::{Binding, Gpu, RunError, Session};
-use crate::head::Head;
-use crate::plan::{IntegerTile, LayerKind, Plan, PlanOptions, Strategy, Tile, TunedTile, Tuning};
+use serde::Serialize;
 
-/// Seconds that a measurement of one tile takes, about.
-const SECONDS: f64 = 0.02;
-/// Seconds of work before a measurement.
+use super::{Binding, Gpu, RunError, Session};
+use crate::head::{Bank, Head};
+use crate::plan::{
+    IntegerTile, LayerKind, LayerShape, Plan, PlanError, PlanOptions, Strategy, Tile, TunedTile, Tuning,
+};
+
+/// Seconds of work before the first measurement and before finals: an idle GPU runs at a low clock and takes its time to
+/// leave it.
 const WARM_UP: f64 = 0.25;
-/// Samples of a measurement; the median counts.
-const SAMPLES: usize = 5;
+/// Seconds of work before a brief look.
+const SHORT_WARM_UP: f64 = 0.02;
+/// Seconds of the samples of one tile, about.
+const SECONDS: f64 = 0.02;
+/// Samples of a brief look and of a final; the median counts.
+const SAMPLES: [usize; 2] = [3, 9];
+/// Tiles in a final, beside the planner's own.
+const FINALISTS: usize = 4;
+/// A tile this many times as slow as the best so far is not looked at any longer.
+const HOPELESS: f64 = 4.0;
+/// A tile replaces the planner's own if it takes at most this part of its time.
+const WORTH_IT: f64 = 0.98;
+
+/// What is tuned.
+#[derive(Debug, Clone, Copy)]
+pub enum TuneSubject<'a> {
+    /// A head.
+    Head(&'a Head),
+    /// The heads of a bank in one pass.
+    Bank(&'a Bank),
+}
 
 /// What a tile was measured to take.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,100 +53,308 @@ pub struct TileTime {
     pub microseconds: f64,
 }
 
-/// Tiles of every layer in integers for each batch size of `batches`, those of the whole plan among them.
-///
-/// Layers are tuned one after the other, each with the best tiles of those before it; `found` is told every
-/// measurement.
+/// The tile that was found for a layer and batch.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TileChoice {
+    /// Layer, from 0.
+    pub layer: usize,
+    /// Its inputs.
+    pub inputs: usize,
+    /// Its outputs.
+    pub outputs: usize,
+    /// Rows of the batch.
+    pub rows: usize,
+    /// Tiles that were measured.
+    pub measured: usize,
+    /// The planner's own tile.
+    pub planned: IntegerTile,
+    /// Microseconds of the whole head with it, the layers before with the tiles that were found for them.
+    pub planned_us: f64,
+    /// The fastest tile; the planner's own where no other is faster by 2 %.
+    pub best: IntegerTile,
+    /// Microseconds of the whole head with it.
+    pub best_us: f64,
+}
+
+/// What tuning found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Tuned {
+    /// The fastest tile of every layer and batch, the planner's own among them.
+    pub tuning: Tuning,
+    /// How they were chosen.
+    pub choices: Vec<TileChoice>,
+}
+
+impl<'a> From<&'a Head> for TuneSubject<'a> {
+    fn from(head: &'a Head) -> Self {
+        Self::Head(head)
+    }
+}
+
+impl<'a> From<&'a Bank> for TuneSubject<'a> {
+    fn from(bank: &'a Bank) -> Self {
+        Self::Bank(bank)
+    }
+}
+
+impl TuneSubject<'_> {
+    fn plan(&self, gpu: &Gpu, rows: usize) -> Result<Option<Plan>, PlanError> {
+        match self {
+            Self::Head(head) => Plan::new(head, gpu.limits(), rows).map(Some),
+            Self::Bank(bank) => Plan::of_bank(bank, gpu.limits(), rows, &PlanOptions::default()),
+        }
+    }
+
+    fn open(&self, gpu: &Gpu, rows: usize, options: &PlanOptions) -> Result<Option<Session>, RunError> {
+        match self {
+            Self::Head(head) => Session::open_with(gpu, head, rows, options).map(Some),
+            Self::Bank(bank) => Session::open_bank(gpu, bank, rows, options),
+        }
+    }
+}
+
+/// Number of tiles that [`tune`] looks at, finals included: what it tells `found`, but for tiles that a driver refuses.
 ///
 /// # Errors
 /// Where the adapter cannot run the head.
-pub fn tune(gpu: &Gpu, head: &Head, batches: &[usize], found: &mut dyn FnMut(&TileTime)) -> Result<Tuning, RunError> {
-    let mut tuning = Tuning::default();
+pub fn measurements<'a>(
+    gpu: &Gpu,
+    subject: impl Into<TuneSubject<'a>>,
+    batches: &[usize],
+    most: usize,
+) -> Result<usize, RunError> {
+    let subject = subject.into();
+    let mut count = 0;
     for &rows in batches {
-        let plan = Plan::new(head, gpu.limits(), rows)?;
-        let Some(tier) = plan.tiers.last() else { continue };
-        for (layer, shape) in plan.layers.iter().enumerate() {
-            if !matches!(shape.kind, LayerKind::Integer { .. }) {
-                continue;
-            }
-            let mut tiles: Vec<IntegerTile> = Strategy::ALL
-                .iter()
-                .flat_map(|&strategy| IntegerTile::candidates(shape, gpu.limits(), rows, strategy))
-                .filter(|tile| tile.on_chip() || !plan.tiers.iter().any(|tier| tier.tiles[layer].on_chip()))
-                .collect();
-            if let Tile::Integer(tile) = tier.tiles[layer] {
-                tiles.insert(0, tile);
-            }
-            let mut seen = std::collections::HashSet::new();
-            tiles.retain(|tile| seen.insert(*tile));
-            let mut best: Option<(f64, IntegerTile)> = None;
-            for tile in tiles {
-                let mut trial = tuning.clone();
-                trial.insert(TunedTile::new(shape, tier.rows, tile));
-                let options = PlanOptions { tuning: Some(trial), ..PlanOptions::default() };
-                let microseconds = time_head(gpu, head, rows, &options)?;
-                found(&TileTime { layer, rows, tile, microseconds });
-                if best.is_none_or(|(least, _)| microseconds < least) {
-                    best = Some((microseconds, tile));
+        let Some(plan) = subject.plan(gpu, rows)? else { continue };
+        for layer in 0..plan.layers.len() {
+            let tiles = contenders(gpu, &plan, layer, most).len();
+            count += tiles + tiles.min(FINALISTS + 1);
+        }
+    }
+    Ok(count)
+}
+
+/// Measures tiles of every layer in integers for each batch size of `batches`, at most `most` a layer and batch, those
+/// first that the planner holds for fast. Layers in floating point, and banks that need a pass a head, have none.
+///
+/// `found` is told every measurement.
+///
+/// # Errors
+/// Where the adapter cannot run the head. A tile that a driver refuses is passed over, unless it is the planner's own.
+pub fn tune<'a>(
+    gpu: &Gpu,
+    subject: impl Into<TuneSubject<'a>>,
+    batches: &[usize],
+    most: usize,
+    found: &mut dyn FnMut(&TileTime),
+) -> Result<Tuned, RunError> {
+    let subject = subject.into();
+    let mut tuned = Tuned::default();
+    let mut batches = batches.to_vec();
+    batches.sort_unstable();
+    batches.dedup();
+    for rows in batches {
+        let Some(plan) = subject.plan(gpu, rows)? else { continue };
+        for layer in 0..plan.layers.len() {
+            let tiles = contenders(gpu, &plan, layer, most);
+            let Some(&planned) = tiles.first() else { continue };
+            let shape = &plan.layers[layer];
+            let work = Work { gpu, subject, rows, shape, tier_rows: plan.chunk_rows, tuning: &tuned.tuning };
+            let mut tell = |tile, microseconds| found(&TileTime { layer, rows, tile, microseconds });
+            let fastest = work.look(&tiles, &mut tell)?;
+            let (planned_us, (best_us, best)) = work.finals(planned, &fastest, &mut tell)?;
+            tuned.choices.push(TileChoice {
+                layer,
+                inputs: shape.inputs,
+                outputs: shape.outputs,
+                rows,
+                measured: tiles.len(),
+                planned,
+                planned_us,
+                best,
+                best_us,
+            });
+            tuned.tuning.insert(TunedTile::new(shape, plan.chunk_rows, best));
+        }
+    }
+    Ok(tuned)
+}
+
+/// Tiles to measure for the largest batch of a plan: the planner's own, then those of each strategy in turn.
+fn contenders(gpu: &Gpu, plan: &Plan, layer: usize, most: usize) -> Vec<IntegerTile> {
+    let shape = &plan.layers[layer];
+    let planned = plan.tiers.last().map(|tier| tier.tiles[layer]);
+    let (LayerKind::Integer { .. }, Some(Tile::Integer(planned))) = (shape.kind, planned) else { return Vec::new() };
+    let candidates = Strategy::ALL.map(|strategy| {
+        let mut tiles = IntegerTile::candidates(shape, gpu.limits(), plan.chunk_rows, strategy);
+        // A codebook out of workgroup memory is slower wherever it fits in.
+        tiles.retain(|tile| tile.on_chip() || !planned.on_chip());
+        tiles
+    });
+    let longest = candidates.iter().map(Vec::len).max().unwrap_or(0);
+    let in_turn = (0..longest).flat_map(|at| candidates.iter().filter_map(move |tiles| tiles.get(at).copied()));
+    let mut seen = HashSet::new();
+    std::iter::once(planned).chain(in_turn).filter(|tile| seen.insert(*tile)).take(most.max(1)).collect()
+}
+
+/// A layer and batch whose tiles are measured.
+struct Work<'a> {
+    gpu: &'a Gpu,
+    subject: TuneSubject<'a>,
+    /// Rows of the batch.
+    rows: usize,
+    shape: &'a LayerShape,
+    /// Rows of the plan's last tier, which serves the batch.
+    tier_rows: usize,
+    /// What was found so far.
+    tuning: &'a Tuning,
+}
+
+impl Work<'_> {
+    /// All tiles in a brief look, the fastest first.
+    fn look(
+        &self,
+        tiles: &[IntegerTile],
+        tell: &mut dyn FnMut(IntegerTile, f64),
+    ) -> Result<Vec<(f64, IntegerTile)>, RunError> {
+        let mut times: Vec<(f64, IntegerTile)> = Vec::with_capacity(tiles.len());
+        for (at, &tile) in tiles.iter().enumerate() {
+            let trial = match self.open(tile) {
+                Ok(trial) => trial,
+                Err(RunError::Refused { what, problem }) if at > 0 => {
+                    tracing::debug!("{tile:?}: {what}: {problem}");
+                    continue;
+                }
+                Err(problem) => return Err(problem),
+            };
+            let once = trial.warm_up(if at == 0 { WARM_UP } else { SHORT_WARM_UP })?;
+            let best = times.iter().map(|(time, _)| *time).fold(f64::INFINITY, f64::min);
+            let mut samples = Vec::new();
+            if 1e6 * once > HOPELESS * best {
+                samples.push(1e6 * once);
+            } else {
+                for _ in 0..SAMPLES[0] {
+                    samples.push(trial.sample(once)?);
                 }
             }
-            if let Some((_, tile)) = best {
-                tuning.insert(TunedTile::new(shape, tier.rows, tile));
+            let time = median(samples);
+            tell(tile, time);
+            times.push((time, tile));
+        }
+        times.sort_by(|a, b| a.0.total_cmp(&b.0));
+        Ok(times)
+    }
+
+    /// The planner's own tile against the fastest, in turns: its time, and the best with its time.
+    fn finals(
+        &self,
+        planned: IntegerTile,
+        fastest: &[(f64, IntegerTile)],
+        tell: &mut dyn FnMut(IntegerTile, f64),
+    ) -> Result<(f64, (f64, IntegerTile)), RunError> {
+        let others = fastest.iter().map(|(_, tile)| *tile).filter(|tile| *tile != planned).take(FINALISTS);
+        let tiles: Vec<IntegerTile> = std::iter::once(planned).chain(others).collect();
+        let trials = tiles.iter().map(|&tile| self.open(tile)).collect::<Result<Vec<_>, _>>()?;
+        let mut once = Vec::with_capacity(trials.len());
+        for (at, trial) in trials.iter().enumerate() {
+            once.push(trial.warm_up(if at == 0 { WARM_UP } else { SHORT_WARM_UP })?);
+        }
+        let mut samples = vec![Vec::new(); trials.len()];
+        for _ in 0..SAMPLES[1] {
+            for ((trial, &once), samples) in trials.iter().zip(&once).zip(&mut samples) {
+                samples.push(trial.sample(once)?);
             }
         }
+        let times: Vec<(f64, IntegerTile)> = samples.into_iter().map(median).zip(tiles).collect();
+        times.iter().for_each(|&(time, tile)| tell(tile, time));
+        let own = times[0];
+        let best = times.iter().copied().min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or(own);
+        Ok((own.0, if best.0 <= WORTH_IT * own.0 { best } else { own }))
     }
-    Ok(tuning)
+
+    /// Opens the subject with a tile in the layer.
+    fn open(&self, tile: IntegerTile) -> Result<Trial<'_>, RunError> {
+        let mut tuning = self.tuning.clone();
+        tuning.insert(TunedTile::new(self.shape, self.tier_rows, tile));
+        let options = PlanOptions { tuning: Some(tuning), ..PlanOptions::default() };
+        let Some(session) = self.subject.open(self.gpu, self.rows, &options)? else {
+            return Err(RunError::Refused {
+                what: "one pass over the bank".into(),
+                problem: "its heads differ".into(),
+            });
+        };
+        let buffer = |values: usize| {
+            self.gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some("tune"),
+                size: 4 * values as u64,
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        };
+        let (inputs, outputs) = (self.rows * session.inputs(), self.rows * session.outputs());
+        let (input, output) = (buffer(inputs), buffer(outputs));
+        let spread: Vec<f32> =
+            (0..inputs).map(|n| (n as f64 * 0.618_033_988_749_894_9).fract() as f32 * 2.0 - 1.0).collect();
+        self.gpu.queue().write_buffer(&input, 0, bytemuck::cast_slice(&spread));
+        let binding = session.bind(&input, &output)?;
+        Ok(Trial { gpu: self.gpu, session, binding, rows: self.rows })
+    }
 }
 
-/// Median microseconds of the head for batches of `rows`, on the device.
-fn time_head(gpu: &Gpu, head: &Head, rows: usize, options: &PlanOptions) -> Result<f64, RunError> {
-    let session = Session::open_with(gpu, head, rows, options)?;
-    let buffer = |values: usize| {
-        gpu.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some("tune"),
-            size: 4 * values as u64,
-            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        })
-    };
-    let (input, output) = (buffer(rows * session.inputs()), buffer(rows * session.outputs()));
-    let spread: Vec<f32> =
-        (0..rows * session.inputs()).map(|n| (n as f64 * 0.618_033_988_749_894_9).fract() as f32 * 2.0 - 1.0).collect();
-    gpu.queue().write_buffer(&input, 0, bytemuck::cast_slice(&spread));
-    let binding = session.bind(&input, &output)?;
-    let submit = |repeats| submit(gpu, &session, &binding, rows, repeats);
-    // An idle GPU runs at a low clock and takes its time to leave it.
-    let start = Instant::now();
-    let mut once = submit(2)?.max(1e-5) / 2.0;
-    while start.elapsed().as_secs_f64() < WARM_UP {
-        let repeats = ((WARM_UP / once / 10.0) as usize).clamp(2, 2000);
-        once = (submit(repeats)? / repeats as f64).max(1e-6);
-    }
-    let repeats = ((SECONDS / once / SAMPLES as f64) as usize).clamp(2, 500);
-    let mut samples = Vec::with_capacity(SAMPLES);
-    for _ in 0..SAMPLES {
-        // The difference of two lengths leaves the submission's own cost out.
-        let (long, short) = (submit(2 * repeats)?, submit(repeats)?);
-        samples.push((long - short) / repeats as f64 * 1e6);
-    }
-    samples.sort_by(f64::total_cmp);
-    Ok(samples[SAMPLES / 2])
+/// A session with the tile that is tried.
+struct Trial<'a> {
+    gpu: &'a Gpu,
+    session: Session,
+    binding: Binding,
+    rows: usize,
 }
 
-/// Seconds of a submission of `repeats` recordings.
-fn submit(gpu: &Gpu, session: &Session, binding: &Binding, rows: usize, repeats: usize) -> Result<f64, RunError> {
-    let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for _ in 0..repeats {
-            session.record_in(&mut pass, binding, rows)?;
+impl Trial<'_> {
+    /// Works for some seconds; the seconds of one recording.
+    fn warm_up(&self, seconds: f64) -> Result<f64, RunError> {
+        let start = Instant::now();
+        self.submit(1)?;
+        let mut once = self.submit(1)?.max(1e-6);
+        while start.elapsed().as_secs_f64() < seconds {
+            let repeats = ((seconds / once / 10.0) as usize).clamp(1, 2000);
+            once = (self.submit(repeats)? / repeats as f64).max(1e-6);
         }
+        Ok(once)
     }
-    let start = Instant::now();
-    gpu.queue().submit([encoder.finish()]);
-    gpu.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|error| RunError::Refused {
-        what: "a measurement".into(),
-        problem: RunError::one_line(&error.to_string()),
-    })?;
-    Ok(start.elapsed().as_secs_f64())
+
+    /// Microseconds of one recording, where it takes about `once` seconds.
+    fn sample(&self, once: f64) -> Result<f64, RunError> {
+        if once > SECONDS {
+            return Ok(1e6 * self.submit(1)?);
+        }
+        let repeats = ((SECONDS / once / SAMPLES[1] as f64) as usize).clamp(2, 500);
+        // The difference of two lengths leaves the submission's own cost out.
+        let (long, short) = (self.submit(2 * repeats)?, self.submit(repeats)?);
+        Ok((1e6 * (long - short) / repeats as f64).max(1e-3))
+    }
+
+    /// Seconds of a submission of `repeats` recordings.
+    fn submit(&self, repeats: usize) -> Result<f64, RunError> {
+        let device = self.gpu.device();
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            for _ in 0..repeats {
+                self.session.record_in(&mut pass, &self.binding, self.rows)?;
+            }
+        }
+        let start = Instant::now();
+        self.gpu.queue().submit([encoder.finish()]);
+        device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| RunError::Refused {
+            what: "a measurement".into(),
+            problem: RunError::one_line(&error.to_string()),
+        })?;
+        Ok(start.elapsed().as_secs_f64())
+    }
+}
+
+fn median(mut samples: Vec<f64>) -> f64 {
+    samples.sort_by(f64::total_cmp);
+    samples.get(samples.len() / 2).copied().unwrap_or(f64::INFINITY)
 }

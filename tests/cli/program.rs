@@ -18,7 +18,7 @@ pub struct Done {
 /// The program in the repository's root, with nothing of the caller's environment that bears on it.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sharekan"));
-    command.args(arguments).current_dir(root()).env("NO_COLOR", "1");
+    command.args(arguments).current_dir(root()).env("NO_COLOR", "1").env("SHAREKAN_CACHE", "");
     for name in ["RUST_LOG", "SHAREKAN_ASSETS", "WGPU_ADAPTER_NAME", "WGPU_BACKEND", "XDG_RUNTIME_DIR"] {
         command.env_remove(name);
     }

@@ -4,7 +4,7 @@ use super::program::{DENSE, sharekan};
 
 #[test]
 fn wrong_usage_ends_with_status_2() {
-    let wrong: [&[&str]; 34] = [
+    let wrong: [&[&str]; 42] = [
         &["compil"],
         &["--no-such-option"],
         &["compile", DENSE],
@@ -39,6 +39,14 @@ fn wrong_usage_ends_with_status_2() {
         &["bench", "--samples", "0"],
         &["bench", "--shape", "8,4", "--head", DENSE],
         &["bench", "--compare", "a.json"],
+        &["bench", "--kernel", "abacus"],
+        &["run", DENSE, "--input", "x", "--output", "y", "--kernel", "abacus"],
+        &["detect", DENSE, "assets/images", "--kernel", ""],
+        &["eval", DENSE, "--data", "x", "--kernel", "Rows"],
+        &["tune"],
+        &["tune", DENSE, "--batches", "0"],
+        &["tune", DENSE, "--batches", "4097"],
+        &["inspect", DENSE, "--batch", "3"],
     ];
     for arguments in wrong {
         let done = sharekan(arguments);
@@ -67,14 +75,26 @@ fn help_names_every_command_and_shows_examples() {
         "decompress",
         "inspect",
         "bench",
+        "tune",
         "adapters",
         "Examples:",
     ] {
         assert!(done.stdout.contains(word), "{word}");
     }
-    for command in
-        ["demo", "compile", "run", "detect", "eval", "study", "verify", "decompress", "inspect", "bench", "adapters"]
-    {
+    for command in [
+        "demo",
+        "compile",
+        "run",
+        "detect",
+        "eval",
+        "study",
+        "verify",
+        "decompress",
+        "inspect",
+        "bench",
+        "tune",
+        "adapters",
+    ] {
         assert!(sharekan(&[command, "--help"]).succeeds().stdout.contains("--json <FILE>"), "{command}");
     }
 }

@@ -22,6 +22,9 @@ pub(super) fn report(report: &Report) -> String {
             rate(dots.median)
         ));
     }
+    if report.settings.tuning.is_some() {
+        text.push_str(&format!("\nmeasured tiles in {} of {} rows", report.tuned_rows(), report.rows.len()));
+    }
     for rows in report.rows.chunk_by(|a, b| a.configuration.heads == b.configuration.heads) {
         text.push_str(&format!("\n\n{}", of_heads(rows)));
     }

@@ -7,9 +7,9 @@ use sharekan::detect::{Backbone, DetectingHead, HeadEvaluator, Letterbox, OnnxBa
 use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, Summary};
 use sharekan::files::Opened;
 use sharekan::head::DetectionHead;
-use sharekan::run::GpuOptions;
 
 use super::super::detect::detecting_heads;
+use super::super::device::OpenDevice;
 use super::super::runner::AnyRunner;
 use super::super::table::list;
 use super::{EvalArgs, Failure, Screen, detections, print_report, progress, say};
@@ -24,7 +24,7 @@ struct BankSummary {
 }
 
 /// Measures every head of a bank that has a class of the data.
-pub(super) fn eval(args: &EvalArgs, opened: &Opened, gpu: &GpuOptions, screen: Screen) -> Result<(), Failure> {
+pub(super) fn eval(args: &EvalArgs, opened: &Opened, screen: Screen) -> Result<(), Failure> {
     if args.reference.is_some() || args.plot.is_some() {
         return Err(Failure::Usage("--reference and --plot are about one head: --head NAME chooses it".into()));
     }
@@ -49,7 +49,8 @@ pub(super) fn eval(args: &EvalArgs, opened: &Opened, gpu: &GpuOptions, screen: S
 
     let mut backbone = OnnxBackbone::open(&args.set.backbone_path()?, &all)?;
     let cells = all.cells() * all.cells();
-    let mut runner = AnyRunner::open(opened, args.device.device.into(), gpu, cells, &args.head)?;
+    let device = OpenDevice::open(&args.device, &args.kernel)?;
+    let mut runner = AnyRunner::open(opened, &device, cells, &args.head)?;
     if backbone.channels() != runner.inputs() {
         let (found, expected, path) = (backbone.channels(), runner.inputs(), args.head.display());
         return Err(Failure::new(format!("{path}: takes {expected} features, but the backbone gives {found}")));

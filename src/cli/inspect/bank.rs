@@ -6,6 +6,7 @@ use sharekan::files::BankFile;
 use sharekan::head::{DetectionHead, Member};
 
 use super::layer::LayerFacts;
+use super::memory::DeviceMemory;
 use super::{InspectArgs, list};
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
@@ -23,6 +24,8 @@ struct BankFacts {
     edges: usize,
     codebooks: Vec<CodebookFacts>,
     heads: Vec<MemberFacts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_on_device: Option<DeviceMemory>,
 }
 
 /// The codebook of a layer position.
@@ -47,7 +50,12 @@ struct MemberFacts {
     detection: Option<DetectionHead>,
 }
 
-pub(super) fn inspect(args: &InspectArgs, file: &BankFile, screen: Screen) -> Result<(), Failure> {
+pub(super) fn inspect(
+    args: &InspectArgs,
+    file: &BankFile,
+    session_on_device: Option<DeviceMemory>,
+    screen: Screen,
+) -> Result<(), Failure> {
     let bank = &file.bank;
     let codebooks = bank.members()[0].head.layers().iter().map(|layer| CodebookFacts {
         codewords: layer.codewords(),
@@ -72,6 +80,7 @@ pub(super) fn inspect(args: &InspectArgs, file: &BankFile, screen: Screen) -> Re
         edges: bank.edges(),
         codebooks: codebooks.collect(),
         heads: bank.members().iter().enumerate().map(of_member).collect(),
+        session_on_device,
     };
     facts.print(screen)?;
     args.json.write(&facts)
@@ -125,7 +134,7 @@ impl BankFacts {
             let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
             screen.line(format!("{}: classes {}{more}", head.name, list(shown)))?;
         }
-        Ok(())
+        self.session_on_device.as_ref().map_or(Ok(()), |memory| memory.print(screen))
     }
 }
 

@@ -3,6 +3,7 @@
 mod buffers;
 mod float;
 mod integer;
+mod upload;
 
 use super::kernels::Kernel;
 use super::pipelines::{Workshop, caller_group};
@@ -12,6 +13,7 @@ use crate::plan::{Plan, PlanOptions, Work};
 use buffers::Buffers;
 use float::FloatPasses;
 use integer::IntegerPasses;
+use upload::Upload;
 
 /// Looks at a submission before a thread goes to sleep over it: some tenths of a millisecond.
 const LOOKS: usize = 500;
@@ -53,9 +55,11 @@ pub struct Session {
     input_layout: wgpu::BindGroupLayout,
     output_layout: wgpu::BindGroupLayout,
     input: wgpu::Buffer,
+    upload: Upload,
     output: wgpu::Buffer,
     download: wgpu::Buffer,
     own: Binding,
+    device_bytes: u64,
 }
 
 /// The caller's input and output buffers, bound once and used for any number of recordings.
@@ -169,9 +173,11 @@ impl Session {
             input_layout,
             output_layout,
             input: buffers.named("input").clone(),
+            upload: Upload::new(buffers.named("upload").clone()),
             output: buffers.named("output").clone(),
             download: buffers.named("download").clone(),
             own,
+            device_bytes: buffers.bytes(),
             plan,
             gpu: gpu.clone(),
         }
@@ -180,6 +186,11 @@ impl Session {
     /// The plan that the session follows; its byte count is the device memory that the session takes.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Bytes of all buffers that the session has on the device, as wgpu says; the plan's figure, [`Plan::device_bytes`].
+    pub fn device_bytes(&self) -> u64 {
+        self.device_bytes
     }
 
     /// Number of inputs a row.
@@ -218,8 +229,14 @@ impl Session {
         }
         let (inputs, outputs, most) = (self.inputs(), self.outputs(), self.plan.max_rows);
         for (x, y) in input.chunks(most * inputs).zip(output.chunks_mut(most * outputs)) {
-            self.gpu.queue().write_buffer(&self.input, 0, bytemuck::cast_slice(x));
-            self.submit(x.len() / inputs, y)?;
+            let uploaded = if self.upload.fill(x) {
+                4 * x.len() as u64
+            } else {
+                self.gpu.queue().write_buffer(&self.input, 0, bytemuck::cast_slice(x));
+                0
+            };
+            let binding = self.own.clone();
+            self.submit(&binding, x.len() / inputs, uploaded, y)?;
         }
         Ok(())
     }
@@ -234,7 +251,7 @@ impl Session {
     pub fn run_buffer(&mut self, input: &wgpu::Buffer, rows: usize) -> Result<Vec<f32>, RunError> {
         let binding = self.bind(input, &self.output)?;
         let mut output = vec![0.0; rows * self.outputs()];
-        self.submit_bound(&binding, rows, &mut output)?;
+        self.submit(&binding, rows, 0, &mut output)?;
         Ok(output)
     }
 
@@ -252,7 +269,7 @@ impl Session {
             });
         }
         let binding = Binding { output: self.own.output.clone(), ..binding.clone() };
-        self.submit_bound(&binding, rows, output)
+        self.submit(&binding, rows, 0, output)
     }
 
     /// Binds the caller's buffers for [`Session::record`]. Both must be of the session's device and have the usage
@@ -327,14 +344,9 @@ impl Session {
         })
     }
 
-    /// Runs the session's own input buffer.
-    fn submit(&mut self, rows: usize, output: &mut [f32]) -> Result<(), RunError> {
-        let binding = self.own.clone();
-        self.submit_bound(&binding, rows, output)
-    }
-
-    /// Records, submits, waits, and reads the session's own output buffer.
-    fn submit_bound(&mut self, binding: &Binding, rows: usize, output: &mut [f32]) -> Result<(), RunError> {
+    /// Records, submits, waits, and reads the session's own output buffer. The first `uploaded` bytes of the upload
+    /// become the input before.
+    fn submit(&mut self, binding: &Binding, rows: usize, uploaded: u64, output: &mut [f32]) -> Result<(), RunError> {
         if rows == 0 {
             return Ok(());
         }
@@ -344,10 +356,16 @@ impl Session {
         let device = self.gpu.device();
         let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("sharekan") });
+        if uploaded > 0 {
+            self.upload.record(&mut encoder, &self.input, uploaded);
+        }
         self.record(&mut encoder, binding, rows)?;
         let bytes = 4 * output.len() as u64;
         encoder.copy_buffer_to_buffer(&self.output, 0, &self.download, 0, bytes);
         self.gpu.queue().submit([encoder.finish()]);
+        if uploaded > 0 {
+            self.upload.map();
+        }
         let (sender, mut receiver) = futures_channel::oneshot::channel();
         self.download.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
             // The receiver is only gone where the wait below failed already.

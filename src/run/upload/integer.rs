@@ -30,7 +30,8 @@ pub(in crate::run) fn integer_layer(
     let layers: Vec<&CompressedLayer> = heads.iter().map(|head| &head.layers()[n]).collect();
     let before: Vec<Option<&CompressedLayer>> =
         heads.iter().map(|head| n.checked_sub(1).map(|n| &head.layers()[n])).collect();
-    vec![
+    let last = heads.iter().all(|head| n + 1 == head.layers().len());
+    let mut buffers = vec![
         (
             "inputs",
             bytes(&layers.iter().zip(&before).flat_map(|(layer, before)| inputs(layer, *before)).collect::<Vec<_>>()),
@@ -38,8 +39,11 @@ pub(in crate::run) fn integer_layer(
         ("tables", bytes(&tables(&layers, shape, matrix))),
         ("indices", if shape.wide_indices { bytes(&wide_indices(&layers, shape)) } else { indices(&layers, shape) }),
         ("gains", gains(&layers, shape)),
-        ("factors", bytes(&layers.iter().flat_map(|layer| factors(layer, shape)).collect::<Vec<_>>())),
-    ]
+    ];
+    if last {
+        buffers.push(("factors", bytes(&layers.iter().flat_map(|layer| factors(layer, shape)).collect::<Vec<_>>())));
+    }
+    buffers
 }
 
 /// First column of each head's outputs in a row, and their number.

@@ -1,0 +1,132 @@
+//! A device with all that is kept for it: compiled kernels and measured tiles.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::Args;
+use sharekan::Error;
+use sharekan::fixed_point::Arithmetic;
+use sharekan::head::Head;
+use sharekan::plan::{PlanOptions, Strategy};
+use sharekan::run::{DeviceCache, DeviceChoice, Gpu, GpuOptions, RunError, Runner};
+
+use super::failure::Failure;
+use super::options::DeviceArgs;
+
+/// Where measured tiles and compiled kernels are kept.
+#[derive(Args)]
+pub(crate) struct CacheArgs {
+    /// Folder of the tiles that `tune` measured and of compiled kernels; an empty name keeps nothing
+    /// [default: sharekan in the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "SHAREKAN_CACHE", hide_env_values = true)]
+    cache: Option<OsString>,
+}
+
+impl CacheArgs {
+    /// The cache; `None` where nothing is kept.
+    pub(crate) fn open(&self) -> Option<DeviceCache> {
+        match &self.cache {
+            Some(folder) if folder.is_empty() => None,
+            Some(folder) => Some(DeviceCache::in_folder(folder)),
+            None => DeviceCache::of_user().ok(),
+        }
+    }
+}
+
+/// Which kernels run a head in integers.
+#[derive(Args)]
+pub(crate) struct KernelArgs {
+    /// Force a kernel on layers in integers: edges, rows or matrix [default: the one that suits the batch]
+    #[arg(long, value_name = "NAME", value_parser = strategy, hide_possible_values = true)]
+    pub(crate) kernel: Option<Strategy>,
+    /// Leave the tiles that `tune` measured on this adapter alone
+    #[arg(long)]
+    pub(crate) no_tuning: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+}
+
+fn strategy(text: &str) -> Result<Strategy, String> {
+    let found = Strategy::ALL.into_iter().find(|strategy| strategy.name() == text);
+    found.ok_or_else(|| format!("expected {}", Strategy::ALL.map(Strategy::name).join(", ")))
+}
+
+/// Where heads run, and how.
+pub(crate) struct OpenDevice {
+    /// The adapter; `None` for the CPU.
+    pub(crate) gpu: Option<Gpu>,
+    /// How to plan on it.
+    pub(crate) options: PlanOptions,
+    cache: Option<DeviceCache>,
+}
+
+impl OpenDevice {
+    /// Opens the device that is asked for.
+    pub(crate) fn open(device: &DeviceArgs, kernel: &KernelArgs) -> Result<Self, Failure> {
+        Self::choose(device.device.into(), &device.adapter.options()?, kernel)
+    }
+
+    pub(crate) fn choose(choice: DeviceChoice, options: &GpuOptions, kernel: &KernelArgs) -> Result<Self, Failure> {
+        let cache = kernel.cache.open();
+        let gpu = match &cache {
+            Some(cache) => cache.open(choice, options)?,
+            None => choice.open(options)?,
+        };
+        Self::with(gpu, cache, kernel)
+    }
+
+    fn with(gpu: Option<Gpu>, cache: Option<DeviceCache>, kernel: &KernelArgs) -> Result<Self, Failure> {
+        if let (None, Some(strategy)) = (&gpu, kernel.kernel) {
+            let name = strategy.name();
+            return Err(Failure::new(format!(
+                "--kernel {name}: heads run on the CPU here, which has no such kernels; --device gpu takes any adapter"
+            )));
+        }
+        let tuning = match (&cache, &gpu) {
+            (Some(cache), Some(gpu)) if !kernel.no_tuning => cache.tuning(gpu).unwrap_or_else(|problem| {
+                tracing::warn!("{problem}");
+                None
+            }),
+            _ => None,
+        };
+        Ok(Self { gpu, options: PlanOptions { strategy: kernel.kernel, tuning, ..PlanOptions::default() }, cache })
+    }
+
+    /// Opens a head for batches of up to `rows`; what does not fit the adapter is named by the head's `path`.
+    pub(crate) fn runner(&self, head: &Head, rows: usize, path: &Path) -> Result<Runner, Failure> {
+        self.check(head, path)?;
+        let runner = Runner::open_on(self.gpu.as_ref(), head, rows, &self.options).map_err(|e| about(e, path))?;
+        self.keep_kernels();
+        Ok(runner)
+    }
+
+    /// Refuses a kernel for a head that has no use for it.
+    pub(crate) fn check(&self, head: &Head, path: &Path) -> Result<(), Failure> {
+        let integer = matches!(head, Head::Compressed(head) if Arithmetic::of(head) == Arithmetic::Integer);
+        match self.options.strategy {
+            Some(strategy) if !integer => Err(Failure::new(format!(
+                "{}: is evaluated in f32, expected a head in integers with --kernel {}",
+                path.display(),
+                strategy.name()
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Keeps what was compiled, for the next time. That it cannot be kept is worth a word, not a failure.
+    pub(crate) fn keep_kernels(&self) {
+        if let (Some(cache), Some(gpu)) = (&self.cache, &self.gpu)
+            && let Err(problem) = cache.keep_kernels(gpu)
+        {
+            tracing::warn!("{problem}; kernels are compiled anew next time");
+        }
+    }
+}
+
+/// What does not fit the adapter is the head's; what the device does is the device's.
+pub(crate) fn about(problem: RunError, path: &Path) -> Failure {
+    match problem {
+        RunError::Plan(_) => Error::from(problem).in_file(path).into(),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,116 @@
+//! Device memory of a session on this machine's adapter.
+
+use serde::Serialize;
+use sharekan::files::Opened;
+use sharekan::head::{Bank, Head};
+use sharekan::plan::{BufferPlan, Limits, Plan, PlanError};
+
+use super::InspectArgs;
+use crate::cli::device::OpenDevice;
+use crate::cli::failure::Failure;
+use crate::cli::options::Device;
+use crate::cli::screen::Screen;
+use crate::cli::table::{Align, count, size, table};
+
+/// What a session takes on a device.
+#[derive(Serialize)]
+pub(super) struct DeviceMemory {
+    /// Name of the adapter, or `CPU`.
+    device: String,
+    rows: usize,
+    /// Sessions: those of a bank that needs one a head are counted together.
+    sessions: usize,
+    /// All buffers.
+    device_bytes: Option<u64>,
+    buffers: Vec<BufferFacts>,
+    /// Why the head does not fit.
+    problem: Option<String>,
+}
+
+#[derive(Serialize)]
+struct BufferFacts {
+    name: String,
+    bytes: u64,
+}
+
+impl DeviceMemory {
+    /// What is asked for; `None` where no device is.
+    pub(super) fn of(args: &InspectArgs, opened: &Opened) -> Result<Option<Self>, Failure> {
+        let Some(device) = args.device else { return Ok(None) };
+        let grid = match opened {
+            Opened::Head(file) => file.head.detection().map(|detection| detection.cells() * detection.cells()),
+            Opened::Bank(file) => {
+                let settings = file.bank.members().iter().filter_map(|member| member.head.detection.as_ref());
+                settings.map(|detection| detection.cells() * detection.cells()).max()
+            }
+        };
+        let rows = args.batch.map_or_else(|| grid.unwrap_or(1), |rows| rows as usize);
+        // The CPU takes no device memory, whatever the kernel.
+        if device == Device::Cpu {
+            return Ok(Some(Self::of_cpu(rows)));
+        }
+        let device = OpenDevice::choose(device.into(), &args.adapter.options()?, &args.kernel)?;
+        let Some(gpu) = &device.gpu else { return Ok(Some(Self::of_cpu(rows))) };
+        if let Opened::Head(file) = opened {
+            device.check(&file.head, &args.head)?;
+        }
+        let plans = match opened {
+            Opened::Head(file) => {
+                Plan::with_options(&file.head, gpu.limits(), rows, &device.options).map(|plan| vec![plan])
+            }
+            Opened::Bank(file) => plans_of_bank(&file.bank, gpu.limits(), rows, &device),
+        };
+        let (plans, problem) = match plans {
+            Ok(plans) => (plans, None),
+            Err(problem) => (Vec::new(), Some(problem.to_string())),
+        };
+        let several = plans.len() > 1;
+        let named = |at: usize, name: &str| if several { format!("heads.{at}.{name}") } else { name.to_owned() };
+        let mut buffers = Vec::new();
+        for (at, plan) in plans.iter().enumerate() {
+            let facts = |buffer: &BufferPlan| BufferFacts { name: named(at, &buffer.name), bytes: buffer.bytes };
+            buffers.extend(plan.buffers.iter().map(facts));
+        }
+        Ok(Some(Self {
+            device: gpu.info().name.clone(),
+            rows,
+            sessions: plans.len(),
+            device_bytes: problem.is_none().then(|| plans.iter().map(Plan::device_bytes).sum()),
+            buffers,
+            problem,
+        }))
+    }
+
+    fn of_cpu(rows: usize) -> Self {
+        let (device, buffers) = ("CPU".into(), Vec::new());
+        Self { device, rows, sessions: 0, device_bytes: Some(0), buffers, problem: None }
+    }
+
+    pub(super) fn print(&self, screen: Screen) -> Result<(), Failure> {
+        let rows = count(self.rows);
+        let Some(bytes) = self.device_bytes else {
+            let problem = self.problem.as_deref().unwrap_or_default();
+            return screen.line(format!("\n{}: {rows} rows do not fit: {problem}", self.device));
+        };
+        if self.buffers.is_empty() {
+            return screen.line(format!("\n{}: no device memory", self.device));
+        }
+        let sessions = if self.sessions > 1 { format!(" in {} sessions", self.sessions) } else { String::new() };
+        screen.line(format!("\n{}: {rows} rows take {}{sessions}", self.device, size(bytes)))?;
+        let mut shown = table([("buffer", Align::Left), ("bytes", Align::Right)]);
+        for buffer in &self.buffers {
+            shown.add_row([buffer.name.clone(), count(buffer.bytes)]);
+        }
+        shown.add_row(["all".into(), count(bytes)]);
+        screen.line(shown.trim_fmt())
+    }
+}
+
+/// The plan of the one session of a bank, or those of its heads' sessions.
+fn plans_of_bank(bank: &Bank, limits: &Limits, rows: usize, device: &OpenDevice) -> Result<Vec<Plan>, PlanError> {
+    if let Some(plan) = Plan::of_bank(bank, limits, rows, &device.options)? {
+        return Ok(vec![plan]);
+    }
+    let heads = bank.members().iter().map(|member| Head::Compressed(member.head.clone()));
+    heads.map(|head| Plan::with_options(&head, limits, rows, &device.options)).collect()
+}
