@@ -2,11 +2,10 @@
 // An input's row of coefficients is written out, zeros and all, in the order in which fragments of matrices are read:
 // [head][16 rows][16 halves], row after row within a block, so that a fragment is one run of memory.
 //
-// A workgroup takes 16 rows and STEP_QUADS times four inputs, STEPS times over. Constant of the source: PAIRS, pairs of
-// coefficients an input.
+// A workgroup takes 16 rows and STEP_QUADS times four inputs, and goes on to the next inputs that no other one takes.
+// Constant of the source: PAIRS, pairs of coefficients an input.
 
 override STEP_QUADS: u32 = 16u;
-override STEPS: u32 = 1u;
 // Blocks of 16 halves a row, and blocks of 16 rows a head.
 override BLOCKS: u32 = 1u;
 override ROW_BLOCKS: u32 = 1u;
@@ -27,7 +26,11 @@ fn halves_of(bytes: u32) -> u32 {
 }
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
     for (var at = lane; at < 1024u; at += LANES) {
         positions[at] = tables[at];
     }
@@ -37,8 +40,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let row = group.y * 16u + own_row;
     let is_row = row < row_count();
     let source_row = min(row, row_count() - 1u);
-    for (var step = 0u; step < STEPS; step++) {
-        let first_quad = (group.x * STEPS + step) * STEP_QUADS;
+    for (var first_quad = group.x * STEP_QUADS; first_quad < QUADS; first_quad += groups.x * STEP_QUADS) {
         var pairs: array<u32, 4u * PAIRS>;
         workgroupBarrier();
         // repeat q 4

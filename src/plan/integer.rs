@@ -13,6 +13,10 @@ const MAX_EDGES_SLICE: usize = 128;
 const MAX_OWN: usize = 4;
 /// Lanes of a workgroup; more would only wait for each other.
 const MAX_LANES: usize = 256;
+/// The same for [`EdgesTile`]s of several heads.
+const MAX_BANK_LANES: usize = 512;
+/// Interleaved parts of a slice at least, for several heads.
+const BANK_SPLIT: usize = 4;
 /// Interleaved parts of a slice of [`EdgesTile`] at most.
 const MAX_SPLIT: usize = 8;
 /// Fewest rows for which lanes are rows, and fewest rows times outputs: below, too few lanes would have work.
@@ -259,14 +263,17 @@ fn slice_for(layer: &LayerShape, limits: &Limits, tiles: usize, least: usize) ->
     layer.inputs.div_ceil(wanted).next_power_of_two().clamp(least, SEGMENT)
 }
 
-fn lanes(limits: &Limits) -> usize {
-    let lanes = limits.invocations.min(MAX_LANES);
+/// Lanes of a workgroup: a power of two up to `most`.
+fn lanes(limits: &Limits, most: usize) -> usize {
+    let lanes = limits.invocations.min(most);
     if lanes == 0 { 1 } else { 1 << lanes.ilog2() }
 }
 
 fn edges(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
-    let lanes = lanes(limits);
-    let groups = layer.output_groups().next_power_of_two().min(lanes);
+    // The streams of many heads come at the speed of memory alone, which large workgroups keep busier.
+    let (lanes, least_split) =
+        if layer.heads > 1 { (lanes(limits, MAX_BANK_LANES), BANK_SPLIT) } else { (lanes(limits, MAX_LANES), 1) };
+    let groups = layer.output_groups().next_power_of_two().min((lanes / least_split).max(1));
     let split = (lanes / groups).min(MAX_SPLIT);
     let mut tiles = Vec::new();
     // With many tiles of rows there is work enough, and fewer sums a lane leave room for more workgroups side by side.
@@ -290,7 +297,7 @@ fn edges(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
 }
 
 fn many_rows(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
-    let lanes = lanes(limits);
+    let lanes = lanes(limits, MAX_LANES);
     let mut tiles = Vec::new();
     let most = rows.next_power_of_two().min(lanes);
     for tile_rows in [64, 32, 128, 16, 8, 4, 2, 1] {

@@ -12,8 +12,6 @@ pub(crate) const FRAGMENT: usize = 16;
 const CHUNK: usize = 8;
 /// Lanes of a workgroup at most: with more, drivers were seen to compile for minutes.
 const MAX_LANES: usize = 256;
-/// Times that a workgroup that makes taps goes on to the next inputs, so that its table of positions is worth loading.
-const TAP_STEPS: usize = 1;
 /// Fragments of a subgroup that leave registers free to read ahead.
 const SMALL: usize = 12;
 /// Blocks of taps that are read ahead at most.
@@ -131,14 +129,14 @@ impl MatrixTile {
 pub(crate) struct TapFragments {
     /// Four inputs each, that a workgroup makes the taps of at once; even.
     pub(crate) quads: usize,
-    /// Times that it goes on to the next inputs.
-    pub(crate) steps: usize,
+    /// Workgroups that keep the adapter busy: more would only load their table of positions more often.
+    busy: usize,
 }
 
 impl TapFragments {
     /// The cut that fits the adapter's workgroup memory, if one does.
     pub(crate) fn of(layer: &LayerShape, limits: &Limits) -> Option<Self> {
-        [16, 8, 4, 2].map(|quads| Self { quads, steps: TAP_STEPS }).into_iter().find(|tile| {
+        [16, 8, 4, 2].map(|quads| Self { quads, busy: limits.busy_workgroups }).into_iter().find(|tile| {
             let words = POSITIONS + 4 * tile.lanes() * layer.pairs();
             tile.lanes() <= limits.invocations && 4 * words <= limits.workgroup_storage
         })
@@ -151,8 +149,9 @@ impl TapFragments {
 
     /// Workgroups of a dispatch for `rows`: over inputs, rows and heads.
     pub(crate) fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
-        let quads = 2 * layer.inputs.div_ceil(CHUNK);
-        [quads.div_ceil(self.quads * self.steps), rows.div_ceil(FRAGMENT), layer.heads]
+        let row_blocks = rows.div_ceil(FRAGMENT);
+        let along_inputs = layer.inputs.div_ceil(4).div_ceil(self.quads);
+        [along_inputs.min(self.busy.div_ceil(row_blocks * layer.heads)), row_blocks, layer.heads]
     }
 }
 

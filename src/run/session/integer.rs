@@ -274,7 +274,6 @@ fn taps_constants(plan: &Plan, records: &Records, n: usize, tile: &TapFragments)
     let mut constants = layer_constants(plan, records, n);
     constants.extend([
         ("STEP_QUADS", number(tile.quads)),
-        ("STEPS", number(tile.steps)),
         ("LANES", number(tile.lanes())),
         ("BLOCKS", number(tap_blocks(&plan.layers[n]))),
         ("ROW_BLOCKS", number(row_blocks_of(plan))),
