@@ -12,6 +12,15 @@ var<workgroup> taps: array<vec2<u32>, TILE>;
 // A lane's sums of one row, on their way to the records.
 var<workgroup> parts: array<vec4<i32>, LANES>;
 
+// Place of the window in the codebook and weights of an input of a row; zeros where there is none.
+fn tap_of(head: u32, row: u32, i: u32, rows: u32) -> vec2<u32> {
+    if row >= rows || i >= INPUTS {
+        return vec2<u32>();
+    }
+    let position = position_of(head, row, i);
+    return vec2<u32>(position.x * STRIDE, tables[position.y]);
+}
+
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let slice = group.z % SLICES;
@@ -29,6 +38,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var quad = lane / GROUPS;
     var codes = codes_at((streams + min(quad, quads - 1u)) * OUTPUT_GROUPS + stream_group);
     var gain_codes = gains[(streams + min(quad, quads - 1u)) * OUTPUT_GROUPS + stream_group];
+    // So are a lane's first taps.
+    var first_tap = vec2<u32>();
+    if lane < TILE {
+        first_tap = tap_of(head, first_row + lane / SLICE, base + lane % SLICE, rows);
+    }
     if ON_CHIP {
         for (var at = lane; at < SHAPES; at += LANES) {
             shapes[at] = tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
@@ -39,15 +53,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             levels[at] = bitcast<i32>(tables[LEVELS_AT + head * LEVELS + at]);
         }
     }
-    for (var at = lane; at < TILE; at += LANES) {
-        let row = first_row + at / SLICE;
-        let i = base + at % SLICE;
-        var tap = vec2<u32>();
-        if row < rows && i < INPUTS {
-            let position = position_of(head, row, i);
-            tap = vec2<u32>(position.x * STRIDE, tables[position.y]);
-        }
-        taps[at] = tap;
+    if lane < TILE {
+        taps[lane] = first_tap;
+    }
+    for (var at = lane + LANES; at < TILE; at += LANES) {
+        taps[at] = tap_of(head, first_row + at / SLICE, base + at % SLICE, rows);
     }
     workgroupBarrier();
     // repeat row ROWS

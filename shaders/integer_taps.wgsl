@@ -41,13 +41,17 @@ fn main(
     let is_row = row < row_count();
     let source_row = min(row, row_count() - 1u);
     for (var first_quad = group.x * STEP_QUADS; first_quad < QUADS; first_quad += groups.x * STEP_QUADS) {
+        // Before the barrier, so that inputs and table are on their way together.
+        // repeat q 4
+        let i_{q} = 4u * (first_quad + own_quad) + {q}u;
+        let position_{q} = position_of(head, source_row, min(i_{q}, INPUTS - 1u));
+        // end
         var pairs: array<u32, 4u * PAIRS>;
         workgroupBarrier();
         // repeat q 4
         {
-            let i = 4u * (first_quad + own_quad) + {q}u;
-            let live = is_row && i < INPUTS;
-            let position = position_of(head, source_row, min(i, INPUTS - 1u));
+            let live = is_row && i_{q} < INPUTS;
+            let position = position_{q};
             let window = i32(position.x) + FIRST_WINDOW;
             // Six bytes from an even coefficient on.
             let bytes = select(0u, positions[position.y], live);

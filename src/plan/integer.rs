@@ -19,9 +19,9 @@ const MAX_BANK_LANES: usize = 512;
 const BANK_SPLIT: usize = 4;
 /// Interleaved parts of a slice of [`EdgesTile`] at most.
 const MAX_SPLIT: usize = 8;
-/// Fewest rows for which lanes are rows, and fewest rows times outputs: below, too few lanes would have work.
+/// Fewest rows for which lanes are rows, and fewest edges times rows: below, too few lanes would have work.
 const MANY_ROWS: usize = 32;
-const MANY_ROWS_WORK: usize = 16_384;
+const MANY_ROWS_WORK: usize = 16 << 20;
 /// Groups of four outputs below which workgroups of [`EdgesTile`] have too few lanes to be better.
 const FEW_GROUPS: usize = 8;
 /// Fewest rows times outputs for which a matrix product pays.
@@ -252,7 +252,7 @@ impl Strategy {
         if rows * layer.outputs >= MATRIX_WORK && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
             Self::Matrix
         } else if rows >= MANY_ROWS
-            && (rows * layer.outputs >= MANY_ROWS_WORK || layer.output_groups() < FEW_GROUPS)
+            && (rows.saturating_mul(layer.edges()) >= MANY_ROWS_WORK || layer.output_groups() < FEW_GROUPS)
             && fits(Self::Rows)
         {
             Self::Rows

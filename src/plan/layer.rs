@@ -144,6 +144,11 @@ impl LayerShape {
         }
     }
 
+    /// Edges of one head.
+    pub fn edges(&self) -> usize {
+        self.inputs.saturating_mul(self.outputs)
+    }
+
     /// Groups of four outputs.
     pub fn output_groups(&self) -> usize {
         self.outputs.div_ceil(4)

@@ -95,9 +95,11 @@ impl MatrixTile {
                 ([1, 1], [2, 2]),
             ]
         } else {
-            let tall = [([4, 4], [4, 2]), ([3, 4], [4, 2]), ([2, 4], [4, 2]), ([1, 4], [4, 2]), ([1, 2], [2, 4])];
-            let small = [([2, 2], [4, 2]), ([2, 2], [2, 2]), ([1, 1], [4, 2])];
-            tall.into_iter().chain(small).collect()
+            // Four subgroups each: workgroups of more were slower, since fewer of them shared a processor and took turns at
+            // expanding and multiplying.
+            let tall = [([4, 4], [4, 1]), ([3, 4], [4, 1]), ([2, 4], [4, 1]), ([1, 4], [4, 1])];
+            let other = [([4, 4], [4, 2]), ([3, 4], [4, 2]), ([1, 2], [2, 4]), ([2, 2], [2, 2]), ([1, 1], [4, 2])];
+            tall.into_iter().chain(other).collect()
         };
         if !narrow {
             // Rows that are padded away count, and so does what every tile of rows does over again.
@@ -110,9 +112,8 @@ impl MatrixTile {
         for (fragments, subgroups) in cuts {
             let tile = Self { fragments, subgroups, subgroup_size, slice: CHUNK, on_chip: true };
             let count = layer.outputs.div_ceil(tile.columns()) * rows.div_ceil(tile.rows());
-            // A workgroup is large: a part of the usual number keeps every processor busy.
-            let part = if narrow { 2 } else { 4 };
-            let wanted = limits.busy_workgroups.div_ceil(part * count * layer.heads * layer.stages).max(1);
+            // A workgroup is large: half the usual number keeps every processor busy.
+            let wanted = limits.busy_workgroups.div_ceil(2 * count * layer.heads * layer.stages).max(1);
             let best = layer.inputs.div_ceil(wanted).next_power_of_two().clamp(2 * CHUNK, SEGMENT);
             for slice in [best, 2 * best, best / 2] {
                 for on_chip in [true, false] {
