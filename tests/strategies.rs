@@ -8,8 +8,10 @@ use sharekan::reference::CompressedReference;
 use sharekan::run::{Gpu, GpuOptions, Session};
 use support::*;
 
-/// Largest error of kernels that round weights to 11 bits, in parts of the largest output.
-const MATRIX_TOLERANCE: f64 = 1e-2;
+/// Largest error of a layer whose weights are rounded to 11 bits, in parts of the largest output: at most 2^-11 a weight.
+const MATRIX_TOLERANCE: f64 = 5e-4;
+/// The same of several layers of random splines, which are far steeper than trained ones and multiply the errors before.
+const DEEP_MATRIX_TOLERANCE: f64 = 2e-2;
 
 const SHAPES: [&[usize]; 5] = [&[1, 1], &[13, 17], &[97, 31, 3], &[1030, 9], &[70, 150, 5]];
 
@@ -64,7 +66,8 @@ fn matrices_come_close_or_are_refused() {
             let input: Vec<f32> = Random::new(3).many(rows * head.inputs()).iter().map(|x| 1.6 * x).collect();
             let found = outputs(&gpu, &head, &input, rows, Strategy::Matrix);
             let error = error(&found, &CompressedReference::new(&head).run(&input));
-            assert!(error <= MATRIX_TOLERANCE, "{name}, {rows} rows: {error:.2e}");
+            let tolerance = if head.layers().len() == 1 { MATRIX_TOLERANCE } else { DEEP_MATRIX_TOLERANCE };
+            assert!(error <= tolerance, "{name}, {rows} rows: {error:.2e}");
         }
     }
     for table in [false, true] {
@@ -80,7 +83,7 @@ fn matrices_come_close_or_are_refused() {
                 let range = bank.output_range(at);
                 let own: Vec<f32> = found.chunks(bank.outputs()).flat_map(|row| row[range.clone()].to_vec()).collect();
                 let error = error(&own, &CompressedReference::new(&member.head).run(&input));
-                assert!(error <= MATRIX_TOLERANCE, "{}, {rows} rows: {error:.2e}", member.name);
+                assert!(error <= DEEP_MATRIX_TOLERANCE, "{}, {rows} rows: {error:.2e}", member.name);
             }
         }
     }

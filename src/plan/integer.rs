@@ -22,6 +22,8 @@ const MAX_SPLIT: usize = 8;
 /// Fewest rows for which lanes are rows, and fewest rows times outputs: below, too few lanes would have work.
 const MANY_ROWS: usize = 32;
 const MANY_ROWS_WORK: usize = 16_384;
+/// Groups of four outputs below which workgroups of [`EdgesTile`] have too few lanes to be better.
+const FEW_GROUPS: usize = 8;
 /// Fewest rows times outputs for which a matrix product pays.
 const MATRIX_WORK: usize = 24_576;
 
@@ -249,7 +251,10 @@ impl Strategy {
         let fits = |strategy| !IntegerTile::candidates(layer, limits, rows, strategy).is_empty();
         if rows * layer.outputs >= MATRIX_WORK && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
             Self::Matrix
-        } else if rows >= MANY_ROWS && rows * layer.outputs >= MANY_ROWS_WORK && fits(Self::Rows) {
+        } else if rows >= MANY_ROWS
+            && (rows * layer.outputs >= MANY_ROWS_WORK || layer.output_groups() < FEW_GROUPS)
+            && fits(Self::Rows)
+        {
             Self::Rows
         } else {
             Self::Edges
