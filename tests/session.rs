@@ -3,7 +3,7 @@
 mod support;
 
 use sharekan::head::Head;
-use sharekan::plan::{Limits, Plan, PlanError};
+use sharekan::plan::{Limits, Plan, PlanError, PlanOptions, Strategy};
 use sharekan::reference::CompressedReference;
 use sharekan::run::{Gpu, GpuOptions, RunError, Session};
 use support::*;
@@ -136,4 +136,48 @@ fn a_lost_device_is_an_error_for_every_later_run() {
     assert!(Session::open(&gpu, &head, 1).is_err());
     // Another device of the same adapter works.
     assert_eq!(Session::open(&own_device(), &head, 64).unwrap().run(&input).unwrap(), expected);
+}
+
+/// A device of the tests' adapter with no optional feature. It has wgpu's own handler of errors, which panics over any that
+/// nobody waits for, on whatever thread it comes up.
+fn strict_device(limits: impl FnOnce(wgpu::Limits) -> wgpu::Limits) -> Gpu {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())).into_iter();
+    let adapter = adapters.find(|adapter| adapter.get_info() == *GPU.info()).expect("the adapter of the other tests");
+    let descriptor = wgpu::DeviceDescriptor { required_limits: limits(adapter.limits()), ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    Gpu::with_device(device, queue, adapter.get_info())
+}
+
+#[track_caller]
+fn refuses(opened: Result<Session, RunError>, problem: &str) {
+    match opened {
+        Err(RunError::Refused { what, problem: found }) => {
+            assert_eq!(what, "the session");
+            assert!(found.contains(problem) && !found.contains('\n'), "{found}");
+        }
+        other => panic!("{:?}", other.map(drop)),
+    }
+}
+
+#[test]
+fn kernels_that_the_device_does_not_compile_are_an_error_and_it_goes_on() {
+    let gpu = strict_device(|limits| limits);
+    // Not so: the kernel is in f16, which the device was not asked for.
+    let matrices = gpu.clone().with_limits(Limits { matrix_subgroup: Some(32), ..gpu.limits().clone() });
+    let options = PlanOptions { strategy: Some(Strategy::Matrix), ..PlanOptions::default() };
+    let (head, input, expected) = head();
+    for rows in [1, 64] {
+        refuses(Session::open_with(&matrices, &head, rows, &options), "f16");
+        assert_eq!(Session::open(&gpu, &head, rows).unwrap().run(&input).unwrap(), expected);
+    }
+}
+
+#[test]
+fn the_error_is_what_pipelines_fail_for_and_not_that_they_do() {
+    let gpu = strict_device(|limits| wgpu::Limits { max_storage_buffers_per_shader_stage: 3, ..limits });
+    let (head, ..) = head();
+    for head in [head, Head::Dense(dense_head(&[29, 17, 6], 1))] {
+        refuses(Session::open(&gpu, &head, 64), "max_storage_buffers_per_shader_stage");
+    }
 }

@@ -14,6 +14,7 @@ mod error;
 mod kernels;
 mod pipelines;
 mod runner;
+mod scopes;
 mod session;
 mod template;
 #[cfg(feature = "tune")]

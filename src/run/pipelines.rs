@@ -3,18 +3,44 @@
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 
+use super::scopes::watched;
 use super::template::Constant;
 use super::{Access, Kernel};
+use crate::parallel::map_device;
 
 /// Bytes of a kernel's parameters, as the shaders declare them.
 pub(super) const PARAMS_SIZE: u64 = 20;
 
-/// Layouts, modules and pipelines of the kernels in use, made on first need.
+/// Layouts of the kernels in use, made on first need, and the pipelines that were asked for. These are compiled together
+/// in the end: a driver takes tenths of a second for some, and compiles several at a time.
 pub(super) struct Workshop<'a> {
     device: &'a wgpu::Device,
     cache: Option<&'a wgpu::PipelineCache>,
     layouts: HashMap<Kernel, Layouts>,
-    modules: HashMap<(Kernel, Vec<Constant>), wgpu::ShaderModule>,
+    wanted: Vec<Wanted>,
+}
+
+/// A pipeline that was asked for.
+#[derive(PartialEq)]
+struct Wanted {
+    kernel: Kernel,
+    source_constants: Vec<Constant>,
+    constants: Vec<(&'static str, f64)>,
+}
+
+/// Which of the pipelines of a [`Workshop`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PipelineNumber(usize);
+
+/// The pipelines of a [`Workshop`], compiled.
+#[derive(Debug)]
+pub(super) struct Pipelines(Vec<wgpu::ComputePipeline>);
+
+impl Pipelines {
+    /// A pipeline; its number must be of the same workshop.
+    pub(super) fn get(&self, number: PipelineNumber) -> &wgpu::ComputePipeline {
+        &self.0[number.0]
+    }
 }
 
 struct Layouts {
@@ -25,7 +51,7 @@ struct Layouts {
 
 impl<'a> Workshop<'a> {
     pub(super) fn new(device: &'a wgpu::Device, cache: Option<&'a wgpu::PipelineCache>) -> Self {
-        Self { device, cache, layouts: HashMap::new(), modules: HashMap::new() }
+        Self { device, cache, layouts: HashMap::new(), wanted: Vec::new() }
     }
 
     fn layouts(&mut self, kernel: Kernel) -> &Layouts {
@@ -44,43 +70,63 @@ impl<'a> Workshop<'a> {
         })
     }
 
-    /// A pipeline of `kernel` with the given override constants.
-    pub(super) fn pipeline(&mut self, kernel: Kernel, constants: &[(&str, f64)]) -> wgpu::ComputePipeline {
+    /// Asks for a pipeline of `kernel` with the given override constants.
+    pub(super) fn pipeline(&mut self, kernel: Kernel, constants: &[(&'static str, f64)]) -> PipelineNumber {
         self.pipeline_over(kernel, Vec::new(), constants)
     }
 
-    /// A pipeline of `kernel` over constants of its source and override constants.
+    /// Asks for a pipeline of `kernel` over constants of its source and override constants. Pipelines that agree in all
+    /// are one.
     pub(super) fn pipeline_over(
         &mut self,
         kernel: Kernel,
         source_constants: Vec<Constant>,
-        constants: &[(&str, f64)],
-    ) -> wgpu::ComputePipeline {
-        let device = self.device;
-        let pipeline_layout = self.layouts(kernel).pipeline.clone();
-        let module = self.modules.entry((kernel, source_constants)).or_insert_with_key(|(kernel, constants)| {
-            let descriptor = wgpu::ShaderModuleDescriptor {
-                label: Some(kernel.label()),
-                source: wgpu::ShaderSource::Wgsl(kernel.source(constants).into()),
+        constants: &[(&'static str, f64)],
+    ) -> PipelineNumber {
+        let wanted = Wanted { kernel, source_constants, constants: constants.to_vec() };
+        let known = self.wanted.iter().position(|other| *other == wanted);
+        PipelineNumber(known.unwrap_or_else(|| {
+            self.wanted.push(wanted);
+            self.wanted.len() - 1
+        }))
+    }
+
+    /// Compiles all pipelines that were asked for, several at a time where there are threads.
+    ///
+    /// # Errors
+    /// What the device objects to in the first that it refuses.
+    pub(super) fn compile(&mut self) -> Result<Pipelines, wgpu::Error> {
+        let (device, cache) = (self.device, self.cache);
+        let mut sources: Vec<(Kernel, &[Constant])> = Vec::new();
+        let mut jobs = Vec::new();
+        let wanted = std::mem::take(&mut self.wanted);
+        for pipeline in &wanted {
+            let source = (pipeline.kernel, pipeline.source_constants.as_slice());
+            let module = sources.iter().position(|other| *other == source).unwrap_or_else(|| {
+                sources.push(source);
+                sources.len() - 1
+            });
+            jobs.push((pipeline, module, self.layouts(pipeline.kernel).pipeline.clone()));
+        }
+        let modules =
+            map_device(&sources, |(kernel, constants)| watched(device, || shader_module(device, *kernel, constants)));
+        let modules = modules.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let pipelines = map_device(&jobs, |(wanted, module, layout)| {
+            let descriptor = wgpu::ComputePipelineDescriptor {
+                label: Some(wanted.kernel.label()),
+                layout: Some(layout),
+                module: &modules[*module],
+                entry_point: Some("main"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &wanted.constants,
+                    // Every kernel writes its workgroup memory before it reads it.
+                    zero_initialize_workgroup_memory: false,
+                },
+                cache,
             };
-            // SAFETY: the kernels index their buffers and workgroup memory by numbers that follow from the plan, and
-            // by codeword numbers, gain codes and windows that were checked against their tables when the head was
-            // made (`CompressedHead::new`) or are clamped where they come from inputs. Every loop ends: its bounds are
-            // override constants or follow from them. The equivalence tests run the same sources.
-            unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+            watched(device, || device.create_compute_pipeline(&descriptor))
         });
-        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(kernel.label()),
-            layout: Some(&pipeline_layout),
-            module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants,
-                // Every kernel writes its workgroup memory before it reads it.
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: self.cache,
-        })
+        pipelines.into_iter().collect::<Result<_, _>>().map(Pipelines)
     }
 
     /// The bind group of a session's own buffers: the parameters wherever the kernel takes parameters, the other
@@ -120,6 +166,18 @@ impl<'a> Workshop<'a> {
     pub(super) fn caller_layout(&mut self, kernel: Kernel) -> Option<wgpu::BindGroupLayout> {
         self.layouts(kernel).caller.clone()
     }
+}
+
+fn shader_module(device: &wgpu::Device, kernel: Kernel, constants: &[Constant]) -> wgpu::ShaderModule {
+    let descriptor = wgpu::ShaderModuleDescriptor {
+        label: Some(kernel.label()),
+        source: wgpu::ShaderSource::Wgsl(kernel.source(constants).into()),
+    };
+    // SAFETY: the kernels index their buffers and workgroup memory by numbers that follow from the plan, and by codeword
+    // numbers, gain codes and windows that were checked against their tables when the head was made
+    // (`CompressedHead::new`) or are clamped where they come from inputs. Every loop ends: its bounds are override
+    // constants or follow from them. The equivalence tests run the same sources.
+    unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }
 
 /// The bind group of one input or output buffer.

@@ -8,7 +8,7 @@ use crate::head::Head;
 use crate::plan::{FloatTile, LayerKind, LayerShape, Plan, ProductTile, TapsTile, Tile, params_stride};
 use crate::run::Gpu;
 use crate::run::kernels::Kernel;
-use crate::run::pipelines::{Workshop, caller_group};
+use crate::run::pipelines::{PipelineNumber, Pipelines, Workshop, caller_group};
 use crate::run::template::Constant;
 use crate::run::upload::{ExpandConstants, LayerData, float_layer};
 
@@ -28,7 +28,7 @@ pub(super) struct FloatPasses {
 struct LayerPipelines {
     /// One a tier.
     sums: Vec<SumPipelines>,
-    finish: wgpu::ComputePipeline,
+    finish: PipelineNumber,
     finish_group: wgpu::BindGroup,
     /// Where the layer reads, if not the caller's input.
     reads: Option<wgpu::BindGroup>,
@@ -39,14 +39,14 @@ struct LayerPipelines {
 /// What depends on how a layer is cut.
 #[derive(Debug, Clone)]
 struct SumPipelines {
-    expand: wgpu::ComputePipeline,
+    expand: PipelineNumber,
     expand_group: wgpu::BindGroup,
-    contract: wgpu::ComputePipeline,
+    contract: PipelineNumber,
     contract_group: wgpu::BindGroup,
 }
 
 impl FloatPasses {
-    /// Uploads a head's layers and compiles their kernels.
+    /// Uploads a head's layers and asks for their kernels.
     pub(super) fn new(gpu: &Gpu, workshop: &mut Workshop<'_>, head: &Head, plan: &Plan, buffers: &Buffers) -> Self {
         let last = plan.layers.len() - 1;
         let mut layers = Vec::with_capacity(plan.layers.len());
@@ -73,6 +73,7 @@ impl FloatPasses {
     pub(super) fn record(
         &self,
         plan: &Plan,
+        pipelines: &Pipelines,
         pass: &mut wgpu::ComputePass<'_>,
         binding: &Binding,
         chunk: usize,
@@ -84,18 +85,18 @@ impl FloatPasses {
             let entry = ((chunk * plan.tiers.len() + tier) * self.layers.len() + n) * 2;
             let offset = |at: usize| [((entry + at) as u64 * self.params_stride) as u32];
             let sums = &layer.sums[tier];
-            pass.set_pipeline(&sums.expand);
+            pass.set_pipeline(pipelines.get(sums.expand));
             pass.set_bind_group(0, &sums.expand_group, &offset(0));
             pass.set_bind_group(1, layer.reads.as_ref().unwrap_or(&binding.input), &[]);
             let [x, y] = tile.expand_workgroups(shape, rows);
             pass.dispatch_workgroups(x as u32, y as u32, 1);
 
-            pass.set_pipeline(&sums.contract);
+            pass.set_pipeline(pipelines.get(sums.contract));
             pass.set_bind_group(0, &sums.contract_group, &offset(1));
             let [x, y, z] = tile.workgroups(shape, rows).map(|count| count as u32);
             pass.dispatch_workgroups(x, y, z);
 
-            pass.set_pipeline(&layer.finish);
+            pass.set_pipeline(pipelines.get(layer.finish));
             pass.set_bind_group(0, &layer.finish_group, &offset(1));
             pass.set_bind_group(1, layer.writes.as_ref().unwrap_or(&binding.output), &[]);
             pass.dispatch_workgroups(shape.outputs.div_ceil(FINISH_LANES) as u32, rows as u32, 1);

@@ -1,7 +1,5 @@
 //! The passes of heads in integers: one kernel a layer, and one that turns sums into outputs.
 
-use std::collections::HashMap;
-
 use super::buffers::Buffers;
 use super::{Binding, Ends};
 use crate::head::CompressedHead;
@@ -9,7 +7,7 @@ use crate::plan::{
     IntegerTile, LayerShape, Plan, Records, Tables, TapFragments, Tile, Work, numbers, params_stride, tap_blocks,
 };
 use crate::run::kernels::Kernel;
-use crate::run::pipelines::{Workshop, caller_group};
+use crate::run::pipelines::{PipelineNumber, Pipelines, Workshop, caller_group};
 use crate::run::template::Constant;
 use crate::run::{Gpu, upload};
 
@@ -22,7 +20,7 @@ const DIGIT: usize = 64;
 #[derive(Debug)]
 pub(super) struct IntegerPasses {
     layers: Vec<LayerPasses>,
-    finish: wgpu::ComputePipeline,
+    finish: PipelineNumber,
     finish_group: wgpu::BindGroup,
     heads: u32,
     /// Bytes from one number to the next.
@@ -32,7 +30,7 @@ pub(super) struct IntegerPasses {
 /// A layer's pipelines with their bind groups, one a tier.
 #[derive(Debug)]
 struct LayerPasses {
-    pipelines: Vec<wgpu::ComputePipeline>,
+    pipelines: Vec<PipelineNumber>,
     groups: Vec<wgpu::BindGroup>,
     /// What makes the taps of cooperative matrices.
     taps: Option<TapsPass>,
@@ -43,13 +41,13 @@ struct LayerPasses {
 /// The pass that makes taps for cooperative matrices.
 #[derive(Debug)]
 struct TapsPass {
-    pipeline: wgpu::ComputePipeline,
+    pipeline: PipelineNumber,
     group: wgpu::BindGroup,
     tile: TapFragments,
 }
 
 impl IntegerPasses {
-    /// Uploads the heads' layers and compiles their kernels.
+    /// Uploads the heads' layers and asks for their kernels.
     pub(super) fn new(
         gpu: &Gpu,
         workshop: &mut Workshop<'_>,
@@ -103,6 +101,7 @@ impl IntegerPasses {
     pub(super) fn record(
         &self,
         plan: &Plan,
+        pipelines: &Pipelines,
         pass: &mut wgpu::ComputePass<'_>,
         binding: &Binding,
         chunk: usize,
@@ -115,19 +114,19 @@ impl IntegerPasses {
             let tile = integer_tile(&plan.tiers[tier].tiles[n]);
             let input = layer.no_input[tier].as_ref().unwrap_or(&binding.input);
             if let (IntegerTile::Matrix(_), Some(taps)) = (tile, &layer.taps) {
-                pass.set_pipeline(&taps.pipeline);
+                pass.set_pipeline(pipelines.get(taps.pipeline));
                 pass.set_bind_group(0, &taps.group, &offsets);
                 pass.set_bind_group(1, input, &[]);
                 let [x, y, z] = taps.tile.workgroups(shape, rows).map(|count| count as u32);
                 pass.dispatch_workgroups(x, y, z);
             }
-            pass.set_pipeline(&layer.pipelines[tier]);
+            pass.set_pipeline(pipelines.get(layer.pipelines[tier]));
             pass.set_bind_group(0, &layer.groups[tier], &offsets);
             pass.set_bind_group(1, input, &[]);
             let [x, y, z] = tile.workgroups(shape, rows).map(|count| count as u32);
             pass.dispatch_workgroups(x, y, z);
         }
-        pass.set_pipeline(&self.finish);
+        pass.set_pipeline(pipelines.get(self.finish));
         pass.set_bind_group(0, &self.finish_group, &offsets[2..]);
         pass.set_bind_group(1, &binding.output, &[]);
         pass.dispatch_workgroups(rows as u32, self.heads, 1);
@@ -184,7 +183,6 @@ fn layer_passes(
         Kernel::IntegerMatrix => [own.as_slice(), &[field("tables"), taps]].concat(),
         _ => own.to_vec(),
     };
-    let mut pipelines: HashMap<IntegerTile, wgpu::ComputePipeline> = HashMap::new();
     let mut passes = LayerPasses { pipelines: Vec::new(), groups: Vec::new(), taps: None, no_input: Vec::new() };
     let matrix = plan.tiers.iter().any(|tier| matches!(integer_tile(&tier.tiles[n]), IntegerTile::Matrix(_)));
     if let (true, Some(tile)) = (matrix, TapFragments::of(&plan.layers[n], gpu.limits())) {
@@ -201,11 +199,8 @@ fn layer_passes(
     for tier in &plan.tiers {
         let tile = integer_tile(&tier.tiles[n]);
         let kernel = kernel_of(&tile);
-        let pipeline = pipelines.entry(tile).or_insert_with(|| {
-            let source = source_constants(&plan.layers[n], &tile);
-            workshop.pipeline_over(kernel, source, &constants(plan, records, n, &tile))
-        });
-        passes.pipelines.push(pipeline.clone());
+        let source = source_constants(&plan.layers[n], &tile);
+        passes.pipelines.push(workshop.pipeline_over(kernel, source, &constants(plan, records, n, &tile)));
         passes.groups.push(workshop.own_group(kernel, buffers.named("params"), &own_of(kernel)));
         passes.no_input.push(
             (n > 0)

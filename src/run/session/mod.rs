@@ -6,7 +6,8 @@ mod integer;
 mod upload;
 
 use super::kernels::Kernel;
-use super::pipelines::{Workshop, caller_group};
+use super::pipelines::{Pipelines, Workshop, caller_group};
+use super::scopes::watched;
 use super::{Gpu, RunError};
 use crate::head::{Bank, CompressedHead, Head};
 use crate::plan::{Plan, PlanOptions, Work};
@@ -52,6 +53,7 @@ pub struct Session {
     gpu: Gpu,
     plan: Plan,
     passes: Passes,
+    pipelines: Pipelines,
     input_layout: wgpu::BindGroupLayout,
     output_layout: wgpu::BindGroupLayout,
     input: wgpu::Buffer,
@@ -119,30 +121,22 @@ impl Session {
     }
 
     /// Builds a session and turns what the device objects to into an error.
-    fn guarded(gpu: &Gpu, plan: Plan, build: impl FnOnce(Plan) -> Self) -> Result<Self, RunError> {
-        let memory = gpu.device().push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-        let validation = gpu.device().push_error_scope(wgpu::ErrorFilter::Validation);
-        let internal = gpu.device().push_error_scope(wgpu::ErrorFilter::Internal);
+    fn guarded(gpu: &Gpu, plan: Plan, build: impl FnOnce(Plan) -> Result<Self, wgpu::Error>) -> Result<Self, RunError> {
         let needed = plan.device_bytes();
-        let session = build(plan);
-        let refused = [pollster::block_on(internal.pop()), pollster::block_on(validation.pop())];
-        if let Some(error) = pollster::block_on(memory.pop()) {
-            return Err(RunError::OutOfMemory { needed, problem: RunError::one_line(&error.to_string()) });
+        // What goes wrong before pipelines are compiled is why they cannot be.
+        match watched(gpu.device(), || build(plan)).flatten() {
+            Err(error @ wgpu::Error::OutOfMemory { .. }) => {
+                Err(RunError::OutOfMemory { needed, problem: RunError::one_line(&error.to_string()) })
+            }
+            Err(error) => {
+                Err(RunError::Refused { what: "the session".into(), problem: RunError::one_line(&error.to_string()) })
+            }
+            Ok(session) => gpu.lost().map_or(Ok(session), |reason| Err(RunError::Lost(reason))),
         }
-        if let Some(error) = refused.into_iter().flatten().next() {
-            return Err(RunError::Refused {
-                what: "the session".into(),
-                problem: RunError::one_line(&error.to_string()),
-            });
-        }
-        if let Some(reason) = gpu.lost() {
-            return Err(RunError::Lost(reason));
-        }
-        Ok(session)
     }
 
     /// Allocates, uploads and compiles. A plan in integers takes the members, one in f32 the head.
-    fn build(gpu: &Gpu, plan: Plan, head: Option<&Head>, members: &[&CompressedHead]) -> Self {
+    fn build(gpu: &Gpu, plan: Plan, head: Option<&Head>, members: &[&CompressedHead]) -> Result<Self, wgpu::Error> {
         let device = gpu.device();
         let buffers = Buffers::new(device, &plan);
         let mut workshop = Workshop::new(device, gpu.pipeline_cache());
@@ -157,6 +151,7 @@ impl Session {
             }
         };
         gpu.queue().submit([]);
+        let pipelines = workshop.compile()?;
         let layout = |workshop: &mut Workshop<'_>, kernel| match workshop.caller_layout(kernel) {
             Some(layout) => layout,
             None => device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &[] }),
@@ -168,8 +163,9 @@ impl Session {
             output: caller_group(device, &output_layout, buffers.named("output")),
             rows: plan.max_rows,
         };
-        Self {
+        Ok(Self {
             passes,
+            pipelines,
             input_layout,
             output_layout,
             input: buffers.named("input").clone(),
@@ -180,7 +176,7 @@ impl Session {
             device_bytes: buffers.bytes(),
             plan,
             gpu: gpu.clone(),
-        }
+        })
     }
 
     /// The plan that the session follows; its byte count is the device memory that the session takes.
@@ -326,8 +322,8 @@ impl Session {
         for chunk in 0..self.plan.chunks(rows) {
             let in_chunk = (rows - chunk * self.plan.chunk_rows).min(self.plan.chunk_rows);
             match &self.passes {
-                Passes::Float(passes) => passes.record(&self.plan, pass, binding, chunk, in_chunk),
-                Passes::Integer(passes) => passes.record(&self.plan, pass, binding, chunk, in_chunk),
+                Passes::Float(passes) => passes.record(&self.plan, &self.pipelines, pass, binding, chunk, in_chunk),
+                Passes::Integer(passes) => passes.record(&self.plan, &self.pipelines, pass, binding, chunk, in_chunk),
             }
         }
         Ok(())
