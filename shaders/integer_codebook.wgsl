@@ -26,3 +26,12 @@ fn levels_of(codes: u32) -> vec4<i32> {
     }
     return unpack4xI8(codes);
 }
+
+// Place of the window in the codebook and weights of an input of a row; zeros where there is none.
+fn tap_of(head: u32, row: u32, i: u32, rows: u32) -> vec2<u32> {
+    if row >= rows || i >= INPUTS {
+        return vec2<u32>();
+    }
+    let position = position_of(head, row, i);
+    return vec2<u32>(position.x * STRIDE, tables[position.y]);
+}

@@ -35,8 +35,6 @@ struct Input {
 // [head][stage][four inputs][output group] of four gain codes each.
 @group(0) @binding(6) var<storage, read> gains: array<vec4<u32>>;
 @group(0) @binding(7) var<storage, read_write> records: array<atomic<i32>>;
-// [row][input], read by the first layer only.
-@group(1) @binding(0) var<storage, read> features: array<f32>;
 
 override INPUTS: u32 = 1u;
 override OUTPUT_GROUPS: u32 = 1u;
@@ -76,7 +74,7 @@ fn record_of(head: u32, row: u32) -> u32 {
 // The value of an input: the caller's, or made from the sums of the layer before.
 fn value_of(head: u32, row: u32, i: u32) -> f32 {
     if FIRST_LAYER {
-        return features[(chunk.value * CHUNK_ROWS + row) * INPUTS + i];
+        return feature_of(row, i);
     }
     let at = record_of(head, row) + SOURCE_AT + i;
     var total = 0.0;

@@ -5,21 +5,14 @@
 override GROUPS: u32 = 1u;
 override SPLIT: u32 = 1u;
 override LANES: u32 = 1u;
+// Inputs from one row of taps to the next.
+override TAP_PITCH: u32 = SLICE;
 override TILE: u32 = ROWS * SLICE;
 
 // [row][input] of a window's place in the codebook and four weights.
 var<workgroup> taps: array<vec2<u32>, TILE>;
 // A lane's sums of one row, on their way to the records.
 var<workgroup> parts: array<vec4<i32>, LANES>;
-
-// Place of the window in the codebook and weights of an input of a row; zeros where there is none.
-fn tap_of(head: u32, row: u32, i: u32, rows: u32) -> vec2<u32> {
-    if row >= rows || i >= INPUTS {
-        return vec2<u32>();
-    }
-    let position = position_of(head, row, i);
-    return vec2<u32>(position.x * STRIDE, tables[position.y]);
-}
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -72,24 +65,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             codes = codes_at((streams + quad) * OUTPUT_GROUPS + stream_group);
             gain_codes = gains[(streams + quad) * OUTPUT_GROUPS + stream_group];
         }
-        // repeat j 4
-        {
-            let k = codewords_of(own_codes, {j}u);
-            let level = levels_of(own_gain_codes[{j}]);
-            // repeat row ROWS
-            {
-                let tap = taps[{row}u * SLICE + tap_at + {j}u];
-                let dots = vec4<i32>(
-                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.x)),
-                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.y)),
-                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.z)),
-                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.w)),
-                );
-                sum_{row} += rounded(dots * level);
-            }
-            // end
-        }
-        // end
+        // include integer_quad
     }
     // Parts are added here, and lanes side by side add outputs side by side: few additions go to the records.
     // repeat row ROWS

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LayerKind, LayerShape, Limits, MatrixTile, PlanError};
+use super::{LastTile, LayerKind, LayerShape, Limits, MatrixTile, PlanError};
 use crate::fixed_point::SEGMENT;
 
 /// Rows that a workgroup of [`EdgesTile`] takes at most, as its shader declares.
@@ -91,6 +91,8 @@ pub struct RowsTile {
 pub enum IntegerTile {
     /// Lanes are edges.
     Edges(EdgesTile),
+    /// Lanes are edges, and a workgroup takes its rows to their outputs.
+    Last(LastTile),
     /// Lanes are rows.
     Rows(RowsTile),
     /// Cooperative matrices.
@@ -101,7 +103,7 @@ impl IntegerTile {
     /// The strategy that the cut belongs to.
     pub fn strategy(&self) -> Strategy {
         match self {
-            Self::Edges(_) => Strategy::Edges,
+            Self::Edges(_) | Self::Last(_) => Strategy::Edges,
             Self::Rows(_) => Strategy::Rows,
             Self::Matrix(_) => Strategy::Matrix,
         }
@@ -111,6 +113,7 @@ impl IntegerTile {
     pub fn on_chip(&self) -> bool {
         match self {
             Self::Edges(tile) => tile.on_chip,
+            Self::Last(tile) => tile.on_chip,
             Self::Rows(tile) => tile.on_chip,
             Self::Matrix(tile) => tile.on_chip,
         }
@@ -120,6 +123,7 @@ impl IntegerTile {
     pub fn slice(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.slice,
+            Self::Last(_) => SEGMENT,
             Self::Rows(tile) => tile.slice,
             Self::Matrix(tile) => tile.slice,
         }
@@ -129,6 +133,7 @@ impl IntegerTile {
     pub fn lanes(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.groups * tile.split,
+            Self::Last(tile) => tile.lanes(),
             Self::Rows(tile) => tile.rows * tile.parts,
             Self::Matrix(tile) => tile.lanes(),
         }
@@ -138,6 +143,7 @@ impl IntegerTile {
     pub fn rows(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.rows,
+            Self::Last(tile) => tile.rows,
             Self::Rows(tile) => tile.rows,
             Self::Matrix(tile) => tile.rows(),
         }
@@ -147,6 +153,7 @@ impl IntegerTile {
     pub fn groups(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.groups,
+            Self::Last(tile) => tile.groups,
             Self::Rows(tile) => tile.parts * tile.own,
             Self::Matrix(tile) => tile.columns() / 4,
         }
@@ -160,6 +167,7 @@ impl IntegerTile {
         };
         match self {
             Self::Edges(tile) => integers(tile.on_chip) + 2 * tile.rows * tile.slice + 4 * self.lanes(),
+            Self::Last(tile) => tile.workgroup_words(layer),
             Self::Rows(tile) => integers(tile.on_chip) + 2 * tile.chunk * (tile.rows + 1),
             Self::Matrix(tile) => tile.workgroup_words(layer),
         }
@@ -178,6 +186,7 @@ impl IntegerTile {
     pub fn fits(&self, layer: &LayerShape, limits: &Limits) -> bool {
         let shaders = match self {
             Self::Edges(tile) => (1..=MAX_EDGES_ROWS).contains(&tile.rows) && tile.groups > 0 && tile.split > 0,
+            Self::Last(tile) => tile.fits(layer),
             Self::Rows(tile) => {
                 (1..=MAX_OWN).contains(&tile.own)
                     && tile.rows > 0
@@ -234,7 +243,10 @@ impl IntegerTile {
             return Vec::new();
         }
         let mut tiles = match strategy {
-            Strategy::Edges => edges(layer, limits, rows),
+            Strategy::Edges => {
+                let last = LastTile::candidates(layer, limits, rows).into_iter().map(Self::Last);
+                last.chain(edges(layer, limits, rows)).collect()
+            }
             Strategy::Rows => many_rows(layer, limits, rows),
             Strategy::Matrix => MatrixTile::candidates(layer, limits, rows).into_iter().map(Self::Matrix).collect(),
         };
@@ -252,7 +264,8 @@ impl Strategy {
         if rows * layer.outputs >= MATRIX_WORK && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
             Self::Matrix
         } else if rows >= MANY_ROWS
-            && (rows.saturating_mul(layer.edges()) >= MANY_ROWS_WORK || layer.output_groups() < FEW_GROUPS)
+            && (rows.saturating_mul(layer.edges()) >= MANY_ROWS_WORK
+                || (layer.output_groups() < FEW_GROUPS && !layer.last))
             && fits(Self::Rows)
         {
             Self::Rows

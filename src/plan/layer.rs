@@ -51,18 +51,22 @@ pub struct LayerShape {
     pub heads: usize,
     /// The spline variable is clamped.
     pub clamped: bool,
+    /// The layer gives a head's outputs, and others come before it.
+    pub last: bool,
 }
 
 impl LayerShape {
     /// Shapes of all layers of a head.
     pub fn of_head(head: &Head) -> Vec<Self> {
-        match head {
+        let mut shapes: Vec<Self> = match head {
             Head::Dense(head) => head.layers().iter().map(Self::of_dense).collect(),
             Head::Compressed(head) => {
                 let arithmetic = Arithmetic::of(head);
                 head.layers().iter().map(|layer| Self::of_compressed(layer, arithmetic)).collect()
             }
-        }
+        };
+        mark_last(&mut shapes);
+        shapes
     }
 
     /// Shapes of the layers of heads that one pass evaluates side by side; `None` where they need a pass each: heads in
@@ -93,6 +97,7 @@ impl LayerShape {
         for layer in &mut joined {
             layer.heads = heads.len();
         }
+        mark_last(&mut joined);
         Some(joined)
     }
 
@@ -141,6 +146,7 @@ impl LayerShape {
             stages: 1,
             heads: 1,
             clamped: map.clamp().is_some(),
+            last: false,
         }
     }
 
@@ -203,5 +209,11 @@ impl LayerShape {
             LayerKind::Integer { codewords, .. } => codewords | 1,
             _ => self.row_length(),
         }
+    }
+}
+
+fn mark_last(layers: &mut [LayerShape]) {
+    if let [_, .., last] = layers {
+        last.last = true;
     }
 }

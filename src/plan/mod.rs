@@ -16,6 +16,7 @@
 mod buffers;
 mod float;
 mod integer;
+mod last;
 mod layer;
 mod limits;
 mod matrix;
@@ -26,6 +27,7 @@ pub use buffers::{BufferPlan, Shared};
 pub(crate) use buffers::{Tables, numbers, params_stride};
 pub use float::{FloatStrategy, FloatTile, ProductShape, ProductTile, TapsTile};
 pub use integer::{EdgesTile, IntegerTile, RowsTile, Strategy};
+pub use last::LastTile;
 pub use layer::{LayerKind, LayerShape};
 pub use limits::Limits;
 pub use matrix::MatrixTile;

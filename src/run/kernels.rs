@@ -20,7 +20,9 @@ use Access::{Params, Read, Write};
 pub enum Kernel {
     /// Inputs to integer sums over a codebook of bytes, lanes are edges.
     IntegerEdges,
-    /// The same, lanes are rows.
+    /// The same for the last layer, on to its outputs.
+    IntegerLast,
+    /// Inputs to integer sums, lanes are rows.
     IntegerRows,
     /// Inputs to taps in f16, fragment by fragment.
     IntegerTaps,
@@ -80,7 +82,9 @@ struct Parts {
 
 /// Rows, in two digits, and the chunk; inputs, tables, indices, gains, records.
 const INTEGER: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write];
-/// The same, and the taps.
+/// The same, and factors and columns of the outputs.
+const INTEGER_LAST: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read, Read];
+/// The same as [`INTEGER`], and the taps.
 const INTEGER_TAPS: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Write];
 /// The same, and the tables as halves and the taps.
 const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read, Read];
@@ -90,16 +94,22 @@ const EXPAND_COMMON: &str = include_str!("../../shaders/expand_common.wgsl");
 const PRODUCT_COMMON: &str = include_str!("../../shaders/product_common.wgsl");
 /// What the kernels that sum integers have in common.
 const INTEGER_COMMON: &str = include_str!("../../shaders/integer_common.wgsl");
+/// What those of them have in common that may be the first.
+const INTEGER_FEATURES: &str = include_str!("../../shaders/integer_features.wgsl");
+/// What the kernels do with four inputs whose lanes are edges.
+const INTEGER_QUAD: &str = include_str!("../../shaders/integer_quad.wgsl");
 /// What those of them have in common that sum integers throughout.
 const INTEGER_CODEBOOK: &str = include_str!("../../shaders/integer_codebook.wgsl");
 
 impl Kernel {
     /// Files that are no kernels but parts of several.
-    pub const SHARED: [&str; 4] = ["expand_common", "integer_common", "integer_codebook", "product_common"];
+    pub const SHARED: [&str; 6] =
+        ["expand_common", "integer_codebook", "integer_common", "integer_features", "integer_quad", "product_common"];
 
     /// All kernels.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::IntegerEdges,
+        Self::IntegerLast,
         Self::IntegerRows,
         Self::IntegerTaps,
         Self::IntegerMatrix,
@@ -124,6 +134,7 @@ impl Kernel {
     fn parts(self) -> Parts {
         match self {
             Self::IntegerEdges => kernel!("integer_edges", INTEGER, Some(Read)),
+            Self::IntegerLast => kernel!("integer_last", INTEGER_LAST, Some(Write)),
             Self::IntegerRows => kernel!("integer_rows", INTEGER, Some(Read)),
             Self::IntegerTaps => kernel!("integer_taps", INTEGER_TAPS, Some(Read)),
             Self::IntegerMatrix => kernel!("integer_matrix", INTEGER_MATRIX, Some(Read)),
@@ -159,14 +170,16 @@ impl Kernel {
     pub fn source(self, constants: &[(&'static str, u32)]) -> String {
         let own = self.parts().source;
         match self {
-            Self::IntegerEdges | Self::IntegerRows => {
-                let own = template::expand(own, constants);
-                format!("requires packed_4x8_integer_dot_product;\n{INTEGER_COMMON}\n{INTEGER_CODEBOOK}\n{own}")
+            Self::IntegerEdges | Self::IntegerLast | Self::IntegerRows => {
+                let own = template::expand(&own.replace("// include integer_quad\n", INTEGER_QUAD), constants);
+                let features = if self == Self::IntegerLast { "" } else { INTEGER_FEATURES };
+                let shared = format!("{INTEGER_COMMON}\n{features}\n{INTEGER_CODEBOOK}");
+                format!("requires packed_4x8_integer_dot_product;\n{shared}\n{own}")
             }
-            Self::IntegerTaps => format!("{INTEGER_COMMON}\n{}", template::expand(own, constants)),
+            Self::IntegerTaps => format!("{INTEGER_COMMON}\n{INTEGER_FEATURES}\n{}", template::expand(own, constants)),
             Self::IntegerMatrix => {
                 let own = template::expand(own, constants);
-                format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{own}")
+                format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{INTEGER_FEATURES}\n{own}")
             }
             Self::ExpandFloat | Self::ExpandProduct => format!("{EXPAND_COMMON}\n{own}"),
             Self::ProductDense | Self::ProductCodebook => {
@@ -180,7 +193,7 @@ impl Kernel {
     /// Constants that the kernel is written over, with values that it can be read with.
     pub fn sample_constants(self) -> Vec<(&'static str, u32)> {
         match self {
-            Self::IntegerEdges => vec![("ROWS", 2)],
+            Self::IntegerEdges | Self::IntegerLast => vec![("ROWS", 2)],
             Self::IntegerRows => vec![("OWN", 2)],
             Self::IntegerMatrix => vec![
                 ("PER_ROWS", 2),

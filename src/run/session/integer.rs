@@ -122,9 +122,13 @@ impl IntegerPasses {
             }
             pass.set_pipeline(pipelines.get(layer.pipelines[tier]));
             pass.set_bind_group(0, &layer.groups[tier], &offsets);
-            pass.set_bind_group(1, input, &[]);
+            let last = matches!(tile, IntegerTile::Last(_));
+            pass.set_bind_group(1, if last { &binding.output } else { input }, &[]);
             let [x, y, z] = tile.workgroups(shape, rows).map(|count| count as u32);
             pass.dispatch_workgroups(x, y, z);
+            if last {
+                return;
+            }
         }
         pass.set_pipeline(pipelines.get(self.finish));
         pass.set_bind_group(0, &self.finish_group, &offsets[2..]);
@@ -162,6 +166,7 @@ fn integer_tile(tile: &Tile) -> IntegerTile {
 fn kernel_of(tile: &IntegerTile) -> Kernel {
     match tile {
         IntegerTile::Edges(_) => Kernel::IntegerEdges,
+        IntegerTile::Last(_) => Kernel::IntegerLast,
         IntegerTile::Rows(_) => Kernel::IntegerRows,
         IntegerTile::Matrix(_) => Kernel::IntegerMatrix,
     }
@@ -181,6 +186,7 @@ fn layer_passes(
     let own_of = |kernel| match kernel {
         Kernel::IntegerTaps => [own.as_slice(), &[taps]].concat(),
         Kernel::IntegerMatrix => [own.as_slice(), &[field("tables"), taps]].concat(),
+        Kernel::IntegerLast => [own.as_slice(), &[field("factors"), buffers.named("columns")]].concat(),
         _ => own.to_vec(),
     };
     let mut passes = LayerPasses { pipelines: Vec::new(), groups: Vec::new(), taps: None, no_input: Vec::new() };
@@ -203,7 +209,7 @@ fn layer_passes(
         passes.pipelines.push(workshop.pipeline_over(kernel, source, &constants(plan, records, n, &tile)));
         passes.groups.push(workshop.own_group(kernel, buffers.named("params"), &own_of(kernel)));
         passes.no_input.push(
-            (n > 0)
+            (n > 0 && kernel != Kernel::IntegerLast)
                 .then(|| workshop.caller_layout(kernel))
                 .flatten()
                 .map(|layout| caller_group(gpu.device(), &layout, buffers.named("unused"))),
@@ -216,6 +222,7 @@ fn layer_passes(
 fn source_constants(shape: &LayerShape, tile: &IntegerTile) -> Vec<Constant> {
     match tile {
         IntegerTile::Edges(tile) => vec![("ROWS", tile.rows as u32)],
+        IntegerTile::Last(tile) => vec![("ROWS", tile.rows as u32)],
         IntegerTile::Rows(tile) => vec![("OWN", tile.own as u32)],
         IntegerTile::Matrix(matrix) => {
             // A lane expands four of the eight inputs of an output.
@@ -289,6 +296,9 @@ fn constants(plan: &Plan, records: &Records, n: usize, tile: &IntegerTile) -> Ve
     ]);
     match tile {
         IntegerTile::Edges(tile) => constants.extend([("GROUPS", number(tile.groups)), ("SPLIT", number(tile.split))]),
+        IntegerTile::Last(tile) => {
+            constants.extend([("SPLIT", number(tile.split)), ("COLUMNS", number(plan.outputs))]);
+        }
         IntegerTile::Rows(tile) => constants.extend([
             ("ROWS", number(tile.rows)),
             ("PARTS", number(tile.parts)),
