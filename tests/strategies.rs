@@ -13,7 +13,7 @@ const MATRIX_TOLERANCE: f64 = 5e-4;
 /// The same of several layers of random splines, which are far steeper than trained ones and multiply the errors before.
 const DEEP_MATRIX_TOLERANCE: f64 = 2e-2;
 
-const SHAPES: [&[usize]; 5] = [&[1, 1], &[13, 17], &[97, 31, 3], &[1030, 9], &[70, 150, 5]];
+const SHAPES: [&[usize]; 6] = [&[1, 1], &[13, 17], &[97, 31, 3], &[1030, 9], &[70, 150, 5], &[9, 400, 101]];
 
 fn outputs(gpu: &Gpu, head: &CompressedHead, input: &[f32], rows: usize, strategy: Strategy) -> Vec<f32> {
     let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
@@ -37,10 +37,33 @@ fn heads() -> Vec<(String, CompressedHead)> {
     heads
 }
 
+/// Rows with what is no number spoil themselves alone, and leave nothing behind for the next batch.
+#[test]
+fn spoilt_rows_leave_no_trace() {
+    let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<u32>>();
+    for head in [integer_head(&[97, 31, 3], 30, true, 1), integer_head(&[13, 17], 30, false, 2)] {
+        for rows in [3, 20, 70] {
+            let input: Vec<f32> = Random::new(3).many(rows * head.inputs()).iter().map(|x| 1.6 * x).collect();
+            let mut spoilt = input.clone();
+            spoilt[head.inputs() - 1] = f32::NAN;
+            spoilt[2 * head.inputs() + 5] = f32::NAN;
+            for strategy in [Strategy::Edges, Strategy::Rows] {
+                let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
+                let mut session = Session::open_with(&GPU, &Head::Compressed(head.clone()), rows, &options).unwrap();
+                for input in [&spoilt, &input] {
+                    let expected = CompressedReference::new(&head).run(input);
+                    assert_eq!(expected.iter().any(|x| x.is_nan()), input.iter().any(|x| x.is_nan()));
+                    assert_eq!(bits(&session.run(input).unwrap()), bits(&expected), "{rows} rows, {}", strategy.name());
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn edges_and_rows_give_the_bits_of_the_reference() {
     for (name, head) in heads() {
-        for rows in [1, 5, 70] {
+        for rows in [1, 5, 20, 70] {
             let input: Vec<f32> = Random::new(3).many(rows * head.inputs()).iter().map(|x| 1.6 * x).collect();
             let expected = CompressedReference::new(&head).run(&input);
             for strategy in [Strategy::Edges, Strategy::Rows] {

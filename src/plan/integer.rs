@@ -245,7 +245,8 @@ impl IntegerTile {
         let mut tiles = match strategy {
             Strategy::Edges => {
                 let last = LastTile::candidates(layer, limits, rows).into_iter().map(Self::Last);
-                last.chain(edges(layer, limits, rows)).collect()
+                let edges = edges(layer, limits, rows).into_iter();
+                if LastTile::suits(layer, rows) { last.chain(edges).collect() } else { edges.chain(last).collect() }
             }
             Strategy::Rows => many_rows(layer, limits, rows),
             Strategy::Matrix => MatrixTile::candidates(layer, limits, rows).into_iter().map(Self::Matrix).collect(),

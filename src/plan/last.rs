@@ -11,6 +11,8 @@ const MAX_ROWS: usize = 4;
 const MAX_LANES: usize = 512;
 /// Rows from which a workgroup takes several.
 const SEVERAL_FROM: usize = 64;
+/// Rows, of all heads, below which a row spread over many workgroups and a dispatch more are faster.
+const SUITS_FROM: usize = 16;
 
 /// A cut of a last layer in which a workgroup takes all inputs and outputs of its rows, and lanes are groups of four edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,6 +46,11 @@ impl LastTile {
             && (1..=MAX_ROWS).contains(&self.rows)
             && self.groups == layer.output_groups()
             && (1..=layer.inputs.div_ceil(4)).contains(&self.split)
+    }
+
+    /// A dispatch less pays for batches of `rows`.
+    pub(super) fn suits(layer: &LayerShape, rows: usize) -> bool {
+        rows.saturating_mul(layer.heads) >= SUITS_FROM
     }
 
     /// Cuts of `layer` for `rows`, the one expected to be fastest first.
