@@ -3,7 +3,7 @@
 mod support;
 
 use sharekan::head::{Bank, CompressedHead, Head, Member};
-use sharekan::plan::{PlanOptions, Strategy};
+use sharekan::plan::{Limits, Plan, PlanOptions, Strategy};
 use sharekan::reference::CompressedReference;
 use sharekan::run::{Gpu, GpuOptions, Session};
 use support::*;
@@ -127,6 +127,21 @@ fn bank(table: bool) -> Bank {
         })
         .collect();
     Bank::new(members).unwrap()
+}
+
+/// An adapter with cooperative matrices needs room for taps: 10 halves an input, inputs in eights, rows in whole tiles, and
+/// two blocks of 16 x 16 that are read past the end. A batch whose taps take more than 96 MiB takes several equal passes.
+#[test]
+fn plans_have_room_for_the_taps_of_matrices() {
+    let limits = Limits { workgroup_storage: 49_152, matrix_subgroup: Some(32), ..Limits::default() };
+    let head = Head::Compressed(integer_head(&[2045, 512, 5], 256, false, 1));
+    let taps = |plan: &Plan| plan.buffers.iter().find(|buffer| buffer.name == "taps").map(|buffer| buffer.bytes);
+    let plan = Plan::new(&head, &limits, 169).unwrap();
+    assert_eq!(taps(&plan), Some(192 * 2048 * 10 * 2 + 1024));
+    let plan = Plan::new(&head, &limits, 4096).unwrap();
+    assert_eq!((plan.chunk_rows, taps(&plan)), (2048, Some(2048 * 2048 * 10 * 2 + 1024)));
+    let plain = Plan::new(&head, &Limits { matrix_subgroup: None, ..limits }, 4096).unwrap();
+    assert_eq!((plain.chunk_rows, taps(&plain)), (4096, None));
 }
 
 /// Heads of one codebook in one pass: each gives what it gives alone.

@@ -7,7 +7,9 @@
 //!
 //! A layer in integers runs in one kernel, of which there are several ([`Strategy`]): each makes the taps of its tile
 //! itself and adds its sums to [`Records`] that the next layer reads, because integer additions may come in any order.
-//! One last kernel turns sums into outputs. Few rows mean many slices, so that there is work for every processor.
+//! Cooperative matrices ([`MatrixTile`]) have their taps made by a kernel before, for all tiles of outputs at once. One
+//! last kernel turns sums into outputs, unless the last layer's own does ([`LastTile`]). Few rows mean many slices, so that
+//! there is work for every processor.
 //!
 //! A [`Plan`] follows from the head's shape, the adapter's [`Limits`] and the largest batch alone: it can be computed and
 //! tested without a device, and its byte count is what a session takes. Batches beyond what fits one pass are cut into
@@ -50,8 +52,10 @@ const FLOAT_TIERS: [usize; 9] = [1, 4, 16, 32, 64, 128, 256, 512, 1024];
 const MAX_CHUNK: usize = 2048;
 /// Largest chunk of rows in integers: two digits of 0 to 64 count its rows.
 const MAX_INTEGER_CHUNK: usize = 4096;
-/// Most bytes of taps for cooperative matrices: larger batches take several passes.
+/// Most bytes of taps for cooperative matrices, and bytes more for each further head of a bank: larger batches take several
+/// passes.
 const MAX_TAP_BYTES: u64 = 96 << 20;
+const MORE_TAP_BYTES: u64 = 8 << 20;
 /// Rows of a chunk are a multiple of this where there are several chunks.
 const CHUNK_STEP: usize = 64;
 
@@ -250,7 +254,7 @@ impl Plan {
                 (Work::Float(shared), largest, 0)
             };
             let binding = limits.storage_binding;
-            let most_taps = MAX_TAP_BYTES.min(binding);
+            let most_taps = (MAX_TAP_BYTES + MORE_TAP_BYTES * (layers[0].heads as u64 - 1)).min(binding);
             let (found, allowed) = if largest > binding { (largest, binding) } else { (taps, most_taps) };
             if found <= allowed {
                 break (tiers, work);

@@ -1,4 +1,5 @@
-//! The passes of heads in integers: one kernel a layer, and one that turns sums into outputs.
+//! The passes of heads in integers: one kernel a layer or two, and one that turns sums into outputs where the last layer's
+//! own does not.
 
 use super::buffers::Buffers;
 use super::{Binding, Ends};
