@@ -21,8 +21,8 @@ override ROW_BLOCKS: u32 = 1u;
 
 const COLUMNS: u32 = 16u * PER_COLUMNS * SUBGROUP_COLUMNS;
 const CHUNK: u32 = 8u;
-// Vectors of four halves from one output of a tile to the next; twice an odd number where PAIRS is odd, so that eight
-// outputs lie in different banks.
+// Vectors of four halves from one output of a tile to the next; twice an odd number, so that eight outputs lie in different
+// banks.
 const PITCH: u32 = 4u * PAIRS + 2u;
 const STAGING: u32 = 256u * SUBGROUP_ROWS * SUBGROUP_COLUMNS;
 // Lanes of a subgroup.
