@@ -4,15 +4,6 @@
 // A workgroup takes ROWS rows, GROUPS groups of four outputs, and SPLIT interleaved parts of a slice of inputs. Taps
 // pass through workgroup memory tile by tile.
 
-struct Params {
-    first_row: u32,
-    slice: u32,
-    partials: u32,
-    partials_per_segment: u32,
-    row_capacity: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 // [row][input] of start, base value and TAPS weights.
 @group(0) @binding(1) var<storage, read> taps: array<u32>;
 // [input][coefficient][output group], LENGTH coefficients an input, zeros where the layer has none.

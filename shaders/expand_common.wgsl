@@ -1,14 +1,6 @@
 // What the kernels that expand inputs in f32 have in common: the map to the spline variable, the basis functions and the
 // base function. They hand their taps to `put_tap`.
 
-struct Params {
-    first_row: u32,
-    slice: u32,
-    partials: u32,
-    partials_per_segment: u32,
-    row_capacity: u32,
-}
-
 // From an input to its spline variable and, on even knots, to steps from the lower end of the grid.
 struct InputMap {
     scale: f32,
@@ -17,7 +9,6 @@ struct InputMap {
     inverse_step: f32,
 }
 
-@group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> maps: array<InputMap>;
 // Uneven knots [input][knot], or the centres of Gaussian bumps.
 @group(0) @binding(2) var<storage, read> knots: array<f32>;

@@ -1,14 +1,5 @@
 // From partial sums in f32 to outputs: partials added in order, then factor and bias.
 
-struct Params {
-    first_row: u32,
-    slice: u32,
-    partials: u32,
-    partials_per_segment: u32,
-    row_capacity: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 // [partial][row][output], outputs padded to groups of four.
 @group(0) @binding(1) var<storage, read> partials: array<f32>;
 // [output] of factor and bias.

@@ -5,15 +5,6 @@
 // weights of every output pass through workgroup memory. A lane takes ROW_QUADS quads of rows and COLUMN_QUADS quads of
 // outputs, its sums in registers. The next step's values are fetched while this step's are multiplied.
 
-struct Params {
-    first_row: u32,
-    slice: u32,
-    partials: u32,
-    partials_per_segment: u32,
-    row_capacity: u32,
-}
-
-@group(0) @binding(0) var<uniform> params: Params;
 // [four rows][depth] of four rows
 @group(0) @binding(1) var<storage, read> taps: array<vec4<f32>>;
 // [partial][row][output group]

@@ -88,6 +88,8 @@ const INTEGER_LAST: &[Access] = &[Params, Params, Params, Read, Read, Read, Read
 const INTEGER_TAPS: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Write];
 /// The same, and the tables as halves and the taps.
 const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read, Read];
+/// The parameters of the kernels in f32.
+const FLOAT_PARAMS: &str = include_str!("../../shaders/float_params.wgsl");
 /// What the kernels that expand inputs in f32 have in common.
 const EXPAND_COMMON: &str = include_str!("../../shaders/expand_common.wgsl");
 /// What the kernels that multiply matrices in f32 have in common.
@@ -103,8 +105,15 @@ const INTEGER_CODEBOOK: &str = include_str!("../../shaders/integer_codebook.wgsl
 
 impl Kernel {
     /// Files that are no kernels but parts of several.
-    pub const SHARED: [&str; 6] =
-        ["expand_common", "integer_codebook", "integer_common", "integer_features", "integer_quad", "product_common"];
+    pub const SHARED: [&str; 7] = [
+        "expand_common",
+        "float_params",
+        "integer_codebook",
+        "integer_common",
+        "integer_features",
+        "integer_quad",
+        "product_common",
+    ];
 
     /// All kernels.
     pub const ALL: [Self; 21] = [
@@ -181,11 +190,12 @@ impl Kernel {
                 let own = template::expand(own, constants);
                 format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{INTEGER_FEATURES}\n{own}")
             }
-            Self::ExpandFloat | Self::ExpandProduct => format!("{EXPAND_COMMON}\n{own}"),
+            Self::ExpandFloat | Self::ExpandProduct => format!("{FLOAT_PARAMS}\n{EXPAND_COMMON}\n{own}"),
             Self::ProductDense | Self::ProductCodebook => {
                 let common = template::expand(PRODUCT_COMMON, constants);
-                format!("{common}\n{own}")
+                format!("{FLOAT_PARAMS}\n{common}\n{own}")
             }
+            Self::ContractDense | Self::ContractCodebook | Self::FinishFloat => format!("{FLOAT_PARAMS}\n{own}"),
             _ => own.to_owned(),
         }
     }

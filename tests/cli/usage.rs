@@ -61,40 +61,29 @@ fn a_backend_that_does_not_exist_is_wrong_usage() {
     assert_eq!((done.status, done.stderr.lines().count()), (2, 1), "{}", done.stderr);
 }
 
+const COMMANDS: [&str; 13] = [
+    "demo",
+    "compile",
+    "bank",
+    "run",
+    "detect",
+    "eval",
+    "study",
+    "verify",
+    "decompress",
+    "inspect",
+    "bench",
+    "tune",
+    "adapters",
+];
+
 #[test]
 fn help_names_every_command_and_shows_examples() {
     let done = sharekan(&["--help"]).succeeds();
-    for word in [
-        "demo",
-        "compile",
-        "run",
-        "detect",
-        "eval",
-        "study",
-        "verify",
-        "decompress",
-        "inspect",
-        "bench",
-        "tune",
-        "adapters",
-        "Examples:",
-    ] {
+    for word in COMMANDS.into_iter().chain(["Examples:"]) {
         assert!(done.stdout.contains(word), "{word}");
     }
-    for command in [
-        "demo",
-        "compile",
-        "run",
-        "detect",
-        "eval",
-        "study",
-        "verify",
-        "decompress",
-        "inspect",
-        "bench",
-        "tune",
-        "adapters",
-    ] {
+    for command in COMMANDS {
         assert!(sharekan(&[command, "--help"]).succeeds().stdout.contains("--json <FILE>"), "{command}");
     }
 }
