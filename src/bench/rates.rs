@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::timer::{Timer, around};
 use super::{BenchError, Summary};
-use crate::run::{Gpu, Kernel, RunError};
+use crate::run::{Gpu, Kernel, RunError, lone_pipeline, watched};
 
 /// Samples of each rate.
 const SAMPLES: usize = 20;
@@ -165,46 +165,30 @@ impl Measuring {
         constants: &[(&str, f64)],
     ) -> Result<Self, BenchError> {
         let device = gpu.device();
-        let scopes = [wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::Internal]
-            .map(|filter| device.push_error_scope(filter));
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(kernel.label()),
-            source: wgpu::ShaderSource::Wgsl(kernel.source(&[]).into()),
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(kernel.label()),
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants,
-                // The kernels write their workgroup memory before they read it.
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
-        let buffer = |size| {
-            device.create_buffer(&wgpu::BufferDescriptor {
+        let made = watched(device, || {
+            let pipeline = lone_pipeline(device, kernel, constants);
+            let buffer = |size| {
+                device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some(kernel.label()),
+                    size,
+                    usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                })
+            };
+            let buffers = [buffer(read), buffer(written)];
+            gpu.queue().write_buffer(&buffers[0], 0, bytemuck::cast_slice(words));
+            let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some(kernel.label()),
-                size,
-                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
-        };
-        let buffers = [buffer(read), buffer(written)];
-        gpu.queue().write_buffer(&buffers[0], 0, bytemuck::cast_slice(words));
-        let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(kernel.label()),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &[0, 1]
-                .map(|at| wgpu::BindGroupEntry { binding: at as u32, resource: buffers[at].as_entire_binding() }),
+                layout: &pipeline.get_bind_group_layout(0),
+                entries: &[0, 1]
+                    .map(|at| wgpu::BindGroupEntry { binding: at as u32, resource: buffers[at].as_entire_binding() }),
+            });
+            (pipeline, group)
         });
-        for scope in scopes.into_iter().rev() {
-            if let Some(error) = pollster::block_on(scope.pop()) {
-                let problem = RunError::one_line(&error.to_string());
-                return Err(RunError::Refused { what: format!("the kernel {}", kernel.label()), problem }.into());
-            }
-        }
+        let (pipeline, group) = made.map_err(|error| {
+            let problem = RunError::one_line(&error.to_string());
+            RunError::Refused { what: format!("the kernel {}", kernel.label()), problem }
+        })?;
         Ok(Self { pipeline, group, workgroups, warm_up: !gpu.is_software() })
     }
 

@@ -62,6 +62,15 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// The device's objection to `what`; `needed` bytes are named where memory runs out.
+    pub(crate) fn of_device(error: &wgpu::Error, needed: u64, what: &str) -> Self {
+        let problem = Self::one_line(&error.to_string());
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory { needed, problem },
+            _ => Self::Refused { what: what.into(), problem },
+        }
+    }
+
     /// wgpu's message on one line.
     pub(crate) fn one_line(text: &str) -> String {
         text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(": ")

@@ -28,7 +28,9 @@ pub use cpu::CpuSession;
 pub use device_cache::{CacheError, DeviceCache, DeviceIdentity};
 pub use error::RunError;
 pub use kernels::{Access, Kernel};
+pub(crate) use pipelines::lone_pipeline;
 pub use runner::{DeviceChoice, Runner};
+pub(crate) use scopes::watched;
 pub use session::{Binding, Session};
 #[cfg(feature = "tune")]
 pub use tune::{TileChoice, TileTime, TuneSubject, Tuned, measurements, tune};

@@ -180,6 +180,26 @@ fn shader_module(device: &wgpu::Device, kernel: Kernel, constants: &[Constant]) 
     unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
 }
 
+/// A pipeline of a kernel that no session runs: its layout follows from its source, and what it indexes is checked.
+pub(crate) fn lone_pipeline(device: &wgpu::Device, kernel: Kernel, constants: &[(&str, f64)]) -> wgpu::ComputePipeline {
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(kernel.label()),
+        source: wgpu::ShaderSource::Wgsl(kernel.source(&[]).into()),
+    });
+    device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(kernel.label()),
+        layout: None,
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants,
+            // Every kernel writes its workgroup memory before it reads it.
+            zero_initialize_workgroup_memory: false,
+        },
+        cache: None,
+    })
+}
+
 /// The bind group of one input or output buffer.
 pub(super) fn caller_group(
     device: &wgpu::Device,

@@ -1,7 +1,7 @@
 //! Errors of the device, which wgpu keeps apart by thread: whoever works on another thread has to ask there.
 
 /// What `make` gives, or the device's objection to it: lack of memory before all else.
-pub(super) fn watched<T>(device: &wgpu::Device, make: impl FnOnce() -> T) -> Result<T, wgpu::Error> {
+pub(crate) fn watched<T>(device: &wgpu::Device, make: impl FnOnce() -> T) -> Result<T, wgpu::Error> {
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
     let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);

@@ -10,7 +10,7 @@ use super::blocks::{CodewordGroups, GROUP};
 use super::cpu::offset;
 use super::nearest::Nearest;
 use super::{Score, Settings};
-use crate::run::{Gpu, Kernel, RunError};
+use crate::run::{Gpu, Kernel, RunError, lone_pipeline, watched};
 
 /// Lanes of an assigning workgroup; each holds four points.
 const LANES: usize = 128;
@@ -213,22 +213,7 @@ impl GpuPoints {
 
     fn step(&self, kernel: Kernel, constants: &[(&str, f64)], buffers: &[&wgpu::Buffer], groups: [usize; 3]) -> Step {
         let device = self.gpu.device();
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(kernel.label()),
-            source: wgpu::ShaderSource::Wgsl(kernel.source(&[]).into()),
-        });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(kernel.label()),
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions {
-                constants,
-                // Every kernel writes its workgroup memory before it reads it.
-                zero_initialize_workgroup_memory: false,
-            },
-            cache: None,
-        });
+        let pipeline = lone_pipeline(device, kernel, constants);
         let entries: Vec<wgpu::BindGroupEntry<'_>> = buffers
             .iter()
             .zip(0..)
@@ -313,19 +298,6 @@ fn checked<T>(gpu: &Gpu, needed: u64, what: &str, work: impl FnOnce() -> Result<
     if let Some(reason) = gpu.lost() {
         return Err(RunError::Lost(reason));
     }
-    let memory = gpu.device().push_error_scope(wgpu::ErrorFilter::OutOfMemory);
-    let validation = gpu.device().push_error_scope(wgpu::ErrorFilter::Validation);
-    let internal = gpu.device().push_error_scope(wgpu::ErrorFilter::Internal);
-    let done = work();
-    let refused = [pollster::block_on(internal.pop()), pollster::block_on(validation.pop())];
-    if let Some(error) = pollster::block_on(memory.pop()) {
-        return Err(RunError::OutOfMemory { needed, problem: RunError::one_line(&error.to_string()) });
-    }
-    if let Some(error) = refused.into_iter().flatten().next() {
-        return Err(RunError::Refused { what: what.into(), problem: RunError::one_line(&error.to_string()) });
-    }
-    if let Some(reason) = gpu.lost() {
-        return Err(RunError::Lost(reason));
-    }
-    done
+    let done = watched(gpu.device(), work).map_err(|error| RunError::of_device(&error, needed, what))?;
+    gpu.lost().map_or(done, |reason| Err(RunError::Lost(reason)))
 }

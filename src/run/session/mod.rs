@@ -125,12 +125,7 @@ impl Session {
         let needed = plan.device_bytes();
         // What goes wrong before pipelines are compiled is why they cannot be.
         match watched(gpu.device(), || build(plan)).flatten() {
-            Err(error @ wgpu::Error::OutOfMemory { .. }) => {
-                Err(RunError::OutOfMemory { needed, problem: RunError::one_line(&error.to_string()) })
-            }
-            Err(error) => {
-                Err(RunError::Refused { what: "the session".into(), problem: RunError::one_line(&error.to_string()) })
-            }
+            Err(error) => Err(RunError::of_device(&error, needed, "the session")),
             Ok(session) => gpu.lost().map_or(Ok(session), |reason| Err(RunError::Lost(reason))),
         }
     }
