@@ -166,7 +166,7 @@ impl Measuring {
     ) -> Result<Self, BenchError> {
         let device = gpu.device();
         let made = watched(device, || {
-            let pipeline = lone_pipeline(device, kernel, constants);
+            let pipeline = lone_pipeline(gpu, kernel, constants);
             let buffer = |size| {
                 device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some(kernel.label()),

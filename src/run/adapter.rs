@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
-use super::RunError;
+use super::{Kernel, RunError};
 use crate::plan::Limits;
 
 /// Which adapter to take.
@@ -18,6 +18,10 @@ pub struct GpuOptions {
     pub plain: bool,
 }
 
+/// Changes a kernel's source before it is compiled.
+#[doc(hidden)]
+pub type Rewrite = fn(Kernel, String) -> String;
+
 /// A device to run sessions on.
 #[derive(Debug, Clone)]
 pub struct Gpu {
@@ -27,6 +31,7 @@ pub struct Gpu {
     limits: Limits,
     lost: Arc<Mutex<Option<String>>>,
     cache: Option<wgpu::PipelineCache>,
+    rewrite: Option<Rewrite>,
 }
 
 /// An adapter and what of it matters to a head.
@@ -225,13 +230,13 @@ impl Gpu {
             // device, and begin with an empty cache (`fallback`) where they are not.
             unsafe { device.create_pipeline_cache(&descriptor) }
         });
-        Ok(Self { device, queue, info, limits, lost, cache })
+        Ok(Self { device, queue, info, limits, lost, cache, rewrite: None })
     }
 
     /// Takes a device of the caller. `info` is that of the adapter it came from.
     pub fn with_device(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo) -> Self {
         let limits = Limits::of(&device.limits(), info.device_type);
-        Self { device, queue, info, limits, lost: Arc::default(), cache: None }
+        Self { device, queue, info, limits, lost: Arc::default(), cache: None, rewrite: None }
     }
 
     /// The device.
@@ -269,6 +274,21 @@ impl Gpu {
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// Compiles what `rewrite` makes of every kernel's source, with all checks, and plans for matrices of subgroups of
+    /// `matrix_subgroup` lanes: how tests break kernels, and run those with cooperative matrices where there are none.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn rewriting_kernels(mut self, matrix_subgroup: Option<usize>, rewrite: Rewrite) -> Self {
+        self.limits.matrix_subgroup = matrix_subgroup;
+        self.rewrite = Some(rewrite);
+        self
+    }
+
+    /// What is made of a kernel's source before it is compiled.
+    pub(super) fn rewrite(&self) -> Option<Rewrite> {
+        self.rewrite
     }
 
     /// Where compiled kernels are kept for the next session, if the device can.

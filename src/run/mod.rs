@@ -21,6 +21,8 @@ mod template;
 mod tune;
 mod upload;
 
+#[doc(hidden)]
+pub use adapter::Rewrite;
 pub use adapter::{AdapterReport, Gpu, GpuOptions, list_adapters};
 pub use bank::BankRunner;
 pub use cpu::CpuSession;
@@ -28,6 +30,8 @@ pub use cpu::CpuSession;
 pub use device_cache::{CacheError, DeviceCache, DeviceIdentity};
 pub use error::RunError;
 pub use kernels::{Access, Kernel};
+#[doc(hidden)]
+pub use pipelines::KernelVariant;
 pub(crate) use pipelines::lone_pipeline;
 pub use runner::{DeviceChoice, Runner};
 pub(crate) use scopes::watched;

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 
 use super::scopes::watched;
 use super::template::Constant;
-use super::{Access, Kernel};
+use super::{Access, Gpu, Kernel, Rewrite};
 use crate::parallel::map_device;
 
 /// Bytes of a kernel's parameters, as the shaders declare them.
@@ -16,16 +16,21 @@ pub(super) const PARAMS_SIZE: u64 = 20;
 pub(super) struct Workshop<'a> {
     device: &'a wgpu::Device,
     cache: Option<&'a wgpu::PipelineCache>,
+    rewrite: Option<Rewrite>,
     layouts: HashMap<Kernel, Layouts>,
-    wanted: Vec<Wanted>,
+    wanted: Vec<KernelVariant>,
 }
 
-/// A pipeline that was asked for.
-#[derive(PartialEq)]
-struct Wanted {
-    kernel: Kernel,
-    source_constants: Vec<Constant>,
-    constants: Vec<(&'static str, f64)>,
+/// A kernel with the constants of one pipeline; tests write each for every kind of device.
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq)]
+pub struct KernelVariant {
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Constants that its source is written over, for [`Kernel::source`].
+    pub source_constants: Vec<Constant>,
+    /// Override constants.
+    pub constants: Vec<(&'static str, f64)>,
 }
 
 /// Which of the pipelines of a [`Workshop`].
@@ -34,12 +39,20 @@ pub(super) struct PipelineNumber(usize);
 
 /// The pipelines of a [`Workshop`], compiled.
 #[derive(Debug)]
-pub(super) struct Pipelines(Vec<wgpu::ComputePipeline>);
+pub(super) struct Pipelines {
+    compiled: Vec<wgpu::ComputePipeline>,
+    variants: Vec<KernelVariant>,
+}
 
 impl Pipelines {
     /// A pipeline; its number must be of the same workshop.
     pub(super) fn get(&self, number: PipelineNumber) -> &wgpu::ComputePipeline {
-        &self.0[number.0]
+        &self.compiled[number.0]
+    }
+
+    /// What the pipelines were compiled from.
+    pub(super) fn variants(&self) -> &[KernelVariant] {
+        &self.variants
     }
 }
 
@@ -50,8 +63,9 @@ struct Layouts {
 }
 
 impl<'a> Workshop<'a> {
-    pub(super) fn new(device: &'a wgpu::Device, cache: Option<&'a wgpu::PipelineCache>) -> Self {
-        Self { device, cache, layouts: HashMap::new(), wanted: Vec::new() }
+    pub(super) fn new(gpu: &'a Gpu) -> Self {
+        let (device, cache, rewrite) = (gpu.device(), gpu.pipeline_cache(), gpu.rewrite());
+        Self { device, cache, rewrite, layouts: HashMap::new(), wanted: Vec::new() }
     }
 
     fn layouts(&mut self, kernel: Kernel) -> &Layouts {
@@ -83,7 +97,7 @@ impl<'a> Workshop<'a> {
         source_constants: Vec<Constant>,
         constants: &[(&'static str, f64)],
     ) -> PipelineNumber {
-        let wanted = Wanted { kernel, source_constants, constants: constants.to_vec() };
+        let wanted = KernelVariant { kernel, source_constants, constants: constants.to_vec() };
         let known = self.wanted.iter().position(|other| *other == wanted);
         PipelineNumber(known.unwrap_or_else(|| {
             self.wanted.push(wanted);
@@ -96,7 +110,7 @@ impl<'a> Workshop<'a> {
     /// # Errors
     /// What the device objects to in the first that it refuses.
     pub(super) fn compile(&mut self) -> Result<Pipelines, wgpu::Error> {
-        let (device, cache) = (self.device, self.cache);
+        let (device, cache, rewrite) = (self.device, self.cache, self.rewrite);
         let mut sources: Vec<(Kernel, &[Constant])> = Vec::new();
         let mut jobs = Vec::new();
         let wanted = std::mem::take(&mut self.wanted);
@@ -108,8 +122,9 @@ impl<'a> Workshop<'a> {
             });
             jobs.push((pipeline, module, self.layouts(pipeline.kernel).pipeline.clone()));
         }
-        let modules =
-            map_device(&sources, |(kernel, constants)| watched(device, || shader_module(device, *kernel, constants)));
+        let modules = map_device(&sources, |(kernel, constants)| {
+            watched(device, || shader_module(device, *kernel, constants, rewrite))
+        });
         let modules = modules.into_iter().collect::<Result<Vec<_>, _>>()?;
         let pipelines = map_device(&jobs, |(wanted, module, layout)| {
             let descriptor = wgpu::ComputePipelineDescriptor {
@@ -126,7 +141,8 @@ impl<'a> Workshop<'a> {
             };
             watched(device, || device.create_compute_pipeline(&descriptor))
         });
-        pipelines.into_iter().collect::<Result<_, _>>().map(Pipelines)
+        let compiled = pipelines.into_iter().collect::<Result<_, _>>()?;
+        Ok(Pipelines { compiled, variants: wanted })
     }
 
     /// The bind group of a session's own buffers: the parameters wherever the kernel takes parameters, the other
@@ -168,23 +184,39 @@ impl<'a> Workshop<'a> {
     }
 }
 
-fn shader_module(device: &wgpu::Device, kernel: Kernel, constants: &[Constant]) -> wgpu::ShaderModule {
-    let descriptor = wgpu::ShaderModuleDescriptor {
+fn shader_module(
+    device: &wgpu::Device,
+    kernel: Kernel,
+    constants: &[Constant],
+    rewrite: Option<Rewrite>,
+) -> wgpu::ShaderModule {
+    let source = kernel.source(constants);
+    let descriptor = |source: String| wgpu::ShaderModuleDescriptor {
         label: Some(kernel.label()),
-        source: wgpu::ShaderSource::Wgsl(kernel.source(constants).into()),
+        source: wgpu::ShaderSource::Wgsl(source.into()),
     };
+    if let Some(rewrite) = rewrite {
+        // Another's source: what it indexes is checked.
+        return device.create_shader_module(descriptor(rewrite(kernel, source)));
+    }
     // SAFETY: the kernels index their buffers and workgroup memory by numbers that follow from the plan, and by codeword
     // numbers, gain codes and windows that were checked against their tables when the head was made
     // (`CompressedHead::new`) or are clamped where they come from inputs. Every loop ends: its bounds are override
     // constants or follow from them. The equivalence tests run the same sources.
-    unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+    unsafe { device.create_shader_module_trusted(descriptor(source), wgpu::ShaderRuntimeChecks::unchecked()) }
 }
 
 /// A pipeline of a kernel that no session runs: its layout follows from its source, and what it indexes is checked.
-pub(crate) fn lone_pipeline(device: &wgpu::Device, kernel: Kernel, constants: &[(&str, f64)]) -> wgpu::ComputePipeline {
+pub(crate) fn lone_pipeline(gpu: &Gpu, kernel: Kernel, constants: &[(&str, f64)]) -> wgpu::ComputePipeline {
+    let device = gpu.device();
+    let source = kernel.source(&[]);
+    let source = match gpu.rewrite() {
+        Some(rewrite) => rewrite(kernel, source),
+        None => source,
+    };
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(kernel.label()),
-        source: wgpu::ShaderSource::Wgsl(kernel.source(&[]).into()),
+        source: wgpu::ShaderSource::Wgsl(source.into()),
     });
     device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(kernel.label()),

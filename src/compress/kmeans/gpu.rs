@@ -213,7 +213,7 @@ impl GpuPoints {
 
     fn step(&self, kernel: Kernel, constants: &[(&str, f64)], buffers: &[&wgpu::Buffer], groups: [usize; 3]) -> Step {
         let device = self.gpu.device();
-        let pipeline = lone_pipeline(device, kernel, constants);
+        let pipeline = lone_pipeline(&self.gpu, kernel, constants);
         let entries: Vec<wgpu::BindGroupEntry<'_>> = buffers
             .iter()
             .zip(0..)

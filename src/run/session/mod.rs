@@ -6,7 +6,7 @@ mod integer;
 mod upload;
 
 use super::kernels::Kernel;
-use super::pipelines::{Pipelines, Workshop, caller_group};
+use super::pipelines::{KernelVariant, Pipelines, Workshop, caller_group};
 use super::scopes::watched;
 use super::{Gpu, RunError};
 use crate::head::{Bank, CompressedHead, Head};
@@ -134,7 +134,7 @@ impl Session {
     fn build(gpu: &Gpu, plan: Plan, head: Option<&Head>, members: &[&CompressedHead]) -> Result<Self, wgpu::Error> {
         let device = gpu.device();
         let buffers = Buffers::new(device, &plan);
-        let mut workshop = Workshop::new(device, gpu.pipeline_cache());
+        let mut workshop = Workshop::new(gpu);
         let (passes, ends) = match (&plan.work, head) {
             (Work::Float(_), Some(head)) => {
                 let passes = FloatPasses::new(gpu, &mut workshop, head, &plan, &buffers);
@@ -177,6 +177,12 @@ impl Session {
     /// The plan that the session follows; its byte count is the device memory that the session takes.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The kernels that the session compiled, each with its constants.
+    #[doc(hidden)]
+    pub fn variants(&self) -> &[KernelVariant] {
+        self.pipelines.variants()
     }
 
     /// Bytes of all buffers that the session has on the device, as wgpu says; the plan's figure, [`Plan::device_bytes`].
