@@ -45,14 +45,6 @@ pub enum Error {
     /// Detections or outputs that cannot be evaluated.
     #[error(transparent)]
     Evaluation(#[from] crate::evaluate::EvaluationError),
-    /// A study that cannot be made.
-    #[cfg(feature = "study")]
-    #[error(transparent)]
-    Study(#[from] crate::study::StudyError),
-    /// A benchmark that cannot be run, drawn or compared.
-    #[cfg(feature = "bench")]
-    #[error(transparent)]
-    Bench(#[from] crate::bench::BenchError),
     /// Any of these, about a file.
     #[error("{}: {problem}", path.display())]
     File {

@@ -14,12 +14,8 @@
 //! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
 //! | [`detect`] | from an image to labelled boxes |
 //! | [`evaluate`] | is the result right, and how good is it |
-//! | [`study`] | compressed heads of all sizes against pruning and scalar quantisation |
-//! | `bench` (feature) | how fast heads run on a device, and how fast they could |
 
 pub mod artifact;
-#[cfg(feature = "bench")]
-pub mod bench;
 pub mod compress;
 #[cfg(feature = "detect")]
 pub mod detect;
@@ -30,13 +26,13 @@ pub mod files;
 pub mod fixed_point;
 pub mod head;
 pub mod import;
+#[doc(hidden)]
+pub mod measure;
 mod parallel;
 pub mod plan;
 pub mod reference;
 pub mod run;
 pub mod spline;
-#[cfg(feature = "study")]
-pub mod study;
 
 pub use error::Error;
 

@@ -39,15 +39,6 @@ pub(crate) fn map_device<A: WasmNotSync, T: WasmNotSend>(
     return items.iter().map(f).collect();
 }
 
-/// Calls `f` for the number and the value of each item.
-#[cfg(feature = "study")]
-pub(crate) fn for_each_mut<T: Send>(items: &mut [T], f: impl Fn(usize, &mut T) + Sync + Send) {
-    #[cfg(feature = "parallel")]
-    items.par_iter_mut().enumerate().for_each(|(at, item)| f(at, item));
-    #[cfg(not(feature = "parallel"))]
-    items.iter_mut().enumerate().for_each(|(at, item)| f(at, item));
-}
-
 /// Calls `f` with the number and the contents of each chunk of `length` values; the last may be shorter.
 pub(crate) fn for_each_chunk<T: Send>(values: &mut [T], length: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
     #[cfg(feature = "parallel")]

@@ -8,9 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use sharekan::evaluate::ground_truth::{GroundTruth, GroundTruthImage, GroundTruthObject};
-use sharekan::evaluate::{
-    Evaluation, EvaluationSettings, Evaluator, PixelExtent, Region, ScoredRegion, precision_recall_svg,
-};
+use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, PixelExtent, Region, ScoredRegion};
 
 fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/evaluate").join(name)
@@ -188,20 +186,6 @@ fn a_coco_file_agrees_with_pycocotools() {
     assert_voc(&evaluation, &expected.voc_continuous);
     let inclusive = EvaluationSettings { extent: PixelExtent::Inclusive, ..EvaluationSettings::default() };
     assert_voc(&evaluator.evaluate(&inclusive), &expected.voc_inclusive);
-}
-
-#[test]
-fn the_plot_names_axes_and_classes_with_their_figures() {
-    let case: Case = read("bccd_dense.json");
-    let evaluation = evaluate(&case, PixelExtent::Continuous);
-    let svg = precision_recall_svg(&evaluation, "bccd <test>").unwrap();
-    for text in ["Recall", "Precision", "mean 76.6", "bccd &lt;test&gt;", "Platelets  47.4", "RBC  84.7", "WBC  97.8"] {
-        assert!(svg.contains(text), "{text} is missing");
-    }
-    assert!(svg.len() < 200_000, "{} bytes", svg.len());
-    let nothing = Evaluation { images: 0, classes: vec![] };
-    let problem = precision_recall_svg(&nothing, "").unwrap_err().to_string();
-    assert_eq!(problem, "precision-recall plot: no class has objects that count");
 }
 
 #[cfg(feature = "detect")]

@@ -155,7 +155,7 @@ fn variables(map: &InputMap, rows: &[f32], inputs: usize) -> Vec<f64> {
 const PIECE: usize = 128;
 
 /// Outputs of a dense layer for `rows` of `[rows, inputs]`, in f32: the reference's numbers by a quicker way.
-pub(crate) fn dense_outputs(layer: &DenseLayer, rows: &[f32]) -> Vec<f32> {
+pub fn dense_outputs(layer: &DenseLayer, rows: &[f32]) -> Vec<f32> {
     let (inputs, outputs, d) = (layer.inputs, layer.outputs, layer.basis.len());
     let width = d + usize::from(layer.base.is_some());
     // By input: functions, then outputs.

@@ -51,7 +51,7 @@ impl<'a> Calibration<'a> {
     }
 
     /// At most `limit` rows, drawn evenly and without repetition, in their order.
-    pub(crate) fn sample(&self, limit: usize, seed: u64) -> Vec<f32> {
+    pub fn sample(&self, limit: usize, seed: u64) -> Vec<f32> {
         let mut left = self.finite().count();
         let mut wanted = limit.min(left);
         let mut random = SplitMix::new(seed);

@@ -313,8 +313,8 @@ fn runs_in_integers(head: &DenseHead, options: &CompileOptions) -> bool {
         && head.layers().iter().all(|layer| allows_positions(&layer.basis, &layer.input_map) && fold::folds_base(layer))
 }
 
-#[cfg(feature = "study")]
-pub(crate) use activations::dense_outputs;
+#[doc(hidden)]
+pub use activations::dense_outputs;
 
 /// Outputs of a dense head for `rows` of `[rows, inputs]`, in f32.
 fn dense_head_outputs(head: &DenseHead, rows: &[f32]) -> Vec<f32> {

@@ -52,7 +52,4 @@ pub enum EvaluationError {
         /// What was expected.
         expected: String,
     },
-    /// A plot that could not be drawn.
-    #[error("precision-recall plot: {0}")]
-    Plot(String),
 }

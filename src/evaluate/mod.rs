@@ -6,7 +6,7 @@
 //! ```text
 //! VOC folder or COCO file --GroundTruth--> Evaluator <-- detections of each image
 //!                                              |
-//!                                          Evaluation --> Summary (JSON), precision-recall plot
+//!                                          Evaluation --> Summary (JSON)
 //! ```
 //!
 //! Figures of different papers only compare where the protocol is the same, so `average_precision` follows the
@@ -26,8 +26,6 @@ mod image_shift;
 mod noise;
 mod output_snr;
 #[cfg(feature = "evaluate")]
-mod precision_recall_plot;
-#[cfg(feature = "evaluate")]
 mod region;
 #[cfg(feature = "evaluate")]
 mod summary;
@@ -39,10 +37,6 @@ pub use evaluator::{ClassEvaluation, Evaluation, EvaluationSettings, Evaluator, 
 #[cfg(all(feature = "evaluate", feature = "detect"))]
 pub use image_shift::ImageShift;
 pub use output_snr::{OutputSnr, output_snr_db};
-#[cfg(feature = "study")]
-pub(crate) use precision_recall_plot::COLOURS;
-#[cfg(feature = "evaluate")]
-pub use precision_recall_plot::precision_recall_svg;
 #[cfg(feature = "evaluate")]
 pub use region::{PixelExtent, Region};
 #[cfg(feature = "evaluate")]

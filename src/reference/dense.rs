@@ -61,7 +61,7 @@ fn row(layer: &DenseLayer, x: &[f64], y: &mut [f64]) {
 }
 
 /// The spline variables of one row.
-pub(crate) fn map_inputs(map: &InputMap, x: &[f64]) -> Vec<f64> {
+pub fn map_inputs(map: &InputMap, x: &[f64]) -> Vec<f64> {
     match map {
         InputMap::Identity => x.to_vec(),
         InputMap::Affine { scale, shift, clamp } => x
@@ -109,7 +109,7 @@ impl Support {
 ///
 /// The grid proper is closed at its upper end wherever the knots go on beyond it, so the half-open intervals of the
 /// recursion need no exception there.
-pub(crate) fn basis_values(basis: &Basis, input: usize, z: f64) -> Vec<f64> {
+pub fn basis_values(basis: &Basis, input: usize, z: f64) -> Vec<f64> {
     match basis {
         Basis::BSpline { order, intervals, .. } => {
             let knots: Vec<f64> = (0..=intervals + 2 * order).filter_map(|j| basis.knot(input, j)).collect();

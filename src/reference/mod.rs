@@ -11,4 +11,5 @@ mod dense;
 
 pub use compressed::CompressedReference;
 pub use dense::{DenseReference, dense_layer};
-pub(crate) use dense::{basis_values, map_inputs};
+#[doc(hidden)]
+pub use dense::{basis_values, map_inputs};

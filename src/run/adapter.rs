@@ -303,7 +303,7 @@ impl Gpu {
     }
 
     /// Why the device is gone, if it is.
-    pub(crate) fn lost(&self) -> Option<String> {
+    pub fn lost(&self) -> Option<String> {
         self.lost.lock().ok().and_then(|lost| lost.clone())
     }
 }

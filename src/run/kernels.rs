@@ -44,12 +44,6 @@ pub enum Kernel {
     ProductCodebook,
     /// Sums in f32 to outputs.
     FinishFloat,
-    /// Memory to memory: measures its bandwidth.
-    MeasureCopy,
-    /// Chains of lookups: measures the rate of workgroup memory.
-    MeasureWorkgroup,
-    /// Chains of dot products: measures the rate of integer arithmetic.
-    MeasureDot,
     /// k-means: the codeword of every point.
     KMeansAssign,
     /// k-means: sums of the points of every codeword, chunk by chunk.
@@ -116,7 +110,7 @@ impl Kernel {
     ];
 
     /// All kernels.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 18] = [
         Self::IntegerEdges,
         Self::IntegerLast,
         Self::IntegerRows,
@@ -130,9 +124,6 @@ impl Kernel {
         Self::ProductDense,
         Self::ProductCodebook,
         Self::FinishFloat,
-        Self::MeasureCopy,
-        Self::MeasureWorkgroup,
-        Self::MeasureDot,
         Self::KMeansAssign,
         Self::KMeansSum,
         Self::KMeansReduce,
@@ -159,9 +150,6 @@ impl Kernel {
                 kernel!("product_codebook", &[Params, Read, Write, Read, Read, Read, Read], None)
             }
             Self::FinishFloat => kernel!("finish_float", &[Params, Read, Read, Read], Some(Write)),
-            Self::MeasureCopy => kernel!("measure_copy", &[Read, Write], None),
-            Self::MeasureWorkgroup => kernel!("measure_workgroup", &[Read, Write], None),
-            Self::MeasureDot => kernel!("measure_dot", &[Read, Write], None),
             Self::KMeansAssign => kernel!("kmeans_assign", &[Read, Read, Write, Write], None),
             Self::KMeansSum => kernel!("kmeans_sum", &[Read, Read, Read, Write], None),
             Self::KMeansReduce => kernel!("kmeans_reduce", &[Read, Write], None),

@@ -17,7 +17,6 @@ mod runner;
 mod scopes;
 mod session;
 mod template;
-#[cfg(feature = "tune")]
 mod tune;
 mod upload;
 
@@ -36,5 +35,4 @@ pub(crate) use pipelines::lone_pipeline;
 pub use runner::{DeviceChoice, Runner};
 pub(crate) use scopes::watched;
 pub use session::{Binding, Session};
-#[cfg(feature = "tune")]
 pub use tune::{TileChoice, TileTime, TuneSubject, Tuned, measurements, tune};

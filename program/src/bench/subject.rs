@@ -1,0 +1,257 @@
+//! Heads ready to be measured on a device.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::sampling::{Subject, Visit};
+use super::timer::{Timer, around};
+use super::traffic::on_chip_share;
+use super::{BenchError, Method};
+use sharekan::head::{Head, Member};
+use sharekan::plan::{Plan, PlanOptions};
+use sharekan::run::{Binding, CpuSession, Gpu, Session};
+
+/// Evaluations up to which end to end is timed in one visit.
+const END_TO_END: usize = 4;
+
+/// Several heads that are evaluated on the same rows of features: in one session where one pass takes them, else in a
+/// session each, one after the other.
+pub(super) struct Bank {
+    sessions: Vec<(Session, Binding)>,
+    rows: usize,
+    /// A layer has a measured tile in place of the planner's own.
+    tuned: bool,
+}
+
+impl Bank {
+    /// Opens `heads` times the same head, each with its own memory on the device, for `rows` rows of `features`.
+    pub(super) fn open(
+        gpu: &Gpu,
+        head: &Head,
+        heads: usize,
+        rows: usize,
+        features: &wgpu::Buffer,
+        options: &PlanOptions,
+    ) -> Result<Self, BenchError> {
+        let tiles = |options: &PlanOptions| -> Result<_, BenchError> {
+            let plan = Self::plan(gpu, head, heads, rows, options)?.0;
+            Ok(plan.tiers[plan.tier(rows.min(plan.chunk_rows))].tiles.clone())
+        };
+        let tuned = || match options.tuning {
+            Some(_) => Ok(tiles(options)? != tiles(&PlanOptions { tuning: None, ..options.clone() })?),
+            None => Ok::<_, BenchError>(false),
+        };
+        let results = |session: &Session| buffer(gpu, rows * session.outputs());
+        if let Some(bank) = copies(head, heads)
+            && let Some(session) = Session::open_bank(gpu, &bank, rows, options)?
+        {
+            let binding = session.bind(features, &results(&session))?;
+            return Ok(Self { sessions: vec![(session, binding)], rows, tuned: tuned()? });
+        }
+        let sessions = (0..heads)
+            .map(|_| {
+                let session = Session::open_with(gpu, head, rows, options)?;
+                let binding = session.bind(features, &results(&session))?;
+                Ok((session, binding))
+            })
+            .collect::<Result<_, BenchError>>()?;
+        Ok(Self { sessions, rows, tuned: tuned()? })
+    }
+
+    /// Bytes of device memory that a bank takes by its plan, features and results not counted.
+    pub(super) fn planned_bytes(
+        gpu: &Gpu,
+        head: &Head,
+        heads: usize,
+        rows: usize,
+        options: &PlanOptions,
+    ) -> Result<u64, BenchError> {
+        let (plan, sessions) = Self::plan(gpu, head, heads, rows, options)?;
+        Ok(plan.device_bytes().saturating_mul(sessions as u64))
+    }
+
+    /// The plan of a session, and how many there are.
+    fn plan(
+        gpu: &Gpu,
+        head: &Head,
+        heads: usize,
+        rows: usize,
+        options: &PlanOptions,
+    ) -> Result<(Plan, usize), BenchError> {
+        let refused = sharekan::run::RunError::from;
+        if let Some(bank) = copies(head, heads)
+            && let Some(plan) = Plan::of_bank(&bank, gpu.limits(), rows, options).map_err(refused)?
+        {
+            return Ok((plan, 1));
+        }
+        Ok((Plan::with_options(head, gpu.limits(), rows, options).map_err(refused)?, heads))
+    }
+
+    /// Values a row that the largest session gives.
+    fn outputs(&self) -> usize {
+        self.sessions.iter().map(|(session, _)| session.outputs()).max().unwrap_or(0)
+    }
+
+    /// Bytes of device memory.
+    pub(super) fn device_bytes(&self) -> u64 {
+        self.sessions.iter().map(|(session, _)| session.plan().device_bytes()).sum()
+    }
+
+    /// Part of the codebook reads that are served on chip.
+    pub(super) fn on_chip_share(&self) -> Option<f64> {
+        self.sessions.first().and_then(|(session, _)| on_chip_share(session.plan(), self.rows))
+    }
+
+    /// Names of the kernels that sum the edges, one a layer.
+    pub(super) fn kernels(&self) -> Vec<String> {
+        let Some((session, _)) = self.sessions.first() else { return Vec::new() };
+        let plan = session.plan();
+        let tier = &plan.tiers[plan.tier(self.rows.min(plan.chunk_rows))];
+        plan.layers.iter().zip(&tier.tiles).map(|(layer, tile)| tile.kernel(layer).to_owned()).collect()
+    }
+
+    /// Records all heads, with timestamps around them.
+    fn record(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        timestamps: Option<(&wgpu::QuerySet, u32)>,
+    ) -> Result<(), BenchError> {
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some("heads"),
+            timestamp_writes: around(timestamps),
+        });
+        for (session, binding) in &self.sessions {
+            session.record_in(&mut pass, binding, self.rows)?;
+        }
+        Ok(())
+    }
+
+    /// Host slice to host slice, one head after the other.
+    fn run_into(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), BenchError> {
+        for (session, _) in &mut self.sessions {
+            session.run_into(input, output)?;
+        }
+        Ok(())
+    }
+}
+
+/// A bank of so many copies of a compressed head; `None` for one head and for dense ones.
+fn copies(head: &Head, heads: usize) -> Option<sharekan::head::Bank> {
+    let Head::Compressed(head) = head else { return None };
+    let members = (0..heads).map(|n| Member { name: format!("head {n}"), head: head.clone() });
+    if heads > 1 { sharekan::head::Bank::new(members.collect()).ok() } else { None }
+}
+
+/// A storage buffer of f32.
+pub(super) fn buffer(gpu: &Gpu, values: usize) -> wgpu::Buffer {
+    gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("bench"),
+        size: 4 * values.max(1) as u64,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+/// Heads on one device or the other.
+pub(super) enum Opened<'a> {
+    Gpu { bank: Bank, timer: &'a Timer, input: Arc<[f32]>, values: usize, output: Vec<f32> },
+    Cpu { sessions: Vec<CpuSession>, input: Arc<[f32]>, values: usize },
+}
+
+impl<'a> Opened<'a> {
+    /// Opens heads on a graphics adapter; `input` begins with the batch's rows.
+    pub(super) fn on_gpu(
+        gpu: &Gpu,
+        timer: &'a Timer,
+        head: &Head,
+        heads: usize,
+        rows: usize,
+        input: &Arc<[f32]>,
+        options: &PlanOptions,
+    ) -> Result<Self, BenchError> {
+        let values = rows * head.inputs();
+        let features = buffer(gpu, values);
+        gpu.queue().write_buffer(&features, 0, bytemuck::cast_slice(&input[..values]));
+        gpu.queue().submit([]);
+        let bank = Bank::open(gpu, head, heads, rows, &features, options)?;
+        let output = vec![0.0; rows * bank.outputs()];
+        Ok(Self::Gpu { bank, timer, input: Arc::clone(input), values, output })
+    }
+
+    /// Opens heads on the CPU, each with its own memory.
+    pub(super) fn on_cpu(head: &Head, heads: usize, rows: usize, input: &Arc<[f32]>) -> Self {
+        let sessions = (0..heads).map(|_| CpuSession::new(head.clone())).collect();
+        Self::Cpu { sessions, input: Arc::clone(input), values: rows * head.inputs() }
+    }
+
+    /// How device time is taken.
+    pub(super) fn method(&self) -> Method {
+        match self {
+            Self::Gpu { timer, .. } if timer.has_timestamps() => Method::Timestamps,
+            Self::Gpu { .. } => Method::Difference,
+            Self::Cpu { .. } => Method::Clock,
+        }
+    }
+
+    /// Bytes of device memory, where the device has its own.
+    pub(super) fn device_bytes(&self) -> Option<u64> {
+        match self {
+            Self::Gpu { bank, .. } => Some(bank.device_bytes()),
+            Self::Cpu { .. } => None,
+        }
+    }
+
+    /// A layer has a measured tile in place of the planner's own.
+    pub(super) fn tuned(&self) -> bool {
+        matches!(self, Self::Gpu { bank, .. } if bank.tuned)
+    }
+
+    /// Names of the kernels that sum the edges, one a layer.
+    pub(super) fn kernels(&self) -> Vec<String> {
+        match self {
+            Self::Gpu { bank, .. } => bank.kernels(),
+            Self::Cpu { .. } => Vec::new(),
+        }
+    }
+
+    /// Part of the codebook reads that are served on chip.
+    pub(super) fn on_chip_share(&self) -> Option<f64> {
+        match self {
+            Self::Gpu { bank, .. } => bank.on_chip_share(),
+            Self::Cpu { .. } => None,
+        }
+    }
+}
+
+impl Subject for Opened<'_> {
+    fn visit(&mut self, recordings: usize) -> Result<Visit, BenchError> {
+        let start = Instant::now();
+        let mut visit = Visit::default();
+        match self {
+            Self::Gpu { bank, timer, input, values, output } => {
+                visit.device = timer.time(recordings, &mut |encoder, timestamps| bank.record(encoder, timestamps))?;
+                for _ in 0..recordings.min(END_TO_END) {
+                    let start = Instant::now();
+                    bank.run_into(&input[..*values], output)?;
+                    visit.end_to_end.push(start.elapsed().as_secs_f64());
+                }
+            }
+            Self::Cpu { sessions, input, values } => {
+                for _ in 0..recordings {
+                    let start = Instant::now();
+                    for session in &*sessions {
+                        std::hint::black_box(session.run(&input[..*values])?);
+                    }
+                    visit.device.push(start.elapsed().as_secs_f64());
+                }
+                visit.end_to_end.clone_from(&visit.device);
+            }
+        }
+        visit.seconds = start.elapsed().as_secs_f64();
+        Ok(visit)
+    }
+
+    fn one_sample_a_visit(&self) -> bool {
+        self.method() == Method::Difference
+    }
+}

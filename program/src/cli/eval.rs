@@ -1,0 +1,185 @@
+//! `sharekan eval`: how good a head's boxes are on annotated images.
+
+mod bank;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use sharekan::detect::pipeline::{Passed, Pipeline};
+use sharekan::detect::{DetectError, Letterbox, OnnxBackbone};
+use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, ImageShift, OutputSnr, Summary};
+use sharekan::files::{self, Opened};
+use sharekan::plan::PlanOptions;
+use sharekan::run::Runner;
+
+use super::detect::{one_a_core, print_time, settings};
+use super::device::{KernelArgs, OpenDevice, about};
+use super::failure::{Failure, say};
+use super::image_set::{ImageSetArgs, detections, fits, say_unknown_classes};
+use super::options::{DeviceArgs, ImportArgs, MemberArgs};
+use super::progress;
+use super::screen::{JsonArgs, Screen};
+use super::table::{Align, count, table};
+use crate::report::precision_recall_svg;
+
+/// Measure a head's boxes on annotated images
+///
+/// Reads a PASCAL VOC folder (Annotations, ImageSets/Main, JPEGImages) or a COCO instances file, and gives VOC's average
+/// precision (all-point and 2007's 11-point) and COCO's, as the official tools compute them.
+/// Of a bank every head is measured that has a class of the data, all in one pass over the features.
+#[derive(Args)]
+#[command(after_long_help = "\
+Examples:
+  sharekan eval small.safetensors --data VOC2007/ --split test
+  sharekan eval small.safetensors --data instances_val2017.json --images val2017/ --class-map map.json
+  sharekan eval small.safetensors --data set/ --reference dense.safetensors --shift noise --plot curves.svg
+  sharekan eval bank.safetensors --head cards --data cards/ --reference cards.safetensors
+  sharekan eval bank.safetensors --data set/
+
+A file for --class-map names the head's class of each class of the data; others are left out:
+  {\"motorcycle\": \"motorbike\", \"tv\": \"tvmonitor\"}")]
+pub(crate) struct EvalArgs {
+    /// Head, dense or compressed, or bank
+    #[arg(value_name = "HEAD")]
+    head: PathBuf,
+    #[command(flatten)]
+    member: MemberArgs,
+    #[command(flatten)]
+    set: ImageSetArgs,
+    /// Change the images first: none, noise, blur or dark
+    #[arg(long, default_value_t)]
+    shift: ImageShift,
+    /// Dense head to measure the output's signal-to-noise ratio against
+    #[arg(long, value_name = "DENSE")]
+    reference: Option<PathBuf>,
+    /// Write the precision-recall curves as SVG
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    #[command(flatten)]
+    device: DeviceArgs,
+    #[command(flatten)]
+    kernel: KernelArgs,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    import: ImportArgs,
+}
+
+pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
+    let screen = args.json.screen()?;
+    if let Some(path) = &args.plot {
+        files::check_destination(path)?;
+    }
+    args.device.adapter.options()?;
+    let head = match args.import.open_any(&args.head, &args.member, screen)? {
+        Opened::Head(file) => file.head,
+        opened @ Opened::Bank(_) => return bank::eval(args, &opened, screen),
+    };
+    let settings = settings(&head, &args.head)?;
+    let truth = args.set.ground_truth(&settings, screen)?;
+    let backbone = OnnxBackbone::open(&args.set.backbone_path()?, &settings)?;
+    let rows = settings.cells() * settings.cells();
+    let device = OpenDevice::open(&args.device, &args.kernel)?;
+    let mut runner = device.runner(&head, rows, &args.head)?;
+    fits(&backbone, &runner, &settings, &args.head)?;
+    let reference = match &args.reference {
+        None => None,
+        Some(path) => {
+            let dense = args.import.open(path, screen)?.head;
+            // A kernel that is asked for is one for the head, not for what it is held against.
+            let options = PlanOptions { strategy: None, ..device.options.clone() };
+            let runner = Runner::open_on(device.gpu.as_ref(), &dense, rows, &options).map_err(|e| about(e, path))?;
+            fits(&backbone, &runner, &settings, path)?;
+            let snr = OutputSnr::new(runner.outputs()).map_err(|e| Failure::new(e.to_string()))?;
+            Some((runner, snr))
+        }
+    };
+
+    let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
+    let mut evaluator = Evaluator::new(&truth, &settings.classes);
+    say_unknown_classes(&evaluator);
+    let mut bad = 0;
+    let bar = progress::bar("images", truth.images.len());
+    let files: Vec<PathBuf> = truth.images.iter().map(|image| image.path.clone()).collect();
+    let mut backbones = one_a_core(&backbone, files.len());
+    let adjust = |at: usize, letterbox: &Letterbox, square| args.shift.apply_in(&square, letterbox, at as u64);
+    let mut pipeline = Pipeline { backbones: &mut backbones, settings: &settings, adjust: Some(&adjust) };
+    let (mut reference, mut snr) = reference.unzip();
+    let time = pipeline.run(
+        &files,
+        |features| {
+            let run = |runner: &mut Runner| runner.run(features.rows()).map_err(|e| DetectError::Head(e.into()));
+            Ok((run(&mut runner)?, reference.as_mut().map(run).transpose()?))
+        },
+        |at, passed| {
+            let Passed { letterbox, result: (output, expected), .. } = match passed {
+                Ok(passed) => passed,
+                Err(problem @ (DetectError::Image { .. } | DetectError::Unreadable { .. })) => {
+                    bar.suspend(|| say(&problem.to_string()));
+                    bad += 1;
+                    return Ok(());
+                }
+                Err(problem) => return Err(Failure::from(problem)),
+            };
+            if let (Some(snr), Some(expected)) = (&mut snr, &expected) {
+                snr.add(expected, &output).map_err(|e| failed(&e))?;
+            }
+            let found = detections(&output, &settings, &letterbox)?;
+            evaluator.add(at, found).map_err(|e| failed(&e))?;
+            bar.inc(1);
+            Ok(())
+        },
+    )?;
+    bar.finish_and_clear();
+
+    let evaluation = evaluator.evaluate(&EvaluationSettings::default());
+    let mut summary = evaluation.summary();
+    summary.output_snr_db = snr.as_ref().and_then(OutputSnr::decibels);
+    print_report(screen, &evaluation, &summary)?;
+    print_time(&time, runner.device_name(), screen)?;
+    if let Some(path) = &args.plot {
+        let title = format!("{} on {}", args.head.display(), args.set.data.display());
+        let plot = precision_recall_svg(&evaluation, &title)?;
+        files::replace(path, plot.as_bytes())?;
+        screen.line(format!("wrote {}", path.display()))?;
+    }
+    args.json.write(&summary)?;
+    if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
+}
+
+fn print_report(screen: Screen, evaluation: &Evaluation, summary: &Summary) -> Result<(), Failure> {
+    let right = Align::Right;
+    let percent = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.2}"));
+    let hundred = |figure: Option<f64>| percent(figure.map(|figure| 100.0 * figure));
+    let mut rows = table([
+        ("class", Align::Left),
+        ("objects", right),
+        ("detections", right),
+        ("AP50", right),
+        ("AP50 VOC07", right),
+    ]);
+    for class in &evaluation.classes {
+        rows.add_row([
+            class.name.clone(),
+            count(class.curve.objects),
+            count(class.detections),
+            hundred(class.curve.all_point()),
+            hundred(class.curve.eleven_point()),
+        ]);
+    }
+    rows.add_row(["mean".into(), String::new(), String::new(), percent(summary.map50), percent(summary.map50_voc07)]);
+    screen.line(rows.trim_fmt())?;
+    screen.line(format!(
+        "COCO: AP {}, AP50 {}, AP75 {}, small {}, medium {}, large {}",
+        percent(summary.ap),
+        percent(summary.ap50),
+        percent(summary.ap75),
+        percent(summary.ap_small),
+        percent(summary.ap_medium),
+        percent(summary.ap_large)
+    ))?;
+    if let Some(snr) = summary.output_snr_db {
+        screen.line(format!("outputs: {snr:.2} dB signal-to-noise ratio against the reference"))?;
+    }
+    Ok(())
+}

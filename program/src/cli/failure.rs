@@ -1,0 +1,98 @@
+//! How the program ends when it does not succeed.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use sharekan::Error;
+
+use crate::bench::BenchError;
+use crate::report::ReportError;
+use crate::study::StudyError;
+
+/// Why a command stopped.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// Something failed; the text says what.
+    Failed(String),
+    /// Something failed and has been reported already.
+    Reported,
+    /// The command line or the environment asks for something that does not exist.
+    Usage(String),
+    /// Whoever read the standard output wants no more of it.
+    ClosedPipe,
+}
+
+impl Failure {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self::Failed(text.into())
+    }
+
+    /// Something about a file failed.
+    pub(crate) fn in_file(path: &Path, problem: impl Display) -> Self {
+        Self::Failed(format!("{}: {problem}", path.display()))
+    }
+
+    /// Says what failed on one line, and gives the exit status.
+    pub(crate) fn report(self) -> ExitCode {
+        match self {
+            Self::Failed(text) => {
+                say(&text);
+                ExitCode::FAILURE
+            }
+            Self::Reported => ExitCode::FAILURE,
+            Self::Usage(text) => {
+                say(&text);
+                ExitCode::from(2)
+            }
+            Self::ClosedPipe => ExitCode::SUCCESS,
+        }
+    }
+}
+
+/// Writes one line to stderr, whatever control characters a file name or a driver's message holds.
+pub(crate) fn say(text: &str) {
+    let line: String = text
+        .chars()
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect();
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "error: {line}");
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<StudyError> for Failure {
+    fn from(error: StudyError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<sharekan::detect::DetectError> for Failure {
+    fn from(error: sharekan::detect::DetectError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<sharekan::run::RunError> for Failure {
+    fn from(error: sharekan::run::RunError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

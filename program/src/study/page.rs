@@ -1,0 +1,325 @@
+//! A page of a study: plots, words and tables in one file.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::plot::{Bars, Curves, Place, Series};
+use super::reading::kept_under_shifts;
+use super::{Point, Steps, StudyError, Variant, reading};
+use sharekan::compress::{Method, Precision};
+
+const STYLE: &str = include_str!("../cli/demo/page.css");
+const OWN_STYLE: &str = include_str!("page.css");
+
+/// What the page says about a study beside its points.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PageFacts {
+    /// Name of the head's file.
+    pub head: String,
+    /// Name of the image set.
+    pub data: String,
+    /// The command that made the study.
+    pub command: String,
+    /// Where the calibration rows came from; None where there were none.
+    pub calibration: Option<String>,
+    /// Where heads ran.
+    pub device: String,
+    /// Points that are still to be measured.
+    pub missing: usize,
+}
+
+/// The page as one HTML document that needs nothing beside it.
+///
+/// # Errors
+/// Where a plot cannot be drawn.
+pub fn page(facts: &PageFacts, points: &[Point]) -> Result<String, StudyError> {
+    let plots = plots(points)?;
+    let sentences = reading(points);
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { "sharekan study: " (facts.head) " on " (facts.data) }
+                style { (PreEscaped(STYLE)) (PreEscaped(OWN_STYLE)) }
+            }
+            body {
+                header {
+                    p.kicker { "sharekan study" }
+                    h1 { (facts.head) " on " (facts.data) }
+                    p.lead {
+                        "A dense head against codebooks of several sizes, pruning and scalar quantisation, without "
+                        "fine-tuning, measured on the same images."
+                        @if facts.missing > 0 { " " strong { (facts.missing) " points are still to be measured." } }
+                    }
+                }
+                main {
+                    section {
+                        h2 { "What the figures say" }
+                        ul.reading { @for sentence in &sentences { li { (sentence) } } }
+                    }
+                    section {
+                        h2 { "Accuracy over size" }
+                        @for (caption, svg) in &plots {
+                            figure.plot { (PreEscaped(svg)) figcaption { (caption) } }
+                        }
+                    }
+                    (tables(points))
+                    (notes(facts))
+                }
+                footer { "Heads ran on " (facts.device) ". sharekan " (env!("CARGO_PKG_VERSION")) "." }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+/// The series of the plots: name, colour, dashed, and which variants belong to them.
+fn series_of(variant: &Variant) -> Option<(usize, &'static str)> {
+    Some(match variant {
+        Variant::Codebook { precision: Precision::F32, .. } | Variant::Dense => return None,
+        Variant::Codebook { method: Method::Aware, gain_bits: 8, .. } => (0, "aware, 8-bit gains"),
+        Variant::Codebook { method: Method::Aware, .. } => (1, "aware, 4-bit gains"),
+        Variant::Codebook { method: Method::Uniform, gain_bits: 8, .. } => (2, "uniform, 8-bit gains"),
+        Variant::Codebook { method: Method::Uniform, .. } => (3, "uniform, 4-bit gains"),
+        Variant::Codebook { method: Method::Plain, gain_bits: 8, .. } => (4, "plain, 8-bit gains"),
+        Variant::Codebook { method: Method::Plain, .. } => (5, "plain, 4-bit gains"),
+        Variant::Gptq(options) if options.steps == Steps::Group => (6, "GPTQ, by 128"),
+        Variant::Gptq(_) => (7, "GPTQ, by output"),
+        Variant::Rounded(options) if options.steps == Steps::Group => (8, "rounded, by 128"),
+        Variant::Rounded(_) => (9, "rounded, by output"),
+        Variant::Pruned { .. } => (10, "pruned edges"),
+    })
+}
+
+/// Colour and dashes of each series.
+const LOOKS: [(usize, bool); 11] = [
+    (0, false),
+    (0, true),
+    (2, false),
+    (2, true),
+    (1, false),
+    (1, true),
+    (6, false),
+    (6, true),
+    (3, false),
+    (3, true),
+    (7, false),
+];
+
+fn curves(points: &[Point], height: impl Fn(&Point) -> Option<(f64, f64)>) -> Vec<Series> {
+    let mut all: Vec<(usize, Series)> = Vec::new();
+    for point in points.iter().filter(|point| point.unshifted()) {
+        let (Some((number, name)), Some((y, error))) = (series_of(&point.variant), height(point)) else { continue };
+        let place = Place { x: point.ratio, y, error };
+        match all.iter_mut().find(|(known, _)| *known == number) {
+            Some((_, series)) => series.places.push(place),
+            None => {
+                let (colour, dashed) = LOOKS[number];
+                all.push((number, Series { name: name.into(), colour, dashed, places: vec![place] }));
+            }
+        }
+    }
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter()
+        .map(|(_, mut series)| {
+            series.places.sort_by(|a, b| a.x.total_cmp(&b.x));
+            series
+        })
+        .collect()
+}
+
+/// Captions and plots; those without anything to show are left out.
+fn plots(points: &[Point]) -> Result<Vec<(&'static str, String)>, StudyError> {
+    let mut plots = Vec::new();
+    let Some(dense) = points.iter().find(|point| point.unshifted() && point.variant == Variant::Dense) else {
+        return Ok(plots);
+    };
+    let x_name = "times smaller than dense";
+    if let Some(map) = dense.accuracy.map50 {
+        let mark = Some((map, format!("dense {map:.1}")));
+        let height = |point: &Point| Some((point.accuracy.map50?, point.loss_error(dense).unwrap_or(0.0)));
+        let series = curves(points, height);
+        let (low, high) = ((map - 10.0).max(0.0), (map + 4.0).min(100.0));
+        let near = Curves { x_name, y_name: "mAP at 0.5, %", series, mark, y_range: low..high };
+        plots.push((
+            "Near the dense head. Bars: one standard error of the difference to it. What is farther below is cut off.",
+            near.svg()?,
+        ));
+        let whole = Curves { y_range: 0.0..100.0, ..near };
+        plots.push(("The same, whole.", whole.svg()?));
+    }
+    let snr = curves(points, |point| Some((point.accuracy.output_snr_db?, 0.0)));
+    if !snr.is_empty() {
+        let heights: Vec<f64> = snr.iter().flat_map(|series| series.places.iter().map(|place| place.y)).collect();
+        let low = heights.iter().copied().fold(0.0, f64::min).max(-20.0);
+        let high = heights.iter().copied().fold(10.0, f64::max) + 2.0;
+        let y_name = "output signal to noise, dB";
+        let curves = Curves { x_name, y_name, series: snr, mark: None, y_range: low.floor()..high.ceil() };
+        plots.push(("Outputs of all cells against those of the dense head: the steadier guide.", curves.svg()?));
+    }
+    let kept = kept_under_shifts(points);
+    if let Some((_, first)) = kept.first() {
+        let groups = first.iter().map(|(shift, _)| (*shift).to_owned()).collect();
+        let series = kept
+            .iter()
+            .enumerate()
+            .map(|(at, (point, shares))| {
+                let name = short(&point.variant);
+                (name, at, shares.iter().map(|(_, share)| *share).collect())
+            })
+            .collect();
+        let bars = Bars { y_name: "mAP kept of the dense head's, %", groups, series, y_range: 80.0..105.0 };
+        plots.push((
+            "Changed images: each head against the dense head on the same changed images. From 80 %.",
+            bars.svg()?,
+        ));
+    }
+    Ok(plots)
+}
+
+/// A name for a narrow legend.
+fn short(variant: &Variant) -> String {
+    match variant {
+        Variant::Codebook { codewords, gain_bits, .. } => {
+            format!("{} {codewords}, {gain_bits}-bit gains", variant.series())
+        }
+        Variant::Gptq(options) | Variant::Rounded(options) => format!("{} int{}", variant.series(), options.bits),
+        other => other.label(),
+    }
+}
+
+fn tables(points: &[Point]) -> Markup {
+    let mut shifts: Vec<&str> = Vec::new();
+    for point in points {
+        if !shifts.contains(&point.shift.as_str()) {
+            shifts.push(&point.shift);
+        }
+    }
+    let figure = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
+    html! {
+        @for shift in shifts {
+            @let dense = points.iter().find(|point| point.shift == shift && point.variant == Variant::Dense);
+            section {
+                h2 { @if shift == "none" { "All figures" } @else { "Images changed by " (shift) } }
+                div.scroll { table {
+                    thead { tr {
+                        th { "head" } th { "bytes" } th { "ratio" } th { "mAP 0.5" } th { "VOC07" } th { "COCO AP" }
+                        th { "loss" } th { "output dB" }
+                    } }
+                    tbody {
+                        @for point in points.iter().filter(|point| point.shift == shift) {
+                            tr.dense[point.variant == Variant::Dense] {
+                                td.label { (point.label) }
+                                td { (thousands(point.bytes)) }
+                                td { (format!("{:.1}", point.ratio)) }
+                                td { (figure(point.accuracy.map50)) }
+                                td { (figure(point.accuracy.map50_voc07)) }
+                                td { (figure(point.accuracy.ap)) }
+                                td { (dense.map_or_else(String::new, |dense| loss(point, dense))) }
+                                td { (figure(point.accuracy.output_snr_db)) }
+                            }
+                        }
+                    }
+                } }
+            }
+        }
+    }
+}
+
+fn loss(point: &Point, dense: &Point) -> String {
+    match (point.loss(dense), point.loss_error(dense)) {
+        _ if point.variant == Variant::Dense => String::new(),
+        (Some(loss), Some(error)) => format!("{loss:.1} ± {error:.1}"),
+        (Some(loss), None) => format!("{loss:.1}"),
+        _ => "-".into(),
+    }
+}
+
+fn notes(facts: &PageFacts) -> Markup {
+    html! {
+        section {
+            h2 { "How it was measured" }
+            ul.reading {
+                li {
+                    "Sizes: a codebook is the whole file as written, with its header. Dense is 4 bytes a coefficient and base "
+                    "weight. Rivals are packed without a header: pruned heads 4 bytes a number of the edges left and one bit "
+                    "an edge; scalar codes their bits, with two bytes a step. Norms and grids count for all."
+                }
+                li {
+                    "Codebooks at int8 are evaluated in integers, as shipped. Pruned and scalar heads are evaluated in "
+                    "floating point with their rounded weights: activations are not rounded, which is in their favour."
+                }
+                li {
+                    "Scalar quantisation rounds coefficients and base weights as they stand in the checkpoint; the step is the "
+                    "one of the smallest squared error of weights. GPTQ sees the expanded basis inputs of the same calibration "
+                    "rows as the method aware, damped by 1 %, columns from last to first, layer by layer."
+                }
+                @match &facts.calibration {
+                    Some(source) => li { "Calibration: " (source) "." }
+                    None => li { "No calibration images: the method aware and GPTQ are left out." }
+                }
+                li { "Loss: dense mAP less the head's on the same images, ± one standard error (jackknife over ten groups of images)." }
+            }
+            p { code { (facts.command) } }
+        }
+    }
+}
+
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::ScalarOptions;
+    use crate::study::point::tests::point;
+
+    fn facts() -> PageFacts {
+        PageFacts {
+            head: "<head>".into(),
+            data: "set & data".into(),
+            command: "sharekan study".into(),
+            calibration: None,
+            device: "CPU".into(),
+            missing: 3,
+        }
+    }
+
+    #[test]
+    fn the_page_stands_alone_and_holds_every_figure() {
+        let codebook =
+            Variant::Codebook { method: Method::Aware, codewords: 64, precision: Precision::Int8, gain_bits: 4 };
+        let points = [
+            point(Variant::Dense, "none", 1_234_567, 80.0, f64::INFINITY),
+            point(codebook, "none", 50_000, 79.25, 26.5),
+            point(Variant::Rounded(ScalarOptions { bits: 4, steps: Steps::Group }), "none", 125_000, 70.0, 20.0),
+            point(Variant::Dense, "dark", 1_234_567, 60.0, f64::INFINITY),
+            point(codebook, "dark", 50_000, 57.0, 25.0),
+        ];
+        let page = page(&facts(), &points).unwrap();
+        for expected in
+            ["&lt;head&gt; on set &amp; data", "1,234,567", "0.8 ± 0.0", "26.5", "3 points are still to be", "95.0 %"]
+        {
+            assert!(page.contains(expected), "{expected}");
+        }
+        assert_eq!(page.matches("<svg").count(), 4);
+        for outside in ["src=", "href=", "@import", "url("] {
+            assert!(!page.contains(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn a_page_without_points_is_a_page() {
+        assert!(page(&facts(), &[]).unwrap().contains("</html>"));
+    }
+}
