@@ -97,6 +97,15 @@ pub enum DetectError {
         /// Number of values that the settings ask for.
         expected: usize,
     },
+    /// A stage of the [`pipeline`](super::pipeline) that panicked at an image: a fault of this library, of the runtime
+    /// of a backbone, or of the caller's own code.
+    #[error("the {stage} panicked: {problem}")]
+    Panicked {
+        /// `decoder`, `backbone` or `head`.
+        stage: &'static str,
+        /// What the panic said.
+        problem: String,
+    },
     /// The head failed while it was evaluated.
     #[error("the head failed: {0}")]
     Head(super::EvaluationError),

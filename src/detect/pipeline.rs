@@ -8,7 +8,9 @@
 //! stays bounded however slow a stage is. Results come in the order of the files, and are the same as one by one. The
 //! caller takes them on its own thread, which keeps drawing and writing out of the other stages' way.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,6 +20,7 @@ use std::time::{Duration, Instant};
 use image::RgbImage;
 use serde::Serialize;
 
+use super::error::one_line;
 use super::{Backbone, CellFeatures, DetectError, Letterbox, read_image};
 use crate::head::DetectionHead;
 
@@ -88,6 +91,9 @@ impl<B: Backbone + Send> Pipeline<'_, B> {
     /// results in the order of the files. An image that fails comes as its failure, and the rest goes on; the run ends
     /// at the first failure of `each`.
     ///
+    /// A panic of a decoder, a backbone or `head` is a failure of its image ([`DetectError::Panicked`]); the backbone is
+    /// asked for the next image as if nothing had been. A panic of `each` ends the run and goes on from here.
+    ///
     /// # Errors
     /// Where `each` fails.
     pub fn run<T: Send, E>(
@@ -121,7 +127,7 @@ impl<B: Backbone + Send> Pipeline<'_, B> {
                 let out = to_backbones.clone();
                 scope.spawn(move || {
                     while let Some(at) = take_file(next) {
-                        let item = decoding.time(|| decode(at, &files[at], settings, adjust));
+                        let item = decoding.time(|| unpanicked("decoder", || decode(at, &files[at], settings, adjust)));
                         if out.send((at, item)).is_err() {
                             break;
                         }
@@ -130,11 +136,20 @@ impl<B: Backbone + Send> Pipeline<'_, B> {
             }
             for backbone in self.backbones.iter_mut() {
                 let out = to_head.clone();
-                scope.spawn(move || pass(|| take(decoded), &out, networks, |square| backbone.features(square)));
+                scope.spawn(move || {
+                    pass(
+                        || take(decoded),
+                        &out,
+                        networks,
+                        |square| unpanicked("backbone", || backbone.features(square)),
+                    );
+                });
             }
             // The stages hold the ends of their channels: each ends when the one before it has.
             drop((to_backbones, to_head));
-            scope.spawn(move || pass(|| featured.recv().ok(), &to_end, heads, |features| head(features)));
+            scope.spawn(move || {
+                pass(|| featured.recv().ok(), &to_end, heads, |features| unpanicked("head", || head(features)));
+            });
 
             let mut early = BTreeMap::new();
             let mut expected = 0;
@@ -224,6 +239,21 @@ fn pass<T, U>(
             return;
         }
     }
+}
+
+/// What `work` gives; a panic becomes its failure. An image that got lost would be waited for without end.
+///
+/// What `work` borrows is used again after a panic: nothing here is left half changed by one, and what a backbone of the
+/// caller's leaves is safe by the language's own rules.
+fn unpanicked<T>(stage: &'static str, work: impl FnOnce() -> Result<T, DetectError>) -> Result<T, DetectError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(DetectError::Panicked { stage, problem: message(panic.as_ref()) }))
+}
+
+/// What was said with a panic, on one line.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    one_line(&text.unwrap_or("without a word"))
 }
 
 /// Nanoseconds that the threads of a stage worked.
@@ -321,6 +351,72 @@ mod tests {
                 report.stages.iter().map(|stage| stage.stage).collect::<Vec<_>>(),
                 ["decode", "backbone", "head", "boxes"]
             );
+        }
+    }
+
+    /// Panics at images of one red.
+    struct Fragile(u8);
+
+    impl Backbone for Fragile {
+        fn channels(&self) -> usize {
+            1
+        }
+
+        fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+            let red = image.get_pixel(8, 8).0[0];
+            assert_ne!(red, self.0, "a layer of an odd network");
+            Red.features(image)
+        }
+    }
+
+    /// What a run makes of the files, at whichever stage panics; it has to come to its end.
+    fn of_a_fragile_run(backbones: usize, stage: &'static str) -> Vec<Result<f32, String>> {
+        let (sender, receiver) = channel();
+        std::thread::spawn(move || {
+            let folder = tempfile::tempdir().unwrap();
+            let (files, _) = files(folder.path());
+            let red = if stage == "backbone" { 190 } else { 1 };
+            let mut backbones: Vec<Fragile> = (0..backbones).map(|_| Fragile(red)).collect();
+            let adjust = |at: usize, _: &Letterbox, image: RgbImage| {
+                assert!(stage != "decoder" || at != 4, "an odd image");
+                image
+            };
+            let mut pipeline = Pipeline { backbones: &mut backbones, settings: &settings(), adjust: Some(&adjust) };
+            let mut found = Vec::new();
+            let head = |features: &CellFeatures| {
+                let red = features.rows()[0];
+                assert!(stage != "head" || red != 190.0, "an odd row");
+                Ok(red)
+            };
+            let ended = pipeline.run(&files, head, |at, item| {
+                assert_eq!(at, found.len());
+                found.push(item.map(|passed| passed.result).map_err(|problem| problem.to_string()));
+                Ok::<(), ()>(())
+            });
+            ended.unwrap();
+            sender.send(found).unwrap();
+        });
+        receiver.recv_timeout(Duration::from_secs(60)).unwrap_or_else(|e| panic!("a panicking {stage}: {e}"))
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_of_its_image() {
+        for backbones in [1, 2, 5] {
+            for (stage, text) in [
+                ("decoder", "the decoder panicked: an odd image"),
+                ("backbone", "a layer of an odd network"),
+                ("head", "the head panicked: an odd row"),
+            ] {
+                let found = of_a_fragile_run(backbones, stage);
+                assert_eq!(found.len(), 13, "{stage}");
+                for (at, found) in found.iter().enumerate() {
+                    match (at, found) {
+                        (4, Err(problem)) => assert!(problem.contains(text), "{problem}"),
+                        (5, Err(problem)) => assert!(problem.contains("is no JPEG"), "{problem}"),
+                        (_, found) => assert!(found.is_ok(), "{stage}, {at}: {found:?}"),
+                    }
+                }
+            }
         }
     }
 

@@ -132,6 +132,10 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
                 bar.suspend(|| say(&problem.to_string()));
                 bad += 1;
             }
+            Err(problem @ DetectError::Panicked { .. }) => {
+                bar.suspend(|| say(&Error::from(problem).in_file(path).to_string()));
+                bad += 1;
+            }
             Err(problem) => return Err(Error::from(problem).in_file(path).into()),
         }
         bar.inc(1);

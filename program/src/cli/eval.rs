@@ -5,6 +5,7 @@ mod bank;
 use std::path::PathBuf;
 
 use clap::Args;
+use sharekan::Error;
 use sharekan::detect::pipeline::{Passed, Pipeline};
 use sharekan::detect::{DetectError, Letterbox, OnnxBackbone};
 use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, ImageShift, OutputSnr, Summary};
@@ -117,9 +118,9 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
                 Err(problem @ (DetectError::Image { .. } | DetectError::Unreadable { .. })) => {
                     bar.suspend(|| say(&problem.to_string()));
                     bad += 1;
-                    return Ok(());
+                    return Ok::<(), Failure>(());
                 }
-                Err(problem) => return Err(Failure::from(problem)),
+                Err(problem) => return Err(Error::from(problem).in_file(&files[at]).into()),
             };
             if let (Some(snr), Some(expected)) = (&mut snr, &expected) {
                 snr.add(expected, &output).map_err(|e| failed(&e))?;
