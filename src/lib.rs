@@ -28,6 +28,7 @@ pub mod head;
 pub mod import;
 #[doc(hidden)]
 pub mod measure;
+mod nearest_name;
 mod parallel;
 pub mod plan;
 pub mod reference;

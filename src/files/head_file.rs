@@ -163,5 +163,5 @@ fn set_detection(head: &mut CompressedHead, settings: Option<&DetectionHead>) ->
 pub fn read_head_config(path: &Path) -> Result<DetectionHead, Error> {
     let mut text = String::new();
     open(path)?.read_to_string(&mut text).map_err(|problem| Error::from(FileError::Read(problem)).in_file(path))?;
-    DetectionHead::from_json(&text).map_err(|problem| Error::from(problem).in_file(path))
+    DetectionHead::from_config(&text).map_err(|problem| Error::from(problem).in_file(path))
 }

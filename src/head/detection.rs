@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::HeadError;
+use crate::nearest_name::nearest;
 
 /// Detection settings of a head.
 ///
@@ -45,19 +46,19 @@ const KEYS: [&str; 9] =
 /// The keys of [`PixelPreparation`] in JSON.
 const PIXEL_KEYS: [&str; 6] = ["mean", "scale", "channel_order", "padding", "input", "layout"];
 
-/// Refuses anything but an object of known keys; `prefix` stands before the keys in the text.
+/// Refuses anything but an object of known keys, naming the one that was most likely meant; `prefix` stands before the
+/// keys in the text.
 fn check_keys(value: &Value, prefix: &str, known: &[&str]) -> Result<(), HeadError> {
     let Value::Object(fields) = value else {
         let name =
             if prefix.is_empty() { "the settings".into() } else { format!("'{}'", prefix.trim_end_matches('.')) };
         return Err(HeadError::Detection(format!("{name} must be an object of the keys {}", known.join(", "))));
     };
-    match fields.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(key) => {
-            Err(HeadError::Detection(format!("key '{prefix}{key}' is not known, known are {}", known.join(", "))))
-        }
-        None => Ok(()),
-    }
+    let Some(key) = fields.keys().find(|key| !known.contains(&key.as_str())) else { return Ok(()) };
+    let (shown, all) = (key.escape_debug(), known.join(", "));
+    let near =
+        nearest(key, known.iter().copied()).map_or_else(String::new, |near| format!(", nearest is '{prefix}{near}'"));
+    Err(HeadError::Detection(format!("key '{prefix}{shown}' is not known{near}; known are {all}")))
 }
 
 fn version_one() -> u32 {
@@ -138,7 +139,8 @@ impl DetectionHead {
     /// it refuses keys that it does not know: a misspelt key would silently leave its default in place.
     ///
     /// # Errors
-    /// As [`DetectionHead::from_json`], and where a key is not known; the text names it and those that are.
+    /// As [`DetectionHead::from_json`], and where a key is not known or stands twice; the text names it, and the known
+    /// ones, the nearest first.
     pub fn from_config(text: &str) -> Result<Self, HeadError> {
         let value: Value = serde_json::from_str(text).map_err(|e| HeadError::Detection(e.to_string()))?;
         check_keys(&value, "", &KEYS)?;
@@ -249,13 +251,22 @@ mod tests {
     fn unknown_keys_are_refused_in_a_config_only() {
         assert_eq!(
             refusal(r#", "boxscale": 8"#),
-            "detection_head: key 'boxscale' is not known, known are version, classes, input_size, stride, features, \
-             clamp, box_scale, test_map50, pixels"
+            "detection_head: key 'boxscale' is not known, nearest is 'box_scale'; known are version, classes, \
+             input_size, stride, features, clamp, box_scale, test_map50, pixels"
         );
         assert_eq!(
-            refusal(r#", "pixels": {"std": [1, 1, 1]}"#),
-            "detection_head: key 'pixels.std' is not known, known are mean, scale, channel_order, padding, input, layout"
+            refusal(r#", "pixels": {"chanel_order": "bgr"}"#),
+            "detection_head: key 'pixels.chanel_order' is not known, nearest is 'pixels.channel_order'; known are mean, \
+             scale, channel_order, padding, input, layout"
         );
+        for (rest, twice) in [
+            (r#", "stride": 16"#, "duplicate field `stride`"),
+            (r#", "pixels": {"padding": 1, "padding": 2}"#, "duplicate field `padding`"),
+            (r#", "pixels": {"padding": 1}, "pixels": {}"#, "duplicate field `pixels`"),
+        ] {
+            let text = refusal(rest);
+            assert!(text.contains(twice), "{text}");
+        }
         assert!(refusal(r#", "pixels": 3"#).starts_with("detection_head: 'pixels' must be an object of the keys mean"));
         assert!(DetectionHead::from_config("[]").unwrap_err().to_string().contains("the settings must be an object"));
         let tolerated = format!(r#"{MINIMAL}, "author": "x", "pixels": {{"std": 1}}}}"#);

@@ -41,10 +41,14 @@ impl ImageSetArgs {
         if let Some(path) = &self.class_map {
             let map = ClassMap::read(path).map_err(failed)?;
             map.check(&settings.classes).map_err(failed)?;
+            map.check_data(&truth.classes).map_err(failed)?;
             let report = map.apply(&mut truth);
             if !report.left_out.is_empty() {
                 let names = report.left_out.iter().map(|(name, objects)| format!("{name} ({objects})"));
                 screen.line(format!("left out, with their numbers of objects: {}", list(names)))?;
+            }
+            if !report.unused.is_empty() {
+                screen.line(format!("in the class map, but not in the data: {}", list(&report.unused)))?;
             }
         }
         Ok(truth)

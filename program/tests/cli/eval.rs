@@ -76,6 +76,14 @@ fn what_cannot_be_evaluated_is_refused() {
     let map = folder.path().join("map.json");
     fs::write(&map, r#"{"RBC": "red"}"#).unwrap();
     eval(&[text(&data), "--class-map", text(&map)]).fails(&["\"red\"", "the head has"]);
+    for (json, expected) in [
+        (r#"{"RBCs": "RBC", "WBC": "WBC"}"#, "no class \"RBCs\", nearest is \"RBC\""),
+        (r#"{"RBC": "RBC", "RBC": "WBC"}"#, "\"RBC\" stands twice"),
+        (r#"{"RBC": "Platelet"}"#, "nearest is \"Platelets\""),
+    ] {
+        fs::write(&map, json).unwrap();
+        eval(&[text(&data), "--class-map", text(&map)]).fails(&["map", expected]);
+    }
     assert_eq!(eval(&[text(&data), "--shift", "fog"]).status, 2);
     assert_eq!(sharekan(&["eval", DENSE]).status, 2);
 }

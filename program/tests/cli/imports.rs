@@ -44,6 +44,23 @@ fn a_head_gets_its_detection_settings_from_a_file() {
     sharekan(&["compile", SMALL, "-o", text(&head)]).succeeds();
     sharekan(&["inspect", text(&head), "--head-config", text(&config)])
         .fails(&["head: detection_head", "take 6 outputs"]);
+    // A key that is passed over would leave its default in place: wrong boxes without a word.
+    let settings = |more: &str| {
+        format!(
+            r#"{{"classes": ["a"], "input_size": 64, "stride": 16, "features": ["f"], "clamp": [-1, 1], "box_scale": 8{more}}}"#
+        )
+    };
+    for (more, expected) in [
+        (
+            r#", "pixels": {"chanel_order": "bgr"}"#,
+            "'pixels.chanel_order' is not known, nearest is 'pixels.channel_order'",
+        ),
+        (r#", "boxscale": 9"#, "'boxscale' is not known, nearest is 'box_scale'"),
+        (r#", "stride": 8"#, "duplicate field `stride`"),
+    ] {
+        std::fs::write(&config, settings(more)).unwrap();
+        sharekan(&["inspect", text(&head), "--head-config", text(&config)]).fails(&["config.json", expected]);
+    }
     std::fs::write(&config, r#"{"classes": []}"#).unwrap();
     sharekan(&["inspect", SMALL, "--head-config", text(&config)]).fails(&["config.json", "detection_head"]);
 }

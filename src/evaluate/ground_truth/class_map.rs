@@ -10,9 +10,13 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use super::bounded_file::read_text;
 use super::error::quoted;
 use super::{GroundTruth, GroundTruthError};
+use crate::nearest_name::{likeness, nearest};
 
 /// Greatest size of a class map.
 const MAX_BYTES: u64 = 16 << 20;
+
+/// Likeness from which a name is taken for another that is misspelt.
+const MISSPELT: f64 = 0.9;
 
 /// Names of a dataset's classes and what a head calls them.
 ///
@@ -53,16 +57,39 @@ impl ClassMap {
     /// Refuses names on the head's side that the head does not have.
     ///
     /// # Errors
-    /// Where there is one.
+    /// Where there is one; the text names the nearest class of the head.
     pub fn check(&self, head_classes: &[String]) -> Result<(), GroundTruthError> {
         match self.names.iter().find(|(_, to)| !head_classes.contains(to)) {
             None => Ok(()),
             Some((from, to)) => {
                 let known: Vec<String> = head_classes.iter().take(20).map(|name| quoted(name)).collect();
                 let more = if head_classes.len() > 20 { ", .." } else { "" };
+                let near = nearest(to, head_classes.iter().map(String::as_str))
+                    .map_or_else(String::new, |near| format!(", nearest is {}", quoted(near)));
                 let (from, to, known) = (quoted(from), quoted(to), known.join(", "));
-                Err(GroundTruthError::ClassMap(format!("{from} goes to {to}, but the head has {known}{more}")))
+                Err(GroundTruthError::ClassMap(format!("{from} goes to {to}, but the head has {known}{more}{near}")))
             }
+        }
+    }
+
+    /// Refuses names that are most likely misspelt: the image set has no such class, but one of nearly this name, which
+    /// the map leaves out. Names that are like none may be there for other image sets.
+    ///
+    /// # Errors
+    /// Where there is one; the text names both.
+    pub fn check_data(&self, data_classes: &[String]) -> Result<(), GroundTruthError> {
+        let left_out = || data_classes.iter().map(String::as_str).filter(|class| !self.names.contains_key(*class));
+        let misspelt = self.names.keys().filter(|from| !data_classes.contains(from)).find_map(|from| {
+            let near = nearest(from, left_out())?;
+            (likeness(from, near) >= MISSPELT).then_some((from, near))
+        });
+        match misspelt {
+            None => Ok(()),
+            Some((from, near)) => Err(GroundTruthError::ClassMap(format!(
+                "the data has no class {}, nearest is {}, which the map leaves out",
+                quoted(from),
+                quoted(near)
+            ))),
         }
     }
 
@@ -171,7 +198,21 @@ mod tests {
         let head = ["Katze", "Hund"].map(String::from);
         assert!(map.check(&head).is_ok());
         let error = map.check(&head[..1]).unwrap_err().to_string();
-        assert_eq!(error, r#"class map: "dog" goes to "Hund", but the head has "Katze""#);
+        assert_eq!(error, r#"class map: "dog" goes to "Hund", but the head has "Katze", nearest is "Katze""#);
+    }
+
+    #[test]
+    fn misspelt_names_of_the_data_are_refused() {
+        let map = map(r#"{"airplan": "aeroplane", "cat": "cat", "zebra": "horse"}"#);
+        let check =
+            |classes: &[&str]| map.check_data(&classes.iter().map(|&class| class.to_owned()).collect::<Vec<_>>());
+        let error = check(&["airplane", "cat"]).unwrap_err().to_string();
+        let expected = r#"class map: the data has no class "airplan", nearest is "airplane", which the map leaves out"#;
+        assert_eq!(error, expected);
+        // Names for other sets, or classes that are left out on purpose.
+        check(&["airplan", "airplane", "cat"]).unwrap();
+        check(&["car", "cat"]).unwrap();
+        check(&[]).unwrap();
     }
 
     #[test]
