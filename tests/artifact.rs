@@ -12,7 +12,9 @@ use support::*;
 
 /// A head of two integer layers and detection settings.
 fn small() -> CompressedHead {
-    let layers = integer_head(&[5, 4, 7], 3, true, 1).layers().to_vec();
+    let mut layers = integer_head(&[5, 4, 7], 3, true, 1).layers().to_vec();
+    layers[1].base =
+        Some(CompressedBase { activation: Activation::Gelu, weights: vec![-127; 28], output_scale: vec![0.1; 7] });
     CompressedHead::new(layers, Some(settings(2))).unwrap()
 }
 
@@ -138,6 +140,7 @@ fn what_is_wrong_is_refused_by_name() {
         ),
         ("an index past the codebook", |h, d| poke(h, d, "layers.0.indices", &[3]), "codeword 3, expected less than 3"),
         ("-128 in the codebook", |h, d| poke(h, d, "layers.0.codebook", &[0x80]), "-128"),
+        ("-128 in the base weights", |h, d| poke(h, d, "layers.1.base_weights", &[0x80]), "base weights hold -128"),
         ("a gain level out of range", |h, d| poke(h, d, "layers.0.gain_levels", &2048i16.to_le_bytes()), "2048"),
         ("other classes", |h, _| h["__metadata__"]["detection_head"] = json!(settings(3).to_json()), "3 classes"),
         ("settings that are no JSON", |h, _| h["__metadata__"]["detection_head"] = json!("{"), "detection_head"),
@@ -306,4 +309,32 @@ fn seeds_of_the_fuzzer_are_read() {
         files += 1;
     }
     assert!(files > 0);
+}
+
+/// The header's names stand in the order of the alphabet: a map's own order would be that of whatever features another
+/// crate asks of `serde_json`, or that of a hash.
+#[test]
+fn headers_are_sorted() {
+    let bytes = artifact::to_bytes(&small()).unwrap();
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap();
+    let places: Vec<usize> = [
+        "{\"__metadata__\":{\"detection_head\":",
+        "\"sharekan\":",
+        "\"layers.0.bias\":{\"data_offsets\":[",
+        "],\"dtype\":\"F32\",\"shape\":[4]},\"layers.0.codebook\":",
+        "\"layers.0.gain_levels\":",
+        "\"layers.0.gains\":",
+        "\"layers.0.indices\":",
+        "\"layers.0.output_scale\":",
+        "\"layers.1.base_scale\":",
+        "\"layers.1.base_weights\":",
+        "\"layers.1.bias\":",
+        "\"norms.0.bias\":",
+        "\"norms.1.weight\":",
+    ]
+    .map(|part| header.find(part).unwrap_or_else(|| panic!("no {part} in {header}")))
+    .to_vec();
+    assert!(places.is_sorted(), "{places:?} in {header}");
+    assert!(artifact::to_bytes(&small()).unwrap() == bytes);
 }

@@ -1,9 +1,10 @@
 //! Heads to bytes.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use safetensors::tensor::{Dtype, View};
+use serde::{Deserialize, Serialize};
 
 use super::ArtifactError;
 use super::bank::{is_shared, tensor_name};
@@ -69,12 +70,30 @@ impl Tensors {
     }
 }
 
+/// A file's header, in the order in which it is written. All maps are sorted by themselves: what a map of `serde_json`
+/// does depends on the features that some other crate asks of it.
+#[derive(Serialize, Deserialize)]
+struct Header {
+    #[serde(rename = "__metadata__")]
+    metadata: BTreeMap<String, String>,
+    #[serde(flatten)]
+    tensors: BTreeMap<String, Entry>,
+}
+
+/// A tensor in the header; its fields in alphabetical order, as they always were.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    data_offsets: [u64; 2],
+    dtype: Dtype,
+    shape: Vec<usize>,
+}
+
 /// The same file with the entries of its header in alphabetical order: the container writes its metadata in the order of
 /// a hash table, and the same head has to give the same bytes. Sorting moves text but adds none, so offsets stay true.
 fn with_sorted_header(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
     let length = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
     let header = bytes.get_mut(8..8 + length)?;
-    let entries: serde_json::Value = serde_json::from_slice(header).ok()?;
+    let entries: Header = serde_json::from_slice(header).ok()?;
     let sorted = serde_json::to_vec(&entries).ok()?;
     header.get_mut(..sorted.len())?.copy_from_slice(&sorted);
     header[sorted.len()..].fill(b' ');

@@ -211,6 +211,9 @@ impl CompressedLayer {
         }
         if let Some(base) = &self.base {
             check_length(layer, "base weights", base.weights.len(), edges)?;
+            if base.weights.contains(&i8::MIN) {
+                return value("base weights", "hold -128, expected -127 to 127".into());
+            }
             check_values(layer, "base output scale", &base.output_scale, self.outputs)?;
         }
         Ok(())
