@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [head, calibration, test, settings @ ..] = &arguments[..] else {
         return Err("expected HEAD CALIBRATION TEST [SETTING...]".into());
     };
-    let head = import::from_bytes(&std::fs::read(head)?, &ImportOptions::default())?.head;
+    let head = import::from_file(Path::new(head), &ImportOptions::default())?.head;
     let (rows, test) =
         (files::read_rows(Path::new(calibration), head.inputs())?, files::read_rows(Path::new(test), head.inputs())?);
     let calibration = Calibration::new(&rows, head.inputs())?;

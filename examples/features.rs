@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("expected HEAD BACKBONE VOC_FOLDER SPLIT CELLS OUT".into());
     };
     let cells: usize = cells.parse()?;
-    let head = import::from_bytes(&std::fs::read(head)?, &ImportOptions::default())?.head;
+    let head = import::from_file(Path::new(head), &ImportOptions::default())?.head;
     let settings = head.detection.as_ref().ok_or("the head is no detection head")?;
     let mut backbone = OnnxBackbone::open(Path::new(backbone), settings)?;
     let mut rows: Vec<f32> = Vec::new();

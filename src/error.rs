@@ -26,7 +26,7 @@ pub enum Error {
     /// A checkpoint that cannot be imported.
     #[error(transparent)]
     Import(#[from] crate::import::ImportError),
-    /// A file that cannot be read, written or used.
+    /// A file that cannot be read, written or used; the text names it.
     #[cfg(feature = "files")]
     #[error(transparent)]
     Files(#[from] crate::files::FileError),

@@ -23,6 +23,9 @@ mod json;
 mod program;
 #[path = "cli/round_trip.rs"]
 mod round_trip;
+#[cfg(unix)]
+#[path = "cli/special_files.rs"]
+mod special_files;
 #[path = "cli/study.rs"]
 mod study;
 #[path = "cli/tune.rs"]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 
 use super::{DetectError, decode_image};
+use crate::regular_file;
 
 /// Endings of the files that are taken from a folder, whatever their case.
 const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
@@ -13,9 +14,10 @@ const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 /// Reads and decodes an image file, see [`decode_image`].
 ///
 /// # Errors
-/// Where the file cannot be read or is no image that can be used.
+/// Where the file cannot be read, is a folder, device or pipe, or is no image that can be used.
 pub fn read_image(path: &Path) -> Result<RgbImage, DetectError> {
-    let bytes = fs::read(path).map_err(|problem| DetectError::Unreadable { path: shown(path), problem })?;
+    let bytes = regular_file::read(path, u64::MAX)
+        .map_err(|problem| DetectError::Unreadable { path: shown(path), problem: problem.into() })?;
     decode_image(&bytes).map_err(|problem| DetectError::Image { path: shown(path), problem })
 }
 

@@ -62,7 +62,8 @@ impl OnnxBackbone {
     #[cfg(feature = "files")]
     pub fn open(path: &std::path::Path, head: &DetectionHead) -> Result<Self, DetectError> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|problem| DetectError::Unreadable { path: name.clone(), problem })?;
+        let bytes = crate::regular_file::read(path, u64::MAX)
+            .map_err(|problem| DetectError::Unreadable { path: name.clone(), problem: problem.into() })?;
         Self::from_bytes(bytes, &name, head)
     }
 

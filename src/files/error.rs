@@ -4,11 +4,25 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// A file that cannot be read, written or used. The text does not name the file:
-/// [`Error::in_file`](crate::Error::in_file) does.
+use crate::artifact::ArtifactError;
+use crate::head::HeadError;
+use crate::import::ImportError;
+use crate::regular_file::Unread;
+
+/// A file that cannot be read, written or used. The text begins with its path.
+#[derive(Debug, Error)]
+#[error("{}: {problem}", path.display())]
+pub struct FileError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: FileProblem,
+}
+
+/// What is wrong with a file. The text does not name it: [`FileProblem::in_file`] does.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum FileError {
+pub enum FileProblem {
     /// The operating system does not give the file.
     #[error("cannot be read: {0}")]
     Read(std::io::Error),
@@ -27,6 +41,9 @@ pub enum FileError {
     /// A file that is to be written into a folder that is not there.
     #[error("cannot be written: there is no folder {}", .0.display())]
     NoFolder(PathBuf),
+    /// Bytes that are no text.
+    #[error("byte {0} is not UTF-8, expected text")]
+    NoText(usize),
     /// Bytes that break the rules of safetensors.
     #[error("is no safetensors file: {0}")]
     Container(String),
@@ -52,4 +69,31 @@ pub enum FileError {
         /// What was found against what was expected.
         problem: String,
     },
+    /// A head or settings that break the rules of heads.
+    #[error(transparent)]
+    Head(#[from] HeadError),
+    /// A checkpoint that cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A compressed file that is refused.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+}
+
+impl FileProblem {
+    /// The same problem, naming the file.
+    pub fn in_file(self, path: impl Into<PathBuf>) -> FileError {
+        FileError { path: path.into(), problem: self }
+    }
+}
+
+impl From<Unread> for FileProblem {
+    fn from(problem: Unread) -> Self {
+        match problem {
+            Unread::System(problem) => Self::Read(problem),
+            Unread::Folder => Self::Folder,
+            Unread::Special => Self::Special,
+            Unread::TooLarge(limit) => Self::TooLarge(limit),
+        }
+    }
 }

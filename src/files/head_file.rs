@@ -3,11 +3,11 @@
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::{FileError, open};
+use super::{FileError, FileProblem, read_text};
 use crate::artifact::Form;
 use crate::head::{Bank, CompressedHead, DetectionHead, Head, HeadError};
 use crate::import::{Container, ImportOptions, Layout};
-use crate::{Error, artifact, import};
+use crate::{artifact, import, regular_file};
 
 /// A head and what its file said.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,10 +58,10 @@ pub enum Opened {
 /// # Errors
 /// Where the file cannot be read, holds a bank, or is refused as [`import::from_reader`] and [`artifact::read`] say; the
 /// error names the file.
-pub fn open_head(path: &Path, options: &ImportOptions) -> Result<HeadFile, Error> {
+pub fn open_head(path: &Path, options: &ImportOptions) -> Result<HeadFile, FileError> {
     match open_head_or_bank(path, options)? {
         Opened::Head(head) => Ok(head),
-        Opened::Bank(BankFile { bank, .. }) => Err(Error::from(FileError::Bank(names(&bank))).in_file(path)),
+        Opened::Bank(BankFile { bank, .. }) => Err(FileProblem::Bank(names(&bank)).in_file(path)),
     }
 }
 
@@ -69,18 +69,18 @@ pub fn open_head(path: &Path, options: &ImportOptions) -> Result<HeadFile, Error
 ///
 /// # Errors
 /// Where the file cannot be read, holds no bank or none with such a head; the error names the file.
-pub fn open_member(path: &Path, name: &str, options: &ImportOptions) -> Result<HeadFile, Error> {
-    let in_file = |problem: FileError| Error::from(problem).in_file(path);
+pub fn open_member(path: &Path, name: &str, options: &ImportOptions) -> Result<HeadFile, FileError> {
     let without_settings = ImportOptions { head_config: None, ..options.clone() };
     let Opened::Bank(BankFile { bank, bytes }) = open_head_or_bank(path, &without_settings)? else {
-        return Err(in_file(FileError::NoBank));
+        return Err(FileProblem::NoBank.in_file(path));
     };
     let known = names(&bank);
     let Some(member) = bank.into_members().into_iter().find(|member| member.name == name) else {
-        return Err(in_file(FileError::NoMember { name: name.to_owned(), known }));
+        return Err(FileProblem::NoMember { name: name.to_owned(), known }.in_file(path));
     };
     let mut head = member.head;
-    set_detection(&mut head, options.head_config.as_ref()).map_err(|problem| problem.in_file(path))?;
+    set_detection(&mut head, options.head_config.as_ref())
+        .map_err(|problem| FileProblem::from(problem).in_file(path))?;
     Ok(HeadFile { head: Head::Compressed(head), bytes, import: None })
 }
 
@@ -89,12 +89,11 @@ pub fn open_member(path: &Path, name: &str, options: &ImportOptions) -> Result<H
 /// # Errors
 /// As [`open_head`], [`artifact::read_bank`] for a bank, and for detection settings in `options` with a bank, whose heads
 /// have settings of their own.
-pub fn open_head_or_bank(path: &Path, options: &ImportOptions) -> Result<Opened, Error> {
-    let mut file = open(path)?;
+pub fn open_head_or_bank(path: &Path, options: &ImportOptions) -> Result<Opened, FileError> {
+    let (mut file, bytes) = regular_file::open(path).map_err(|problem| FileProblem::from(problem).in_file(path))?;
     let container = Container::of_path(path);
-    let read = |problem| Error::from(FileError::Read(problem));
+    let read = FileProblem::Read;
     let mut opened = || {
-        let bytes = file.metadata().map_err(read)?.len();
         let form = match container {
             Container::Safetensors => artifact::announced_form(&mut file).map_err(read)?,
             _ => None,
@@ -102,13 +101,13 @@ pub fn open_head_or_bank(path: &Path, options: &ImportOptions) -> Result<Opened,
         file.seek(SeekFrom::Start(0)).map_err(read)?;
         match form {
             Some(Form::Head) => {
-                let head = compressed(&mut file, options.head_config.as_ref())?;
+                let head = compressed(&whole(&mut file, bytes)?, options.head_config.as_ref())?;
                 Ok(Opened::Head(HeadFile { head, bytes, import: None }))
             }
             Some(Form::Bank) => {
-                let bank = artifact::read_bank(&whole(&mut file)?)?;
+                let bank = artifact::read_bank(&whole(&mut file, bytes)?)?;
                 match options.head_config {
-                    Some(_) => Err(FileError::Bank(names(&bank)).into()),
+                    Some(_) => Err(FileProblem::Bank(names(&bank))),
                     None => Ok(Opened::Bank(BankFile { bank, bytes })),
                 }
             }
@@ -120,27 +119,25 @@ pub fn open_head_or_bank(path: &Path, options: &ImportOptions) -> Result<Opened,
             }
         }
     };
-    opened().map_err(|problem: Error| problem.in_file(path))
+    opened().map_err(|problem: FileProblem| problem.in_file(path))
 }
 
 fn names(bank: &Bank) -> Vec<String> {
     bank.names().map(str::to_owned).collect()
 }
 
-fn whole(file: &mut impl Read) -> Result<Vec<u8>, FileError> {
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).map_err(FileError::Read)?;
-    Ok(bytes)
+fn whole(file: &mut impl Read, bytes: u64) -> Result<Vec<u8>, FileProblem> {
+    regular_file::rest(file, bytes).map_err(FileProblem::Read)
 }
 
-fn compressed(file: &mut impl Read, settings: Option<&DetectionHead>) -> Result<Head, Error> {
-    let mut head = artifact::read(&whole(file)?)?;
+fn compressed(bytes: &[u8], settings: Option<&DetectionHead>) -> Result<Head, FileProblem> {
+    let mut head = artifact::read(bytes)?;
     set_detection(&mut head, settings)?;
     Ok(Head::Compressed(head))
 }
 
 /// Replaces what a compressed head says about boxes, if anything shall.
-fn set_detection(head: &mut CompressedHead, settings: Option<&DetectionHead>) -> Result<(), Error> {
+fn set_detection(head: &mut CompressedHead, settings: Option<&DetectionHead>) -> Result<(), HeadError> {
     if let Some(settings) = settings {
         if settings.channels() != head.outputs() {
             return Err(HeadError::Detection(format!(
@@ -148,8 +145,7 @@ fn set_detection(head: &mut CompressedHead, settings: Option<&DetectionHead>) ->
                 settings.classes.len(),
                 settings.channels(),
                 head.outputs()
-            ))
-            .into());
+            )));
         }
         head.detection = Some(settings.clone());
     }
@@ -159,9 +155,8 @@ fn set_detection(head: &mut CompressedHead, settings: Option<&DetectionHead>) ->
 /// Reads detection settings from a JSON file of the fields of [`DetectionHead`].
 ///
 /// # Errors
-/// Where the file cannot be read, is no such JSON, or a field is out of range; the error names the file.
-pub fn read_head_config(path: &Path) -> Result<DetectionHead, Error> {
-    let mut text = String::new();
-    open(path)?.read_to_string(&mut text).map_err(|problem| Error::from(FileError::Read(problem)).in_file(path))?;
-    DetectionHead::from_config(&text).map_err(|problem| Error::from(problem).in_file(path))
+/// Where the file cannot be read, is no such JSON, has a key that is not known or stands twice, or a field is out of
+/// range; the error names the file.
+pub fn read_head_config(path: &Path) -> Result<DetectionHead, FileError> {
+    DetectionHead::from_config(&read_text(path)?).map_err(|problem| FileProblem::from(problem).in_file(path))
 }

@@ -4,38 +4,55 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::FileError;
-use crate::Error;
+use super::{FileError, FileProblem};
+
+/// Most links that lead from one to the next.
+const MAX_LINKS: usize = 40;
 
 /// Writes a file, or replaces it, in one step: the bytes go to a temporary file beside it, which takes its name when
 /// it is whole and on the disk. Whatever interrupts this leaves the old file as it was.
 ///
-/// Of a link the file that it points to is replaced; a device (`/dev/null`) is written to.
+/// Of a link the file that it points to is replaced, or made where there is none; a device (`/dev/null`) is written to.
 ///
 /// # Errors
 /// Where the operating system refuses; the error names the file.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    write(path, bytes).map_err(|problem| Error::from(FileError::Write(problem)).in_file(path))
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write(path, bytes).map_err(|problem| FileProblem::Write(problem).in_file(path))
+}
+
+/// Writes a file that nobody but the user shall write, in one step, in place of whatever has its name: a link is replaced
+/// itself, for it may lead anywhere.
+pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+    write_whole(path, bytes, 0o600, None).map_err(|problem| FileProblem::Write(problem).in_file(path))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let target = match fs::metadata(path) {
         Ok(found) if found.is_file() => fs::canonicalize(path)?,
         Ok(_) => return fs::OpenOptions::new().write(true).open(path)?.write_all(bytes),
-        Err(_) => path.to_path_buf(),
+        Err(_) => end_of_links(path)?,
     };
+    let old = fs::metadata(&target).ok().map(|old| old.permissions());
+    write_whole(&target, bytes, 0o666, old)
+}
+
+/// Writes a temporary file of `mode` (Unix, less what the user's mask takes), or with the rights of `old`, and gives it
+/// the name of `target`.
+fn write_whole(target: &Path, bytes: &[u8], mode: u32, old: Option<fs::Permissions>) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".sharekan-");
+    #[cfg(not(unix))]
+    let _ = mode;
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
     // The error's own text would name the temporary file.
-    let mut temporary = builder.tempfile_in(folder_of(&target)).map_err(|problem| io::Error::from(problem.kind()))?;
+    let mut temporary = builder.tempfile_in(folder_of(target)).map_err(|problem| io::Error::from(problem.kind()))?;
     temporary.write_all(bytes)?;
-    if let Ok(old) = fs::metadata(&target) {
-        temporary.as_file().set_permissions(old.permissions())?;
+    if let Some(old) = old {
+        temporary.as_file().set_permissions(old)?;
     }
     temporary.as_file().sync_all()?;
-    temporary.persist(&target).map_err(|refused| refused.error)?;
+    temporary.persist(target).map_err(|refused| refused.error)?;
     Ok(())
 }
 
@@ -43,16 +60,26 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// Where the path is a folder or lies in a folder that does not exist; the error names the file.
-pub fn check_destination(path: &Path) -> Result<(), Error> {
-    let folder = folder_of(path);
-    let problem = if path.is_dir() {
-        FileError::Folder
-    } else if !folder.is_dir() {
-        FileError::NoFolder(folder)
-    } else {
-        return Ok(());
+pub fn check_destination(path: &Path) -> Result<(), FileError> {
+    let problem = match end_of_links(path).map(|target| folder_of(&target)) {
+        Err(problem) => FileProblem::Write(problem),
+        Ok(_) if path.is_dir() => FileProblem::Folder,
+        Ok(folder) if !folder.is_dir() => FileProblem::NoFolder(folder),
+        Ok(_) => return Ok(()),
     };
-    Err(Error::from(problem).in_file(path))
+    Err(problem.in_file(path))
+}
+
+/// Where links lead, whether anything is there or not; a path that is no link leads to itself.
+fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+    let mut target = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match fs::read_link(&target) {
+            Ok(next) => target = folder_of(&target).join(next),
+            Err(_) => return Ok(target),
+        }
+    }
+    Err(io::Error::other("too many links lead from one to the next"))
 }
 
 fn folder_of(path: &Path) -> PathBuf {
@@ -89,6 +116,46 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn where_a_link_leads_to_nothing_its_target_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir(at("deep")).unwrap();
+        let links =
+            [("first", "deep/second"), ("deep/second", "../deep/head"), ("astray", "none/head"), ("loop", "loop")];
+        for (link, target) in links {
+            std::os::unix::fs::symlink(target, at(link)).unwrap();
+        }
+        check_destination(&at("first")).unwrap();
+        replace(&at("first"), b"new").unwrap();
+        assert_eq!(fs::read(at("deep/head")).unwrap(), b"new");
+        for link in ["first", "deep/second"] {
+            assert!(fs::symlink_metadata(at(link)).unwrap().is_symlink(), "{link}");
+        }
+        for (link, expected) in [("astray", "there is no folder"), ("loop", "too many links")] {
+            let text = check_destination(&at(link)).unwrap_err().to_string();
+            assert!(text.contains(expected), "{text}");
+            assert!(replace(&at(link), b"new").is_err());
+            assert!(fs::symlink_metadata(at(link)).unwrap().is_symlink(), "{link}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn private_files_are_the_users_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kernels");
+        fs::write(&path, b"old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o664)).unwrap();
+        replace_private(&path, b"new").unwrap();
+        assert_eq!(
+            (fs::read(&path).unwrap(), fs::metadata(&path).unwrap().permissions().mode() & 0o777),
+            (b"new".to_vec(), 0o600)
+        );
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! Rows of features in, rows of outputs out, as safetensors.
 
-use std::io::Read;
 use std::path::Path;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::{FileError, open, replace};
-use crate::Error;
+use super::{FileError, FileProblem, read, replace};
 
 /// Name of the tensor that [`read_rows`] reads.
 pub const INPUT_TENSOR: &str = "input";
@@ -20,15 +18,13 @@ pub const OUTPUT_TENSOR: &str = "output";
 ///
 /// # Errors
 /// Where the file cannot be read, is no safetensors file, or has no tensor `input` of this type and number of columns.
-pub fn read_rows(path: &Path, inputs: usize) -> Result<Vec<f32>, Error> {
-    let mut bytes = Vec::new();
-    open(path)?.read_to_end(&mut bytes).map_err(|problem| Error::from(FileError::Read(problem)).in_file(path))?;
-    rows(&bytes, inputs).map_err(|problem| Error::from(problem).in_file(path))
+pub fn read_rows(path: &Path, inputs: usize) -> Result<Vec<f32>, FileError> {
+    rows(&read(path, u64::MAX)?, inputs).map_err(|problem| problem.in_file(path))
 }
 
-fn rows(bytes: &[u8], inputs: usize) -> Result<Vec<f32>, FileError> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|problem| FileError::Container(problem.to_string()))?;
-    let refuse = |problem| Err(FileError::Tensor { tensor: INPUT_TENSOR.into(), problem });
+fn rows(bytes: &[u8], inputs: usize) -> Result<Vec<f32>, FileProblem> {
+    let tensors = SafeTensors::deserialize(bytes).map_err(|problem| FileProblem::Container(problem.to_string()))?;
+    let refuse = |problem| Err(FileProblem::Tensor { tensor: INPUT_TENSOR.into(), problem });
     let Ok(tensor) = tensors.tensor(INPUT_TENSOR) else {
         return refuse(format!("is missing, expected F32 [rows, {inputs}]"));
     };
@@ -42,8 +38,8 @@ fn rows(bytes: &[u8], inputs: usize) -> Result<Vec<f32>, FileError> {
 ///
 /// # Errors
 /// Where `values` is no whole number of rows or the file cannot be written.
-pub fn write_rows(path: &Path, outputs: usize, values: &[f32]) -> Result<(), Error> {
-    let refuse = |problem| Error::from(FileError::Tensor { tensor: OUTPUT_TENSOR.into(), problem }).in_file(path);
+pub fn write_rows(path: &Path, outputs: usize, values: &[f32]) -> Result<(), FileError> {
+    let refuse = |problem| FileProblem::Tensor { tensor: OUTPUT_TENSOR.into(), problem }.in_file(path);
     if outputs == 0 || !values.len().is_multiple_of(outputs) {
         return Err(refuse(format!("has {} values, expected whole rows of {outputs}", values.len())));
     }

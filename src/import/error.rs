@@ -1,13 +1,13 @@
 //! Why a checkpoint was refused.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use thiserror::Error;
 
 use crate::head::HeadError;
 
-/// A refusal of a checkpoint. The text is one line and names the tensor, not the file: whoever opened the file adds
-/// that.
+/// A refusal of a checkpoint. The text is one line and names the tensor, and the file where it was opened here.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ImportError {
@@ -39,6 +39,14 @@ pub enum ImportError {
     /// The tensors are well formed by themselves, but do not make a head.
     #[error(transparent)]
     Head(#[from] HeadError),
+    /// Any of these, about a file.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Box<ImportError>,
+    },
 }
 
 impl ImportError {

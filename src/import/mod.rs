@@ -146,9 +146,12 @@ pub fn from_reader(
 /// # Errors
 /// As [`from_reader`], and where the file cannot be opened; the error names the file.
 #[cfg(feature = "files")]
-pub fn from_file(path: &Path, options: &ImportOptions) -> Result<Imported, crate::Error> {
-    let open = || from_reader(std::fs::File::open(path)?, Container::of_path(path), options);
-    open().map_err(|e| crate::Error::from(e).in_file(path))
+pub fn from_file(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let open = || {
+        let (file, _) = crate::regular_file::open(path).map_err(std::io::Error::from)?;
+        from_reader(file, Container::of_path(path), options)
+    };
+    open().map_err(|problem| ImportError::File { path: path.to_path_buf(), problem: Box::new(problem) })
 }
 
 fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Imported, ImportError> {

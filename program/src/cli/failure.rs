@@ -85,6 +85,18 @@ impl From<ReportError> for Failure {
     }
 }
 
+impl From<sharekan::files::FileError> for Failure {
+    fn from(error: sharekan::files::FileError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<sharekan::run::CacheError> for Failure {
+    fn from(error: sharekan::run::CacheError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
 impl From<sharekan::detect::DetectError> for Failure {
     fn from(error: sharekan::detect::DetectError) -> Self {
         Self::Failed(error.to_string())

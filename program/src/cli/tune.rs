@@ -102,15 +102,9 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
 
 /// Adds the tiles to those that are there; a file that is of no use any more is replaced, with a word.
 fn keep(cache: &DeviceCache, gpu: &Gpu, tuning: &Tuning, screen: Screen) -> Result<PathBuf, Failure> {
-    let mut all = match cache.tuning(gpu) {
-        Ok(found) => found.unwrap_or_default(),
-        Err(problem) => {
-            screen.line(format!("replaced: {problem}"))?;
-            Tuning::default()
-        }
-    };
-    all.merge(tuning.clone());
-    cache.keep_tuning(gpu, &all)?;
+    if let Some(problem) = cache.keep_tuning(gpu, tuning)? {
+        screen.line(format!("replaced: {problem}"))?;
+    }
     if let Err(problem) = cache.keep_kernels(gpu) {
         tracing::warn!("{problem}; kernels are compiled anew next time");
     }

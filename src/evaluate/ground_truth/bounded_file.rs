@@ -1,25 +1,28 @@
 //! Reads small text files without trusting their size.
 
-use std::fs::File;
-use std::io::Read;
+use std::io;
 use std::path::Path;
 
 use super::GroundTruthError;
+use crate::regular_file::{self, Unread};
 
 /// Text of a file of at most `limit` bytes, without its byte order mark; `what` says what the file should be.
 pub(super) fn read_text(path: &Path, limit: u64, what: &'static str) -> Result<String, GroundTruthError> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit + 1).read_to_end(&mut bytes))
-        .map_err(GroundTruthError::unreadable(path))?;
-    if bytes.len() as u64 > limit {
-        return Err(GroundTruthError::TooLarge { path: path.to_path_buf(), limit, what });
-    }
+    let bytes = regular_file::read(path, limit).map_err(refusal(path, what))?;
     let text = String::from_utf8(bytes).map_err(|problem| {
         let at = problem.utf8_error().valid_up_to();
         GroundTruthError::malformed(path, format!("byte {at} is not UTF-8, expected {what}"))
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// What a file that is not read means for a data set; `what` says what the file should be.
+pub(super) fn refusal(path: &Path, what: &'static str) -> impl FnOnce(Unread) -> GroundTruthError {
+    let path = path.to_path_buf();
+    move |problem| match problem {
+        Unread::TooLarge(limit) => GroundTruthError::TooLarge { path, limit, what },
+        other => GroundTruthError::Unreadable { path, problem: io::Error::from(other) },
+    }
 }
 
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! COCO instance files.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
+use super::bounded_file::refusal;
 use super::coco_file::{self, AnnotationRecord, Id, ImageRecord, InstanceFile};
 use super::{GroundTruth, GroundTruthError, GroundTruthImage, GroundTruthObject};
 use crate::evaluate::Region;
+use crate::regular_file::{self, MAX_TEXT_BYTES};
 
 pub(super) fn read(path: &Path, images: Option<&Path>) -> Result<GroundTruth, GroundTruthError> {
-    let file = File::open(path).map_err(GroundTruthError::unreadable(path))?;
+    let (file, bytes) =
+        regular_file::open_within(path, MAX_TEXT_BYTES).map_err(refusal(path, "a COCO instance file"))?;
+    let file = file.take(bytes);
     let file = coco_file::parse(file).map_err(|problem| {
         if problem.is_io() {
             GroundTruthError::Unreadable { path: path.to_path_buf(), problem: problem.into() }

@@ -5,10 +5,14 @@
 //! driver that they were measured with; of any other they may be slow, so they are refused. `NAME.kernels` has the bytes
 //! of wgpu's pipeline cache behind their SHA-256; the driver knows its own and drops others. Neither is needed: without
 //! them plans follow the cost model, and kernels are compiled when a session is opened.
+//!
+//! The folder is made for the user alone, and a file that others could have written is not read: the driver takes
+//! compiled kernels as they are.
 
 mod error;
 mod identity;
 mod kernels;
+mod own_files;
 mod tiles;
 
 pub use error::CacheError;
@@ -19,8 +23,8 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::{DeviceChoice, Gpu, GpuOptions, RunError};
+use crate::files;
 use crate::plan::Tuning;
-use crate::{Error, files};
 
 /// Most bytes of a file that is read: a driver's kernels for all heads that one may try.
 const LARGEST_FILE: u64 = 256 << 20;
@@ -66,7 +70,11 @@ impl DeviceCache {
 
     /// The file of the tiles measured on a device.
     pub fn tiles_path(&self, gpu: &Gpu) -> PathBuf {
-        self.folder.join(format!("{}.tiles.json", DeviceIdentity::of(gpu.info()).file_stem()))
+        self.tiles_of(&DeviceIdentity::of(gpu.info()))
+    }
+
+    fn tiles_of(&self, device: &DeviceIdentity) -> PathBuf {
+        self.folder.join(format!("{}.tiles.json", device.file_stem()))
     }
 
     /// The file of the kernels compiled for the adapter that wgpu describes so.
@@ -81,11 +89,9 @@ impl DeviceCache {
     pub fn open_gpu(&self, options: &GpuOptions) -> Result<Gpu, RunError> {
         pollster::block_on(Gpu::open_with_kernels(options, |info| {
             let path = self.kernels_path(info);
-            if !path.exists() {
-                return None;
-            }
-            match files::read(&path, LARGEST_FILE) {
-                Ok(bytes) => kernels::unseal(&bytes).map(<[u8]>::to_vec).or_else(|| {
+            match own_files::read(&path, LARGEST_FILE) {
+                Ok(None) => None,
+                Ok(Some(bytes)) => kernels::unseal(&bytes).map(<[u8]>::to_vec).or_else(|| {
                     tracing::warn!("{}: is damaged; kernels are compiled anew", path.display());
                     None
                 }),
@@ -110,45 +116,103 @@ impl DeviceCache {
     ///
     /// # Errors
     /// Where the folder or the file cannot be written.
-    pub fn keep_kernels(&self, gpu: &Gpu) -> Result<(), Error> {
+    pub fn keep_kernels(&self, gpu: &Gpu) -> Result<(), CacheError> {
         let Some(bytes) = gpu.compiled_kernels() else { return Ok(()) };
         let (path, sealed) = (self.kernels_path(gpu.info()), kernels::seal(&bytes));
         if sealed.len() as u64 > LARGEST_FILE {
             return Ok(());
         }
-        if std::fs::read(&path).is_ok_and(|old| old == sealed) {
+        if own_files::read(&path, LARGEST_FILE).is_ok_and(|old| old.is_some_and(|old| old == sealed)) {
             return Ok(());
         }
-        self.make_folder()?;
-        files::replace(&path, &sealed)
+        own_files::make_folder(&self.folder)?;
+        Ok(files::replace_private(&path, &sealed)?)
     }
 
     /// The tiles that were measured on a device; `None` where none were.
     ///
     /// # Errors
-    /// Where the file cannot be read, is damaged, or is of another program, adapter or driver; the error names it.
-    pub fn tuning(&self, gpu: &Gpu) -> Result<Option<Tuning>, Error> {
-        let path = self.tiles_path(gpu);
-        if !path.exists() {
-            return Ok(None);
-        }
-        let bytes = files::read(&path, LARGEST_FILE)?;
-        let tuning = tiles::read(&bytes, &DeviceIdentity::of(gpu.info()));
-        tuning.map(Some).map_err(|problem| Error::from(problem).in_file(path))
+    /// Where the file cannot be read, is damaged, or is of another user, program, adapter or driver; the error names it.
+    pub fn tuning(&self, gpu: &Gpu) -> Result<Option<Tuning>, CacheError> {
+        self.tuning_of(&DeviceIdentity::of(gpu.info()))
     }
 
-    /// Keeps tiles that were measured on a device, in place of all that were kept before; [`Tuning::merge`] joins them.
+    fn tuning_of(&self, device: &DeviceIdentity) -> Result<Option<Tuning>, CacheError> {
+        let path = self.tiles_of(device);
+        let Some(bytes) = own_files::read(&path, LARGEST_FILE)? else { return Ok(None) };
+        tiles::read(&bytes, device).map(Some).map_err(|problem| problem.in_file(path))
+    }
+
+    /// Keeps tiles that were measured on a device, with those that were kept before. Several processes may do so at once:
+    /// each waits for the others. Tiles of before that cannot be used any more are replaced; why, is given back.
     ///
     /// # Errors
     /// Where the folder or the file cannot be written.
-    pub fn keep_tuning(&self, gpu: &Gpu, tuning: &Tuning) -> Result<(), Error> {
-        let bytes = tiles::write(tuning, &DeviceIdentity::of(gpu.info()));
-        self.make_folder()?;
-        files::replace(&self.tiles_path(gpu), &bytes)
+    pub fn keep_tuning(&self, gpu: &Gpu, tuning: &Tuning) -> Result<Option<CacheError>, CacheError> {
+        self.keep_tuning_of(&DeviceIdentity::of(gpu.info()), tuning)
     }
 
-    fn make_folder(&self) -> Result<(), Error> {
-        std::fs::create_dir_all(&self.folder)
-            .map_err(|problem| Error::from(files::FileError::Write(problem)).in_file(&self.folder))
+    fn keep_tuning_of(&self, device: &DeviceIdentity, tuning: &Tuning) -> Result<Option<CacheError>, CacheError> {
+        own_files::make_folder(&self.folder)?;
+        let _held = own_files::lock(&self.folder.join(format!("{}.lock", device.file_stem())))?;
+        let (mut all, replaced) = match self.tuning_of(device) {
+            Ok(found) => (found.unwrap_or_default(), None),
+            Err(problem) => (Tuning::default(), Some(problem)),
+        };
+        all.merge(tuning.clone());
+        files::replace_private(&self.tiles_of(device), &tiles::write(&all, device))?;
+        Ok(replaced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{EdgesTile, IntegerTile, TunedTile};
+
+    fn device() -> DeviceIdentity {
+        DeviceIdentity {
+            name: "GPU".into(),
+            backend: "vulkan".into(),
+            vendor: 1,
+            device: 2,
+            driver: "driver".into(),
+            driver_version: "3".into(),
+        }
+    }
+
+    fn tile(inputs: usize) -> Tuning {
+        let tile = EdgesTile { rows: 1, groups: 8, split: 4, slice: 16, on_chip: true };
+        let (codewords, tile) = (16, IntegerTile::Edges(tile));
+        let tile =
+            TunedTile { inputs, outputs: 32, codewords, stages: 1, heads: 1, table_gains: false, rows: 169, tile };
+        Tuning { tiles: vec![tile] }
+    }
+
+    #[test]
+    fn tiles_that_are_kept_at_once_are_all_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = DeviceCache::in_folder(folder.path().join("cache"));
+        std::thread::scope(|scope| {
+            for inputs in 1..=16 {
+                let cache = &cache;
+                scope.spawn(move || assert!(cache.keep_tuning_of(&device(), &tile(inputs)).unwrap().is_none()));
+            }
+        });
+        let mut kept: Vec<usize> =
+            cache.tuning_of(&device()).unwrap().unwrap().tiles.iter().map(|tile| tile.inputs).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, (1..=16).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_replaced_with_a_word() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = DeviceCache::in_folder(folder.path());
+        std::fs::write(cache.tiles_of(&device()), "{").unwrap();
+        assert!(matches!(cache.tuning_of(&device()), Err(CacheError::File { .. })));
+        let replaced = cache.keep_tuning_of(&device(), &tile(1)).unwrap().unwrap().to_string();
+        assert!(replaced.contains(".tiles.json: holds no measured tiles"), "{replaced}");
+        assert_eq!(cache.tuning_of(&device()).unwrap(), Some(tile(1)));
     }
 }

@@ -10,7 +10,7 @@ use clap::Args;
 use sharekan::compress::{self, CompileOptions};
 use sharekan::detect::{Assets, OnnxBackbone, list_images};
 use sharekan::evaluate::{self, VerifyReport};
-use sharekan::files::{self, FileError};
+use sharekan::files::{self, FileProblem};
 use sharekan::head::{DenseHead, DetectionHead, Head};
 use sharekan::import::ImportOptions;
 use sharekan::run::{CpuSession, Gpu, Runner, Session};
@@ -91,7 +91,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
 }
 
 fn make_folder(folder: &std::path::Path) -> Result<(), Failure> {
-    Ok(std::fs::create_dir_all(folder).map_err(|problem| Error::from(FileError::Write(problem)).in_file(folder))?)
+    Ok(std::fs::create_dir_all(folder).map_err(|problem| FileProblem::Write(problem).in_file(folder))?)
 }
 
 /// The adapter to check, if there is one.

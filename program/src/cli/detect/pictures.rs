@@ -5,8 +5,7 @@ use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use image::{ImageFormat, RgbImage};
-use sharekan::Error;
-use sharekan::files::{self, FileError};
+use sharekan::files::{self, FileProblem};
 
 use crate::cli::failure::Failure;
 
@@ -21,7 +20,7 @@ pub(crate) struct PictureNames {
 impl PictureNames {
     /// Makes the folder where it is not there. `inputs` are never written over.
     pub(crate) fn new(folder: &Path, inputs: &[PathBuf]) -> Result<Self, Failure> {
-        std::fs::create_dir_all(folder).map_err(|problem| Error::from(FileError::Write(problem)).in_file(folder))?;
+        std::fs::create_dir_all(folder).map_err(|problem| FileProblem::Write(problem).in_file(folder))?;
         let inputs = inputs.iter().filter_map(|input| std::fs::canonicalize(input).ok()).collect();
         Ok(Self { folder: folder.to_path_buf(), taken: HashSet::new(), inputs })
     }

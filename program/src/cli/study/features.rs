@@ -1,6 +1,5 @@
 //! Features of the images, computed once for all heads and kept in the study's folder.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::study::{Fingerprint, Fingerprinter};
@@ -94,7 +93,7 @@ impl Features {
         let folder = self.folder.join(shift.name());
         let path = folder.join(format!("{}.features", entry.key));
         let cells = self.settings.cells();
-        if let Some(rows) = fs::read(&path).ok().and_then(|bytes| unpacked(&bytes, cells)) {
+        if let Some(rows) = files::read(&path, u64::MAX).ok().and_then(|bytes| unpacked(&bytes, cells)) {
             return Ok(rows);
         }
         let pixels = read_image(&entry.path)?;
@@ -122,7 +121,7 @@ fn shifted_features(
 
 /// Outputs of a head that were computed before, if they are `expected` values.
 pub(super) fn read_outputs(path: &Path, expected: usize) -> Option<Vec<f32>> {
-    let bytes = fs::read(path).ok()?;
+    let bytes = files::read(path, u64::MAX).ok()?;
     (bytes.len() == 4 * expected).then(|| floats(&bytes))
 }
 

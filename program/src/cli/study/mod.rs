@@ -11,7 +11,7 @@ use serde::Serialize;
 use sharekan::compress::{Calibration, Method};
 use sharekan::detect::OnnxBackbone;
 use sharekan::evaluate::Evaluator;
-use sharekan::files::{self, FileError};
+use sharekan::files::{self, FileProblem};
 use sharekan::head::{DenseHead, Head};
 use sharekan::run::Runner;
 use sharekan::{Error, evaluate::ImageShift};
@@ -255,11 +255,11 @@ fn digest_of_files(paths: &[PathBuf]) -> Result<Fingerprint, Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    Ok(std::fs::read(path).map_err(|problem| Error::from(FileError::Read(problem)).in_file(path))?)
+    Ok(files::read(path, u64::MAX)?)
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failure> {
-    Ok(std::fs::create_dir_all(folder).map_err(|problem| Error::from(FileError::Write(problem)).in_file(folder))?)
+    Ok(std::fs::create_dir_all(folder).map_err(|problem| FileProblem::Write(problem).in_file(folder))?)
 }
 
 fn file_name(path: &Path) -> String {
@@ -286,7 +286,7 @@ fn command(args: &StudyArgs) -> String {
 
 /// A point that was measured before. One that cannot be read is measured again.
 fn read_point(folder: &Path, key: &Fingerprint) -> Option<Point> {
-    let bytes = std::fs::read(folder.join(format!("{key}.json"))).ok()?;
+    let bytes = files::read(&folder.join(format!("{key}.json")), u64::MAX).ok()?;
     serde_json::from_slice(&bytes).ok().filter(|point: &Point| point.key == key.as_str())
 }
 
