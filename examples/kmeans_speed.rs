@@ -41,7 +41,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let points: Vec<f32> = match read {
-        Some(path) => fs::read(path)?.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+        Some(path) => sharekan::files::read(path.as_ref(), u64::MAX)?
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&bytes| f32::from_le_bytes(bytes))
+            .collect(),
         None => normal(POINTS * D),
     };
     if let Some(path) = write {
