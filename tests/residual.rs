@@ -4,11 +4,11 @@ mod support;
 
 use sharekan::artifact;
 use sharekan::compress::{Calibration, CompileOptions, Method, compile, compiled_bytes, decompress};
-use sharekan::evaluate::output_snr_db;
-use sharekan::fixed_point::SEGMENT;
+use sharekan::evaluate::{output_snr_db, verify};
+use sharekan::fixed_point::{Arithmetic, SEGMENT};
 use sharekan::head::{CompressedHead, CompressedLayer, Head, InputMap, Quantised};
-use sharekan::plan::{Limits, Plan, PlanError};
 use sharekan::reference::{CompressedReference, DenseReference};
+use sharekan::run::Session;
 use support::*;
 
 fn head_of(layer: CompressedLayer) -> CompressedHead {
@@ -128,14 +128,64 @@ fn exact_arithmetic_and_decompression_are_the_sum_of_the_stages() {
     }
 }
 
-#[test]
-fn plans_refuse_what_no_kernel_reads() {
+/// Heads in f32 with a residual codebook in any layer or in all, behind a clamp and without one.
+fn float_heads() -> Vec<CompressedHead> {
     let mut random = Random::new(5);
-    let layer = float_layer([4, 4, 3], even(4, 3, 7), InputMap::Identity, &mut random);
-    let other = layer.clone();
-    let head = CompressedHead::new(vec![other, residual_layer(layer, &mut random)], None).unwrap();
-    let refusal = Plan::new(&Head::Compressed(head), &Limits::default(), 1).unwrap_err();
-    assert_eq!(refusal, PlanError::Residual { layer: 1 });
+    let mut heads = Vec::new();
+    for clamp in [CLAMP, None] {
+        for residual in [[true, true], [false, true], [true, false]] {
+            let [a, b] = [[6, 9, 11], [9, 5, 300]].map(|shape| {
+                let map = norm(shape[0], clamp, &mut random);
+                float_layer(shape, even(shape[0], 3, 7), map, &mut random)
+            });
+            let mut layer = |layer, residual| if residual { residual_layer(layer, &mut random) } else { layer };
+            let layers = vec![layer(a, residual[0]), layer(b, residual[1])];
+            heads.push(CompressedHead::new(layers, None).unwrap());
+        }
+    }
+    // In bytes, but not in integers: order 4.
+    let map = norm(5, CLAMP, &mut random);
+    let layer = integer_layer([5, 3, 8], even(5, 4, 6), map, true, &mut random);
+    heads.push(head_of(residual_layer(layer, &mut random)));
+    heads
+}
+
+/// The kernels in f32 read one codebook, so they get the sum of both.
+#[test]
+fn floating_point_runs_on_the_device_too() {
+    for (n, head) in float_heads().into_iter().enumerate() {
+        for rows in [1, 70] {
+            let x: Vec<f32> = Random::new(6).many(rows * head.inputs()).iter().map(|x| 1.3 * x).collect();
+            let expected: Vec<f32> = CompressedReference::new(&head).run_exact(&x).iter().map(|&y| y as f32).collect();
+            let found = Session::open(&GPU, &Head::Compressed(head.clone()), rows).unwrap().run(&x).unwrap();
+            let error = error(&found, &expected);
+            assert!(error <= 1e-5, "head {n}, {rows} rows: {error:.1e}");
+        }
+    }
+}
+
+/// A machine of integers gives the same bits or is broken; one in f32 comes close.
+#[test]
+fn heads_with_a_residual_are_verified_in_every_arithmetic() {
+    let mut random = Random::new(7);
+    let mut heads = float_heads();
+    for table in [false, true] {
+        let layers = integer_head(&[9, 7, 4], 12, table, 8).layers().to_vec();
+        let layers = layers.into_iter().map(|layer| residual_layer(layer, &mut random)).collect();
+        heads.push(CompressedHead::new(layers, None).unwrap());
+    }
+    for (n, head) in heads.into_iter().enumerate() {
+        let integer = Arithmetic::of(&head) == Arithmetic::Integer;
+        let report = verify(&GPU, &Head::Compressed(head), 20).unwrap();
+        assert!(report.passed(), "head {n}: {:?}", report.checks);
+        let expected = |kernel: &str| if kernel.starts_with("integer_") { 0.0 } else { 1e-4 };
+        for check in &report.checks {
+            assert_eq!(check.tolerance, expected(&check.kernel), "head {n}: {check:?}");
+        }
+        let checked = |name: &str| report.checks.iter().any(|check| check.kernel.starts_with(name));
+        assert!(checked("contract_dense") && checked("contract_residual") && checked("product_residual"), "head {n}");
+        assert_eq!(checked("integer_edges") && checked("integer_rows"), integer, "head {n}");
+    }
 }
 
 /// Measured on rows that no compilation saw, against the dense head in f64.
@@ -145,7 +195,7 @@ fn a_residual_codebook_keeps_more_with_every_method() {
     let (rows, other) = (Random::new(2).many(1500 * 48), Random::new(3).many(300 * 48));
     let calibration = Calibration::new(&rows, 48).unwrap();
     let dense: Vec<f32> = DenseReference::new(&head).run(&other).iter().map(|&y| y as f32).collect();
-    for method in [Method::Plain, Method::Uniform, Method::Aware] {
+    for method in [Method::Plain, Method::Uniform, Method::Calibrated] {
         for gain_bits in [4, 8] {
             let snr = |residual| {
                 let options =

@@ -8,7 +8,7 @@ use crate::head::{
 /// How a layer's edges are stored on the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LayerKind {
-    /// Every coefficient, f32.
+    /// Every coefficient, f32: dense layers, and layers with a residual codebook in heads in floating point.
     Dense,
     /// A codebook, f32 gains.
     Codebook {
@@ -116,13 +116,15 @@ impl LayerShape {
             (Quantised::Int8 { gain_scale, .. }, Arithmetic::Integer) => {
                 LayerKind::Integer { codewords, table_gains: matches!(gain_scale, GainScale::Table(_)) }
             }
+            // Kernels in f32 read one codebook: what both stages give together is written out.
+            _ if layer.stages > 1 => LayerKind::Dense,
             _ => LayerKind::Codebook { codewords },
         };
         Self {
             kind,
             base: layer.base.is_some(),
-            wide_indices: codewords > 256,
-            stages: layer.stages,
+            wide_indices: kind != LayerKind::Dense && codewords > 256,
+            stages: if kind == LayerKind::Dense { 1 } else { layer.stages },
             ..Self::of_basis(layer.inputs, layer.outputs, &layer.basis, &layer.input_map)
         }
     }

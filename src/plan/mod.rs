@@ -41,7 +41,6 @@ use buffers::Needs;
 
 use thiserror::Error;
 
-use crate::fixed_point::Arithmetic;
 use crate::head::{Bank, CompressedHead, Head};
 
 /// Batch sizes up to which a layer in integers has tiles of its own; larger batches take those of the whole chunk.
@@ -66,12 +65,6 @@ pub enum PlanError {
     /// A batch of no rows.
     #[error("a session needs a batch of at least 1 row")]
     NoRows,
-    /// A layer with a residual codebook in a head in floating point: only the kernels in integers read it.
-    #[error("layer {layer} has a residual codebook, which the kernels in floating point do not read; use the CPU")]
-    Residual {
-        /// Position of the layer in the head.
-        layer: usize,
-    },
     /// A kernel that was asked for and that the adapter cannot run.
     #[error("kernel {kernel}: {problem}")]
     Kernel {
@@ -202,12 +195,6 @@ impl Plan {
         max_rows: usize,
         options: &PlanOptions,
     ) -> Result<Self, PlanError> {
-        if let Head::Compressed(head) = head
-            && Arithmetic::of(head) == Arithmetic::Float
-            && let Some(layer) = head.layers().iter().position(|layer| layer.stages > 1)
-        {
-            return Err(PlanError::Residual { layer });
-        }
         Self::of_layers(LayerShape::of_head(head), head.outputs(), limits, max_rows, options)
     }
 
@@ -290,6 +277,13 @@ impl Plan {
     /// The tier that serves a pass of `rows`.
     pub fn tier(&self, rows: usize) -> usize {
         self.tiers.iter().position(|tier| rows <= tier.rows).unwrap_or(self.tiers.len() - 1)
+    }
+
+    /// True where a batch of `rows` multiplies cooperative matrices.
+    pub(crate) fn multiplies_matrices(&self, rows: usize) -> bool {
+        let in_chunk = |chunk: usize| (rows - chunk * self.chunk_rows).min(self.chunk_rows);
+        let mut chunks = (0..self.chunks(rows)).map(in_chunk);
+        chunks.any(|rows| self.tiers[self.tier(rows)].tiles.iter().any(Tile::is_matrix))
     }
 
     /// True where a tier multiplies cooperative matrices.

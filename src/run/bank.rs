@@ -82,6 +82,16 @@ impl BankRunner {
         matches!(self.heads, Heads::Cpu(_))
     }
 
+    /// True where a batch of `rows` multiplies cooperative matrices, for any head.
+    pub(crate) fn multiplies_matrices(&self, rows: usize) -> bool {
+        let of = |session: &Session| session.plan().multiplies_matrices(rows);
+        match &self.heads {
+            Heads::OnePass(session, _) => of(session),
+            Heads::Gpu(sessions, _) => sessions.iter().any(of),
+            Heads::Cpu(_) => false,
+        }
+    }
+
     /// Runs all heads on `input`, `[rows, inputs]`, and returns `[rows, outputs]`.
     ///
     /// # Errors

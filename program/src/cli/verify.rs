@@ -17,7 +17,8 @@ use super::table::{Align, table};
 
 /// Check every kernel against the CPU reference on this machine's graphics adapter
 ///
-/// Of a bank every head is checked, and all heads at once. The error is the largest difference of an output in parts of the largest output; 0 means the same bits.
+/// Of a bank every head is checked, and all heads at once. The error is the largest difference of an output in parts of the
+/// largest output. Kernels in integers must give the very outputs of the CPU, but for those of cooperative matrices.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
@@ -74,16 +75,21 @@ pub(crate) fn verdict(report: &VerifyReport, head: &Path) -> Result<(), Failure>
     match report.checks.iter().find(|check| !check.passed) {
         None => Ok(()),
         Some(first) => Err(Failure::new(format!(
-            "{}: {} of {} checks failed on {}, the first is {} with an error of {:.1e}, expected at most {:.1e}",
+            "{}: {} of {} checks failed on {}, the first is {} with an error of {}, expected at most {}",
             head.display(),
             report.checks.iter().filter(|check| !check.passed).count(),
             report.checks.len(),
             report.adapter,
             first.kernel,
-            first.error,
-            first.tolerance
+            part(first.error),
+            part(first.tolerance)
         ))),
     }
+}
+
+/// A part of the largest output; what is not there at all is no power of ten.
+fn part(value: f64) -> String {
+    if value == 0.0 { "0".into() } else { format!("{value:.1e}") }
 }
 
 pub(crate) fn print_checks(screen: Screen, report: &VerifyReport) -> Result<(), Failure> {
@@ -99,8 +105,8 @@ pub(crate) fn print_checks(screen: Screen, report: &VerifyReport) -> Result<(), 
         rows.add_row([
             check.kernel.clone(),
             check.rows.to_string(),
-            if check.error == 0.0 { "0".into() } else { format!("{:.1e}", check.error) },
-            format!("{:.0e}", check.tolerance),
+            part(check.error),
+            part(check.tolerance),
             if check.passed { "pass".into() } else { "FAIL".into() },
         ]);
     }

@@ -2,7 +2,7 @@
 
 use super::bytes;
 use crate::head::{Activation, Basis, CompressedLayer, DenseLayer, Head, InputMap, Knots, Quantised};
-use crate::plan::LayerShape;
+use crate::plan::{LayerKind, LayerShape};
 
 /// The contents of a layer's buffers, named as in the plan.
 pub(in crate::run) struct LayerData {
@@ -29,24 +29,13 @@ pub(in crate::run) struct ExpandConstants {
 pub(in crate::run) fn float_layer(head: &Head, n: usize, shape: &LayerShape) -> LayerData {
     match head {
         Head::Dense(head) => dense(&head.layers()[n], shape),
-        Head::Compressed(head) => codebook(&head.layers()[n], shape),
+        Head::Compressed(head) => compressed(&head.layers()[n], shape),
     }
 }
 
 fn dense(layer: &DenseLayer, shape: &LayerShape) -> LayerData {
-    let (d, row, groups) = (layer.basis.len(), shape.row_length(), shape.output_groups());
-    let mut coefficients = vec![0.0f32; layer.inputs * row * groups * 4];
-    for o in 0..layer.outputs {
-        for i in 0..layer.inputs {
-            for (at, c) in placed(shape, d).zip(layer.edge(o, i)) {
-                if let Some(at) = at {
-                    coefficients[((i * row + at) * groups * 4) + o] = *c;
-                }
-            }
-        }
-    }
     let mut buffers = common(&layer.input_map, &layer.basis, layer.inputs);
-    buffers.push(("coefficients", bytes(&coefficients)));
+    buffers.push(("coefficients", coefficients(shape, |o, i| layer.edge(o, i).iter().copied())));
     if let Some(base) = &layer.base {
         buffers.push(("base_weights", by_input(layer.inputs, layer.outputs, |edge| base.weights[edge])));
     }
@@ -58,7 +47,26 @@ fn dense(layer: &DenseLayer, shape: &LayerShape) -> LayerData {
     }
 }
 
-fn codebook(layer: &CompressedLayer, shape: &LayerShape) -> LayerData {
+/// A layer with one codebook keeps it; what two give together is written out.
+fn compressed(layer: &CompressedLayer, shape: &LayerShape) -> LayerData {
+    let mut buffers = common(&layer.input_map, &layer.basis, layer.inputs);
+    if shape.kind == LayerKind::Dense {
+        buffers.push(("coefficients", coefficients(shape, |o, i| layer.edge(o, i))));
+    } else {
+        buffers.extend(codebook(layer, shape));
+    }
+    if let Some(base) = &layer.base {
+        let weight = |edge: usize| f32::from(base.weights[edge]) * base.output_scale[edge / layer.inputs];
+        buffers.push(("base_weights", by_input(layer.inputs, layer.outputs, weight)));
+    }
+    buffers.push(("scale_bias", pairs(std::iter::repeat(1.0), &layer.bias)));
+    LayerData {
+        buffers,
+        expand: expand(&layer.input_map, &layer.basis, layer.base.as_ref().map(|base| base.activation)),
+    }
+}
+
+fn codebook(layer: &CompressedLayer, shape: &LayerShape) -> [(&'static str, Vec<u8>); 3] {
     let (d, row) = (layer.basis.len(), shape.row_length());
     let value: Box<dyn Fn(usize) -> f32> = match &layer.quantised {
         Quantised::Int8 { codebook, .. } => Box::new(|at| f32::from(codebook[at])),
@@ -79,19 +87,26 @@ fn codebook(layer: &CompressedLayer, shape: &LayerShape) -> LayerData {
         }),
         Quantised::Float { gains, .. } => by_input(layer.inputs, layer.outputs, |edge| gains[edge]),
     };
-    let mut buffers = common(&layer.input_map, &layer.basis, layer.inputs);
-    buffers.push(("codebook", bytes(&shapes)));
-    buffers.push(("indices", indices(layer, shape)));
-    buffers.push(("gains", gains));
-    if let Some(base) = &layer.base {
-        let weight = |edge: usize| f32::from(base.weights[edge]) * base.output_scale[edge / layer.inputs];
-        buffers.push(("base_weights", by_input(layer.inputs, layer.outputs, weight)));
+    [("codebook", bytes(&shapes)), ("indices", indices(layer, shape)), ("gains", gains)]
+}
+
+/// All coefficients of a layer by input and place, outputs padded to groups of four.
+fn coefficients<E>(shape: &LayerShape, edge: impl Fn(usize, usize) -> E) -> Vec<u8>
+where
+    E: IntoIterator<Item = f32>,
+{
+    let (row, width) = (shape.row_length(), 4 * shape.output_groups());
+    let mut values = vec![0.0f32; shape.inputs * row * width];
+    for o in 0..shape.outputs {
+        for i in 0..shape.inputs {
+            for (at, c) in placed(shape, shape.coefficients).zip(edge(o, i)) {
+                if let Some(at) = at {
+                    values[(i * row + at) * width + o] = c;
+                }
+            }
+        }
     }
-    buffers.push(("scale_bias", pairs(std::iter::repeat(1.0), &layer.bias)));
-    LayerData {
-        buffers,
-        expand: expand(&layer.input_map, &layer.basis, layer.base.as_ref().map(|base| base.activation)),
-    }
+    bytes(&values)
 }
 
 /// Place of each of the `d` coefficients in a stored row; `None` for those that no window reaches.
