@@ -6,8 +6,8 @@ use super::configuration::setting;
 use super::{BenchError, Form, MAX_EDGES};
 use sharekan::compress::{CompileOptions, Precision, compile, decompress};
 use sharekan::head::{
-    Activation, BasePath, Basis, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, Head, InputMap,
-    Knots, MAX_CODEWORDS, Quantised,
+    Activation, Bank, BasePath, Basis, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, Head,
+    InputMap, Knots, MAX_CODEWORDS, Quantised,
 };
 
 /// Order of the synthetic heads' splines.
@@ -23,6 +23,9 @@ pub enum HeadSource<'a> {
     /// A head of the user's. A dense one is compressed for the other forms; of a compressed one the dense form is what
     /// [`decompress`] makes of it.
     Given(&'a Head),
+    /// A bank of the user's: all its heads on the same features, in its own form and, one head after the other, in the
+    /// dense form of each.
+    Bank(&'a Bank),
 }
 
 impl HeadSource<'_> {
@@ -49,11 +52,11 @@ impl HeadSource<'_> {
                 let form = |form| if form == Form::VqInt8Log { Form::VqInt8 } else { form };
                 (wanted.iter().copied().map(form).collect(), None)
             }
-            Self::Given(Head::Compressed(head)) => {
-                let own = form_of(head);
-                let dense = wanted.iter().copied().filter(|form| *form == Form::DenseF32);
-                let codewords = head.layers().iter().map(CompressedLayer::codewords).max();
-                (dense.chain([own]).collect(), codewords)
+            Self::Given(Head::Compressed(head)) => own_forms(wanted, head.layers()),
+            Self::Bank(bank) => {
+                let layers: Vec<CompressedLayer> =
+                    bank.members().iter().flat_map(|member| member.head.layers()).cloned().collect();
+                own_forms(wanted, &layers)
             }
         };
         let mut forms: Vec<Form> = Vec::new();
@@ -65,10 +68,30 @@ impl HeadSource<'_> {
         (forms, codewords)
     }
 
-    fn head(&self, form: Form, codebook: Option<usize>) -> Result<Head, BenchError> {
+    /// Number of heads, where the source has its own.
+    pub(super) fn members(&self) -> Option<usize> {
         match self {
-            Self::Synthetic(widths) => Ok(synthetic_head(form, widths, codebook.unwrap_or(1))?),
-            Self::Given(head) => given(head, form, codebook),
+            Self::Bank(bank) => Some(bank.members().len()),
+            Self::Synthetic(_) | Self::Given(_) => None,
+        }
+    }
+
+    /// Names of the heads of a bank; none where there is one head.
+    pub(super) fn names(&self) -> Vec<String> {
+        match self {
+            Self::Bank(bank) => bank.members().iter().map(|member| member.name.clone()).collect(),
+            Self::Synthetic(_) | Self::Given(_) => Vec::new(),
+        }
+    }
+
+    fn made(&self, form: Form, codebook: Option<usize>) -> Result<Vec<Head>, BenchError> {
+        match self {
+            Self::Synthetic(widths) => Ok(vec![synthetic_head(form, widths, codebook.unwrap_or(1))?]),
+            Self::Given(head) => Ok(vec![given(head, form, codebook)?]),
+            Self::Bank(bank) => {
+                let heads = bank.members().iter().map(|member| Head::Compressed(member.head.clone()));
+                heads.map(|head| given(&head, form, codebook)).collect()
+            }
         }
     }
 }
@@ -76,7 +99,7 @@ impl HeadSource<'_> {
 /// The heads of a benchmark, each made once.
 pub(super) struct Heads<'a> {
     source: HeadSource<'a>,
-    made: HashMap<(Form, Option<usize>), Head>,
+    made: HashMap<(Form, Option<usize>), Vec<Head>>,
 }
 
 impl<'a> Heads<'a> {
@@ -84,18 +107,31 @@ impl<'a> Heads<'a> {
         Self { source, made: HashMap::new() }
     }
 
-    /// The head in that form.
-    pub(super) fn get(&mut self, form: Form, codebook: Option<usize>) -> Result<&Head, BenchError> {
+    /// What runs on the same features in that form: the heads of a bank, or one head so many times.
+    pub(super) fn get(&mut self, form: Form, codebook: Option<usize>, heads: usize) -> Result<Vec<&Head>, BenchError> {
         use std::collections::hash_map::Entry;
-        match self.made.entry((form, codebook)) {
-            Entry::Occupied(entry) => Ok(entry.into_mut()),
-            Entry::Vacant(entry) => Ok(entry.insert(self.source.head(form, codebook)?)),
-        }
+        let made: &Vec<Head> = match self.made.entry((form, codebook)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(self.source.made(form, codebook)?),
+        };
+        Ok(made.iter().cycle().take(heads).collect())
+    }
+
+    /// Names of the heads of a bank; none where there is one head.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.source.names()
     }
 }
 
-fn form_of(head: &CompressedHead) -> Form {
-    let any = |is: fn(&Quantised) -> bool| head.layers().iter().any(|layer| is(&layer.quantised));
+/// The dense form where it is wanted, and the form of these layers with the size of their largest codebook.
+fn own_forms(wanted: &[Form], layers: &[CompressedLayer]) -> (Vec<Form>, Option<usize>) {
+    let dense = wanted.iter().copied().filter(|form| *form == Form::DenseF32);
+    let codewords = layers.iter().map(CompressedLayer::codewords).max();
+    (dense.chain([form_of(layers)]).collect(), codewords)
+}
+
+fn form_of(layers: &[CompressedLayer]) -> Form {
+    let any = |is: fn(&Quantised) -> bool| layers.iter().any(|layer| is(&layer.quantised));
     if any(|quantised| matches!(quantised, Quantised::Float { .. })) {
         Form::VqF32
     } else if any(|quantised| matches!(quantised, Quantised::Int8 { gain_scale: GainScale::Table(_), .. })) {
@@ -212,7 +248,7 @@ mod tests {
                 let head = synthetic_head(form, &[6, 5, 4], codewords).unwrap();
                 assert_eq!((head.inputs(), head.outputs()), (6, 4));
                 let Head::Compressed(head) = &head else { continue };
-                assert_eq!((head.layers()[1].codewords(), form_of(head)), (codewords, form));
+                assert_eq!((head.layers()[1].codewords(), form_of(head.layers())), (codewords, form));
                 assert!(head.layers().iter().all(|layer| layer.indices.iter().all(|&k| usize::from(k) < codewords)));
             }
         }
@@ -233,10 +269,23 @@ mod tests {
         let dense = synthetic_head(Form::DenseF32, &[4, 3], 1).unwrap();
         let source = HeadSource::Given(&dense);
         assert_eq!(source.forms(&all), (vec![Form::DenseF32, Form::VqF32, Form::VqInt8], None));
-        assert!(matches!(source.head(Form::VqInt8, Some(2)).unwrap(), Head::Compressed(_)));
+        assert!(matches!(source.made(Form::VqInt8, Some(2)).unwrap()[..], [Head::Compressed(_)]));
         let small = synthetic_head(Form::VqInt8Log, &[4, 3], 2).unwrap();
         let source = HeadSource::Given(&small);
         assert_eq!(source.forms(&all), (vec![Form::DenseF32, Form::VqInt8Log], Some(2)));
-        assert!(matches!(source.head(Form::DenseF32, None).unwrap(), Head::Dense(_)));
+        assert!(matches!(source.made(Form::DenseF32, None).unwrap()[..], [Head::Dense(_)]));
+    }
+
+    #[test]
+    fn a_bank_runs_its_own_heads() {
+        let Head::Compressed(head) = synthetic_head(Form::VqInt8, &[4, 3], 2).unwrap() else { panic!() };
+        let member = |name: &str| sharekan::head::Member { name: name.into(), head: head.clone() };
+        let bank = Bank::new(vec![member("a"), member("b")]).unwrap();
+        let source = HeadSource::Bank(&bank);
+        assert_eq!(source.forms(&Form::ALL), (vec![Form::DenseF32, Form::VqInt8], Some(2)));
+        assert_eq!((source.members(), source.names()), (Some(2), vec!["a".to_owned(), "b".to_owned()]));
+        let mut heads = Heads::new(source);
+        assert!(matches!(heads.get(Form::DenseF32, None, 2).unwrap()[..], [Head::Dense(_), Head::Dense(_)]));
+        assert!(matches!(heads.get(Form::VqInt8, Some(2), 2).unwrap()[..], [Head::Compressed(_), Head::Compressed(_)]));
     }
 }

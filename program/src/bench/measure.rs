@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::configuration::setting;
 use super::heads::{Heads, number};
 use super::sampling::{Budget, Samples, interleave};
-use super::subject::{Bank, Opened};
+use super::subject::{Bank, Opened, inputs};
 use super::timer::Timer;
 use super::{
     BenchError, Configuration, DeviceFacts, HeadFacts, HeadSource, Matrix, Rates, Report, Row, Settings, Skipped,
@@ -77,7 +77,9 @@ pub fn measure(
         PlanOptions { strategy: strategy(settings)?, tuning: settings.tuning.clone(), ..PlanOptions::default() };
     let (forms, own_codebook) = source.forms(&settings.matrix.forms);
     let codebooks = own_codebook.map_or_else(|| settings.matrix.codebooks.clone(), |own| vec![own]);
-    let settings = Settings { matrix: Matrix { forms, codebooks, ..settings.matrix.clone() }, ..settings.clone() };
+    let heads = source.members().map_or_else(|| settings.matrix.heads.clone(), |own| vec![own]);
+    let settings =
+        Settings { matrix: Matrix { forms, codebooks, heads, ..settings.matrix.clone() }, ..settings.clone() };
 
     progress(Step::Rates);
     let timer = match target {
@@ -107,7 +109,9 @@ pub fn measure(
         }));
     }
     let first = rows[0].configuration;
-    let head = head_facts(heads.get(first.form, first.codebook)?, &provenance.source);
+    let names = heads.names();
+    let measured = heads.get(first.form, first.codebook, names.len().max(1))?;
+    let head = head_facts(&measured, names, &provenance.source);
     Ok(Report {
         format: Report::FORMAT,
         program: concat!("sharekan ", env!("CARGO_PKG_VERSION")).into(),
@@ -148,8 +152,9 @@ struct Ready<'a> {
     configuration: Configuration,
     opened: Opened<'a>,
     bytes: Traffic,
+    /// Edges of all heads.
     edges: usize,
-    /// Edges times the stages of their codebook.
+    /// Those times the stages of their codebook.
     staged_edges: usize,
     taps: usize,
 }
@@ -199,35 +204,35 @@ impl<'a> Bench<'a, '_> {
     fn needed(&mut self, configuration: Configuration) -> Result<u64, BenchError> {
         let Configuration { form, codebook, heads, batch } = configuration;
         let (timer, options) = (self.timer, &self.options);
-        let head = self.heads.get(form, codebook)?;
-        let values = batch.saturating_mul(head.inputs());
+        let heads = self.heads.get(form, codebook, heads)?;
+        let values = batch.saturating_mul(inputs(&heads));
         if values > MAX_VALUES {
             return Err(BenchError::Nothing(format!("{values} features a batch, expected at most {MAX_VALUES}")));
         }
         match timer {
-            Some((gpu, _)) => Bank::planned_bytes(gpu, head, heads, batch, options),
-            None => Ok((heads as u64).saturating_mul(head_bytes(head))),
+            Some((gpu, _)) => Bank::planned_bytes(gpu, &heads, batch, options),
+            None => Ok(heads.iter().map(|head| head_bytes(head)).fold(0, u64::saturating_add)),
         }
     }
 
     fn open(&mut self, configuration: Configuration) -> Result<Ready<'a>, BenchError> {
         let Configuration { form, codebook, heads, batch } = configuration;
-        let head = self.heads.get(form, codebook)?;
-        let values = batch * head.inputs();
+        let heads = self.heads.get(form, codebook, heads)?;
+        let values = batch * inputs(&heads);
         if self.features.len() < values {
             self.features = (0..values).map(number).collect();
         }
         let opened = match self.timer {
-            Some((gpu, timer)) => Opened::on_gpu(gpu, timer, head, heads, batch, &self.features, &self.options)?,
-            None => Opened::on_cpu(head, heads, batch, &self.features),
+            Some((gpu, timer)) => Opened::on_gpu(gpu, timer, &heads, batch, &self.features, &self.options)?,
+            None => Opened::on_cpu(&heads, batch, &self.features),
         };
         Ok(Ready {
             configuration,
             opened,
-            bytes: Traffic::of(head, heads, batch),
-            edges: edges(head),
-            staged_edges: staged_edges(head),
-            taps: taps(head),
+            bytes: Traffic::of(&heads, batch),
+            edges: heads.iter().map(|head| edges(head)).sum(),
+            staged_edges: heads.iter().map(|head| staged_edges(head)).sum(),
+            taps: heads.iter().map(|head| taps(head)).max().unwrap_or(0),
         })
     }
 
@@ -270,7 +275,7 @@ impl<'a> Bench<'a, '_> {
         let device = microseconds(&samples.device);
         let device_us = Summary::of(&device).filter(|summary| summary.min > 0.0)?;
         let end_to_end_us = Summary::of(&microseconds(&samples.end_to_end)).filter(|summary| summary.min > 0.0)?;
-        let rows = (configuration.batch * configuration.heads) as f64;
+        let rows = configuration.batch as f64;
         let edge_samples = edges as f64 * rows;
         let on_chip_share = opened.on_chip_share();
         let total_bytes = bytes.total();
@@ -361,12 +366,13 @@ fn head_bytes(head: &Head) -> u64 {
     }
 }
 
-fn head_facts(head: &Head, source: &str) -> HeadFacts {
-    let layers = layers(head);
+fn head_facts(heads: &[&Head], names: Vec<String>, source: &str) -> HeadFacts {
+    let layers = heads.first().map_or_else(Vec::new, |head| layers(head));
     HeadFacts {
         source: source.into(),
-        widths: std::iter::once(head.inputs()).chain(layers.iter().map(|[_, outputs, ..]| *outputs)).collect(),
+        widths: std::iter::once(inputs(heads)).chain(layers.iter().map(|[_, outputs, ..]| *outputs)).collect(),
         coefficients: layers.iter().map(|&[_, _, coefficients, _]| coefficients).collect(),
-        edges: edges(head),
+        edges: heads.iter().map(|head| edges(head)).sum(),
+        names,
     }
 }

@@ -57,17 +57,20 @@ pub struct DeviceFacts {
     pub threads: usize,
 }
 
-/// The head.
+/// The head, or the heads of a bank.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeadFacts {
     /// `synthetic`, or the name of the file.
     pub source: String,
-    /// Inputs, and outputs of each layer.
+    /// Inputs, and outputs of each layer; of a bank those of its first head.
     pub widths: Vec<usize>,
     /// Coefficients an edge, of each layer.
     pub coefficients: Vec<usize>,
-    /// Edges of all layers.
+    /// Edges of all layers, of all heads of a bank.
     pub edges: usize,
+    /// Names of the heads of a bank; empty for one head.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
 }
 
 /// What is asked for.
@@ -113,7 +116,7 @@ pub struct Row {
     pub method: Method,
     /// What speaks against the device times.
     pub noise: Vec<Noise>,
-    /// Edges times rows times heads, a second of median device time.
+    /// Edges of all heads times rows, a second of median device time.
     pub edge_samples_per_s: f64,
     /// Bytes that must be touched.
     pub bytes: Traffic,

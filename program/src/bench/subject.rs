@@ -24,32 +24,33 @@ pub(super) struct Bank {
 }
 
 impl Bank {
-    /// Opens `heads` times the same head, each with its own memory on the device, for `rows` rows of `features`.
+    /// Opens heads, each with its own memory on the device, for `rows` rows of `features`.
     pub(super) fn open(
         gpu: &Gpu,
-        head: &Head,
-        heads: usize,
+        heads: &[&Head],
         rows: usize,
         features: &wgpu::Buffer,
         options: &PlanOptions,
     ) -> Result<Self, BenchError> {
         let tiles = |options: &PlanOptions| -> Result<_, BenchError> {
-            let plan = Self::plan(gpu, head, heads, rows, options)?.0;
-            Ok(plan.tiers[plan.tier(rows.min(plan.chunk_rows))].tiles.clone())
+            let plans = Self::plans(gpu, heads, rows, options)?;
+            let of = |plan: &Plan| plan.tiers[plan.tier(rows.min(plan.chunk_rows))].tiles.clone();
+            Ok(plans.iter().map(of).collect::<Vec<_>>())
         };
         let tuned = || match options.tuning {
             Some(_) => Ok(tiles(options)? != tiles(&PlanOptions { tuning: None, ..options.clone() })?),
             None => Ok::<_, BenchError>(false),
         };
         let results = |session: &Session| buffer(gpu, rows * session.outputs());
-        if let Some(bank) = copies(head, heads)
+        if let Some(bank) = bank_of(heads)
             && let Some(session) = Session::open_bank(gpu, &bank, rows, options)?
         {
             let binding = session.bind(features, &results(&session))?;
             return Ok(Self { sessions: vec![(session, binding)], rows, tuned: tuned()? });
         }
-        let sessions = (0..heads)
-            .map(|_| {
+        let sessions = heads
+            .iter()
+            .map(|head| {
                 let session = Session::open_with(gpu, head, rows, options)?;
                 let binding = session.bind(features, &results(&session))?;
                 Ok((session, binding))
@@ -61,30 +62,32 @@ impl Bank {
     /// Bytes of device memory that a bank takes by its plan, features and results not counted.
     pub(super) fn planned_bytes(
         gpu: &Gpu,
-        head: &Head,
-        heads: usize,
+        heads: &[&Head],
         rows: usize,
         options: &PlanOptions,
     ) -> Result<u64, BenchError> {
-        let (plan, sessions) = Self::plan(gpu, head, heads, rows, options)?;
-        Ok(plan.device_bytes().saturating_mul(sessions as u64))
+        let plans = Self::plans(gpu, heads, rows, options)?;
+        Ok(plans.iter().map(Plan::device_bytes).fold(0, u64::saturating_add))
     }
 
-    /// The plan of a session, and how many there are.
-    fn plan(
-        gpu: &Gpu,
-        head: &Head,
-        heads: usize,
-        rows: usize,
-        options: &PlanOptions,
-    ) -> Result<(Plan, usize), BenchError> {
+    /// The plans of the sessions.
+    fn plans(gpu: &Gpu, heads: &[&Head], rows: usize, options: &PlanOptions) -> Result<Vec<Plan>, BenchError> {
         let refused = sharekan::run::RunError::from;
-        if let Some(bank) = copies(head, heads)
+        if let Some(bank) = bank_of(heads)
             && let Some(plan) = Plan::of_bank(&bank, gpu.limits(), rows, options).map_err(refused)?
         {
-            return Ok((plan, 1));
+            return Ok(vec![plan]);
         }
-        Ok((Plan::with_options(head, gpu.limits(), rows, options).map_err(refused)?, heads))
+        let mut plans: Vec<Plan> = Vec::with_capacity(heads.len());
+        for (at, head) in heads.iter().enumerate() {
+            // Copies of one head are planned once.
+            let plan = match plans.last() {
+                Some(plan) if std::ptr::eq(heads[at - 1], *head) => plan.clone(),
+                _ => Plan::with_options(head, gpu.limits(), rows, options).map_err(refused)?,
+            };
+            plans.push(plan);
+        }
+        Ok(plans)
     }
 
     /// Values a row that the largest session gives.
@@ -129,17 +132,26 @@ impl Bank {
     /// Host slice to host slice, one head after the other.
     fn run_into(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), BenchError> {
         for (session, _) in &mut self.sessions {
-            session.run_into(input, output)?;
+            let values = self.rows * session.outputs();
+            session.run_into(input, &mut output[..values])?;
         }
         Ok(())
     }
 }
 
-/// A bank of so many copies of a compressed head; `None` for one head and for dense ones.
-fn copies(head: &Head, heads: usize) -> Option<sharekan::head::Bank> {
-    let Head::Compressed(head) = head else { return None };
-    let members = (0..heads).map(|n| Member { name: format!("head {n}"), head: head.clone() });
-    if heads > 1 { sharekan::head::Bank::new(members.collect()).ok() } else { None }
+/// Several compressed heads as a bank; `None` for one head and for dense ones.
+fn bank_of(heads: &[&Head]) -> Option<sharekan::head::Bank> {
+    let member = |(n, head): (usize, &&Head)| match head {
+        Head::Compressed(head) => Some(Member { name: format!("head {n}"), head: head.clone() }),
+        Head::Dense(_) => None,
+    };
+    let members: Vec<Member> = heads.iter().enumerate().map(member).collect::<Option<_>>()?;
+    if members.len() > 1 { sharekan::head::Bank::new(members).ok() } else { None }
+}
+
+/// Inputs a row, the same for all heads.
+pub(super) fn inputs(heads: &[&Head]) -> usize {
+    heads.first().map_or(0, |head| head.inputs())
 }
 
 /// A storage buffer of f32.
@@ -163,25 +175,24 @@ impl<'a> Opened<'a> {
     pub(super) fn on_gpu(
         gpu: &Gpu,
         timer: &'a Timer,
-        head: &Head,
-        heads: usize,
+        heads: &[&Head],
         rows: usize,
         input: &Arc<[f32]>,
         options: &PlanOptions,
     ) -> Result<Self, BenchError> {
-        let values = rows * head.inputs();
+        let values = rows * inputs(heads);
         let features = buffer(gpu, values);
         gpu.queue().write_buffer(&features, 0, bytemuck::cast_slice(&input[..values]));
         gpu.queue().submit([]);
-        let bank = Bank::open(gpu, head, heads, rows, &features, options)?;
+        let bank = Bank::open(gpu, heads, rows, &features, options)?;
         let output = vec![0.0; rows * bank.outputs()];
         Ok(Self::Gpu { bank, timer, input: Arc::clone(input), values, output })
     }
 
     /// Opens heads on the CPU, each with its own memory.
-    pub(super) fn on_cpu(head: &Head, heads: usize, rows: usize, input: &Arc<[f32]>) -> Self {
-        let sessions = (0..heads).map(|_| CpuSession::new(head.clone())).collect();
-        Self::Cpu { sessions, input: Arc::clone(input), values: rows * head.inputs() }
+    pub(super) fn on_cpu(heads: &[&Head], rows: usize, input: &Arc<[f32]>) -> Self {
+        let sessions = heads.iter().map(|head| CpuSession::new((*head).clone())).collect();
+        Self::Cpu { sessions, input: Arc::clone(input), values: rows * inputs(heads) }
     }
 
     /// How device time is taken.

@@ -29,8 +29,21 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// What `heads` heads like `head` touch for `rows` rows of the same features, uniform in the grid.
-    pub fn of(head: &Head, heads: usize, rows: usize) -> Self {
+    /// What heads touch for `rows` rows of the same features, uniform in the grid.
+    pub fn of(heads: &[&Head], rows: usize) -> Self {
+        let mut all = Self { edges: 0.0, codebook: 0.0, activations: 0.0 };
+        let features = heads.first().map_or(0, |head| head.inputs());
+        for head in heads {
+            let (of_head, width) = (Self::of_head(head, rows), head.inputs());
+            all.edges += of_head.edges;
+            all.codebook += of_head.codebook;
+            all.activations += of_head.activations - (4 * rows * width) as f64;
+        }
+        all.activations += (4 * rows * features) as f64;
+        all
+    }
+
+    fn of_head(head: &Head, rows: usize) -> Self {
         let mut traffic = Self { edges: 0.0, codebook: 0.0, activations: 0.0 };
         let mut widths = vec![head.inputs()];
         match head {
@@ -54,10 +67,7 @@ impl Traffic {
             }
         }
         let values: usize = widths.windows(2).map(|pair| pair[0] + pair[1]).sum();
-        let of_heads = (values - widths[0]) * heads;
-        traffic.activations = 4.0 * rows as f64 * (widths[0] + of_heads) as f64;
-        traffic.edges *= heads as f64;
-        traffic.codebook *= heads as f64;
+        traffic.activations = 4.0 * rows as f64 * values as f64;
         traffic
     }
 
@@ -109,7 +119,8 @@ mod tests {
     const ROW: f64 = 4.0 * (2048.0 + 512.0 + 512.0 + 75.0);
 
     fn traffic(form: Form, codewords: usize, heads: usize, rows: usize) -> Traffic {
-        Traffic::of(&synthetic_head(form, &PAPER, codewords).unwrap(), heads, rows)
+        let head = synthetic_head(form, &PAPER, codewords).unwrap();
+        Traffic::of(&vec![&head; heads], rows)
     }
 
     #[test]
@@ -159,7 +170,7 @@ mod tests {
             layer
         });
         let head = Head::Compressed(CompressedHead::new(layers.collect(), None).unwrap());
-        let traffic = Traffic::of(&head, 1, 1);
+        let traffic = Traffic::of(&[&head], 1);
         assert_eq!((traffic.edges, traffic.codebook), (4.0 * EDGES, 4.0 * 2560.0));
     }
 

@@ -11,12 +11,13 @@ use crate::bench::{
 use clap::Args;
 use indicatif::ProgressBar;
 use sharekan::files;
+use sharekan::files::Opened;
 use sharekan::head::{Head, MAX_CODEWORDS};
 use sharekan::plan::{Strategy, Tuning};
 
 use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
-use super::options::{DeviceArgs, ImportArgs};
+use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 
@@ -30,22 +31,26 @@ const LARGEST_REPORT: u64 = 64 << 20;
 /// memory, its integer dot products. Device time is by the device's own timestamps; end to end is from rows in the
 /// host's memory to results in it. Noisy measurements are flagged.
 ///
-/// The head is one of random numbers of the shape of a detection head of the literature, or your own (`--head`). The
-/// JSON of two machines can be put side by side with `--compare`.
+/// The head is one of random numbers of the shape of a detection head of the literature, or your own (`--head`), or those
+/// of a bank. The JSON of two machines can be put side by side with `--compare`.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
   sharekan bench --html bench.html --json here.json
   sharekan bench --head small.safetensors --batches 1,169
+  sharekan bench --head bank.safetensors
   sharekan bench --heads 1,50 --batches 1 --forms vq-int8
   sharekan bench --compare here.json there.json --html both.html")]
 pub(crate) struct BenchArgs {
     /// Shape of the head of random numbers: inputs, and outputs of each layer
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "2048,512,75", conflicts_with = "head")]
     shape: Vec<usize>,
-    /// Measure this head, dense or compressed
+    /// Measure this head, dense or compressed, or all heads of this bank on the same features
     #[arg(long, value_name = "FILE")]
     head: Option<PathBuf>,
+    /// Take only the head of this name, where the file is a bank
+    #[arg(long, value_name = "NAME", requires = "head")]
+    member: Option<String>,
     /// Forms: dense-f32, vq-f32, vq-int8 and vq-int8-log (gain levels from a table); of a dense
     /// head of your own vq-int8 has the levels that `compile` chooses
     #[arg(long, value_name = "FORM,..", value_delimiter = ',', default_value = "dense-f32,vq-f32,vq-int8")]
@@ -56,8 +61,8 @@ pub(crate) struct BenchArgs {
     /// Codewords a layer [default: 256; those of the head where it is compressed]
     #[arg(long, value_name = "K,..", value_delimiter = ',', value_parser = up_to::<MAX_CODEWORDS>)]
     codebooks: Vec<usize>,
-    /// Heads that are evaluated on the same features
-    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1", value_parser = up_to::<MAX_HEADS>)]
+    /// Heads that are evaluated on the same features [default: 1; those of the bank]
+    #[arg(long, value_name = "N,..", value_delimiter = ',', value_parser = up_to::<MAX_HEADS>)]
     heads: Vec<usize>,
     /// Most samples of each configuration [default: 200; 30 with --quick]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -70,7 +75,7 @@ pub(crate) struct BenchArgs {
     quick: bool,
     /// Put two machines side by side: JSON files of this command, A and B; nothing is measured
     #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with_all = [
-        "shape", "head", "forms", "batches", "codebooks", "heads", "samples", "seconds", "quick", "kernel", "no_tuning",
+        "shape", "head", "member", "forms", "batches", "codebooks", "heads", "samples", "seconds", "quick", "kernel", "no_tuning",
         "csv", "device", "layout", "base_activation", "rbf_denominator", "head_config",
     ])]
     compare: Option<Vec<PathBuf>>,
@@ -117,15 +122,14 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
 
 fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     let device = OpenDevice::open(&args.device, &args.kernel)?;
-    let head = args.head.as_deref().map(|path| args.import.open(path, screen)).transpose()?.map(|file| file.head);
-    if matches!(head, Some(Head::Compressed(_))) && !args.codebooks.is_empty() {
-        let path = args.head.as_deref().unwrap_or(Path::new("head"));
-        return Err(Failure::new(format!(
-            "{}: is compressed and has its own codebook, expected a dense head with --codebooks",
-            path.display()
-        )));
-    }
-    let source = head.as_ref().map_or(HeadSource::Synthetic(&args.shape), HeadSource::Given);
+    let member = MemberArgs { member: args.member.clone() };
+    let opened = args.head.as_deref().map(|path| args.import.open_any(path, &member, screen)).transpose()?;
+    let source = match &opened {
+        None => HeadSource::Synthetic(&args.shape),
+        Some(Opened::Head(file)) => HeadSource::Given(&file.head),
+        Some(Opened::Bank(file)) => HeadSource::Bank(&file.bank),
+    };
+    refuse_own(args, &source)?;
     let target = device.gpu.as_ref().map_or(Target::Cpu, Target::Gpu);
     let (mut shown, mut on_screen) = (progress::spinner("what the device can do"), None);
     let report = bench::measure(
@@ -155,6 +159,23 @@ fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     write_page(args, screen, || bench::page(&report))
 }
 
+/// Refuses options for what a head or bank of the user's has of its own.
+fn refuse_own(args: &BenchArgs, source: &HeadSource<'_>) -> Result<(), Failure> {
+    let path = args.head.as_deref().unwrap_or(Path::new("head")).display();
+    match source {
+        HeadSource::Given(Head::Compressed(_)) | HeadSource::Bank(_) if !args.codebooks.is_empty() => {
+            Err(Failure::new(format!(
+                "{path}: is compressed and has its own codebook, expected a dense head with --codebooks"
+            )))
+        }
+        HeadSource::Bank(bank) if !args.heads.is_empty() => Err(Failure::new(format!(
+            "{path}: is a bank of {} heads, expected one head with --heads; --member chooses one",
+            bank.members().len()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn settings(args: &BenchArgs, tuning: Option<Tuning>) -> Settings {
     let or = |values: &Vec<usize>, default: &[usize]| {
         if values.is_empty() { default.to_vec() } else { values.clone() }
@@ -164,7 +185,7 @@ fn settings(args: &BenchArgs, tuning: Option<Tuning>) -> Settings {
         matrix: Matrix {
             forms: args.forms.clone(),
             codebooks: or(&args.codebooks, &[256]),
-            heads: args.heads.clone(),
+            heads: or(&args.heads, &[1]),
             batches: or(&args.batches, batches),
         },
         samples: args.samples.map_or(if args.quick { 30 } else { 200 }, |samples| samples as usize),

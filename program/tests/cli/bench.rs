@@ -171,6 +171,41 @@ fn the_cpu_and_heads_of_ones_own_are_measured() {
 }
 
 #[test]
+fn the_heads_of_a_bank_are_measured_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let bank = folder.path().join("bank.safetensors");
+    let bank = text(&bank);
+    let (one, two) = (format!("one={SMALL}"), format!("two={SMALL}"));
+    sharekan(&["bank", &one, &two, "-o", bank, "--codebook", "8", "--precision", "f32"]).succeeds();
+    for device in ["cpu", "gpu"] {
+        let bench = |more: &[&str]| {
+            let usual = ["bench", "--head", bank, "--device", device, "--batches", "3"];
+            sharekan(&[&usual[..], &FEW, more].concat())
+        };
+        let report = bench(&["--json", "-"]).succeeds().json();
+        assert_eq!(report["head"]["names"], serde_json::json!(["one", "two"]));
+        // 4 * 8 + 8 * 3 edges of each.
+        assert_eq!((&report["head"]["edges"], &report["head"]["widths"]), (&112.into(), &serde_json::json!([4, 8, 3])));
+        let rows = report["rows"].as_array().unwrap();
+        assert_eq!(rows.iter().map(|row| row["form"].clone()).collect::<Vec<_>>(), ["dense-f32", "vq-f32"]);
+        for row in rows {
+            assert_eq!(row["heads"], 2);
+            let edge_samples = number(row, "/edge_samples_per_s") * 1e-6 * number(row, "/device_us/median");
+            assert!((edge_samples / (3.0 * 112.0) - 1.0).abs() < 1e-9, "{row}");
+            // The features once, then 8, 8 and 3 numbers a head.
+            assert_eq!(number(row, "/bytes/activations"), 4.0 * 3.0 * (4.0 + 2.0 * 19.0));
+        }
+        assert!(bench(&[]).succeeds().stdout.contains("bank of 2 heads (112 edges), the first 4 -> 8 -> 3"));
+        let alone = bench(&["--member", "two", "--json", "-"]).succeeds().json();
+        assert_eq!((&alone["head"]["edges"], &alone["rows"][0]["heads"]), (&56.into(), &1.into()));
+        assert_eq!(alone["head"].get("names"), None);
+        bench(&["--heads", "2"]).fails(&[bank, "is a bank of 2 heads, expected one head with --heads; --member"]);
+        bench(&["--codebooks", "4"]).fails(&[bank, "has its own codebook"]);
+        bench(&["--member", "three"]).fails(&[bank, "has no head three, it has one, two"]);
+    }
+}
+
+#[test]
 fn what_cannot_be_measured_or_compared_is_one_line() {
     let (folder, report, _) = measured();
     let at = |name: &str| folder.path().join(name);

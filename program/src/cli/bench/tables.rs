@@ -47,12 +47,11 @@ fn heading(report: &Report) -> String {
     if device.software {
         text.push_str("\nan adapter in software: it shows that kernels are right, not how fast they are");
     }
-    text.push_str(&format!(
-        "\nhead {} ({} edges), {}",
-        widths.join(" -> "),
-        count(report.head.edges),
-        report.head.source
-    ));
+    let (widths, edges, source) = (widths.join(" -> "), count(report.head.edges), &report.head.source);
+    text.push_str(&match report.head.names.len() {
+        0 => format!("\nhead {widths} ({edges} edges), {source}"),
+        heads => format!("\nbank of {heads} heads ({edges} edges), the first {widths}, {source}"),
+    });
     text
 }
 
