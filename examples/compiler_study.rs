@@ -6,7 +6,7 @@
 //!
 //! Both feature files hold a tensor `input` of `[rows, inputs]`, F32, as the example `features` writes it: rows of training
 //! images to calibrate with, rows of other images to measure on. A setting is
-//! `METHOD:CODEWORDS:GAIN BITS:ROUNDS OF ERROR FEEDBACK`, codewords `K+K` with a residual codebook: `aware:64+64:4:2`.
+//! `METHOD:CODEWORDS:GAIN BITS:ROUNDS OF ERROR FEEDBACK`, codewords `K+K` with a residual codebook: `calibrated:64+64:4:2`.
 
 use std::error::Error;
 use std::path::Path;
@@ -29,16 +29,16 @@ const SETTINGS: [&str; 18] = [
     "uniform:64:8:0",
     "uniform:256:8:0",
     "uniform:1024:8:0",
-    "aware:256:8:0",
-    "aware:16:4:2",
-    "aware:32:4:2",
-    "aware:64:4:2",
-    "aware:128:4:2",
-    "aware:256:4:2",
-    "aware:16:8:2",
-    "aware:64:8:2",
-    "aware:256:8:2",
-    "aware:1024:8:2",
+    "calibrated:256:8:0",
+    "calibrated:16:4:2",
+    "calibrated:32:4:2",
+    "calibrated:64:4:2",
+    "calibrated:128:4:2",
+    "calibrated:256:4:2",
+    "calibrated:16:8:2",
+    "calibrated:64:8:2",
+    "calibrated:256:8:2",
+    "calibrated:1024:8:2",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -79,7 +79,7 @@ fn parse(setting: &str) -> Option<CompileOptions> {
         method: match method {
             "plain" => Method::Plain,
             "uniform" => Method::Uniform,
-            "aware" => Method::Aware,
+            "aware" | "calibrated" => Method::Calibrated,
             _ => return None,
         },
         codewords: codewords.parse().ok()?,

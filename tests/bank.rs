@@ -379,7 +379,7 @@ fn small_heads_count_as_much_as_large_ones() {
     let rows = Random::new(3).many(500 * 24);
     let calibration = Some(Calibration::new(&rows, 24).unwrap());
     let test = Random::new(4).many(300 * 24);
-    for method in [Method::Plain, Method::Uniform, Method::Aware] {
+    for method in [Method::Plain, Method::Uniform, Method::Calibrated] {
         let options = CompileOptions { method, codewords: 16, ..CompileOptions::default() };
         let mut heads = HeldHeads::new([
             ("large".to_string(), SourceHead { head: &large, calibration }),
@@ -462,7 +462,7 @@ fn heads_that_make_no_bank_are_not_compiled() {
         DenseHead::new(vec![other, dense_layer(3, 3, even(3, 3, 7), norm(3, CLAMP, random), None, random)], None)
             .unwrap();
     assert!(with(&other, &options).contains("layer 0: B-splines of order 3 over 7"));
-    let aware = CompileOptions { method: Method::Aware, ..options.clone() };
+    let aware = CompileOptions { method: Method::Calibrated, ..options.clone() };
     assert!(with(&first, &aware).starts_with("head a: calibration: is missing"));
     let residual = CompileOptions { residual: true, ..options };
     assert!(with(&first, &residual).contains("residual"));

@@ -165,7 +165,8 @@ fn calibration_beats_the_uniform_metric_at_two_thirds_of_the_size() {
     let (golden, dense) = (golden(), head());
     let rows = calibration_rows();
     let calibration = Calibration::new(&rows, dense.inputs()).unwrap();
-    let options = CompileOptions { method: Method::Aware, codewords: 64, gain_bits: 4, ..CompileOptions::default() };
+    let options =
+        CompileOptions { method: Method::Calibrated, codewords: 64, gain_bits: 4, ..CompileOptions::default() };
     let (compressed, _) = compile(&dense, &options, Some(&calibration), &mut |_| {}).unwrap();
     let bytes = artifact::to_bytes(&compressed).unwrap();
     let ratio = dense.dense_bytes() as f64 / bytes.len() as f64;

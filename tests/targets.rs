@@ -11,7 +11,7 @@ use sharekan::reference::{CompressedReference, DenseReference};
 use support::*;
 
 fn options() -> CompileOptions {
-    CompileOptions { method: Method::Aware, iterations: 5, feedback: 1, ..CompileOptions::default() }
+    CompileOptions { method: Method::Calibrated, iterations: 5, feedback: 1, ..CompileOptions::default() }
 }
 
 #[test]

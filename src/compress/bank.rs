@@ -27,7 +27,7 @@ use gather::{Gathered, Shared};
 pub struct SourceHead<'a> {
     /// The head.
     pub head: &'a DenseHead,
-    /// Rows of its inputs; only [`Method::Aware`] needs them.
+    /// Rows of its inputs; only [`Method::Calibrated`] needs them.
     pub calibration: Option<Calibration<'a>>,
 }
 
@@ -166,7 +166,7 @@ fn compile_positions(
     options: &CompileOptions,
     progress: &mut dyn FnMut(BankProgress),
 ) -> Result<(usize, usize), CompressError> {
-    let aware = options.method == Method::Aware;
+    let aware = options.method == Method::Calibrated;
     let layer = aware.then_some(first);
     let mut gathered: Vec<Gathered> = Vec::new();
     let (mut layers, mut inputs) = (0, 0);
@@ -273,7 +273,7 @@ impl State {
 /// Rows in front of the first layer.
 fn first_rows(source: &SourceHead<'_>, options: &CompileOptions) -> Result<LayerRows, CompressError> {
     let Some(calibration) = &source.calibration else {
-        return Err(CompressError::Calibration("is missing, expected rows for the method aware".into()));
+        return Err(CompressError::Calibration("is missing, expected rows for the method calibrated".into()));
     };
     if calibration.inputs() != source.head.inputs() {
         let (found, expected) = (calibration.inputs(), source.head.inputs());

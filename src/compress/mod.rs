@@ -10,7 +10,7 @@
 //! 4. `gains`: gains of 8 or 4 bits.
 //! 5. `layer`: the steps joined, and what the layer lost.
 //!
-//! With calibration rows ([`Method::Aware`]) the steps in between are others, layer by layer on what the quantised
+//! With calibration rows ([`Method::Calibrated`]) the steps in between are others, layer by layer on what the quantised
 //! layers in front give:
 //!
 //! 1. `activations` and `moments`: what the basis functions do on the rows, and the metric of every input.
@@ -36,6 +36,7 @@ pub mod kmeans;
 mod layer;
 mod metric;
 mod moments;
+mod preset;
 mod random;
 mod report;
 mod search;
@@ -43,6 +44,7 @@ mod search;
 pub use bank::{BankProgress, BankStage, HeadSource, HeldHeads, SourceHead, compile_bank};
 pub use calibration::{CALIBRATION_ROWS, Calibration};
 pub use decompress::decompress;
+pub use preset::Preset;
 pub use report::{CompileReport, LayerReport};
 pub use search::{Found, SETTINGS, Setting, Target, compile_to_target};
 
@@ -75,8 +77,9 @@ pub enum Method {
     Plain,
     /// The curves under an input that is uniform in the grid.
     Uniform,
-    /// What the layer gives on calibration rows.
-    Aware,
+    /// What the layer gives on calibration rows. Reports and tables call it `aware`, as they always did.
+    #[serde(rename = "aware", alias = "calibrated")]
+    Calibrated,
 }
 
 /// Settings of a compilation.
@@ -94,7 +97,7 @@ pub struct CompileOptions {
     pub iterations: usize,
     /// Bits of a gain where the precision is int8: 8 or 4.
     pub gain_bits: u8,
-    /// Rounds of error feedback a layer, [`Method::Aware`] only.
+    /// Rounds of error feedback a layer, [`Method::Calibrated`] only.
     pub feedback: usize,
     /// A second codebook a layer, for what the first leaves undone: an edge is the sum of a codeword of each and takes
     /// twice the bytes.
@@ -222,7 +225,7 @@ impl LayerSettings {
     fn is_small(head: &DenseHead, at: usize, method: Method) -> bool {
         let edges: usize = head.layers().iter().map(DenseLayer::edges).sum();
         let part = head.layers()[at].edges() as f64 / edges as f64;
-        method == Method::Aware && part < SMALL_PART
+        method == Method::Calibrated && part < SMALL_PART
     }
 
     /// For a layer, or a position of several heads, whose codebook is fitted to so many edges.
@@ -324,7 +327,7 @@ fn dense_head_outputs(head: &DenseHead, rows: &[f32]) -> Vec<f32> {
 /// Compresses a dense head and reports what each layer kept and lost.
 ///
 /// The same head, options and calibration give the same bytes on every machine; with a GPU, on every machine with the
-/// same adapter and driver. [`Method::Aware`] needs calibration rows; the other methods do not look at them. `progress` is
+/// same adapter and driver. [`Method::Calibrated`] needs calibration rows; the other methods do not look at them. `progress` is
 /// called after every round.
 ///
 /// # Errors
@@ -338,14 +341,14 @@ pub fn compile(
 ) -> Result<(CompressedHead, CompileReport), CompressError> {
     check(options)?;
     let mut rows = match (options.method, calibration) {
-        (Method::Aware, None) => {
-            return Err(CompressError::Calibration("is missing, expected rows for the method aware".into()));
+        (Method::Calibrated, None) => {
+            return Err(CompressError::Calibration("is missing, expected rows for the method calibrated".into()));
         }
-        (Method::Aware, Some(calibration)) if calibration.inputs() != head.inputs() => {
+        (Method::Calibrated, Some(calibration)) if calibration.inputs() != head.inputs() => {
             let (found, expected) = (calibration.inputs(), head.inputs());
             return Err(CompressError::Calibration(format!("rows have {found} values, expected {expected}")));
         }
-        (Method::Aware, Some(calibration)) => {
+        (Method::Calibrated, Some(calibration)) => {
             let sample = calibration.sample(CALIBRATION_ROWS, options.seed);
             Some(calibrated::LayerRows { dense: sample.clone(), quantised: sample })
         }

@@ -119,7 +119,7 @@ pub fn compile_to_target(
                 return Err(CompressError::Calibration("is missing, expected rows to measure accuracy on".into()));
             };
             let (shown, held_back) = calibration.split(HELD_BACK)?;
-            let shown = if options.method == Method::Aware { Some(&shown) } else { None };
+            let shown = if options.method == Method::Calibrated { Some(&shown) } else { None };
             let rows = held_back.sample(MEASURED_ROWS, options.seed);
             let dense = super::dense_head_outputs(head, &rows);
             let mut measured = |at: usize| {

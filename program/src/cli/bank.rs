@@ -10,17 +10,18 @@ use sharekan::compress::{self, BankStage, Calibration, CompileOptions, CompileRe
 use sharekan::head::{Bank, Head};
 use sharekan::{Error, artifact, files};
 
-use super::compile::{MethodArg, PrecisionArg, gain_bits};
+use super::compile::{MethodArg, PrecisionArg};
 use super::failure::Failure;
 use super::options::ImportArgs;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
+use super::size::SizeArgs;
 use super::table::{Align, count, table};
 use sources::{DenseFile, calibrate, open_heads};
 
 /// Compress several dense heads of one backbone into one file
 ///
-/// At each layer all heads share one codebook, and one pass over the features runs them all: detect, eval, run, verify and
+/// At each layer all heads share one codebook of so many codewords, and one pass over the features runs them all: detect, eval, run, verify and
 /// inspect take a bank wherever they take a head, and --head NAME chooses one of its heads. A head is named after its file;
 /// NAME=FILE names it otherwise. The same files, options and seed give the same bytes.
 ///
@@ -43,19 +44,15 @@ pub(crate) struct BankArgs {
     /// Bank to write
     #[arg(short, long, value_name = "BANK")]
     output: PathBuf,
-    /// Codewords a layer, 1 to 65536, for all heads together
-    #[arg(long, value_name = "K", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
-    codebook: u32,
+    #[command(flatten)]
+    size: SizeArgs,
     /// Precision of codewords and gains
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,
     /// Start of the random choices
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Bits of a gain at precision int8: 8, or 4 for a smaller file
-    #[arg(long, value_name = "BITS", default_value_t = 8, value_parser = gain_bits)]
-    gain_bits: u8,
-    /// What the codebook is fitted to [default: aware with --calibrate, uniform without]
+    /// What the codebook is fitted to [default: calibrated with --calibrate, uniform without]
     #[arg(long, value_enum)]
     method: Option<MethodArg>,
     /// Folder of images, VOC folder, or safetensors file with a tensor `input` of features [rows, in]
@@ -82,6 +79,8 @@ struct Compiled<'a> {
     compressed_bytes: usize,
     ratio: f64,
     heads: Vec<CompiledHead<'a>>,
+    /// What is worth knowing about the settings.
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -100,18 +99,18 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     files::check_destination(&args.output)?;
     let options = CompileOptions {
-        codewords: args.codebook as usize,
+        codewords: args.size.codewords(),
         precision: args.precision.into(),
         seed: args.seed,
-        gain_bits: args.gain_bits,
+        gain_bits: args.size.gain_bits(),
         method: MethodArg::or_suitable(args.method, !args.calibrate.is_empty()),
         ..CompileOptions::default()
     };
-    if options.method == Method::Aware && args.calibrate.is_empty() {
-        return Err(Failure::Usage("--method aware needs calibration rows: --calibrate [NAME=]DIR".into()));
+    if options.method == Method::Calibrated && args.calibrate.is_empty() {
+        return Err(Failure::Usage("--method calibrated needs calibration rows: --calibrate [NAME=]DIR".into()));
     }
     let heads = open_heads(args, screen)?;
-    let rows = if options.method == Method::Aware { calibrate(args, &heads, screen)? } else { Vec::new() };
+    let rows = if options.method == Method::Calibrated { calibrate(args, &heads, screen)? } else { Vec::new() };
     let in_file = |head: &DenseFile, problem: Error| problem.in_file(&head.path);
     let mut sources = Vec::new();
     for (at, head) in heads.iter().enumerate() {
@@ -141,6 +140,10 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
     let total = |of: fn(&CompiledHead<'_>) -> usize| compiled.iter().map(of).sum::<usize>();
     let (dense_bytes, alone_bytes) = (total(|head| head.dense_bytes), total(|head| head.alone_bytes));
     print_report(screen, &compiled, &bank, [dense_bytes, alone_bytes, bytes.len()])?;
+    let notes: Vec<String> = args.size.note(options.method).into_iter().collect();
+    for note in &notes {
+        screen.line(note)?;
+    }
     screen.line(format!("wrote {}", args.output.display()))?;
     args.json.write(&Compiled {
         dense_bytes,
@@ -148,6 +151,7 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
         compressed_bytes: bytes.len(),
         ratio: dense_bytes as f64 / bytes.len() as f64,
         heads: compiled,
+        notes,
     })
 }
 

@@ -14,6 +14,7 @@ use super::failure::Failure;
 use super::options::{AdapterArgs, Device, ImportArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
+use super::size::SizeArgs;
 use super::table::{Align, count, table};
 
 /// Compress a dense head
@@ -27,7 +28,8 @@ Examples:
   sharekan compile head.safetensors -o small.safetensors
   sharekan compile model.pth -o small.safetensors --codebook 1024
   sharekan compile head.safetensors -o small.safetensors --calibrate VOC2007/
-  sharekan compile head.safetensors -o tiny.safetensors --calibrate photos/ --codebook 64 --gain-bits 4
+  sharekan compile head.safetensors -o tiny.safetensors --calibrate photos/ --preset tiny
+  sharekan compile head.safetensors -o mine.safetensors --calibrate photos/ --codebook 32 --gain-bits 4
   sharekan compile head.safetensors -o fits.safetensors --calibrate photos/ --target-bytes 500000
   sharekan compile head.safetensors -o good.safetensors --calibrate photos/ --target-snr 25
   sharekan compile head.safetensors -o small.safetensors --json - | jq .ratio")]
@@ -38,30 +40,26 @@ pub(crate) struct CompileArgs {
     /// Compressed head to write
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Codewords a layer, 1 to 65536; a layer with fewer edges gets fewer
-    #[arg(long, value_name = "K", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
-    codebook: u32,
+    #[command(flatten)]
+    size: SizeArgs,
     /// Precision of codewords and gains
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,
     /// Start of the random choices
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Bits of a gain at precision int8: 8, or 4 for a smaller file
-    #[arg(long, value_name = "BITS", default_value_t = 8, value_parser = gain_bits)]
-    gain_bits: u8,
     /// A second codebook a layer for what the first leaves undone: twice the bytes an edge, for high accuracy
     #[arg(long)]
     residual: bool,
     /// Choose codebook and gains: as accurate as fits a file of so many bytes
-    #[arg(long, value_name = "N", conflicts_with_all = ["codebook", "gain_bits", "residual", "precision", "target_snr"])]
+    #[arg(long, value_name = "N", conflicts_with_all = ["preset", "codebook", "gain_bits", "residual", "precision", "target_snr"])]
     target_bytes: Option<usize>,
     /// Choose codebook and gains: the smallest file of at least so many dB of output signal-to-noise ratio, measured on
     /// calibration rows held back for it
-    #[arg(long, value_name = "DB", conflicts_with_all = ["codebook", "gain_bits", "residual", "precision"],
+    #[arg(long, value_name = "DB", conflicts_with_all = ["preset", "codebook", "gain_bits", "residual", "precision"],
           requires = "calibrate", value_parser = decibels)]
     target_snr: Option<f64>,
-    /// What the codebook is fitted to [default: aware with --calibrate, uniform without]
+    /// What the codebook is fitted to [default: calibrated with --calibrate, uniform without]
     #[arg(long, value_enum)]
     method: Option<MethodArg>,
     #[command(flatten)]
@@ -83,7 +81,7 @@ impl CompileArgs {
         let options = self.adapter.options()?;
         let most = dense.layers().iter().map(DenseLayer::edges).max().unwrap_or(0);
         let codewords = match (self.target_bytes, self.target_snr) {
-            (None, None) => self.codebook as usize,
+            (None, None) => self.size.codewords(),
             _ => compress::SETTINGS.iter().map(|setting| setting.codewords).max().unwrap_or(0),
         };
         let large = most.saturating_mul(codewords) >= compress::GPU_FROM;
@@ -91,14 +89,6 @@ impl CompileArgs {
             return Ok(None);
         }
         Ok(DeviceChoice::from(self.device).open(&options)?)
-    }
-}
-
-pub(super) fn gain_bits(text: &str) -> Result<u8, String> {
-    match text {
-        "4" => Ok(4),
-        "8" => Ok(8),
-        _ => Err("expected 4 or 8".into()),
     }
 }
 
@@ -113,7 +103,8 @@ pub(super) enum MethodArg {
     /// The curves under an input that is uniform in the grid
     Uniform,
     /// What the layers give on calibration rows; needs --calibrate
-    Aware,
+    #[value(alias = "aware")]
+    Calibrated,
 }
 
 #[derive(Clone, Copy, Default, ValueEnum)]
@@ -131,8 +122,8 @@ impl MethodArg {
         match wish {
             Some(Self::Plain) => Method::Plain,
             Some(Self::Uniform) => Method::Uniform,
-            Some(Self::Aware) => Method::Aware,
-            None if calibrated => Method::Aware,
+            Some(Self::Calibrated) => Method::Calibrated,
+            None if calibrated => Method::Calibrated,
             None => Method::Uniform,
         }
     }
@@ -157,6 +148,8 @@ struct Compiled<'a> {
     /// Output signal-to-noise ratio on the rows held back, where it was the target.
     held_back_snr_db: Option<f64>,
     layers: &'a [LayerReport],
+    /// What is worth knowing about the settings.
+    notes: &'a [String],
 }
 
 /// The settings that the head was compiled with, given or chosen.
@@ -172,6 +165,12 @@ struct Settings {
 
 pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
+    let method = MethodArg::or_suitable(args.method, args.calibration.given());
+    if method == Method::Calibrated && !args.calibration.given() {
+        return Err(Failure::Usage(
+            "--method calibrated needs calibration rows: --calibrate DIR or FEATURES.safetensors".into(),
+        ));
+    }
     files::check_destination(&args.output)?;
     let Head::Dense(dense) = args.import.open(&args.head, screen)?.head else {
         let path = args.head.display();
@@ -181,22 +180,17 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     let options = CompileOptions {
         gpu_from: if args.device == Device::Gpu { 0 } else { compress::GPU_FROM },
         gpu,
-        codewords: args.codebook as usize,
+        codewords: args.size.codewords(),
         precision: args.precision.into(),
         seed: args.seed,
-        gain_bits: args.gain_bits,
+        gain_bits: args.size.gain_bits(),
         residual: args.residual,
-        method: MethodArg::or_suitable(args.method, args.calibration.given()),
+        method,
         ..CompileOptions::default()
     };
-    if options.method == Method::Aware && !args.calibration.given() {
-        return Err(Failure::Usage(
-            "--method aware needs calibration rows: --calibrate DIR or FEATURES.safetensors".into(),
-        ));
-    }
     let in_file = |problem: Error| problem.in_file(&args.head);
     let target = args.target_bytes.map(Target::Bytes).or(args.target_snr.map(Target::SnrDb));
-    let needs_rows = options.method == Method::Aware || args.target_snr.is_some();
+    let needs_rows = options.method == Method::Calibrated || args.target_snr.is_some();
     let rows = if needs_rows { args.calibration.rows(&dense, &args.head, screen)? } else { None };
     let calibration = rows
         .as_deref()
@@ -233,6 +227,10 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     if target.is_some() {
         screen.line(chosen(&found))?;
     }
+    let notes: Vec<String> = args.size.note(found.options.method).into_iter().collect();
+    for note in &notes {
+        screen.line(note)?;
+    }
     screen.line(format!("wrote {}", args.output.display()))?;
     let Found { report, options, snr_db, .. } = &found;
     args.json.write(&Compiled {
@@ -249,6 +247,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         },
         held_back_snr_db: *snr_db,
         layers: &report.layers,
+        notes: &notes,
     })
 }
 

@@ -19,6 +19,7 @@ mod quiet_driver;
 mod run;
 mod runner;
 mod screen;
+mod size;
 mod study;
 mod table;
 mod tune;

@@ -37,7 +37,7 @@ pub fn csv(points: &[Point]) -> String {
         let family = match point.variant {
             Variant::Dense => "dense",
             Variant::Codebook { codewords, precision, gain_bits, .. } => {
-                settings[0] = point.variant.series().into();
+                settings[0] = point.variant.key().into();
                 settings[1] = codewords.to_string();
                 match precision {
                     sharekan::compress::Precision::Int8 => {
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_line_a_point() {
         let codebook =
-            Variant::Codebook { method: Method::Aware, codewords: 64, precision: Precision::Int8, gain_bits: 4 };
+            Variant::Codebook { method: Method::Calibrated, codewords: 64, precision: Precision::Int8, gain_bits: 4 };
         let scalar = Variant::Gptq(ScalarOptions { bits: 4, steps: Steps::Group });
         let points = [
             point(Variant::Dense, "none", 1_000_000, 80.0, f64::INFINITY),
@@ -112,7 +112,7 @@ mod tests {
         let columns = lines[0].split(',').count();
         assert_eq!(
             lines[2],
-            "\"aware, 64 codewords, 4-bit gains\",codebook,aware,64,4,int8,,,,none,50000,20.000,40,79.250,,,,,0.750,\
+            "\"calibrated, 64 codewords, 4-bit gains\",codebook,aware,64,4,int8,,,,none,50000,20.000,40,79.250,,,,,0.750,\
              0.000,26.500,1.0,2.0,aware-k64-g4-none"
         );
         // Two commas are in the label.

@@ -78,8 +78,8 @@ pub fn page(facts: &PageFacts, points: &[Point]) -> Result<String, StudyError> {
 fn series_of(variant: &Variant) -> Option<(usize, &'static str)> {
     Some(match variant {
         Variant::Codebook { precision: Precision::F32, .. } | Variant::Dense => return None,
-        Variant::Codebook { method: Method::Aware, gain_bits: 8, .. } => (0, "aware, 8-bit gains"),
-        Variant::Codebook { method: Method::Aware, .. } => (1, "aware, 4-bit gains"),
+        Variant::Codebook { method: Method::Calibrated, gain_bits: 8, .. } => (0, "calibrated, 8-bit gains"),
+        Variant::Codebook { method: Method::Calibrated, .. } => (1, "calibrated, 4-bit gains"),
         Variant::Codebook { method: Method::Uniform, gain_bits: 8, .. } => (2, "uniform, 8-bit gains"),
         Variant::Codebook { method: Method::Uniform, .. } => (3, "uniform, 4-bit gains"),
         Variant::Codebook { method: Method::Plain, gain_bits: 8, .. } => (4, "plain, 8-bit gains"),
@@ -253,11 +253,11 @@ fn notes(facts: &PageFacts) -> Markup {
                 li {
                     "Scalar quantisation rounds coefficients and base weights as they stand in the checkpoint; the step is the "
                     "one of the smallest squared error of weights. GPTQ sees the expanded basis inputs of the same calibration "
-                    "rows as the method aware, damped by 1 %, columns from last to first, layer by layer."
+                    "rows as the method calibrated, damped by 1 %, columns from last to first, layer by layer."
                 }
                 @match &facts.calibration {
                     Some(source) => li { "Calibration: " (source) "." }
-                    None => li { "No calibration images: the method aware and GPTQ are left out." }
+                    None => li { "No calibration images: the method calibrated and GPTQ are left out." }
                 }
                 li { "Loss: dense mAP less the head's on the same images, ± one standard error (jackknife over ten groups of images)." }
             }
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn the_page_stands_alone_and_holds_every_figure() {
         let codebook =
-            Variant::Codebook { method: Method::Aware, codewords: 64, precision: Precision::Int8, gain_bits: 4 };
+            Variant::Codebook { method: Method::Calibrated, codewords: 64, precision: Precision::Int8, gain_bits: 4 };
         let points = [
             point(Variant::Dense, "none", 1_234_567, 80.0, f64::INFINITY),
             point(codebook, "none", 50_000, 79.25, 26.5),

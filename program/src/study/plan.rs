@@ -49,8 +49,8 @@ impl StudyPlan {
             }
         }
         let least = self.codebooks.iter().copied().min();
-        if let Some(least) = least.filter(|_| self.quick && self.methods.contains(&Method::Aware)) {
-            add(codebook(Method::Aware, least, 4), none);
+        if let Some(least) = least.filter(|_| self.quick && self.methods.contains(&Method::Calibrated)) {
+            add(codebook(Method::Calibrated, least, 4), none);
         }
         let middle = self.middle();
         let shifts = || ImageShift::EACH.into_iter().filter(|&shift| shift != none);
@@ -61,8 +61,8 @@ impl StudyPlan {
             }
             // The smallest settings that are still of use.
             let smaller = self.codebooks.iter().copied().filter(|&k| k < middle.unwrap_or(0)).max();
-            if let Some(codewords) = smaller.filter(|_| !self.quick && self.methods.contains(&Method::Aware)) {
-                add(codebook(Method::Aware, codewords, 4), shift);
+            if let Some(codewords) = smaller.filter(|_| !self.quick && self.methods.contains(&Method::Calibrated)) {
+                add(codebook(Method::Calibrated, codewords, 4), shift);
             }
         }
         for variant in self.rivals() {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     fn plan(quick: bool, calibrated: bool) -> StudyPlan {
-        let methods = vec![Method::Plain, Method::Uniform, Method::Aware];
+        let methods = vec![Method::Plain, Method::Uniform, Method::Calibrated];
         StudyPlan { codebooks: vec![16, 64, 256], methods, quick, calibrated }
     }
 

@@ -102,7 +102,7 @@ impl Study<'_> {
             .collect();
         sizes.sort_by_key(|size| size.abs_diff(256));
         let size = *sizes.first()?;
-        let parts: Vec<String> = [Method::Plain, Method::Uniform, Method::Aware]
+        let parts: Vec<String> = [Method::Plain, Method::Uniform, Method::Calibrated]
             .into_iter()
             .filter_map(|method| {
                 let point = of(method, size)?;
@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn points() -> Vec<Point> {
-        let (aware, plain) = (Method::Aware, Method::Plain);
+        let (aware, plain) = (Method::Calibrated, Method::Plain);
         vec![
             point(Variant::Dense, "none", 1_000_000, 80.0, f64::INFINITY),
             point(codebook(aware, 64, Precision::Int8), "none", 40_000, 78.5, 24.0),
@@ -258,14 +258,14 @@ mod tests {
         let text = reading(&points()).join("\n");
         for expected in [
             "With 40 images",
-            "aware, 256 codewords, 8-bit gains. It takes 50000 bytes, 20.0 times less than the dense head, and loses 0.5 \
+            "calibrated, 256 codewords, 8-bit gains. It takes 50000 bytes, 20.0 times less than the dense head, and loses 0.5 \
              points of mAP, 27.0 dB.",
-            "At 256 codewords and 8-bit gains, plain loses 5.0 points of mAP, 12.0 dB; aware loses 0.5 points of mAP, 27.0 dB.",
-            "aware 256: f32 mAP 79.6, int8 79.5, 27.5 against 27.0 dB, the f32 file 4.0 times as large",
+            "At 256 codewords and 8-bit gains, plain loses 5.0 points of mAP, 12.0 dB; calibrated loses 0.5 points of mAP, 27.0 dB.",
+            "calibrated 256: f32 mAP 79.6, int8 79.5, 27.5 against 27.0 dB, the f32 file 4.0 times as large",
             "30 % dropped: 1.4 times smaller, loses 40.0 points",
             "GPTQ, int4, a step each 128, 8.0 times smaller than dense, loses 0.2 points of mAP, 22.0 dB. The codebook \
              above is 2.5 times smaller than that.",
-            "on changed images (noise, dark), on average: aware, 256 codewords, 8-bit gains 99.0 %.",
+            "on changed images (noise, dark), on average: calibrated, 256 codewords, 8-bit gains 99.0 %.",
         ] {
             assert!(text.contains(expected), "{expected}\n\nis not in\n\n{text}");
         }

@@ -36,7 +36,7 @@ pub enum Variant {
 }
 
 impl Variant {
-    /// A name for people: `aware, 256 codewords, 8-bit gains`.
+    /// A name for people: `calibrated, 256 codewords, 8-bit gains`.
     pub fn label(&self) -> String {
         let scalar = |options: &ScalarOptions| {
             let steps = match options.steps {
@@ -57,16 +57,24 @@ impl Variant {
         }
     }
 
-    /// What a variant has in common with those that differ in size only: `aware`, `pruned`, `GPTQ` and the like.
+    /// What a variant has in common with those that differ in size only: `calibrated`, `pruned`, `GPTQ` and the like.
     pub fn series(&self) -> &'static str {
         match self {
             Self::Dense => "dense",
             Self::Codebook { method: Method::Plain, .. } => "plain",
             Self::Codebook { method: Method::Uniform, .. } => "uniform",
-            Self::Codebook { method: Method::Aware, .. } => "aware",
+            Self::Codebook { method: Method::Calibrated, .. } => "calibrated",
             Self::Pruned { .. } => "pruned",
             Self::Rounded(_) => "rounded",
             Self::Gptq(_) => "GPTQ",
+        }
+    }
+
+    /// The same for files and tables, whose names stay: the method `calibrated` was called `aware`.
+    pub(super) fn key(&self) -> &'static str {
+        match self {
+            Self::Codebook { method: Method::Calibrated, .. } => "aware",
+            other => other.series(),
         }
     }
 
@@ -76,9 +84,9 @@ impl Variant {
         match self {
             Self::Dense => "dense".into(),
             Self::Codebook { codewords, precision: Precision::F32, .. } => {
-                format!("{}-k{codewords}-f32", self.series())
+                format!("{}-k{codewords}-f32", self.key())
             }
-            Self::Codebook { codewords, gain_bits, .. } => format!("{}-k{codewords}-g{gain_bits}", self.series()),
+            Self::Codebook { codewords, gain_bits, .. } => format!("{}-k{codewords}-g{gain_bits}", self.key()),
             Self::Pruned { percent } => format!("pruned-{percent}"),
             Self::Rounded(options) => format!("rounded-int{}-{}", options.bits, steps(options)),
             Self::Gptq(options) => format!("gptq-int{}-{}", options.bits, steps(options)),
@@ -87,7 +95,7 @@ impl Variant {
 
     /// True for variants that are made with calibration rows.
     pub fn needs_calibration(&self) -> bool {
-        matches!(self, Self::Gptq(_) | Self::Codebook { method: Method::Aware, .. })
+        matches!(self, Self::Gptq(_) | Self::Codebook { method: Method::Calibrated, .. })
     }
 
     /// Settings of the compiler, where it makes the variant.
@@ -186,8 +194,8 @@ mod tests {
     #[test]
     fn names_tell_variants_apart() {
         let scalar = ScalarOptions { bits: 4, steps: Steps::Group };
-        assert_eq!(codebook(Method::Aware).label(), "aware, 16 codewords, 8-bit gains");
-        assert_eq!(codebook(Method::Aware).slug(), "aware-k16-g8");
+        assert_eq!(codebook(Method::Calibrated).label(), "calibrated, 16 codewords, 8-bit gains");
+        assert_eq!(codebook(Method::Calibrated).slug(), "aware-k16-g8");
         assert_eq!(Variant::Gptq(scalar).label(), "GPTQ, int4, a step each 128");
         assert_eq!(Variant::Rounded(scalar).slug(), "rounded-int4-group");
         assert_eq!(Variant::Pruned { percent: 30 }.label(), "pruned, 30 % of the edges");
@@ -212,7 +220,7 @@ mod tests {
         let scalar = ScalarOptions { bits: 4, steps: Steps::Output };
         let variants = [
             codebook(Method::Plain),
-            codebook(Method::Aware),
+            codebook(Method::Calibrated),
             Variant::Pruned { percent: 50 },
             Variant::Rounded(scalar),
             Variant::Gptq(scalar),
@@ -225,7 +233,7 @@ mod tests {
         }
         assert_eq!(maker.make(&Variant::Dense, &mut |_| ()).unwrap().head, Head::Dense(dense.clone()));
         let mut without = Maker::new(&dense, None);
-        let error = without.make(&codebook(Method::Aware), &mut |_| ()).unwrap_err();
-        assert_eq!(error.to_string(), "aware, 16 codewords, 8-bit gains needs calibration rows");
+        let error = without.make(&codebook(Method::Calibrated), &mut |_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "calibrated, 16 codewords, 8-bit gains needs calibration rows");
     }
 }

@@ -4,7 +4,7 @@ use super::program::{DENSE, sharekan};
 
 #[test]
 fn wrong_usage_ends_with_status_2() {
-    let wrong: [&[&str]; 42] = [
+    let wrong: [&[&str]; 48] = [
         &["compil"],
         &["--no-such-option"],
         &["compile", DENSE],
@@ -22,6 +22,12 @@ fn wrong_usage_ends_with_status_2() {
         &["compile", DENSE, "-o", "x", "--target-snr", "20"],
         &["compile", DENSE, "-o", "x", "--calibrate", "y", "--target-snr", "nan"],
         &["compile", DENSE, "-o", "x", "--calibrate", "y", "--target-snr", "20", "--gain-bits", "4"],
+        &["compile", DENSE, "-o", "x", "--preset", "huge"],
+        &["compile", DENSE, "-o", "x", "--target-bytes", "900000", "--preset", "tiny"],
+        &["compile", DENSE, "-o", "x", "--method", "calibrated"],
+        &["bank", DENSE, "-o", "x", "--preset", ""],
+        &["bench", "--member", "one"],
+        &["bench", "--compare", "a.json", "b.json", "--member", "one"],
         &["run", DENSE, "--input", "x"],
         &["run", DENSE, "--input", "x", "--output", "y", "--device", "tpu"],
         &["detect", DENSE],

@@ -92,7 +92,7 @@ impl Gathered {
         self.small &= LayerSettings::is_small(head, self.at, options.method);
         self.head_starts.push(self.edges());
         let fitted = match options.method {
-            Method::Aware => FITTED_EDGES,
+            Method::Calibrated => FITTED_EDGES,
             _ => FITTED_SHAPES.max(FITTED_A_CODEWORD * options.codewords),
         };
         let wanted = (fitted / self.heads).max(1).min(layer.edges());
@@ -134,7 +134,7 @@ impl Gathered {
         settings: &LayerSettings,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Shared, CompressError> {
-        if settings.method == Method::Aware {
+        if settings.method == Method::Calibrated {
             self.fit_codebook(settings, progress).map(Shared::Codebook)
         } else {
             self.fit_shapes(settings, progress).map(Shared::Shapes)

@@ -40,7 +40,7 @@ const QUICK_IMAGES: usize = 24;
 #[command(after_long_help = "\
 Examples:
   sharekan study head.safetensors --data VOC2007/ --quick
-  sharekan study head.safetensors --data VOC2007/ --out study/ --codebooks 64,256,1024 --methods plain,aware
+  sharekan study head.safetensors --data VOC2007/ --out study/ --codebooks 64,256,1024 --methods plain,calibrated
   sharekan study head.safetensors --data val2017.json --images val2017/ --class-map map.json --calibrate photos/
 
 A study takes minutes to hours: about 70 heads are evaluated on every image. With --quick it is 16 on 24 images.
@@ -82,17 +82,18 @@ pub(crate) struct StudyArgs {
 enum MethodName {
     Plain,
     Uniform,
-    Aware,
+    #[value(alias = "aware")]
+    Calibrated,
 }
 
 impl MethodName {
-    const ALL: [Self; 3] = [Self::Plain, Self::Uniform, Self::Aware];
+    const ALL: [Self; 3] = [Self::Plain, Self::Uniform, Self::Calibrated];
 
     fn method_name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
             Self::Uniform => "uniform",
-            Self::Aware => "aware",
+            Self::Calibrated => "calibrated",
         }
     }
 
@@ -100,7 +101,7 @@ impl MethodName {
         match self {
             Self::Plain => Method::Plain,
             Self::Uniform => Method::Uniform,
-            Self::Aware => Method::Aware,
+            Self::Calibrated => Method::Calibrated,
         }
     }
 }
@@ -151,7 +152,7 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
         plan.retain(|(variant, _)| !matches!(variant, Variant::Gptq(_)));
     }
     if source.is_none() {
-        screen.line("no calibration images (--calibrate): without the method aware and GPTQ")?;
+        screen.line("no calibration images (--calibrate): without the method calibrated and GPTQ")?;
     }
     let keys = Keys {
         head: head_digest(args, &dense)?,
