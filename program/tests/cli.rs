@@ -13,12 +13,18 @@ mod budgets;
 mod demo;
 #[path = "cli/eval.rs"]
 mod eval;
+#[path = "cli/every_kind.rs"]
+mod every_kind;
 #[path = "cli/failures.rs"]
 mod failures;
 #[path = "cli/imports.rs"]
 mod imports;
 #[path = "cli/json.rs"]
 mod json;
+#[path = "cli/onnx.rs"]
+mod onnx;
+#[path = "cli/presets.rs"]
+mod presets;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/round_trip.rs"]

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 use sharekan::Error;
 use sharekan::fixed_point::Arithmetic;
-use sharekan::head::Head;
+use sharekan::head::{Bank, Head};
 use sharekan::plan::{PlanOptions, Strategy};
 use sharekan::run::{DeviceCache, DeviceChoice, Gpu, GpuOptions, RunError, Runner};
 
@@ -103,14 +103,24 @@ impl OpenDevice {
     /// Refuses a kernel for a head that has no use for it.
     pub(crate) fn check(&self, head: &Head, path: &Path) -> Result<(), Failure> {
         let integer = matches!(head, Head::Compressed(head) if Arithmetic::of(head) == Arithmetic::Integer);
-        match self.options.strategy {
-            Some(strategy) if !integer => Err(Failure::new(format!(
-                "{}: is evaluated in f32, expected a head in integers with --kernel {}",
-                path.display(),
-                strategy.name()
-            ))),
-            _ => Ok(()),
+        if integer { Ok(()) } else { self.no_kernel(path, "") }
+    }
+
+    /// The same for every head of a bank.
+    pub(crate) fn check_bank(&self, bank: &Bank, path: &Path) -> Result<(), Failure> {
+        match bank.members().iter().find(|member| Arithmetic::of(&member.head) == Arithmetic::Float) {
+            Some(member) => self.no_kernel(path, &format!("head {}: ", member.name)),
+            None => Ok(()),
         }
+    }
+
+    /// Refuses the kernel that is asked for, if one is.
+    fn no_kernel(&self, path: &Path, whose: &str) -> Result<(), Failure> {
+        let Some(strategy) = self.options.strategy else { return Ok(()) };
+        let (path, kernel) = (path.display(), strategy.name());
+        Err(Failure::new(format!(
+            "{path}: {whose}is evaluated in f32, expected a head in integers with --kernel {kernel}"
+        )))
     }
 
     /// Keeps what was compiled, for the next time. That it cannot be kept is worth a word, not a failure.

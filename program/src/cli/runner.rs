@@ -21,6 +21,7 @@ impl AnyRunner {
         match opened {
             Opened::Head(file) => device.runner(&file.head, rows, path).map(Self::Head),
             Opened::Bank(file) => {
+                device.check_bank(&file.bank, path)?;
                 let (gpu, options) = (device.gpu.as_ref(), &device.options);
                 let runner = BankRunner::open_with(gpu, &file.bank, rows, options).map_err(|e| about(e, path))?;
                 device.keep_kernels();

@@ -51,8 +51,9 @@ impl DeviceMemory {
         }
         let device = OpenDevice::choose(device.into(), &args.adapter.options()?, &args.kernel)?;
         let Some(gpu) = &device.gpu else { return Ok(Some(Self::of_cpu(rows))) };
-        if let Opened::Head(file) = opened {
-            device.check(&file.head, &args.head)?;
+        match opened {
+            Opened::Head(file) => device.check(&file.head, &args.head)?,
+            Opened::Bank(file) => device.check_bank(&file.bank, &args.head)?,
         }
         let plans = match opened {
             Opened::Head(file) => {
