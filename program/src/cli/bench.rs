@@ -10,8 +10,7 @@ use crate::bench::{
 };
 use clap::Args;
 use indicatif::ProgressBar;
-use sharekan::files;
-use sharekan::files::Opened;
+use sharekan::files::{self, Opened};
 use sharekan::head::{Head, MAX_CODEWORDS};
 use sharekan::plan::{Strategy, Tuning};
 
