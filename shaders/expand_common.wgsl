@@ -135,6 +135,8 @@ fn uneven_taps(at: u32, i: u32, z: f32) {
         values[j] = 0.0;
     }
     if interval >= 0 {
+        // Where a clamp passes the grid by a rounding, the polynomials of its ends go on.
+        interval = clamp(interval, FIRST_WINDOW + i32(ORDER), FIRST_WINDOW + i32(ORDER + WINDOWS) - 1);
         values[0] = 1.0;
         for (var d = 1; d <= i32(ORDER); d++) {
             var carried = 0.0;
@@ -150,7 +152,7 @@ fn uneven_taps(at: u32, i: u32, z: f32) {
             values[d] = carried;
         }
     }
-    let first = u32(max(interval, 0) - i32(ORDER) - FIRST_WINDOW);
+    let first = u32(max(interval - i32(ORDER) - FIRST_WINDOW, 0));
     for (var j = 0u; j < TAPS; j++) {
         put_tap(at, first, j, values[j]);
     }

@@ -60,15 +60,7 @@ impl Windows {
     /// The windows that a layer's inputs can reach.
     pub fn of(basis: &Basis, clamp: Option<[f32; 2]>, inputs: usize) -> Self {
         let Basis::BSpline { order, intervals, .. } = basis else { return Self { first: 0, count: 1 } };
-        let inside = clamp.is_some_and(|[low, high]| {
-            (0..inputs).all(|i| {
-                basis.range(i).is_some_and(|[start, end]| {
-                    let slack = 1e-5 * (end - start);
-                    f64::from(low) >= start - slack && f64::from(high) <= end + slack
-                })
-            })
-        });
-        if inside {
+        if basis.keeps_inside(clamp, inputs) {
             Self { first: 0, count: intervals + 1 }
         } else {
             Self { first: -(*order as i32), count: intervals + 2 * order + 1 }

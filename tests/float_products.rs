@@ -2,7 +2,7 @@
 
 mod support;
 
-use sharekan::head::{Activation, Basis, CompressedBase, CompressedHead, DenseHead, Head, InputMap};
+use sharekan::head::{Activation, Basis, CompressedBase, CompressedHead, DenseHead, Head, InputMap, Knots};
 use sharekan::plan::{FloatStrategy, FloatTile, Limits, Plan, PlanError, PlanOptions, Tile};
 use sharekan::reference::{CompressedReference, DenseReference};
 use sharekan::run::{Gpu, Session};
@@ -120,6 +120,49 @@ fn products_of_bumps_behind_a_layer_norm() {
         let head = Head::Dense(DenseHead::new(vec![layer], None).unwrap());
         for strategy in STRATEGIES {
             compare(&GPU, &format!("bumps over {inputs} inputs"), &head, &[1, 7, 65], strategy);
+        }
+    }
+}
+
+/// Clamps that pass the first or last knot of the grid by what rounding makes of it, a little, and by several narrow steps;
+/// inputs at the clamp and beyond.
+#[test]
+fn clamps_that_pass_the_grid_by_little() {
+    let random = &mut Random::new(6);
+    let (inputs, outputs, intervals) = (5, 6, 6);
+    for order in 1..=5 {
+        for (start, end) in [(-0.99999, 1.0), (-1.0, 0.99999), (-0.99999994, 0.99999994)] {
+            for narrow in [false, true] {
+                let mut knots = Vec::new();
+                for _ in 0..inputs {
+                    // Steps around 0.3 within; without, as wide, or so narrow that a clamp passes all of them.
+                    let inner: Vec<f32> =
+                        (1..intervals).map(|j| -1.0 + (j as f32 + 0.2 * random.next()) / 3.0).collect();
+                    let outer = if narrow { 1e-6 } else { 0.3 };
+                    let mut add = |knot: f32| knots.push(f64::from(knot));
+                    (0..=order).rev().for_each(|j| add(start - j as f32 * outer));
+                    inner.into_iter().for_each(&mut add);
+                    (0..=order).for_each(|j| add(end + j as f32 * outer));
+                }
+                let basis = Basis::BSpline { order, intervals, knots: Knots::PerInput(knots) };
+                let map = InputMap::Affine { scale: vec![1.0; inputs], shift: vec![0.0; inputs], clamp: CLAMP };
+                let dense = dense_layer(inputs, outputs, basis.clone(), map.clone(), None, random);
+                let float = float_layer([inputs, outputs, 20], basis, map, random);
+                let heads = [
+                    Head::Dense(DenseHead::new(vec![dense], None).unwrap()),
+                    Head::Compressed(CompressedHead::new(vec![float], None).unwrap()),
+                ];
+                let mut input = vec![-1.0; 5];
+                input.extend([1.0; 5]);
+                input.extend([-3.0, -1.0, 3.0, 1.0, -0.99999]);
+                input.extend([0.99999, -0.9999999, 0.9999999, 0.0, -1.0]);
+                for (head, strategy) in heads.iter().flat_map(|head| STRATEGIES.map(|strategy| (head, strategy))) {
+                    let found = Session::open_with(&GPU, head, 4, &options(strategy)).unwrap().run(&input).unwrap();
+                    let error = error(&found, &reference(head, &input));
+                    let name = format!("order {order}, {start} to {end}, narrow {narrow}, {strategy:?}");
+                    assert!(error <= TOLERANCE, "{name}: largest error {error:.2e}");
+                }
+            }
         }
     }
 }

@@ -7,9 +7,6 @@
 use crate::head::{Basis, DenseLayer, Knots};
 use crate::spline::fold_function;
 
-/// Part of a grid step by which a clamp may pass the end of the grid and still count as inside: f32 rounding of knots.
-const EDGE_TOLERANCE: f64 = 1e-5;
-
 /// A layer's coefficients after folding.
 pub(super) struct Folded {
     /// `[outputs, inputs, d]` in row-major order.
@@ -22,13 +19,7 @@ pub(super) struct Folded {
 
 /// True where the layer's clamp keeps every spline variable inside its grid.
 pub(super) fn stays_inside(layer: &DenseLayer) -> bool {
-    let Some([low, high]) = layer.input_map.clamp() else { return false };
-    (0..layer.inputs).all(|i| {
-        layer.basis.range(i).is_some_and(|[start, end]| {
-            let slack = EDGE_TOLERANCE * (end - start);
-            f64::from(low) >= start - slack && f64::from(high) <= end + slack
-        })
-    })
+    layer.basis.keeps_inside(layer.input_map.clamp(), layer.inputs)
 }
 
 /// True where the layer has no base path, or one that joins the coefficients.

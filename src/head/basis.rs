@@ -77,6 +77,26 @@ impl Basis {
         }
     }
 
+    /// True where `clamp` keeps every input inside its grid, where the B-splines sum to one.
+    ///
+    /// Knots are rounded, so a clamp may pass an end by so much, but by no more than a thousandth of the step beyond;
+    /// and by 1e-5 of that step in any case. What evaluates a basis with such a clamp need not look beyond the grid: to
+    /// go on with the polynomials of its first or last interval is as exact as the knots are.
+    pub fn keeps_inside(&self, clamp: Option<[f32; 2]>, inputs: usize) -> bool {
+        let (Self::BSpline { order, intervals, .. }, Some([low, high])) = (self, clamp) else { return false };
+        (0..inputs).all(|input| {
+            let knot = |j| self.knot(input, j).unwrap_or(f64::NAN);
+            let (start, end) = (knot(*order), knot(order + intervals));
+            let slack = |step: f64| {
+                let rounding = 4.0 * f64::from(f32::EPSILON) * start.abs().max(end.abs());
+                rounding.min(1e-3 * step).max(1e-5 * step)
+            };
+            let before = slack(start - knot(order - 1));
+            let behind = slack(knot(order + intervals + 1) - end);
+            f64::from(low) >= start - before && f64::from(high) <= end + behind
+        })
+    }
+
     /// Knot `j` (0 to `intervals + 2 * order`) of `input`; `None` for other bases.
     pub fn knot(&self, input: usize, j: usize) -> Option<f64> {
         match self {
