@@ -12,6 +12,8 @@
 @group(0) @binding(2) var<storage, read_write> found: array<vec4<u32>>;
 // The sums of the codewords found, with their sign.
 @group(0) @binding(3) var<storage, read_write> scores: array<vec4<f32>>;
+// The first block of the dispatch.
+@group(0) @binding(4) var<uniform> start: vec4<u32>;
 
 override POINTS: u32 = 1u;
 override LENGTH: u32 = 1u;
@@ -45,7 +47,8 @@ fn better(best: Best, sum: vec4<f32>, codeword: u32) -> Best {
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let first = group.x * LENGTH * LANES + lane;
+    let block = start.x + group.x;
+    let first = block * LENGTH * LANES + lane;
     var best = Best(vec4<f32>(-3.4e38), vec4<f32>(0.0), vec4<u32>(0u));
     for (var base = 0u; base < CODEWORD_GROUPS; base += TILE_GROUPS) {
         let count = min(TILE_GROUPS, CODEWORD_GROUPS - base);
@@ -91,7 +94,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             best = better(best, s7, number + 7u);
         }
     }
-    let at = group.x * LANES + lane;
+    let at = block * LANES + lane;
     let point = 4u * at + vec4<u32>(0u, 1u, 2u, 3u);
     found[at] = select(vec4<u32>(NONE), best.codeword, point < vec4<u32>(POINTS));
     scores[at] = best.sum;

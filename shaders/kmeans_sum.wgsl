@@ -11,6 +11,8 @@
 @group(0) @binding(2) var<storage, read> scores: array<f32>;
 // [chunk][slice][codeword] of four sums each: the coordinates, then the number of points.
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4<f32>>;
+// The first chunk of the dispatch.
+@group(0) @binding(4) var<uniform> first_chunk: vec4<u32>;
 
 override LENGTH: u32 = 1u;
 override CODEWORDS: u32 = 1u;
@@ -52,7 +54,8 @@ fn share(point: u32, slice: u32) -> vec4<f32> {
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let codeword = group.x * LANES + lane;
-    let start = group.y * CHUNK;
+    let chunk = first_chunk.x + group.y;
+    let start = chunk * CHUNK;
     let end = min(start + CHUNK, PADDED_POINTS);
     var sum = vec4<f32>(0.0);
     for (var base = start; base < end; base += 4u * STAGED) {
@@ -81,6 +84,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
     }
     if codeword < CODEWORDS {
-        partials[(group.y * SLICES + group.z) * CODEWORDS + codeword] = sum;
+        partials[(chunk * SLICES + group.z) * CODEWORDS + codeword] = sum;
     }
 }

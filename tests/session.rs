@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::sync::LazyLock;
+use std::task::{Context, Poll, Waker};
+
 use sharekan::head::Head;
 use sharekan::plan::{Limits, Plan, PlanError, PlanOptions, Strategy};
 use sharekan::reference::CompressedReference;
@@ -141,8 +144,9 @@ fn a_lost_device_is_an_error_for_every_later_run() {
 /// A device of the tests' adapter with no optional feature. It has wgpu's own handler of errors, which panics over any that
 /// nobody waits for, on whatever thread it comes up.
 fn strict_device(limits: impl FnOnce(wgpu::Limits) -> wgpu::Limits) -> Gpu {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all())).into_iter();
+    static INSTANCE: LazyLock<wgpu::Instance> =
+        LazyLock::new(|| wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle()));
+    let mut adapters = pollster::block_on(INSTANCE.enumerate_adapters(wgpu::Backends::all())).into_iter();
     let adapter = adapters.find(|adapter| adapter.get_info() == *GPU.info()).expect("the adapter of the other tests");
     let descriptor = wgpu::DeviceDescriptor { required_limits: limits(adapter.limits()), ..Default::default() };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
@@ -164,7 +168,7 @@ fn refuses(opened: Result<Session, RunError>, problem: &str) {
 fn kernels_that_the_device_does_not_compile_are_an_error_and_it_goes_on() {
     let gpu = strict_device(|limits| limits);
     // Not so: the kernel is in f16, which the device was not asked for.
-    let matrices = gpu.clone().with_limits(Limits { matrix_subgroup: Some(32), ..gpu.limits().clone() });
+    let matrices = gpu.clone().rewriting_kernels(Some(32), |_, source| source);
     let options = PlanOptions { strategy: Some(Strategy::Matrix), ..PlanOptions::default() };
     let (head, input, expected) = head();
     for rows in [1, 64] {
@@ -180,4 +184,175 @@ fn the_error_is_what_pipelines_fail_for_and_not_that_they_do() {
     for head in [head, Head::Dense(dense_head(&[29, 17, 6], 1))] {
         refuses(Session::open(&gpu, &head, 64), "max_storage_buffers_per_shader_stage");
     }
+}
+
+#[test]
+fn limits_are_never_raised() {
+    let own = GPU.limits().clone();
+    let more = Limits {
+        workgroup_storage: usize::MAX,
+        invocations: usize::MAX,
+        storage_binding: u64::MAX,
+        buffer: u64::MAX,
+        workgroups_per_dimension: usize::MAX,
+        uniform_alignment: 1,
+        matrix_subgroup: Some(32),
+        ..own.clone()
+    };
+    assert_eq!(GPU.clone().with_limits(more.clone()).limits(), &own);
+    // Not by way of smaller ones either, and what was lowered may rise again to what the device has.
+    let small = GPU.clone().with_limits(Limits { workgroup_storage: 32, ..own.clone() });
+    assert_eq!(small.limits().workgroup_storage, 32);
+    assert_eq!(small.with_limits(more).limits(), &own);
+}
+
+#[test]
+fn buffers_that_another_session_bound_are_refused() {
+    let (head, input, expected) = head();
+    let mut big = Session::open(&GPU, &head, 64).unwrap();
+    let small = Session::open(&GPU, &Head::Compressed(integer_head(&[1, 1], 2, false, 1)), 64).unwrap();
+    let (tiny_in, tiny_out) = (buffer(&GPU, 64, IN), buffer(&GPU, 64, OUT));
+    let foreign = small.bind(&tiny_in, &tiny_out).unwrap();
+    let mut encoder = GPU.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+    let errors = [
+        big.record(&mut encoder, &foreign, 4).unwrap_err(),
+        big.run_bound(&foreign, 4, &mut [0.0; 24]).unwrap_err(),
+        // The same head opened twice is two sessions.
+        Session::open(&GPU, &head, 64)
+            .unwrap()
+            .run_bound(&big.bind(&buffer(&GPU, 29, IN), &buffer(&GPU, 6, OUT)).unwrap(), 1, &mut [0.0; 6])
+            .unwrap_err(),
+    ];
+    for error in errors {
+        assert!(matches!(error, RunError::OtherSession), "{error:?}");
+    }
+    assert_eq!(big.run(&input).unwrap(), expected);
+}
+
+#[test]
+fn a_refused_batch_is_an_error_and_the_session_goes_on() {
+    // On the second device an error that nobody waits for is a panic.
+    for gpu in [own_device(), strict_device(|limits| limits)] {
+        let (head, input, expected) = head();
+        let mut session = Session::open(&gpu, &head, 64).unwrap();
+        for _ in 0..3 {
+            let (features, results) = (buffer(&gpu, 50 * 29, IN), buffer(&gpu, 300, OUT));
+            let binding = session.bind(&features, &results).unwrap();
+            features.destroy();
+            let mut output = vec![0.0; 300];
+            let error = session.run_bound(&binding, 50, &mut output).unwrap_err();
+            assert!(matches!(&error, RunError::Refused { what, .. } if what == "a batch"), "{error:?}");
+            assert_eq!(session.run(&input).unwrap(), expected);
+        }
+    }
+}
+
+#[test]
+fn buffers_that_the_device_does_not_take_are_an_error() {
+    let pairs = [(own_device(), own_device()), (strict_device(|limits| limits), strict_device(|limits| limits))];
+    for (gpu, other) in pairs {
+        let (head, input, expected) = head();
+        let mut session = Session::open(&gpu, &head, 64).unwrap();
+        let (features, results) = (buffer(&gpu, 50 * 29, IN), buffer(&gpu, 300, OUT));
+        let foreign = buffer(&other, 50 * 29, IN);
+        let destroyed = buffer(&gpu, 50 * 29, IN);
+        destroyed.destroy();
+        for wrong in [&foreign, &destroyed] {
+            let error = session.bind(wrong, &results).unwrap_err();
+            assert!(matches!(&error, RunError::Refused { what, .. } if what == "the buffers"), "{error:?}");
+            assert!(session.run_buffer(wrong, 50).is_err());
+            assert!(session.bind(&features, wrong).is_err());
+        }
+        assert_eq!(session.run(&input).unwrap(), expected);
+    }
+}
+
+/// Whatever number of rows is asked for, nothing is made for it before it is refused.
+#[test]
+fn absurd_numbers_of_rows_are_refused() {
+    let (head, ..) = head();
+    let mut session = Session::open(&GPU, &head, 8).unwrap();
+    let (features, results) = (buffer(&GPU, 8 * 29, IN), buffer(&GPU, 48, OUT));
+    let binding = session.bind(&features, &results).unwrap();
+    for rows in [9, usize::MAX / 8, usize::MAX / 4, usize::MAX] {
+        assert!(matches!(session.run_buffer(&features, rows), Err(RunError::Batch { max_rows: 8, .. })));
+        assert!(matches!(session.run_bound(&binding, rows, &mut [0.0; 48]), Err(RunError::Batch { .. })));
+    }
+}
+
+/// Buffers longer than a binding may be: the first rows are bound, as many as the session takes.
+#[test]
+fn long_buffers_are_bound_as_far_as_the_session_reads() {
+    let gpu = strict_device(|limits| wgpu::Limits { max_storage_buffer_binding_size: 1 << 17, ..limits });
+    let (head, input, expected) = head();
+    let mut session = Session::open(&gpu, &head, 64).unwrap();
+    let features = buffer(&gpu, 1 << 20, IN);
+    gpu.queue().write_buffer(&features, 0, bytemuck::cast_slice(&input));
+    assert_eq!(session.run_buffer(&features, 50).unwrap(), expected);
+}
+
+#[test]
+fn a_lost_device_of_the_callers_is_reported_as_lost() {
+    let gpu = strict_device(|limits| limits);
+    let (head, input, expected) = head();
+    let mut session = Session::open(&gpu, &head, 64).unwrap();
+    assert_eq!(session.run(&input).unwrap(), expected);
+    gpu.device().destroy();
+    for _ in 0..2 {
+        assert!(matches!(session.run(&input), Err(RunError::Lost(_))));
+    }
+    let gpu = strict_device(|limits| limits);
+    gpu.device().destroy();
+    assert!(matches!(Session::open(&gpu, &head, 64), Err(RunError::Lost(_))));
+}
+
+/// What every browser gives, and no optional feature.
+#[test]
+fn the_limits_that_webgpu_guarantees_are_enough() {
+    let gpu = strict_device(|_| wgpu::Limits::default());
+    let (head, input, expected) = head();
+    assert_eq!(Session::open(&gpu, &head, 64).unwrap().run(&input).unwrap(), expected);
+    for head in [Head::Dense(dense_head(&[29, 17, 6], 1)), Head::Compressed(float_head(&[29, 17, 6], 8, 1))] {
+        for rows in [1, 50] {
+            let found = Session::open(&gpu, &head, rows).unwrap().run(&input[..rows * 29]).unwrap();
+            assert!(found.iter().all(|y| y.is_finite()));
+        }
+    }
+}
+
+#[test]
+fn futures_end_on_any_executor_and_may_be_dropped() {
+    fn sendable<T: Send>(future: T) -> T {
+        future
+    }
+    let (head, input, expected) = head();
+    let mut session = pollster::block_on(sendable(Session::open_async(&GPU, &head, 20))).unwrap();
+    assert_eq!(pollster::block_on(sendable(session.run_async(&input))).unwrap(), expected);
+    let features = buffer(&GPU, input.len(), IN);
+    GPU.queue().write_buffer(&features, 0, bytemuck::cast_slice(&input));
+    assert_eq!(pollster::block_on(sendable(session.run_buffer_async(&features, 20))).unwrap(), expected[..120]);
+    let results = buffer(&GPU, 300, OUT);
+    let binding = pollster::block_on(sendable(session.bind_async(&features, &results))).unwrap();
+    let mut output = vec![0.0; 120];
+    pollster::block_on(sendable(session.run_bound_async(&binding, 20, &mut output))).unwrap();
+    assert_eq!(output, expected[..120]);
+
+    // Polled from time to time on changing threads, and dropped at every point where it waits.
+    let mut context = Context::from_waker(Waker::noop());
+    for polls in 0..40 {
+        let mut future = Box::pin(session.run_async(&input));
+        let mut done = None;
+        for _ in 0..polls {
+            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+                done = Some(output.unwrap());
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        drop(future);
+        if let Some(output) = done {
+            assert_eq!(output, expected);
+        }
+    }
+    assert_eq!(std::thread::spawn(move || session.run(&input).unwrap()).join().unwrap(), expected);
 }

@@ -1,11 +1,11 @@
 //! A backbone and several heads that share its features.
 
 use std::ops::Range;
-use std::time::Instant;
 
 use image::RgbImage;
+use web_time::Instant;
 
-use super::detector::{Clock, check_cells, check_features, see};
+use super::detector::{Clock, check_cells, check_features, see, see_async};
 use super::{Backbone, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, Timings, decode_detections};
 use crate::head::{DetectionHead, HeadError};
 
@@ -86,6 +86,20 @@ impl<B: Backbone, H: HeadEvaluator> BankDetector<B, H> {
         let mut clock = Clock(Instant::now());
         let settings = &self.heads[0].settings;
         let seen = see(&mut self.backbone, &mut self.evaluator, settings, image, &mut clock)?;
+        let width = self.evaluator.outputs();
+        let found = decode_heads(&self.heads, &self.columns, width, &seen.outputs, &seen.letterbox, &self.options)?;
+        Ok((found, Timings { decode: clock.lap(), ..seen.timings }))
+    }
+
+    /// The boxes in an image as [`BankDetector::detect`] finds them, without blocking for the heads' device. The backbone's
+    /// work is done when the future is polled.
+    ///
+    /// # Errors
+    /// Where the image has no pixel, or backbone or heads fail.
+    pub async fn detect_async(&mut self, image: &RgbImage) -> Result<(Vec<HeadDetections>, Timings), DetectError> {
+        let mut clock = Clock(Instant::now());
+        let settings = &self.heads[0].settings;
+        let seen = see_async(&mut self.backbone, &mut self.evaluator, settings, image, &mut clock).await?;
         let width = self.evaluator.outputs();
         let found = decode_heads(&self.heads, &self.columns, width, &seen.outputs, &seen.letterbox, &self.options)?;
         Ok((found, Timings { decode: clock.lap(), ..seen.timings }))

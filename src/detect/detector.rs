@@ -1,8 +1,9 @@
 //! A backbone and a head, joined.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use image::RgbImage;
+use web_time::Instant;
 
 use super::{
     Backbone, CellFeatures, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, decode_detections,
@@ -119,6 +120,18 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         let detections = decode_detections(&seen.outputs, &self.settings, &seen.letterbox, &self.options)?;
         Ok((detections, Timings { decode: clock.lap(), ..seen.timings }))
     }
+
+    /// The boxes in an image as [`Detector::detect`] finds them, without blocking for the head's device. The backbone's
+    /// work is done when the future is polled.
+    ///
+    /// # Errors
+    /// Where the image has no pixel, or backbone or head fail.
+    pub async fn detect_async(&mut self, image: &RgbImage) -> Result<(Vec<Detection>, Timings), DetectError> {
+        let mut clock = Clock(Instant::now());
+        let seen = see_async(&mut self.backbone, &mut self.head, &self.settings, image, &mut clock).await?;
+        let detections = decode_detections(&seen.outputs, &self.settings, &seen.letterbox, &self.options)?;
+        Ok((detections, Timings { decode: clock.lap(), ..seen.timings }))
+    }
 }
 
 /// Refuses features that are not those of the settings' cells.
@@ -150,19 +163,39 @@ pub(super) fn see(
     image: &RgbImage,
     clock: &mut Clock,
 ) -> Result<Seen, DetectError> {
+    let (letterbox, features, timings) = look(backbone, head.inputs(), settings, image, clock)?;
+    let outputs = head.evaluate(features.rows()).map_err(DetectError::Head)?;
+    Ok(Seen { letterbox, outputs, timings: Timings { head: clock.lap(), ..timings } })
+}
+
+/// Takes an image through backbone and head as [`see`] does, without blocking for the head's device.
+pub(super) async fn see_async(
+    backbone: &mut impl Backbone,
+    head: &mut impl HeadEvaluator,
+    settings: &DetectionHead,
+    image: &RgbImage,
+    clock: &mut Clock,
+) -> Result<Seen, DetectError> {
+    let (letterbox, features, timings) = look(backbone, head.inputs(), settings, image, clock)?;
+    let outputs = head.evaluate_async(features.rows()).await.map_err(DetectError::Head)?;
+    Ok(Seen { letterbox, outputs, timings: Timings { head: clock.lap(), ..timings } })
+}
+
+/// An image's features for a head of so many inputs.
+fn look(
+    backbone: &mut impl Backbone,
+    inputs: usize,
+    settings: &DetectionHead,
+    image: &RgbImage,
+    clock: &mut Clock,
+) -> Result<(Letterbox, CellFeatures, Timings), DetectError> {
     let letterbox = Letterbox::new(image.width(), image.height(), settings.input_size)?;
     let square = letterbox.apply(image, settings.pixels.padding)?;
     let letterbox_time = clock.lap();
-
     let features = backbone.features(&square)?;
-    check_cells(&features, settings, head.inputs())?;
-    let backbone_time = clock.lap();
-
-    let outputs = head.evaluate(features.rows()).map_err(DetectError::Head)?;
-    let head_time = clock.lap();
-    let timings =
-        Timings { letterbox: letterbox_time, backbone: backbone_time, head: head_time, decode: Duration::ZERO };
-    Ok(Seen { letterbox, outputs, timings })
+    check_cells(&features, settings, inputs)?;
+    let timings = Timings { letterbox: letterbox_time, backbone: clock.lap(), ..Timings::default() };
+    Ok((letterbox, features, timings))
 }
 
 /// Refuses a backbone and a head that do not fit.

@@ -1,9 +1,22 @@
 //! The head in the middle.
 
+use std::pin::Pin;
+
 use crate::run::{BankRunner, CpuSession, Runner, Session};
 
 /// Why a head could not be evaluated.
 pub type EvaluationError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Outputs that are on their way.
+#[cfg(not(target_arch = "wasm32"))]
+pub type Evaluation<'a> = Pin<Box<dyn Future<Output = Result<Vec<f32>, EvaluationError>> + Send + 'a>>;
+
+/// Outputs that are on their way; in a browser they stay on their thread.
+#[cfg(target_arch = "wasm32")]
+pub type Evaluation<'a> = Pin<Box<dyn Future<Output = Result<Vec<f32>, EvaluationError>> + 'a>>;
+
+#[cfg(target_arch = "wasm32")]
+const CANNOT_BLOCK: &str = "a browser blocks for no device; call evaluate_async, or the detector's detect_async";
 
 /// Whatever evaluates a head on rows of features: the sessions of [`crate::run`], or a head of another kind.
 pub trait HeadEvaluator {
@@ -16,8 +29,13 @@ pub trait HeadEvaluator {
     /// Evaluates rows, `[rows, inputs]` to `[rows, outputs]`.
     ///
     /// # Errors
-    /// Where the head cannot be evaluated.
+    /// Where the head cannot be evaluated; in a browser, where nothing can block for a device, on every GPU.
     fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError>;
+
+    /// Evaluates rows without blocking. What does not override this does as [`HeadEvaluator::evaluate`] does, at once.
+    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluation<'a> {
+        Box::pin(std::future::ready(self.evaluate(rows)))
+    }
 }
 
 impl<H: HeadEvaluator + ?Sized> HeadEvaluator for Box<H> {
@@ -32,6 +50,10 @@ impl<H: HeadEvaluator + ?Sized> HeadEvaluator for Box<H> {
     fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
         (**self).evaluate(rows)
     }
+
+    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluation<'a> {
+        (**self).evaluate_async(rows)
+    }
 }
 
 impl HeadEvaluator for Runner {
@@ -43,8 +65,18 @@ impl HeadEvaluator for Runner {
         Runner::outputs(self)
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
         Ok(self.run(rows)?)
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn evaluate(&mut self, _: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+        Err(CANNOT_BLOCK.into())
+    }
+
+    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluation<'a> {
+        Box::pin(async { Ok(self.run_async(rows).await?) })
     }
 }
 
@@ -58,8 +90,18 @@ impl HeadEvaluator for BankRunner {
         BankRunner::outputs(self)
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
         Ok(self.run(rows)?)
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn evaluate(&mut self, _: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+        Err(CANNOT_BLOCK.into())
+    }
+
+    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluation<'a> {
+        Box::pin(async { Ok(self.run_async(rows).await?) })
     }
 }
 
@@ -72,8 +114,18 @@ impl HeadEvaluator for Session {
         Session::outputs(self)
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
         Ok(self.run(rows)?)
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn evaluate(&mut self, _: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+        Err(CANNOT_BLOCK.into())
+    }
+
+    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluation<'a> {
+        Box::pin(async { Ok(self.run_async(rows).await?) })
     }
 }
 

@@ -7,7 +7,8 @@
 //! [`Detector`] runs the chain, [`BankDetector`] that of several heads behind one backbone; each step also stands on its
 //! own. The head in the middle is whatever implements [`HeadEvaluator`]; the network in front of it whatever implements
 //! [`Backbone`], of which `OnnxBackbone` (feature `onnx`) is the bundled one. [`draw_detections`] shows the result.
-//! Many files go through the stages side by side in a `pipeline` (feature `files`).
+//! Many files go through the stages side by side in a `pipeline` (feature `files`). In a browser, where nothing can block,
+//! a detector's `detect_async` waits for the head's device.
 
 mod agreement;
 #[cfg(feature = "files")]
@@ -47,7 +48,7 @@ pub use decode_image::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, decode_image};
 pub use detector::{Detector, Timings};
 pub use draw::draw_detections;
 pub use error::{BackboneProblem, DetectError, ImageProblem};
-pub use evaluator::{EvaluationError, HeadEvaluator};
+pub use evaluator::{Evaluation, EvaluationError, HeadEvaluator};
 pub use features::{CellFeatures, FeatureMap};
 #[cfg(feature = "files")]
 pub use image_list::{list_images, read_image};

@@ -41,4 +41,6 @@ pub use output_snr::{OutputSnr, output_snr_db};
 pub use region::{PixelExtent, Region};
 #[cfg(feature = "evaluate")]
 pub use summary::Summary;
-pub use verify::{VerifyCheck, VerifyReport, verify, verify_bank, verify_bank_with, verify_with};
+pub use verify::{VerifyCheck, VerifyReport, verify_async, verify_bank_async};
+#[cfg(not(target_arch = "wasm32"))]
+pub use verify::{verify, verify_bank, verify_bank_with, verify_with};

@@ -11,6 +11,8 @@ use crate::fixed_point::Arithmetic;
 use crate::head::{Bank, CompressedHead, Head, InputMap, Member, Quantised};
 use crate::plan::{FloatStrategy, Limits, Plan, PlanError, PlanOptions, Strategy};
 use crate::reference::{CompressedReference, DenseReference};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::run::block_on_any;
 use crate::run::{BankRunner, Gpu, RunError, Session};
 
 /// Largest error that passes of kernels in integers: their sums do not depend on the order of summing, so that every bit
@@ -75,6 +77,7 @@ impl VerifyReport {
 ///
 /// # Errors
 /// Where the device cannot run the head at all. A wrong result is no error but a check that did not pass.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn verify(gpu: &Gpu, head: &Head, rows: usize) -> Result<VerifyReport, RunError> {
     verify_with(gpu, head, rows, &PlanOptions::default())
 }
@@ -84,7 +87,22 @@ pub fn verify(gpu: &Gpu, head: &Head, rows: usize) -> Result<VerifyReport, RunEr
 ///
 /// # Errors
 /// As [`verify`], and where the adapter cannot run the kernel that is named.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn verify_with(gpu: &Gpu, head: &Head, rows: usize, options: &PlanOptions) -> Result<VerifyReport, RunError> {
+    block_on_any(Some(gpu), verify_async(gpu, head, rows, options))
+}
+
+/// Compares kernels as `verify_with` does, without blocking for the device.
+///
+/// # Errors
+/// Where the device cannot run the head at all, or the kernel that is named. A wrong result is no error but a check that
+/// did not pass.
+pub async fn verify_async(
+    gpu: &Gpu,
+    head: &Head,
+    rows: usize,
+    options: &PlanOptions,
+) -> Result<VerifyReport, RunError> {
     let rows = rows.max(1);
     let batches = batches(rows);
     let input = spread_inputs(head, rows);
@@ -98,10 +116,10 @@ pub fn verify_with(gpu: &Gpu, head: &Head, rows: usize, options: &PlanOptions) -
         for (place, limits) in places(gpu, form, rows) {
             for (kernel, options) in kernels(name, form, &limits, rows, options) {
                 let gpu = gpu.clone().with_limits(limits.clone());
-                let mut session = Session::open_with(&gpu, form, rows, &options)?;
+                let mut session = Session::open_with_async(&gpu, form, rows, &options).await?;
                 for &batch in &batches {
                     let tolerance = tolerance(form, session.plan().multiplies_matrices(batch));
-                    let found = session.run(&input[..batch * form.inputs()])?;
+                    let found = session.run_async(&input[..batch * form.inputs()]).await?;
                     let error = largest_error(&found, &expected[..batch * form.outputs()]);
                     let kernel = format!("{kernel}{place}");
                     checks.push(VerifyCheck { kernel, rows: batch, error, tolerance, passed: error <= tolerance });
@@ -126,6 +144,7 @@ pub fn verify_with(gpu: &Gpu, head: &Head, rows: usize, options: &PlanOptions) -
 ///
 /// # Errors
 /// As [`verify`].
+#[cfg(not(target_arch = "wasm32"))]
 pub fn verify_bank(gpu: &Gpu, bank: &Bank, rows: usize) -> Result<VerifyReport, RunError> {
     verify_bank_with(gpu, bank, rows, &PlanOptions::default())
 }
@@ -134,11 +153,25 @@ pub fn verify_bank(gpu: &Gpu, bank: &Bank, rows: usize) -> Result<VerifyReport, 
 ///
 /// # Errors
 /// As [`verify_with`].
+#[cfg(not(target_arch = "wasm32"))]
 pub fn verify_bank_with(gpu: &Gpu, bank: &Bank, rows: usize, options: &PlanOptions) -> Result<VerifyReport, RunError> {
+    block_on_any(Some(gpu), verify_bank_async(gpu, bank, rows, options))
+}
+
+/// Compares the kernels of a bank as `verify_bank_with` does, without blocking for the device.
+///
+/// # Errors
+/// As [`verify_async`].
+pub async fn verify_bank_async(
+    gpu: &Gpu,
+    bank: &Bank,
+    rows: usize,
+    options: &PlanOptions,
+) -> Result<VerifyReport, RunError> {
     let rows = rows.max(1);
     let mut checks = Vec::new();
     for member in bank.members() {
-        let report = verify_with(gpu, &Head::Compressed(member.head.clone()), rows, options)?;
+        let report = verify_async(gpu, &Head::Compressed(member.head.clone()), rows, options).await?;
         checks.extend(
             report
                 .checks
@@ -149,9 +182,9 @@ pub fn verify_bank_with(gpu: &Gpu, bank: &Bank, rows: usize, options: &PlanOptio
     let input = spread_inputs(&Head::Compressed(bank.members()[0].head.clone()), rows);
     let expected: Vec<Vec<f32>> =
         bank.members().iter().map(|member| CompressedReference::new(&member.head).run(&input)).collect();
-    let mut runner = BankRunner::open_with(Some(gpu), bank, rows, options)?;
+    let mut runner = BankRunner::open_with_async(Some(gpu), bank, rows, options).await?;
     for batch in batches(rows) {
-        let found = runner.run(&input[..batch * bank.inputs()])?;
+        let found = runner.run_async(&input[..batch * bank.inputs()]).await?;
         let matrices = runner.multiplies_matrices(batch);
         let of_member = |(at, member): (usize, &Member)| {
             let (range, outputs) = (bank.output_range(at), bank.outputs());

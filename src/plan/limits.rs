@@ -53,6 +53,21 @@ impl Limits {
         }
     }
 
+    /// These limits, none beyond what `device` has.
+    pub(crate) fn within(self, device: &Self) -> Self {
+        let alignment = device.uniform_alignment.max(1);
+        Self {
+            workgroup_storage: self.workgroup_storage.min(device.workgroup_storage),
+            invocations: self.invocations.min(device.invocations),
+            storage_binding: self.storage_binding.min(device.storage_binding),
+            buffer: self.buffer.min(device.buffer),
+            workgroups_per_dimension: self.workgroups_per_dimension.min(device.workgroups_per_dimension),
+            uniform_alignment: self.uniform_alignment.clamp(1, 1 << 20).next_multiple_of(alignment),
+            busy_workgroups: self.busy_workgroups,
+            matrix_subgroup: self.matrix_subgroup.filter(|_| self.matrix_subgroup == device.matrix_subgroup),
+        }
+    }
+
     pub(super) fn storage_error(&self, what: &str, needed: u64) -> PlanError {
         PlanError::Limit {
             what: what.into(),

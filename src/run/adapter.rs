@@ -1,9 +1,12 @@
 //! Adapters and devices.
 
+#[cfg(not(target_arch = "wasm32"))]
+use std::sync::PoisonError;
 use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use super::scopes::Scopes;
 use super::{Kernel, RunError};
 use crate::plan::Limits;
 
@@ -28,7 +31,9 @@ pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
+    /// What plans are made for: the device's own, or less.
     limits: Limits,
+    device_limits: Limits,
     lost: Arc<Mutex<Option<String>>>,
     cache: Option<wgpu::PipelineCache>,
     rewrite: Option<Rewrite>,
@@ -126,8 +131,32 @@ fn matrix_subgroup(adapter: &wgpu::Adapter) -> Option<usize> {
 fn instance(options: &GpuOptions) -> (wgpu::Instance, wgpu::Backends) {
     let wanted = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12 | wgpu::Backends::BROWSER_WEBGPU;
     let backends = options.backends.unwrap_or(wanted);
+    (instance_of(backends), backends)
+}
+
+/// The instance for these backends, the same for all of a process: wgpu tells buffers of two devices apart only where
+/// both are of one instance.
+#[cfg(not(target_arch = "wasm32"))]
+fn instance_of(backends: wgpu::Backends) -> wgpu::Instance {
+    static INSTANCES: Mutex<Vec<(wgpu::Backends, wgpu::Instance)>> = Mutex::new(Vec::new());
+    let mut instances = INSTANCES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, instance)) = instances.iter().find(|(of, _)| *of == backends) {
+        return instance.clone();
+    }
+    let instance = new_instance(backends);
+    instances.push((backends, instance.clone()));
+    instance
+}
+
+/// A browser has one anyway.
+#[cfg(target_arch = "wasm32")]
+fn instance_of(backends: wgpu::Backends) -> wgpu::Instance {
+    new_instance(backends)
+}
+
+fn new_instance(backends: wgpu::Backends) -> wgpu::Instance {
     let descriptor = wgpu::InstanceDescriptor { backends, ..wgpu::InstanceDescriptor::new_without_display_handle() };
-    (wgpu::Instance::new(descriptor), backends)
+    wgpu::Instance::new(descriptor)
 }
 
 /// All adapters that `options` leave to choose from, the best first: discrete, integrated, virtual, other, software.
@@ -208,13 +237,8 @@ impl Gpu {
             adapter: info.name.clone(),
             problem: RunError::one_line(&e.to_string()),
         })?;
-        let lost = Arc::new(Mutex::new(None));
-        let record = Arc::clone(&lost);
-        device.set_device_lost_callback(move |reason, message| {
-            if let Ok(mut lost) = record.lock() {
-                *lost = Some(format!("{reason:?} {message}").trim().to_owned());
-            }
-        });
+        let lost = Arc::default();
+        record_loss(&device, &lost);
         // wgpu panics on errors that nobody waits for; sessions ask for theirs, so what is left is worth a line.
         device.on_uncaptured_error(Arc::new(|error: wgpu::Error| {
             tracing::error!("{}", RunError::one_line(&error.to_string()));
@@ -230,13 +254,21 @@ impl Gpu {
             // device, and begin with an empty cache (`fallback`) where they are not.
             unsafe { device.create_pipeline_cache(&descriptor) }
         });
-        Ok(Self { device, queue, info, limits, lost, cache, rewrite: None })
+        Ok(Self { device, queue, info, device_limits: limits.clone(), limits, lost, cache, rewrite: None })
     }
 
     /// Takes a device of the caller. `info` is that of the adapter it came from.
+    ///
+    /// Handlers that the caller set on the device stay: what sessions do wrong is their error and reaches none, and that
+    /// the device is lost they see by what it no longer does.
     pub fn with_device(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo) -> Self {
         let limits = Limits::of(&device.limits(), info.device_type);
-        Self { device, queue, info, limits, lost: Arc::default(), cache: None, rewrite: None }
+        let lost = Arc::default();
+        // In a browser a lost device goes on as if nothing were, but any number of callbacks may wait for it.
+        if cfg!(target_arch = "wasm32") {
+            record_loss(&device, &lost);
+        }
+        Self { device, queue, info, device_limits: limits.clone(), limits, lost, cache: None, rewrite: None }
     }
 
     /// The device.
@@ -269,10 +301,11 @@ impl Gpu {
         &self.limits
     }
 
-    /// Plans for smaller limits than the device has: to see what a lesser adapter would do.
+    /// Plans for smaller limits than the device has: to see what a lesser adapter would do. Where `limits` ask for more than
+    /// the device has, they get what it has; subgroups that multiply matrices are its own or none.
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+        self.limits = limits.within(&self.device_limits);
         self
     }
 
@@ -282,6 +315,7 @@ impl Gpu {
     #[must_use]
     pub fn rewriting_kernels(mut self, matrix_subgroup: Option<usize>, rewrite: Rewrite) -> Self {
         self.limits.matrix_subgroup = matrix_subgroup;
+        self.device_limits.matrix_subgroup = matrix_subgroup;
         self.rewrite = Some(rewrite);
         self
     }
@@ -306,4 +340,35 @@ impl Gpu {
     pub fn lost(&self) -> Option<String> {
         self.lost.lock().ok().and_then(|lost| lost.clone())
     }
+
+    /// True where the device is gone, or gives no memory for a word: wgpu tells nobody but a callback that it is lost, and
+    /// that is the caller's where the device is.
+    pub(crate) fn is_gone(&self) -> bool {
+        let scopes = Scopes::open(&self.device);
+        let word = self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("probe"),
+            size: 8,
+            usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: true,
+        });
+        let given = word.get_mapped_range(..).is_ok();
+        word.destroy();
+        drop(scopes.close());
+        self.lost().is_some() || !given
+    }
+
+    /// The error of a device that is gone, or must be: it objected to nothing and still gave no results.
+    pub(crate) fn lost_error(&self) -> RunError {
+        RunError::Lost(self.lost().unwrap_or_else(|| "it objects to nothing and gives no results".into()))
+    }
+}
+
+/// Keeps the reason when `device` says that it is lost.
+fn record_loss(device: &wgpu::Device, lost: &Arc<Mutex<Option<String>>>) {
+    let lost = Arc::clone(lost);
+    device.set_device_lost_callback(move |reason, message| {
+        if let Ok(mut lost) = lost.lock() {
+            *lost = Some(format!("{reason:?} {message}").trim().to_owned());
+        }
+    });
 }

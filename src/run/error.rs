@@ -51,6 +51,9 @@ pub enum RunError {
         /// What the head takes.
         expected: String,
     },
+    /// Buffers that another session bound.
+    #[error("the buffers were bound by another session; bind them with the one that runs them")]
+    OtherSession,
     /// More rows than the session was opened for.
     #[error("a batch of {rows} rows, but the session was opened for at most {max_rows}")]
     Batch {
@@ -69,6 +72,11 @@ impl RunError {
             wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory { needed, problem },
             _ => Self::Refused { what: what.into(), problem },
         }
+    }
+
+    /// The device's objection to `what`.
+    pub(crate) fn refused(what: &str, error: &wgpu::Error) -> Self {
+        Self::Refused { what: what.into(), problem: Self::one_line(&error.to_string()) }
     }
 
     /// wgpu's message on one line.

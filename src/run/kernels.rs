@@ -150,8 +150,8 @@ impl Kernel {
                 kernel!("product_codebook", &[Params, Read, Write, Read, Read, Read, Read], None)
             }
             Self::FinishFloat => kernel!("finish_float", &[Params, Read, Read, Read], Some(Write)),
-            Self::KMeansAssign => kernel!("kmeans_assign", &[Read, Read, Write, Write], None),
-            Self::KMeansSum => kernel!("kmeans_sum", &[Read, Read, Read, Write], None),
+            Self::KMeansAssign => kernel!("kmeans_assign", &[Read, Read, Write, Write, Params], None),
+            Self::KMeansSum => kernel!("kmeans_sum", &[Read, Read, Read, Write, Params], None),
             Self::KMeansReduce => kernel!("kmeans_reduce", &[Read, Write], None),
             Self::KMeansWorst => kernel!("kmeans_worst", &[Read, Read, Read, Write], None),
             Self::KMeansMove => kernel!("kmeans_move", &[Read, Read, Read, Write], None),

@@ -3,6 +3,10 @@
 //! A [`Session`] holds everything that a head needs on a device, made once when it is opened for a largest batch; running
 //! it makes no buffer, bind group or pipeline. It takes host slices, or buffers of the caller on the caller's own
 //! device, and can be recorded into the caller's own encoder. [`Runner`] chooses between a session and the CPU.
+//!
+//! What waits for a device is `async` and has a blocking twin outside a browser, where nothing can block: `run_async` and
+//! `run`, and so on.
+//!
 //! `DeviceCache` (feature `files`) keeps what was measured and compiled for an adapter from one process to the next.
 
 mod adapter;
@@ -12,6 +16,7 @@ mod cpu;
 mod device_cache;
 mod error;
 mod kernels;
+mod pace;
 mod pipelines;
 mod runner;
 mod scopes;
@@ -19,6 +24,7 @@ mod session;
 mod template;
 mod tune;
 mod upload;
+mod waiting;
 
 #[doc(hidden)]
 pub use adapter::Rewrite;
@@ -29,10 +35,16 @@ pub use cpu::CpuSession;
 pub use device_cache::{CacheError, DeviceCache, DeviceIdentity};
 pub use error::RunError;
 pub use kernels::{Access, Kernel};
+pub(crate) use pace::{largest_submission, pieces_at_once};
 #[doc(hidden)]
 pub use pipelines::KernelVariant;
 pub(crate) use pipelines::lone_pipeline;
 pub use runner::{DeviceChoice, Runner};
-pub(crate) use scopes::watched;
+pub(crate) use scopes::watching;
 pub use session::{Binding, Session};
-pub use tune::{TileChoice, TileTime, TuneSubject, Tuned, measurements, tune};
+#[cfg(not(target_arch = "wasm32"))]
+pub use tune::tune;
+pub use tune::{TileChoice, TileTime, TuneSubject, Tuned, measurements, tune_async};
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) use waiting::block_on_any;
+pub(crate) use waiting::told;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 
-use super::scopes::watched;
+use super::scopes::Scopes;
 use super::template::Constant;
 use super::{Access, Gpu, Kernel, Rewrite};
 use crate::parallel::map_device;
@@ -98,6 +98,7 @@ impl<'a> Workshop<'a> {
         constants: &[(&'static str, f64)],
     ) -> PipelineNumber {
         let wanted = KernelVariant { kernel, source_constants, constants: constants.to_vec() };
+        self.layouts(kernel);
         let known = self.wanted.iter().position(|other| *other == wanted);
         PipelineNumber(known.unwrap_or_else(|| {
             self.wanted.push(wanted);
@@ -109,7 +110,7 @@ impl<'a> Workshop<'a> {
     ///
     /// # Errors
     /// What the device objects to in the first that it refuses.
-    pub(super) fn compile(&mut self) -> Result<Pipelines, wgpu::Error> {
+    pub(super) async fn compile(&mut self) -> Result<Pipelines, wgpu::Error> {
         let (device, cache, rewrite) = (self.device, self.cache, self.rewrite);
         let mut sources: Vec<(Kernel, &[Constant])> = Vec::new();
         let mut jobs = Vec::new();
@@ -123,9 +124,10 @@ impl<'a> Workshop<'a> {
             jobs.push((pipeline, module, self.layouts(pipeline.kernel).pipeline.clone()));
         }
         let modules = map_device(&sources, |(kernel, constants)| {
-            watched(device, || shader_module(device, *kernel, constants, rewrite))
+            let scopes = Scopes::open(device);
+            (shader_module(device, *kernel, constants, rewrite), scopes.close())
         });
-        let modules = modules.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let modules = all(modules).await?;
         let pipelines = map_device(&jobs, |(wanted, module, layout)| {
             let descriptor = wgpu::ComputePipelineDescriptor {
                 label: Some(wanted.kernel.label()),
@@ -139,10 +141,10 @@ impl<'a> Workshop<'a> {
                 },
                 cache,
             };
-            watched(device, || device.create_compute_pipeline(&descriptor))
+            let scopes = Scopes::open(device);
+            (device.create_compute_pipeline(&descriptor), scopes.close())
         });
-        let compiled = pipelines.into_iter().collect::<Result<_, _>>()?;
-        Ok(Pipelines { compiled, variants: wanted })
+        Ok(Pipelines { compiled: all(pipelines).await?, variants: wanted })
     }
 
     /// The bind group of a session's own buffers: the parameters wherever the kernel takes parameters, the other
@@ -184,6 +186,18 @@ impl<'a> Workshop<'a> {
     }
 }
 
+/// All that was made, or the first objection.
+async fn all<T>(made: Vec<(T, impl Future<Output = Option<wgpu::Error>>)>) -> Result<Vec<T>, wgpu::Error> {
+    let mut all = Vec::with_capacity(made.len());
+    for (made, objection) in made {
+        if let Some(error) = objection.await {
+            return Err(error);
+        }
+        all.push(made);
+    }
+    Ok(all)
+}
+
 fn shader_module(
     device: &wgpu::Device,
     kernel: Kernel,
@@ -199,7 +213,9 @@ fn shader_module(
         // Another's source: what it indexes is checked.
         return device.create_shader_module(descriptor(rewrite(kernel, source)));
     }
-    // SAFETY: the kernels index their buffers and workgroup memory by numbers that follow from the plan, and by codeword
+    // SAFETY: the kernels index their buffers and workgroup memory by numbers that follow from the plan, made for no more
+    // than the device has (`Gpu::with_limits`), the caller's buffers by rows that were counted when the same session bound
+    // them (`Session::check_binding`), and by codeword
     // numbers, gain codes and windows that were checked against their tables when the head was made
     // (`CompressedHead::new`) or are clamped where they come from inputs. Every loop ends: its bounds are override
     // constants or follow from them. The equivalence tests run the same sources.
@@ -242,6 +258,21 @@ pub(super) fn caller_group(
         label: Some("caller"),
         layout,
         entries: &[wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }],
+    })
+}
+
+/// The bind group of the first `values` of one input or output buffer.
+pub(super) fn caller_rows(
+    device: &wgpu::Device,
+    layout: &wgpu::BindGroupLayout,
+    buffer: &wgpu::Buffer,
+    values: usize,
+) -> wgpu::BindGroup {
+    let binding = wgpu::BufferBinding { buffer, offset: 0, size: NonZeroU64::new(4 * values as u64) };
+    device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("caller"),
+        layout,
+        entries: &[wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(binding) }],
     })
 }
 

@@ -1,5 +1,7 @@
 //! The choice between a GPU and the CPU.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::waiting::block_on_any;
 use super::{CpuSession, Gpu, GpuOptions, RunError, Session};
 use crate::head::Head;
 use crate::plan::PlanOptions;
@@ -22,20 +24,29 @@ impl DeviceChoice {
     ///
     /// # Errors
     /// Where no adapter is found that must be there.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn open(self, options: &GpuOptions) -> Result<Option<Gpu>, RunError> {
-        self.open_by(options, || pollster::block_on(Gpu::open(options)))
+        pollster::block_on(self.open_async(options))
+    }
+
+    /// The adapter that is chosen, as `open` tells it, without blocking.
+    ///
+    /// # Errors
+    /// Where no adapter is found that must be there.
+    pub async fn open_async(self, options: &GpuOptions) -> Result<Option<Gpu>, RunError> {
+        self.open_by(options, Gpu::open(options)).await
     }
 
     /// The choice, where `open` opens the adapter.
-    pub(super) fn open_by(
+    pub(super) async fn open_by(
         self,
         options: &GpuOptions,
-        open: impl FnOnce() -> Result<Gpu, RunError>,
+        open: impl Future<Output = Result<Gpu, RunError>>,
     ) -> Result<Option<Gpu>, RunError> {
         match self {
             Self::Cpu => Ok(None),
-            Self::Gpu => open().map(Some),
-            Self::Auto => match open() {
+            Self::Gpu => open.await.map(Some),
+            Self::Auto => match open.await {
                 Ok(gpu) => Ok(Some(gpu).filter(|gpu| options.name.is_some() || !gpu.is_software())),
                 Err(error) if options.name.is_some() => Err(error),
                 Err(RunError::NoAdapter(_)) => Ok(None),
@@ -62,17 +73,46 @@ impl Runner {
     ///
     /// # Errors
     /// Where [`DeviceChoice::Gpu`] finds no adapter, or the adapter cannot run the head.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn open(head: &Head, choice: DeviceChoice, options: &GpuOptions, max_rows: usize) -> Result<Self, RunError> {
         Self::open_on(choice.open(options)?.as_ref(), head, max_rows, &PlanOptions::default())
+    }
+
+    /// Opens `head` as `open` does, without blocking.
+    ///
+    /// # Errors
+    /// Where [`DeviceChoice::Gpu`] finds no adapter, or the adapter cannot run the head.
+    pub async fn open_async(
+        head: &Head,
+        choice: DeviceChoice,
+        options: &GpuOptions,
+        max_rows: usize,
+    ) -> Result<Self, RunError> {
+        let gpu = choice.open_async(options).await?;
+        Self::open_on_async(gpu.as_ref(), head, max_rows, &PlanOptions::default()).await
     }
 
     /// Opens `head` for batches of up to `max_rows` on a device, or on the CPU where there is none.
     ///
     /// # Errors
     /// Where the device cannot run the head as `options` say; the CPU has no kernels to choose among.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn open_on(gpu: Option<&Gpu>, head: &Head, max_rows: usize, options: &PlanOptions) -> Result<Self, RunError> {
+        block_on_any(gpu, Self::open_on_async(gpu, head, max_rows, options))
+    }
+
+    /// Opens `head` as `open_on` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the device cannot run the head as `options` say; the CPU has no kernels to choose among.
+    pub async fn open_on_async(
+        gpu: Option<&Gpu>,
+        head: &Head,
+        max_rows: usize,
+        options: &PlanOptions,
+    ) -> Result<Self, RunError> {
         let Some(gpu) = gpu else { return Ok(Self::Cpu(CpuSession::new(head.clone()))) };
-        let session = Session::open_with(gpu, head, max_rows, options)?;
+        let session = Session::open_with_async(gpu, head, max_rows, options).await?;
         Ok(Self::Gpu(Box::new(session), gpu.info().name.clone()))
     }
 
@@ -104,9 +144,21 @@ impl Runner {
     ///
     /// # Errors
     /// Where the input is no whole number of rows, or the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run(&mut self, input: &[f32]) -> Result<Vec<f32>, RunError> {
         match self {
             Self::Gpu(session, _) => session.run(input),
+            Self::Cpu(session) => session.run(input),
+        }
+    }
+
+    /// Runs `input` as `run` does, without blocking for a device; the CPU's work is done when the future is polled.
+    ///
+    /// # Errors
+    /// Where the input is no whole number of rows, or the device fails.
+    pub async fn run_async(&mut self, input: &[f32]) -> Result<Vec<f32>, RunError> {
+        match self {
+            Self::Gpu(session, _) => session.run_async(input).await,
             Self::Cpu(session) => session.run(input),
         }
     }

@@ -5,10 +5,13 @@
 //! clock changes it for all. Another tile is only taken where it is faster by more than such a measurement errs.
 
 use std::collections::HashSet;
-use std::time::Instant;
 
 use serde::Serialize;
+use web_time::Instant;
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::waiting::block_on;
+use super::waiting::done;
 use super::{Binding, Gpu, RunError, Session};
 use crate::head::{Bank, Head};
 use crate::plan::{
@@ -105,10 +108,10 @@ impl TuneSubject<'_> {
         }
     }
 
-    fn open(&self, gpu: &Gpu, rows: usize, options: &PlanOptions) -> Result<Option<Session>, RunError> {
+    async fn open(&self, gpu: &Gpu, rows: usize, options: &PlanOptions) -> Result<Option<Session>, RunError> {
         match self {
-            Self::Head(head) => Session::open_with(gpu, head, rows, options).map(Some),
-            Self::Bank(bank) => Session::open_bank(gpu, bank, rows, options),
+            Self::Head(head) => Session::open_with_async(gpu, head, rows, options).await.map(Some),
+            Self::Bank(bank) => Session::open_bank_async(gpu, bank, rows, options).await,
         }
     }
 }
@@ -142,7 +145,23 @@ pub fn measurements<'a>(
 ///
 /// # Errors
 /// Where the adapter cannot run the head. A tile that a driver refuses is passed over, unless it is the planner's own.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn tune<'a>(
+    gpu: &Gpu,
+    subject: impl Into<TuneSubject<'a>>,
+    batches: &[usize],
+    most: usize,
+    found: &mut dyn FnMut(&TileTime),
+) -> Result<Tuned, RunError> {
+    block_on(gpu.device(), tune_async(gpu, subject, batches, most, found))
+}
+
+/// Measures tiles as `tune` does, without blocking. What it finds is as good as the clock is: that of a browser counts in
+/// steps of some tens of microseconds.
+///
+/// # Errors
+/// Where the adapter cannot run the head. A tile that a driver refuses is passed over, unless it is the planner's own.
+pub async fn tune_async<'a>(
     gpu: &Gpu,
     subject: impl Into<TuneSubject<'a>>,
     batches: &[usize],
@@ -162,8 +181,8 @@ pub fn tune<'a>(
             let shape = &plan.layers[layer];
             let work = Work { gpu, subject, rows, shape, tier_rows: plan.chunk_rows, tuning: &tuned.tuning };
             let mut tell = |tile, microseconds| found(&TileTime { layer, rows, tile, microseconds });
-            let fastest = work.look(&tiles, &mut tell)?;
-            let (planned_us, (best_us, best)) = work.finals(planned, &fastest, &mut tell)?;
+            let fastest = work.look(&tiles, &mut tell).await?;
+            let (planned_us, (best_us, best)) = work.finals(planned, &fastest, &mut tell).await?;
             tuned.choices.push(TileChoice {
                 layer,
                 inputs: shape.inputs,
@@ -213,14 +232,14 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// All tiles in a brief look, the fastest first.
-    fn look(
+    async fn look(
         &self,
         tiles: &[IntegerTile],
         tell: &mut dyn FnMut(IntegerTile, f64),
     ) -> Result<Vec<(f64, IntegerTile)>, RunError> {
         let mut times: Vec<(f64, IntegerTile)> = Vec::with_capacity(tiles.len());
         for (at, &tile) in tiles.iter().enumerate() {
-            let trial = match self.open(tile) {
+            let trial = match self.open(tile).await {
                 Ok(trial) => trial,
                 Err(RunError::Refused { what, problem }) if at > 0 => {
                     tracing::debug!("{tile:?}: {what}: {problem}");
@@ -228,14 +247,14 @@ impl Work<'_> {
                 }
                 Err(problem) => return Err(problem),
             };
-            let once = trial.warm_up(if at == 0 { WARM_UP } else { SHORT_WARM_UP })?;
+            let once = trial.warm_up(if at == 0 { WARM_UP } else { SHORT_WARM_UP }).await?;
             let best = times.iter().map(|(time, _)| *time).fold(f64::INFINITY, f64::min);
             let mut samples = Vec::new();
             if 1e6 * once > HOPELESS * best {
                 samples.push(1e6 * once);
             } else {
                 for _ in 0..SAMPLES[0] {
-                    samples.push(trial.sample(once)?);
+                    samples.push(trial.sample(once).await?);
                 }
             }
             let time = median(samples);
@@ -247,7 +266,7 @@ impl Work<'_> {
     }
 
     /// The planner's own tile against the fastest, in turns: its time, and the best with its time.
-    fn finals(
+    async fn finals(
         &self,
         planned: IntegerTile,
         fastest: &[(f64, IntegerTile)],
@@ -255,15 +274,18 @@ impl Work<'_> {
     ) -> Result<(f64, (f64, IntegerTile)), RunError> {
         let others = fastest.iter().map(|(_, tile)| *tile).filter(|tile| *tile != planned).take(FINALISTS);
         let tiles: Vec<IntegerTile> = std::iter::once(planned).chain(others).collect();
-        let trials = tiles.iter().map(|&tile| self.open(tile)).collect::<Result<Vec<_>, _>>()?;
+        let mut trials = Vec::with_capacity(tiles.len());
+        for &tile in &tiles {
+            trials.push(self.open(tile).await?);
+        }
         let mut once = Vec::with_capacity(trials.len());
         for (at, trial) in trials.iter().enumerate() {
-            once.push(trial.warm_up(if at == 0 { WARM_UP } else { SHORT_WARM_UP })?);
+            once.push(trial.warm_up(if at == 0 { WARM_UP } else { SHORT_WARM_UP }).await?);
         }
         let mut samples = vec![Vec::new(); trials.len()];
         for _ in 0..SAMPLES[1] {
             for ((trial, &once), samples) in trials.iter().zip(&once).zip(&mut samples) {
-                samples.push(trial.sample(once)?);
+                samples.push(trial.sample(once).await?);
             }
         }
         let times: Vec<(f64, IntegerTile)> = samples.into_iter().map(median).zip(tiles).collect();
@@ -274,11 +296,11 @@ impl Work<'_> {
     }
 
     /// Opens the subject with a tile in the layer.
-    fn open(&self, tile: IntegerTile) -> Result<Trial<'_>, RunError> {
+    async fn open(&self, tile: IntegerTile) -> Result<Trial<'_>, RunError> {
         let mut tuning = self.tuning.clone();
         tuning.insert(TunedTile::new(self.shape, self.tier_rows, tile));
         let options = PlanOptions { tuning: Some(tuning), ..PlanOptions::default() };
-        let Some(session) = self.subject.open(self.gpu, self.rows, &options)? else {
+        let Some(session) = self.subject.open(self.gpu, self.rows, &options).await? else {
             return Err(RunError::Refused {
                 what: "one pass over the bank".into(),
                 problem: "its heads differ".into(),
@@ -297,7 +319,7 @@ impl Work<'_> {
         let spread: Vec<f32> =
             (0..inputs).map(|n| (n as f64 * 0.618_033_988_749_894_9).fract() as f32 * 2.0 - 1.0).collect();
         self.gpu.queue().write_buffer(&input, 0, bytemuck::cast_slice(&spread));
-        let binding = session.bind(&input, &output)?;
+        let binding = session.bind_async(&input, &output).await?;
         Ok(Trial { gpu: self.gpu, session, binding, rows: self.rows })
     }
 }
@@ -312,30 +334,30 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     /// Works for some seconds; the seconds of one recording.
-    fn warm_up(&self, seconds: f64) -> Result<f64, RunError> {
+    async fn warm_up(&self, seconds: f64) -> Result<f64, RunError> {
         let start = Instant::now();
-        self.submit(1)?;
-        let mut once = self.submit(1)?.max(1e-6);
+        self.submit(1).await?;
+        let mut once = self.submit(1).await?.max(1e-6);
         while start.elapsed().as_secs_f64() < seconds {
             let repeats = ((seconds / once / 10.0) as usize).clamp(1, 2000);
-            once = (self.submit(repeats)? / repeats as f64).max(1e-6);
+            once = (self.submit(repeats).await? / repeats as f64).max(1e-6);
         }
         Ok(once)
     }
 
     /// Microseconds of one recording, where it takes about `once` seconds.
-    fn sample(&self, once: f64) -> Result<f64, RunError> {
+    async fn sample(&self, once: f64) -> Result<f64, RunError> {
         if once > SECONDS {
-            return Ok(1e6 * self.submit(1)?);
+            return Ok(1e6 * self.submit(1).await?);
         }
         let repeats = ((SECONDS / once / SAMPLES[1] as f64) as usize).clamp(2, 500);
         // The difference of two lengths leaves the submission's own cost out.
-        let (long, short) = (self.submit(2 * repeats)?, self.submit(repeats)?);
+        let (long, short) = (self.submit(2 * repeats).await?, self.submit(repeats).await?);
         Ok((1e6 * (long - short) / repeats as f64).max(1e-3))
     }
 
     /// Seconds of a submission of `repeats` recordings.
-    fn submit(&self, repeats: usize) -> Result<f64, RunError> {
+    async fn submit(&self, repeats: usize) -> Result<f64, RunError> {
         let device = self.gpu.device();
         let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
@@ -346,10 +368,9 @@ impl Trial<'_> {
         }
         let start = Instant::now();
         self.gpu.queue().submit([encoder.finish()]);
-        device.poll(wgpu::PollType::wait_indefinitely()).map_err(|error| RunError::Refused {
-            what: "a measurement".into(),
-            problem: RunError::one_line(&error.to_string()),
-        })?;
+        if done(device, self.gpu.queue()).await.is_err() {
+            return Err(self.gpu.lost_error());
+        }
         Ok(start.elapsed().as_secs_f64())
     }
 }

@@ -17,7 +17,6 @@
 
 mod blocks;
 mod cpu;
-#[cfg(not(target_arch = "wasm32"))]
 mod gpu;
 mod nearest;
 mod start;
@@ -27,6 +26,8 @@ use thiserror::Error;
 
 use self::cpu::CpuPoints;
 use super::random::SplitMix;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::run::block_on_any;
 use crate::run::{Gpu, RunError};
 
 /// Rounds on the sample that start a clustering on the CPU.
@@ -113,40 +114,66 @@ pub struct KMeans<'a> {
 
 enum Place<'a> {
     Cpu(CpuPoints<'a>),
-    #[cfg(not(target_arch = "wasm32"))]
     Gpu(Box<gpu::GpuPoints>),
 }
 
 impl<'a> KMeans<'a> {
-    /// Takes `points` of `[points, d]`. With a GPU they are uploaded, where they fit its limits; on WebAssembly, where
-    /// nothing can wait for a device, the CPU is taken.
+    /// Takes `points` of `[points, d]`. With a GPU they are uploaded, where they fit its limits; in a browser, where nothing
+    /// can block for a device, the CPU is taken ([`KMeans::new_async`] takes the GPU).
     ///
     /// # Errors
     /// Where there is no point, or no whole number of them, or the device fails.
     pub fn new(points: &'a [f32], d: usize, gpu: Option<&Gpu>) -> Result<Self, KMeansError> {
+        let gpu = gpu.filter(|_| cfg!(not(target_arch = "wasm32")));
+        blocked(gpu, Self::new_async(points, d, gpu))
+    }
+
+    /// Takes `points` of `[points, d]` without blocking; those that fit its limits are uploaded to the GPU, where there is
+    /// one.
+    ///
+    /// # Errors
+    /// Where there is no point, or no whole number of them, or the device fails.
+    pub async fn new_async(points: &'a [f32], d: usize, gpu: Option<&Gpu>) -> Result<Self, KMeansError> {
         if d == 0 || points.is_empty() || !points.len().is_multiple_of(d) {
             return Err(KMeansError::Points { values: points.len(), d });
         }
-        #[cfg(not(target_arch = "wasm32"))]
-        if let Some(gpu) = gpu.filter(|gpu| gpu::fits(gpu, points.len() / d, d)) {
-            let place = Place::Gpu(Box::new(gpu::GpuPoints::new(gpu, points, d)?));
-            return Ok(Self { points, d, place });
-        }
-        #[cfg(target_arch = "wasm32")]
-        let _ = gpu;
-        Ok(Self { points, d, place: Place::Cpu(CpuPoints::new(points, d)) })
+        let place = match gpu.filter(|gpu| gpu::fits(gpu, points.len() / d, d)) {
+            Some(gpu) => Place::Gpu(Box::new(gpu::GpuPoints::new(gpu, points, d).await?)),
+            None => Place::Cpu(CpuPoints::new(points, d)),
+        };
+        Ok(Self { points, d, place })
     }
 
     /// True where the work is done on a GPU.
     pub fn on_gpu(&self) -> bool {
-        !matches!(self.place, Place::Cpu(_))
+        self.gpu().is_some()
+    }
+
+    fn gpu(&self) -> Option<&Gpu> {
+        match &self.place {
+            Place::Cpu(_) => None,
+            Place::Gpu(points) => Some(points.gpu()),
+        }
     }
 
     /// Finds codewords, `[codewords, d]`. `progress` takes rounds done and most rounds.
     ///
     /// # Errors
-    /// For a number of codewords out of range, and where the device fails.
+    /// For a number of codewords out of range, and where the device fails, or is one of a browser.
     pub fn cluster(
+        &self,
+        settings: &Settings,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<Vec<f32>, KMeansError> {
+        blocked(self.gpu(), self.cluster_async(settings, progress))
+    }
+
+    /// Finds codewords as [`KMeans::cluster`] does, without blocking for a device; the CPU's work is done when the future is
+    /// polled.
+    ///
+    /// # Errors
+    /// For a number of codewords out of range, and where the device fails.
+    pub async fn cluster_async(
         &self,
         settings: &Settings,
         progress: &mut dyn FnMut(usize, usize),
@@ -168,8 +195,7 @@ impl<'a> KMeans<'a> {
                     progress(done, settings.iterations);
                 });
             }
-            #[cfg(not(target_arch = "wasm32"))]
-            Place::Gpu(points) => codewords = points.rounds(&codewords, settings)?,
+            Place::Gpu(points) => codewords = points.rounds(&codewords, settings).await?,
         }
         progress(settings.iterations, settings.iterations);
         Ok(codewords)
@@ -179,20 +205,47 @@ impl<'a> KMeans<'a> {
     /// length, or be zero.
     ///
     /// # Errors
-    /// Where there is no codeword, or no whole number of them, and where the device fails.
+    /// Where there is no codeword, or no whole number of them, and where the device fails, or is one of a browser.
     pub fn assign(&self, codewords: &[f32], score: Score) -> Result<Vec<Match>, KMeansError> {
+        blocked(self.gpu(), self.assign_async(codewords, score))
+    }
+
+    /// The best of given codewords as [`KMeans::assign`] tells it, without blocking for a device; the CPU's work is done when
+    /// the future is polled.
+    ///
+    /// # Errors
+    /// Where there is no codeword, or no whole number of them, and where the device fails.
+    pub async fn assign_async(&self, codewords: &[f32], score: Score) -> Result<Vec<Match>, KMeansError> {
         if codewords.is_empty() || !codewords.len().is_multiple_of(self.d) {
             let (found, points) = (codewords.len() / self.d, self.points.len() / self.d);
             return Err(KMeansError::Codewords { found, points });
         }
         match &self.place {
             Place::Cpu(points) => Ok(points.assign(codewords, score)),
-            #[cfg(not(target_arch = "wasm32"))]
             Place::Gpu(points) => {
-                let nearest = points.nearest(codewords, score)?;
+                let nearest = points.nearest(codewords, score).await?;
                 let sizes = self.points.chunks_exact(self.d).map(cpu::size);
                 Ok(nearest.iter().zip(sizes).map(|(nearest, size)| nearest.matched(size, score)).collect())
             }
         }
     }
+}
+
+/// Blocks until `work` ends.
+#[cfg(not(target_arch = "wasm32"))]
+fn blocked<T>(gpu: Option<&Gpu>, work: impl Future<Output = Result<T, KMeansError>>) -> Result<T, KMeansError> {
+    block_on_any(gpu, work)
+}
+
+/// Nothing can block in a browser; what the CPU does needs no wait.
+#[cfg(target_arch = "wasm32")]
+fn blocked<T>(gpu: Option<&Gpu>, work: impl Future<Output = Result<T, KMeansError>>) -> Result<T, KMeansError> {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    if gpu.is_none()
+        && let std::task::Poll::Ready(done) = std::pin::pin!(work).poll(&mut context)
+    {
+        return done;
+    }
+    let problem = "a browser blocks for no device; take the methods that end in _async".into();
+    Err(RunError::Refused { what: "to cluster".into(), problem }.into())
 }

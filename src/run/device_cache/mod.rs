@@ -108,7 +108,7 @@ impl DeviceCache {
     /// # Errors
     /// As [`DeviceChoice::open`].
     pub fn open(&self, choice: DeviceChoice, options: &GpuOptions) -> Result<Option<Gpu>, RunError> {
-        choice.open_by(options, || self.open_gpu(options))
+        pollster::block_on(choice.open_by(options, async { self.open_gpu(options) }))
     }
 
     /// Keeps the kernels that were compiled on a device; to be called when the sessions are open. Nothing is written

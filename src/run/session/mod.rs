@@ -1,25 +1,39 @@
 //! A head on a device, ready to run.
 
 mod buffers;
+mod download;
 mod float;
 mod integer;
 mod upload;
 
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::kernels::Kernel;
-use super::pipelines::{KernelVariant, Pipelines, Workshop, caller_group};
-use super::scopes::watched;
+use super::pace::{largest_submission, pieces_at_once};
+use super::pipelines::{KernelVariant, Pipelines, Workshop, caller_group, caller_rows};
+use super::scopes::watching;
+#[cfg(not(target_arch = "wasm32"))]
+use super::waiting::block_on;
 use super::{Gpu, RunError};
 use crate::head::{Bank, CompressedHead, Head};
-use crate::plan::{Plan, PlanOptions, Work};
+use crate::plan::{LayerShape, Plan, PlanOptions, Work};
 use buffers::Buffers;
+use download::Download;
 use float::FloatPasses;
 use integer::IntegerPasses;
 use upload::Upload;
 
-/// Looks at a submission before a thread goes to sleep over it: some tenths of a millisecond.
-const LOOKS: usize = 500;
-
 /// A head on a device: every buffer, bind group and pipeline, made when it is opened. Running it makes none.
+///
+/// What waits for the device comes twice: as an `async` method, which blocks no thread and ends on any executor (outside a
+/// browser it polls the device whenever it is polled, and asks to be polled again), and, but in a browser, as one of the
+/// same name without `_async`, which blocks. A future that is dropped leaves the session as it was: the batch is lost, the
+/// next one runs.
+///
+/// Systems reset a device that is busy with one submission for seconds. A batch that could take the slowest adapters of the
+/// kind more than half a second, by the multiplications that it makes, goes to the device in several submissions; what the
+/// caller records is the caller's to submit in time.
 ///
 /// ```no_run
 /// # use sharekan::{head::Head, run::{Gpu, GpuOptions, Session}};
@@ -62,11 +76,18 @@ pub struct Session {
     download: wgpu::Buffer,
     own: Binding,
     device_bytes: u64,
+    /// Chunks of rows that one submission takes.
+    chunks_at_once: usize,
 }
 
-/// The caller's input and output buffers, bound once and used for any number of recordings.
+/// What tells one session from another.
+static NEXT_SESSION: AtomicU64 = AtomicU64::new(0);
+
+/// The caller's input and output buffers, bound once and used for any number of recordings of the session that bound them.
 #[derive(Debug, Clone)]
 pub struct Binding {
+    /// The session that bound them, which alone knows how far its kernels read and write.
+    session: u64,
     input: wgpu::BindGroup,
     output: wgpu::BindGroup,
     /// Rows that both buffers have room for.
@@ -86,26 +107,58 @@ struct Ends {
     output: Kernel,
 }
 
+/// All of a session but its pipelines.
+struct Prepared {
+    buffers: Buffers,
+    passes: Passes,
+    input_layout: wgpu::BindGroupLayout,
+    output_layout: wgpu::BindGroupLayout,
+    own: Binding,
+}
+
 impl Session {
     /// Opens `head` on `gpu` for batches of up to `max_rows`: plans, allocates, uploads and compiles.
     ///
     /// # Errors
     /// Where the head does not fit the adapter, its memory is too small, or it refuses a kernel.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn open(gpu: &Gpu, head: &Head, max_rows: usize) -> Result<Self, RunError> {
-        Self::open_with(gpu, head, max_rows, &PlanOptions::default())
+        block_on(gpu.device(), Self::open_async(gpu, head, max_rows))
+    }
+
+    /// Opens `head` as `open` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the head does not fit the adapter, its memory is too small, or it refuses a kernel.
+    pub async fn open_async(gpu: &Gpu, head: &Head, max_rows: usize) -> Result<Self, RunError> {
+        Self::open_with_async(gpu, head, max_rows, &PlanOptions::default()).await
     }
 
     /// Opens `head` as [`Session::open`] does, with a kernel or tiles of the caller's choice.
     ///
     /// # Errors
     /// As [`Session::open`], and where the adapter cannot run the kernel asked for.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn open_with(gpu: &Gpu, head: &Head, max_rows: usize, options: &PlanOptions) -> Result<Self, RunError> {
+        block_on(gpu.device(), Self::open_with_async(gpu, head, max_rows, options))
+    }
+
+    /// Opens `head` as `open_with` does, without blocking.
+    ///
+    /// # Errors
+    /// As [`Session::open_async`], and where the adapter cannot run the kernel asked for.
+    pub async fn open_with_async(
+        gpu: &Gpu,
+        head: &Head,
+        max_rows: usize,
+        options: &PlanOptions,
+    ) -> Result<Self, RunError> {
         let plan = Plan::with_options(head, gpu.limits(), max_rows, options)?;
         let members: Vec<&CompressedHead> = match head {
             Head::Compressed(head) => vec![head],
             Head::Dense(_) => Vec::new(),
         };
-        Self::guarded(gpu, plan, |plan| Self::build(gpu, plan, Some(head), &members))
+        Self::build(gpu, plan, Some(head), &members).await
     }
 
     /// Opens all heads of a bank for batches of up to `max_rows` in one session: one pass over the features evaluates them
@@ -114,50 +167,43 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::open_with`].
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn open_bank(gpu: &Gpu, bank: &Bank, max_rows: usize, options: &PlanOptions) -> Result<Option<Self>, RunError> {
+        block_on(gpu.device(), Self::open_bank_async(gpu, bank, max_rows, options))
+    }
+
+    /// Opens a bank as `open_bank` does, without blocking: `None` where its heads need a session each.
+    ///
+    /// # Errors
+    /// As [`Session::open_with_async`].
+    pub async fn open_bank_async(
+        gpu: &Gpu,
+        bank: &Bank,
+        max_rows: usize,
+        options: &PlanOptions,
+    ) -> Result<Option<Self>, RunError> {
         let members: Vec<&CompressedHead> = bank.members().iter().map(|member| &member.head).collect();
         let Some(plan) = Plan::of_bank(bank, gpu.limits(), max_rows, options)? else { return Ok(None) };
-        Self::guarded(gpu, plan, |plan| Self::build(gpu, plan, None, &members)).map(Some)
+        Self::build(gpu, plan, None, &members).await.map(Some)
     }
 
-    /// Builds a session and turns what the device objects to into an error.
-    fn guarded(gpu: &Gpu, plan: Plan, build: impl FnOnce(Plan) -> Result<Self, wgpu::Error>) -> Result<Self, RunError> {
-        let needed = plan.device_bytes();
-        // What goes wrong before pipelines are compiled is why they cannot be.
-        match watched(gpu.device(), || build(plan)).flatten() {
-            Err(error) => Err(RunError::of_device(&error, needed, "the session")),
-            Ok(session) => gpu.lost().map_or(Ok(session), |reason| Err(RunError::Lost(reason))),
-        }
-    }
-
-    /// Allocates, uploads and compiles. A plan in integers takes the members, one in f32 the head.
-    fn build(gpu: &Gpu, plan: Plan, head: Option<&Head>, members: &[&CompressedHead]) -> Result<Self, wgpu::Error> {
+    /// Allocates, uploads and compiles, and turns what the device objects to into an error.
+    async fn build(gpu: &Gpu, plan: Plan, head: Option<&Head>, members: &[&CompressedHead]) -> Result<Self, RunError> {
         let device = gpu.device();
-        let buffers = Buffers::new(device, &plan);
+        let id = NEXT_SESSION.fetch_add(1, Ordering::Relaxed);
         let mut workshop = Workshop::new(gpu);
-        let (passes, ends) = match (&plan.work, head) {
-            (Work::Float(_), Some(head)) => {
-                let passes = FloatPasses::new(gpu, &mut workshop, head, &plan, &buffers);
-                (Passes::Float(passes), FloatPasses::ends())
-            }
-            _ => {
-                let passes = IntegerPasses::new(gpu, &mut workshop, members, &plan, &buffers);
-                (Passes::Integer(passes), IntegerPasses::ends(&plan))
-            }
+        // What goes wrong before pipelines are compiled is why they cannot be.
+        let made = match watching(device, || Self::prepare(gpu, &mut workshop, id, &plan, head, members)).await {
+            Ok(prepared) => workshop.compile().await.map(|pipelines| (prepared, pipelines)),
+            Err(error) => Err(error),
         };
-        gpu.queue().submit([]);
-        let pipelines = workshop.compile()?;
-        let layout = |workshop: &mut Workshop<'_>, kernel| match workshop.caller_layout(kernel) {
-            Some(layout) => layout,
-            None => device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &[] }),
-        };
-        let input_layout = layout(&mut workshop, ends.input);
-        let output_layout = layout(&mut workshop, ends.output);
-        let own = Binding {
-            input: caller_group(device, &input_layout, buffers.named("input")),
-            output: caller_group(device, &output_layout, buffers.named("output")),
-            rows: plan.max_rows,
-        };
+        // A device that is lost objects to little or nothing, and to the wrong things.
+        if gpu.is_gone() {
+            return Err(gpu.lost_error());
+        }
+        let (prepared, pipelines) =
+            made.map_err(|error| RunError::of_device(&error, plan.device_bytes(), "the session"))?;
+        let Prepared { buffers, passes, input_layout, output_layout, own } = prepared;
         Ok(Self {
             passes,
             pipelines,
@@ -169,9 +215,47 @@ impl Session {
             download: buffers.named("download").clone(),
             own,
             device_bytes: buffers.bytes(),
+            chunks_at_once: chunks_at_once(&plan, gpu),
             plan,
             gpu: gpu.clone(),
         })
+    }
+
+    /// Allocates and uploads, and asks for the pipelines. A plan in integers takes the members, one in f32 the head.
+    fn prepare(
+        gpu: &Gpu,
+        workshop: &mut Workshop<'_>,
+        id: u64,
+        plan: &Plan,
+        head: Option<&Head>,
+        members: &[&CompressedHead],
+    ) -> Prepared {
+        let device = gpu.device();
+        let buffers = Buffers::new(device, plan);
+        let (passes, ends) = match (&plan.work, head) {
+            (Work::Float(_), Some(head)) => {
+                let passes = FloatPasses::new(gpu, workshop, head, plan, &buffers);
+                (Passes::Float(passes), FloatPasses::ends())
+            }
+            _ => {
+                let passes = IntegerPasses::new(gpu, workshop, members, plan, &buffers);
+                (Passes::Integer(passes), IntegerPasses::ends(plan))
+            }
+        };
+        gpu.queue().submit([]);
+        let layout = |workshop: &mut Workshop<'_>, kernel| match workshop.caller_layout(kernel) {
+            Some(layout) => layout,
+            None => device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &[] }),
+        };
+        let input_layout = layout(workshop, ends.input);
+        let output_layout = layout(workshop, ends.output);
+        let own = Binding {
+            session: id,
+            input: caller_group(device, &input_layout, buffers.named("input")),
+            output: caller_group(device, &output_layout, buffers.named("output")),
+            rows: plan.max_rows,
+        };
+        Prepared { buffers, passes, input_layout, output_layout, own }
     }
 
     /// The plan that the session follows; its byte count is the device memory that the session takes.
@@ -204,10 +288,20 @@ impl Session {
     ///
     /// # Errors
     /// Where the input is no whole number of rows, or the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run(&mut self, input: &[f32]) -> Result<Vec<f32>, RunError> {
+        let device = self.gpu.device().clone();
+        block_on(&device, self.run_async(input))
+    }
+
+    /// Runs `input` as `run` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the input is no whole number of rows, or the device fails.
+    pub async fn run_async(&mut self, input: &[f32]) -> Result<Vec<f32>, RunError> {
         let rows = self.rows_of(input.len())?;
-        let mut output = vec![0.0; rows * self.outputs()];
-        self.run_into(input, &mut output)?;
+        let mut output = vec![0.0; self.output_values(rows)?];
+        self.run_into_async(input, &mut output).await?;
         Ok(output)
     }
 
@@ -215,25 +309,22 @@ impl Session {
     ///
     /// # Errors
     /// Where the lengths do not fit, or the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run_into(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), RunError> {
+        let device = self.gpu.device().clone();
+        block_on(&device, self.run_into_async(input, output))
+    }
+
+    /// Runs `input` into `output` as `run_into` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the lengths do not fit, or the device fails.
+    pub async fn run_into_async(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), RunError> {
         let rows = self.rows_of(input.len())?;
-        if output.len() != rows * self.outputs() {
-            return Err(RunError::Length {
-                what: "output",
-                found: format!("{} values", output.len()),
-                expected: format!("{rows} rows of {}", self.outputs()),
-            });
-        }
+        self.check_output(output.len(), rows)?;
         let (inputs, outputs, most) = (self.inputs(), self.outputs(), self.plan.max_rows);
         for (x, y) in input.chunks(most * inputs).zip(output.chunks_mut(most * outputs)) {
-            let uploaded = if self.upload.fill(x) {
-                4 * x.len() as u64
-            } else {
-                self.gpu.queue().write_buffer(&self.input, 0, bytemuck::cast_slice(x));
-                0
-            };
-            let binding = self.own.clone();
-            self.submit(&binding, x.len() / inputs, uploaded, y)?;
+            self.submit(&self.own, Some(x), x.len() / inputs, y).await?;
         }
         Ok(())
     }
@@ -245,10 +336,22 @@ impl Session {
     /// # Errors
     /// Where the buffer is too small, has no usage STORAGE, holds more rows than the session has room for, or the
     /// device fails.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run_buffer(&mut self, input: &wgpu::Buffer, rows: usize) -> Result<Vec<f32>, RunError> {
-        let binding = self.bind(input, &self.output)?;
-        let mut output = vec![0.0; rows * self.outputs()];
-        self.submit(&binding, rows, 0, &mut output)?;
+        let device = self.gpu.device().clone();
+        block_on(&device, self.run_buffer_async(input, rows))
+    }
+
+    /// Runs the caller's buffer as `run_buffer` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the buffer is too small, has no usage STORAGE, holds more rows than the session has room for, or the
+    /// device fails.
+    pub async fn run_buffer_async(&mut self, input: &wgpu::Buffer, rows: usize) -> Result<Vec<f32>, RunError> {
+        let binding = self.bind_async(input, &self.output).await?;
+        self.check_binding(&binding, rows)?;
+        let mut output = vec![0.0; self.output_values(rows)?];
+        self.submit(&binding, None, rows, &mut output).await?;
         Ok(output)
     }
 
@@ -256,26 +359,53 @@ impl Session {
     /// not written: results go through the session's own.
     ///
     /// # Errors
-    /// Where the session or the buffers have no room for so many rows, `output` has another length, or the device fails.
+    /// Where the session or the buffers have no room for so many rows, another session bound them, `output` has another
+    /// length, or the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn run_bound(&mut self, binding: &Binding, rows: usize, output: &mut [f32]) -> Result<(), RunError> {
-        if output.len() != rows * self.outputs() {
-            return Err(RunError::Length {
-                what: "output",
-                found: format!("{} values", output.len()),
-                expected: format!("{rows} rows of {}", self.outputs()),
-            });
-        }
-        let binding = Binding { output: self.own.output.clone(), ..binding.clone() };
-        self.submit(&binding, rows, 0, output)
+        let device = self.gpu.device().clone();
+        block_on(&device, self.run_bound_async(binding, rows, output))
     }
 
-    /// Binds the caller's buffers for [`Session::record`]. Both must be of the session's device and have the usage
-    /// STORAGE; input is `[rows, inputs]` f32, output `[rows, outputs]`.
+    /// Runs bound buffers into `output` as `run_bound` does, without blocking.
     ///
     /// # Errors
-    /// Where a buffer has no such usage or no room for a row.
+    /// Where the session or the buffers have no room for so many rows, another session bound them, `output` has another
+    /// length, or the device fails.
+    pub async fn run_bound_async(
+        &mut self,
+        binding: &Binding,
+        rows: usize,
+        output: &mut [f32],
+    ) -> Result<(), RunError> {
+        self.check_binding(binding, rows)?;
+        self.check_output(output.len(), rows)?;
+        let binding = Binding { output: self.own.output.clone(), ..binding.clone() };
+        self.submit(&binding, None, rows, output).await
+    }
+
+    /// Binds the caller's buffers for [`Session::record`] of this session. Both must be of the session's device and have
+    /// the usage STORAGE; input is `[rows, inputs]` f32, output `[rows, outputs]`. Of longer buffers the first rows are
+    /// bound that the session has room for.
+    ///
+    /// Buffers of another [`wgpu::Instance`] than the device's must not be given: wgpu cannot tell them apart, and may
+    /// panic.
+    ///
+    /// # Errors
+    /// Where a buffer has no such usage or no room for a row, or the device does not take it: it was destroyed, or is
+    /// another device's.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn bind(&self, input: &wgpu::Buffer, output: &wgpu::Buffer) -> Result<Binding, RunError> {
-        for (what, buffer, row) in [("input buffer", input, self.inputs()), ("output buffer", output, self.outputs())] {
+        block_on(self.gpu.device(), self.bind_async(input, output))
+    }
+
+    /// Binds the caller's buffers as `bind` does, without blocking.
+    ///
+    /// # Errors
+    /// Where a buffer has no usage STORAGE or no room for a row, or the device does not take it: it was destroyed, or is
+    /// another device's.
+    pub async fn bind_async(&self, input: &wgpu::Buffer, output: &wgpu::Buffer) -> Result<Binding, RunError> {
+        let rows_in = |what, buffer: &wgpu::Buffer, row: usize| {
             if !buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
                 return Err(RunError::Length {
                     what,
@@ -283,27 +413,33 @@ impl Session {
                     expected: "STORAGE".into(),
                 });
             }
-            if buffer.size() < 4 * row as u64 {
-                return Err(RunError::Length {
+            match buffer.size() / (4 * row as u64) {
+                0 => Err(RunError::Length {
                     what,
                     found: format!("{} bytes", buffer.size()),
                     expected: format!("at least one row of {}", 4 * row),
-                });
+                }),
+                rows => Ok(usize::try_from(rows).unwrap_or(usize::MAX).min(self.plan.max_rows)),
             }
-        }
-        let rows = (input.size() / (4 * self.inputs()) as u64).min(output.size() / (4 * self.outputs()) as u64);
-        Ok(Binding {
-            input: caller_group(self.gpu.device(), &self.input_layout, input),
-            output: caller_group(self.gpu.device(), &self.output_layout, output),
-            rows: usize::try_from(rows).unwrap_or(usize::MAX),
-        })
+        };
+        let input_rows = rows_in("input buffer", input, self.inputs())?;
+        let output_rows = rows_in("output buffer", output, self.outputs())?;
+        let device = self.gpu.device();
+        // What is bound has the length that was counted on, whatever the device thinks the buffer's is.
+        let bind = || Binding {
+            session: self.own.session,
+            input: caller_rows(device, &self.input_layout, input, input_rows * self.inputs()),
+            output: caller_rows(device, &self.output_layout, output, output_rows * self.outputs()),
+            rows: input_rows.min(output_rows),
+        };
+        watching(device, bind).await.map_err(|error| RunError::refused("the buffers", &error))
     }
 
     /// Records the head for the first `rows` of bound buffers into an encoder of the session's device. Nothing is
-    /// submitted. One recording must have run before the next one of the same session starts, as on one queue it has.
+    /// submitted, and nothing cut: the caller sees to it that no submission takes longer than the system lets it. One recording must have run before the next one of the same session starts, as on one queue it has.
     ///
     /// # Errors
-    /// Where the session or the buffers have no room for so many rows.
+    /// Where the session or the buffers have no room for so many rows, or another session bound them.
     pub fn record(&self, encoder: &mut wgpu::CommandEncoder, binding: &Binding, rows: usize) -> Result<(), RunError> {
         let mut pass = encoder
             .begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("sharekan"), timestamp_writes: None });
@@ -314,20 +450,21 @@ impl Session {
     /// holds other work, is as good as one of its own.
     ///
     /// # Errors
-    /// Where the session or the buffers have no room for so many rows.
+    /// Where the session or the buffers have no room for so many rows, or another session bound them.
     pub fn record_in(&self, pass: &mut wgpu::ComputePass<'_>, binding: &Binding, rows: usize) -> Result<(), RunError> {
-        let most = self.plan.max_rows.min(binding.rows);
-        if rows > most {
-            return Err(RunError::Batch { rows, max_rows: most });
-        }
-        for chunk in 0..self.plan.chunks(rows) {
+        self.check_binding(binding, rows)?;
+        self.record_chunks(pass, binding, rows, 0..self.plan.chunks(rows));
+        Ok(())
+    }
+
+    fn record_chunks(&self, pass: &mut wgpu::ComputePass<'_>, binding: &Binding, rows: usize, chunks: Range<usize>) {
+        for chunk in chunks {
             let in_chunk = (rows - chunk * self.plan.chunk_rows).min(self.plan.chunk_rows);
             match &self.passes {
                 Passes::Float(passes) => passes.record(&self.plan, &self.pipelines, pass, binding, chunk, in_chunk),
                 Passes::Integer(passes) => passes.record(&self.plan, &self.pipelines, pass, binding, chunk, in_chunk),
             }
         }
-        Ok(())
     }
 
     fn rows_of(&self, values: usize) -> Result<usize, RunError> {
@@ -341,9 +478,43 @@ impl Session {
         })
     }
 
-    /// Records, submits, waits, and reads the session's own output buffer. The first `uploaded` bytes of the upload
-    /// become the input before.
-    fn submit(&mut self, binding: &Binding, rows: usize, uploaded: u64, output: &mut [f32]) -> Result<(), RunError> {
+    /// Values of the outputs of so many rows.
+    fn output_values(&self, rows: usize) -> Result<usize, RunError> {
+        rows.checked_mul(self.outputs()).ok_or(RunError::Batch { rows, max_rows: usize::MAX / self.outputs() })
+    }
+
+    fn check_output(&self, values: usize, rows: usize) -> Result<(), RunError> {
+        if Some(values) == rows.checked_mul(self.outputs()) {
+            return Ok(());
+        }
+        Err(RunError::Length {
+            what: "output",
+            found: format!("{values} values"),
+            expected: format!("{rows} rows of {}", self.outputs()),
+        })
+    }
+
+    /// Refuses buffers that another session bound, and more rows than they or the session hold.
+    fn check_binding(&self, binding: &Binding, rows: usize) -> Result<(), RunError> {
+        if binding.session != self.own.session {
+            return Err(RunError::OtherSession);
+        }
+        let most = self.plan.max_rows.min(binding.rows);
+        if rows > most {
+            return Err(RunError::Batch { rows, max_rows: most });
+        }
+        Ok(())
+    }
+
+    /// Records, submits, waits, and reads the session's own output buffer; the binding and its rows were checked. `input`
+    /// becomes the session's own input before.
+    async fn submit(
+        &self,
+        binding: &Binding,
+        input: Option<&[f32]>,
+        rows: usize,
+        output: &mut [f32],
+    ) -> Result<(), RunError> {
         if rows == 0 {
             return Ok(());
         }
@@ -351,64 +522,56 @@ impl Session {
             return Err(RunError::Lost(reason));
         }
         let device = self.gpu.device();
-        let scope = device.push_error_scope(wgpu::ErrorFilter::Validation);
-        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("sharekan") });
-        if uploaded > 0 {
-            self.upload.record(&mut encoder, &self.input, uploaded);
-        }
-        self.record(&mut encoder, binding, rows)?;
         let bytes = 4 * output.len() as u64;
-        encoder.copy_buffer_to_buffer(&self.output, 0, &self.download, 0, bytes);
-        self.gpu.queue().submit([encoder.finish()]);
-        if uploaded > 0 {
-            self.upload.map();
-        }
-        let (sender, mut receiver) = futures_channel::oneshot::channel();
-        self.download.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
-            // The receiver is only gone where the wait below failed already.
-            let _ = sender.send(result);
-        });
-        // A small batch is done before a sleeping thread would be woken, so the wait begins with looking.
-        let mut answer = None;
-        for _ in 0..LOOKS {
-            if device.poll(wgpu::PollType::Poll).is_err() {
-                break;
-            }
-            match receiver.try_recv() {
-                Ok(None) => std::hint::spin_loop(),
-                Ok(found) => {
-                    answer = found.map(Ok);
-                    break;
+        let send = || {
+            let uploaded = input.is_some_and(|values| self.upload.fill(values));
+            let chunks = self.plan.chunks(rows);
+            for first in (0..chunks).step_by(self.chunks_at_once) {
+                let next = chunks.min(first + self.chunks_at_once);
+                let descriptor = wgpu::CommandEncoderDescriptor { label: Some("sharekan") };
+                let mut encoder = device.create_command_encoder(&descriptor);
+                match input.filter(|_| first == 0) {
+                    Some(values) if uploaded => self.upload.record(&mut encoder, &self.input, 4 * values.len() as u64),
+                    Some(values) => self.gpu.queue().write_buffer(&self.input, 0, bytemuck::cast_slice(values)),
+                    None => {}
                 }
-                Err(canceled) => {
-                    answer = Some(Err(canceled));
-                    break;
+                {
+                    let descriptor = wgpu::ComputePassDescriptor { label: Some("sharekan"), timestamp_writes: None };
+                    let mut pass = encoder.begin_compute_pass(&descriptor);
+                    self.record_chunks(&mut pass, binding, rows, first..next);
                 }
+                if next == chunks {
+                    encoder.copy_buffer_to_buffer(&self.output, 0, &self.download, 0, bytes);
+                }
+                self.gpu.queue().submit([encoder.finish()]);
             }
-        }
-        let waited = match answer {
-            Some(_) => Ok(()),
-            None => device.poll(wgpu::PollType::wait_indefinitely()).map(|_| ()),
+            if uploaded {
+                self.upload.map();
+            }
+            Download::ask(device, &self.download, bytes)
         };
-        let refused = pollster::block_on(scope.pop());
+        let sent = watching(device, send).await;
         if let Some(reason) = self.gpu.lost() {
             return Err(RunError::Lost(reason));
         }
-        if let Some(error) = refused {
-            return Err(RunError::Refused { what: "a batch".into(), problem: RunError::one_line(&error.to_string()) });
+        let download = sent.map_err(|error| RunError::refused("a batch", &error))?;
+        if download.read(output).await {
+            return Ok(());
         }
-        let failed = |problem: String| RunError::Refused { what: "to give its results".into(), problem };
-        waited.map_err(|e| failed(e.to_string()))?;
-        match answer.unwrap_or_else(|| pollster::block_on(receiver)) {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => return Err(failed(e.to_string())),
-            Err(e) => return Err(failed(e.to_string())),
-        }
-        {
-            let view = self.download.get_mapped_range(0..bytes).map_err(|e| failed(e.to_string()))?;
-            bytemuck::cast_slice_mut::<f32, u8>(output).copy_from_slice(&view);
-        }
-        self.download.unmap();
-        Ok(())
+        // Nothing was objected to, and still there is no result: so it is with a device that is lost.
+        Err(self.gpu.lost_error())
     }
+}
+
+/// Chunks of rows that one submission takes, by the multiplications that every row makes.
+fn chunks_at_once(plan: &Plan, gpu: &Gpu) -> usize {
+    let of_layer = |layer: &LayerShape| {
+        layer.edges() as f64 * (layer.taps + usize::from(layer.base)) as f64 * (layer.stages * layer.heads) as f64
+    };
+    let of_row: f64 = plan.layers.iter().map(of_layer).sum();
+    pieces_at_once(
+        plan.chunks(plan.max_rows),
+        of_row * plan.chunk_rows as f64,
+        largest_submission(gpu.info().device_type),
+    )
 }

@@ -1,0 +1,40 @@
+//! How much work goes into one submission.
+//!
+//! A system resets a device that is busy with one submission for too long, Windows after 2 s. So long work is cut into
+//! submissions that are predicted to take no more than [`SECONDS`], by the multiplications that they make and a rate that
+//! the slowest adapters of the kind reach: measured kernels make about a tenth of what a device can at most, and the
+//! slowest discrete GPUs in use can make 5e11 a second, integrated and mobile ones 1e11. An adapter is faster than that,
+//! so what it is given takes it less, and a submission more costs it some microseconds.
+
+/// Seconds that a submission is predicted to take at most.
+const SECONDS: f64 = 0.5;
+
+/// Multiplications that one submission may make. Nothing watches a device that is the CPU.
+pub(crate) fn largest_submission(kind: wgpu::DeviceType) -> f64 {
+    match kind {
+        wgpu::DeviceType::DiscreteGpu => SECONDS * 5e10,
+        wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => SECONDS * 1e10,
+        wgpu::DeviceType::Cpu => f64::INFINITY,
+    }
+}
+
+/// How many of `count` pieces, of so many multiplications each, go into one submission of at most `most`: one at least.
+pub(crate) fn pieces_at_once(count: usize, multiplications: f64, most: f64) -> usize {
+    ((most / multiplications.max(1.0)) as usize).clamp(1, count.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_work_is_cut_and_short_work_is_not() {
+        assert_eq!(pieces_at_once(10, 1e9, 5e9), 5);
+        assert_eq!(pieces_at_once(3, 1e9, 5e9), 3);
+        // What cannot be cut goes alone.
+        assert_eq!(pieces_at_once(10, 9e9, 5e9), 1);
+        assert_eq!(pieces_at_once(10, 0.0, 5e9), 10);
+        assert_eq!(pieces_at_once(0, 1e9, 5e9), 1);
+        assert_eq!(pieces_at_once(usize::MAX, 1e30, largest_submission(wgpu::DeviceType::Cpu)), usize::MAX);
+    }
+}
