@@ -47,6 +47,11 @@ impl Assets {
         self.root.join("heads/bccd.safetensors")
     }
 
+    /// The folder of bundled training images, to calibrate a compilation with.
+    pub fn calibration(&self) -> PathBuf {
+        self.root.join("calibration")
+    }
+
     /// The folder of bundled images.
     pub fn images(&self) -> PathBuf {
         self.root.join("images")
@@ -60,7 +65,8 @@ mod tests {
     #[test]
     fn the_repository_holds_its_assets() {
         let assets = Assets::at(&Path::new(env!("CARGO_MANIFEST_DIR")).join("assets"), "").unwrap();
-        assert!(assets.backbone().is_file() && assets.head().is_file() && assets.images().is_dir());
+        assert!(assets.backbone().is_file() && assets.head().is_file());
+        assert!(assets.images().is_dir() && assets.calibration().is_dir());
     }
 
     #[test]

@@ -6,17 +6,12 @@
 //! shortened or left out, and weak boxes get none where the image is crowded. All labels together cover a small part
 //! of the image only.
 
-use ab_glyph::FontRef;
 use glam::Vec2;
 use image::{Rgb, RgbImage};
-use imageproc::drawing::{draw_filled_rect_mut, draw_text_mut, text_size};
-use imageproc::rect::Rect;
 
+use super::lettering::Lettering;
 use super::palette::{blend, text_colour};
 use super::{Detection, class_colour};
-
-/// Inter SemiBold, see `assets/README.md`.
-const FONT: &[u8] = include_bytes!("../../assets/fonts/Inter-SemiBold.otf");
 
 /// Scores between which frames go from faint to solid.
 const FAINT: f32 = 0.3;
@@ -40,9 +35,9 @@ pub fn draw_detections(image: &mut RgbImage, detections: &[Detection], classes: 
     for detection in strongest_first.iter().rev() {
         draw_frame(image, detection, &style);
     }
-    let Ok(font) = FontRef::try_from_slice(FONT) else { return };
+    let Some(lettering) = Lettering::new(style.text) else { return };
     let crowded = strongest_first.len() > CROWD;
-    let mut taken: Vec<Rect> = Vec::new();
+    let mut taken: Vec<Place> = Vec::new();
     let mut room = COVERED * size.element_product();
     for detection in strongest_first.iter().filter(|found| !crowded || found.score >= LABELLED) {
         let percent = format!("{:.0}", detection.score * 100.0);
@@ -51,16 +46,16 @@ pub fn draw_detections(image: &mut RgbImage, detections: &[Detection], classes: 
             None => vec![percent],
         };
         let label = texts.iter().find_map(|text| {
-            let (width, height) = style.label_size(&font, text);
-            let free = |place: &Rect| taken.iter().all(|other| place.intersect(*other).is_none());
+            let (width, height) = style.label_size(&lettering, text);
+            let free = |place: &Place| taken.iter().all(|other| !place.overlaps(other));
             Some((text, style.places(detection, width, height, image).into_iter().find(free)?))
         });
         if let Some((text, place)) = label {
-            room -= (place.width() * place.height()) as f32;
+            room -= place.width as f32 * place.height as f32;
             if room < 0.0 && !taken.is_empty() {
                 break;
             }
-            draw_label(image, text, place, detection.class, &style, &font);
+            draw_label(image, text, &place, detection.class, &style, &lettering);
             taken.push(place);
         }
     }
@@ -80,14 +75,13 @@ impl Style {
         Self { line: (side / 200.0).round().max(1.0) as i32, text, margin: (text / 4.0).round() as i32 }
     }
 
-    fn label_size(&self, font: &FontRef<'_>, text: &str) -> (i32, i32) {
-        let (width, _) = text_size(self.text, font, text);
-        (width as i32 + 2 * self.margin, self.text as i32 + self.margin)
+    fn label_size(&self, lettering: &Lettering, text: &str) -> (i32, i32) {
+        (lettering.width(text) + 2 * self.margin, self.text as i32 + self.margin)
     }
 
     /// Where a label may go, best first: above the box, inside its top, inside its bottom, below it; at its left or its
     /// right edge. Moved sideways into the image.
-    fn places(&self, detection: &Detection, width: i32, height: i32, image: &RgbImage) -> Vec<Rect> {
+    fn places(&self, detection: &Detection, width: i32, height: i32, image: &RgbImage) -> Vec<Place> {
         let [left, top, right, bottom] = pixels(detection);
         let (most_x, most_y) = (image.width() as i32 - width, image.height() as i32 - height);
         let mut places = Vec::new();
@@ -96,10 +90,25 @@ impl Style {
                 continue;
             }
             for x in [left, right - width] {
-                places.push(Rect::at(x.min(most_x).max(0), y).of_size(width.max(1) as u32, height.max(1) as u32));
+                places.push(Place { left: x.min(most_x).max(0), top: y, width: width.max(1), height: height.max(1) });
             }
         }
         places
+    }
+}
+
+/// Where a label lies, in pixels of the image.
+struct Place {
+    left: i32,
+    top: i32,
+    width: i32,
+    height: i32,
+}
+
+impl Place {
+    fn overlaps(&self, other: &Self) -> bool {
+        let meet = |a: i32, a_length: i32, b: i32, b_length: i32| a < b + b_length && b < a + a_length;
+        meet(self.left, self.width, other.left, other.width) && meet(self.top, self.height, other.top, other.height)
     }
 }
 
@@ -125,12 +134,17 @@ fn draw_frame(image: &mut RgbImage, detection: &Detection, style: &Style) {
     }
 }
 
-fn draw_label(image: &mut RgbImage, text: &str, place: Rect, class: usize, style: &Style, font: &FontRef<'_>) {
+fn draw_label(image: &mut RgbImage, text: &str, place: &Place, class: usize, style: &Style, lettering: &Lettering) {
     let colour: Rgb<u8> = class_colour(class);
-    draw_filled_rect_mut(image, place, colour);
-    let (_, line_height) = text_size(style.text, font, text);
-    let y = place.top() + (place.height() as i32 - line_height as i32) / 2;
-    draw_text_mut(image, text_colour(colour), place.left() + style.margin, y, style.text, font, text);
+    for y in place.top..place.top + place.height {
+        for x in place.left..place.left + place.width {
+            if let Some(pixel) = image.get_pixel_mut_checked(x as u32, y as u32) {
+                *pixel = colour;
+            }
+        }
+    }
+    let top = place.top + (place.height - style.text as i32) / 2;
+    lettering.draw(image, text, (place.left + style.margin, top), text_colour(colour));
 }
 
 #[cfg(test)]

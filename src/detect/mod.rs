@@ -27,6 +27,7 @@ mod features;
 mod image_list;
 mod jpeg_end;
 mod letterbox;
+mod lettering;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod palette;

@@ -6,7 +6,7 @@ use sharekan::compress::CompressError;
 use sharekan::head::HeadError;
 use sharekan::run::RunError;
 
-/// A benchmark that cannot be run, drawn or compared.
+/// A benchmark that cannot be run or compared.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum BenchError {
@@ -38,7 +38,4 @@ pub enum BenchError {
     /// Two reports that have nothing to compare.
     #[error("the reports cannot be compared: {0}")]
     Comparison(String),
-    /// A plot that could not be drawn.
-    #[error("plot: {0}")]
-    Plot(String),
 }

@@ -18,7 +18,6 @@ mod error;
 mod heads;
 mod measure;
 mod page;
-mod plot;
 mod rates;
 mod report;
 mod roofline;
@@ -27,7 +26,6 @@ mod statistics;
 mod subject;
 mod timer;
 mod traffic;
-mod units;
 
 pub use comparison::{ComparedRow, Comparison};
 pub use configuration::{Configuration, Form, MAX_BATCH, MAX_EDGES, MAX_HEADS, Matrix};
@@ -42,4 +40,3 @@ pub use report::{DeviceFacts, HeadFacts, Method, Report, Row, Settings, Skipped}
 pub use roofline::{Bounds, bounds};
 pub use statistics::{MAX_DRIFT, MAX_RELATIVE_IQR, Noise, Summary, noise};
 pub use traffic::Traffic;
-pub use units::{quantity, significant};

@@ -5,71 +5,46 @@ mod plots;
 
 pub use comparison::comparison_page;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 
-use super::{
-    BenchError, DeviceFacts, Form, MAX_DRIFT, MAX_RELATIVE_IQR, Method, Noise, Report, Row, Summary, quantity,
-    significant,
-};
-
-const STYLE: &str = include_str!("page.css");
+use super::{DeviceFacts, Form, MAX_DRIFT, MAX_RELATIVE_IQR, Method, Noise, Report, Row, Summary};
+use crate::report::{Page, ReportError, command, figure, quantity, significant};
 
 /// The page of one report.
 ///
 /// # Errors
 /// Where a plot cannot be drawn.
-pub fn page(report: &Report) -> Result<String, BenchError> {
+pub fn page(report: &Report) -> Result<String, ReportError> {
     let widths = shape(&report.head.widths);
     let title = format!("{}: a KAN head of {widths}", report.device.name);
-    Ok(document(
-        &title,
-        html! {
-            header {
-                p.kicker { "sharekan bench" }
-                h1 { (title) }
-                p.lead {
-                    (plural(report.head.edges, "edge")) " of " (coefficients(&report.head.coefficients))
-                    " coefficients, " (source(report)) ". Device time is what the head takes with features and results in "
-                    "the device's memory; end to end is from rows in the host's memory to results in it."
-                }
-                (warning(&[&report.device]))
-                (facts(report))
-            }
-            (figures(report))
-            main {
-                section {
-                    h2 { "Speed" }
-                    (plots::legend(&report.rows))
-                    div.plots {
-                        (plots::time(report)?)
-                        (plots::rate(report)?)
-                        (plots::roofline(report)?)
-                        (plots::end_to_end(report)?)
-                    }
-                }
-                (table(report))
-                (skipped(report))
-                (method(report))
-            }
-            footer { (report.program) ", " (report.date) }
+    let page = Page {
+        title: &title,
+        kicker: "sharekan bench",
+        heading: html! { (title) },
+        lead: html! {
+            (plural(report.head.edges, "edge")) " of " (coefficients(&report.head.coefficients))
+            " coefficients, " (source(report)) ". Device time is what the head takes with features and results in "
+            "the device's memory; end to end is from rows in the host's memory to results in it."
         },
-    ))
-}
-
-fn document(title: &str, body: Markup) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
+        top: html! { (warning(&[&report.device])) (facts(report)) (figures(report)) },
+        body: html! {
+            section {
+                h2 { "Speed" }
+                (plots::legend(&report.rows))
+                div.plots {
+                    (plots::time(report)?)
+                    (plots::rate(report)?)
+                    (plots::roofline(report)?)
+                    (plots::end_to_end(report)?)
+                }
             }
-            body { (body) }
-        }
+            (table(report))
+            (skipped(report))
+            (method(report))
+        },
+        footer: html! { (report.program) ", " (report.date) },
     };
-    page.into_string()
+    Ok(page.into_html())
 }
 
 /// Devices in software are marked: nobody shall take their times for those of a graphics processor.
@@ -93,14 +68,9 @@ fn facts(report: &Report) -> Markup {
                 dt { "tiles" } dd { "measured ones in " (report.tuned_rows()) " of " (report.rows.len()) " rows" }
             }
             dt { "date" } dd { (report.date) }
-            dt { "command" } dd { (typed(&report.command)) }
+            dt { "command" } dd { (command(&report.command)) }
         }
     }
-}
-
-/// A command whose lines break between words only.
-fn typed(command: &str) -> Markup {
-    html! { code { @for word in command.split(' ') { span.word { (word) } " " } } }
 }
 
 /// Names and values of what a device is.
@@ -117,9 +87,6 @@ pub(super) fn device_lines(device: &DeviceFacts) -> Vec<(&'static str, String)> 
 
 fn figures(report: &Report) -> Markup {
     let rates = &report.rates;
-    let figure = |value: String, name: &str, note: String| {
-        html! { div.figure { p.value { (value) } p.name { (name) } p.note { (note) } } }
-    };
     let fastest = report.rows.iter().max_by(|a, b| a.edge_samples_per_s.total_cmp(&b.edge_samples_per_s));
     html! {
         section.figures {

@@ -19,6 +19,7 @@ use super::failure::Failure;
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
+use crate::report::ReportError;
 
 /// Most bytes of a report that is read.
 const LARGEST_REPORT: u64 = 64 << 20;
@@ -152,7 +153,7 @@ fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     screen.line(tables::report(&report))?;
     args.json.write(&report)?;
     if let Some(path) = &args.csv {
-        files::replace(path, report.csv().as_bytes())?;
+        files::replace(path, report.csv()?.as_bytes())?;
         screen.line(format!("wrote {}", path.display()))?;
     }
     write_page(args, screen, || bench::page(&report))
@@ -261,7 +262,7 @@ fn read_report(path: &Path) -> Result<Report, Failure> {
 fn write_page(
     args: &BenchArgs,
     screen: Screen,
-    page: impl FnOnce() -> Result<String, bench::BenchError>,
+    page: impl FnOnce() -> Result<String, ReportError>,
 ) -> Result<(), Failure> {
     let Some(path) = &args.html else { return Ok(()) };
     files::replace(path, page()?.as_bytes())?;

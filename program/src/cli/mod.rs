@@ -18,10 +18,9 @@ mod progress;
 mod quiet_driver;
 mod run;
 mod runner;
-mod screen;
+pub(crate) mod screen;
 mod size;
 mod study;
-mod table;
 mod tune;
 mod verify;
 
@@ -30,6 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::report::table;
 use failure::Failure;
 
 const LONG_ABOUT: &str = "\
@@ -54,7 +54,7 @@ Environment:
   SHAREKAN_ASSETS    folder of the bundled files, where it is not ./assets
   SHAREKAN_CACHE     folder of measured tiles and compiled kernels, where it is not the user's cache folder
   NO_COLOR           turns colours off
-  RUST_LOG           debug tells more on stderr";
+  RUST_LOG           error, warn (the default), info, debug or trace: how much is told on stderr";
 
 #[derive(Parser)]
 #[command(name = "sharekan", version, about, long_about = LONG_ABOUT, after_long_help = EXAMPLES)]
@@ -120,9 +120,9 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    let named = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok());
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(named.unwrap_or(tracing::level_filters::LevelFilter::WARN))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && screen::colours_allowed())
         .init();

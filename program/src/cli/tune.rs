@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::bench::significant;
+use crate::report::significant;
 use clap::Args;
 use serde::Serialize;
 use sharekan::files::Opened;

@@ -1,12 +1,11 @@
-//! Precision over recall as a picture.
+//! Precision over recall as a picture of its own.
 
-use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
-
 use sharekan::evaluate::average_precision::CurvePoint;
 use sharekan::evaluate::{ClassEvaluation, Evaluation};
 
-use super::ReportError;
+use super::canvas::{COLOURS, Canvas, Drawn, FONT, LABEL, TEXT, Theme, dashes, series_colour, svg};
+use super::{Axis, Curve, Marker, Plot, Point, ReportError};
 
 /// Side of the plot with its axes, in pixels.
 const SIDE: u32 = 560;
@@ -15,110 +14,64 @@ const LEGEND_ROW: u32 = 22;
 const LEGEND_TOP: u32 = 48;
 const LEGEND_COLUMN: u32 = 260;
 
-/// Colours that stay apart for readers with any colour vision, after Okabe and Ito and Tol.
-pub(crate) const COLOURS: [RGBColor; 8] = [
-    RGBColor(0, 114, 178),
-    RGBColor(213, 94, 0),
-    RGBColor(0, 158, 115),
-    RGBColor(204, 121, 167),
-    RGBColor(170, 120, 0),
-    RGBColor(86, 180, 233),
-    RGBColor(90, 60, 150),
-    RGBColor(70, 70, 70),
-];
-
-/// Lengths of dash and gap in pixels; classes beyond the colours repeat them dashed.
-const DASHES: [Option<(u32, u32)>; 4] = [None, Some((8, 4)), Some((3, 3)), Some((14, 5))];
-
 /// Draws precision over recall of every class with objects that count, as an SVG document with each class's average
 /// precision (all-point, percent) in the legend.
 ///
 /// # Errors
 /// Where there is no such class, or drawing fails.
-pub fn precision_recall_svg(evaluation: &Evaluation, title: &str) -> Result<String, ReportError> {
+pub(crate) fn precision_recall_svg(evaluation: &Evaluation, title: &str) -> Result<String, ReportError> {
     let classes: Vec<(&ClassEvaluation, f64)> =
         evaluation.classes.iter().filter_map(|class| Some((class, class.curve.all_point()?))).collect();
     if classes.is_empty() {
-        return Err(ReportError::PrecisionRecall("no class has objects that count".into()));
+        return Err(ReportError::NoCurves);
     }
     let rows = (SIDE - LEGEND_TOP) / LEGEND_ROW;
     let columns = (classes.len() as u32).div_ceil(rows);
     let size = (SIDE + columns * LEGEND_COLUMN, SIDE + TITLE_HEIGHT);
-
-    let mut svg = String::new();
-    {
-        let canvas = SVGBackend::with_string(&mut svg, size).into_drawing_area();
-        draw(&canvas, title, &classes, rows).map_err(|problem| ReportError::PrecisionRecall(problem.to_string()))?;
-        canvas.present().map_err(|problem| ReportError::PrecisionRecall(problem.to_string()))?;
-    }
-    Ok(svg)
+    svg(size, Theme::Alone, |canvas| {
+        let (header, body) = canvas.split_vertically(TITLE_HEIGHT);
+        header.draw(&Text::new(title.to_owned(), (16, 14), (FONT, 20).into_font().color(&TEXT)))?;
+        let (area, legend) = body.split_horizontally(SIDE);
+        plot(&classes).draw(&area)?;
+        draw_legend(&legend, &classes, rows)
+    })
 }
 
-type Canvas<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
-type DrawError<'a> = DrawingAreaErrorKind<<SVGBackend<'a> as DrawingBackend>::ErrorType>;
-
-fn draw<'a>(
-    canvas: &Canvas<'a>,
-    title: &str,
-    classes: &[(&ClassEvaluation, f64)],
-    rows: u32,
-) -> Result<(), DrawError<'a>> {
-    canvas.fill(&WHITE)?;
-    let (header, body) = canvas.split_vertically(TITLE_HEIGHT);
-    header.draw(&Text::new(title.to_owned(), (16, 14), ("sans-serif", 20).into_font()))?;
-    let (plot, legend) = body.split_horizontally(SIDE);
-    let mut chart = ChartBuilder::on(&plot)
-        .margin(12)
-        .x_label_area_size(46)
-        .y_label_area_size(54)
-        .build_cartesian_2d(0.0..1.0, 0.0..1.0)?;
-    chart
-        .configure_mesh()
-        .x_desc("Recall")
-        .y_desc("Precision")
-        .x_labels(11)
-        .y_labels(11)
-        .max_light_lines(0)
-        .bold_line_style(RGBColor(225, 225, 225))
-        .axis_desc_style(("sans-serif", 17))
-        .label_style(("sans-serif", 14))
-        .x_label_formatter(&|value| format!("{value:.1}"))
-        .y_label_formatter(&|value| format!("{value:.1}"))
-        .draw()?;
-    for (index, (class, _)) in classes.iter().enumerate() {
-        draw_curve(&mut chart, curve(&class.curve.points), index)?;
+fn plot(classes: &[(&ClassEvaluation, f64)]) -> Plot<'static> {
+    let curve = |(index, (class, _)): (usize, &(&ClassEvaluation, f64))| Curve {
+        points: curve(&class.curve.points),
+        colour: index,
+        // Classes beyond the colours repeat them dashed.
+        dashes: index / COLOURS,
+        marker: Marker::Nothing,
+        ends: None,
+    };
+    Plot {
+        x: Axis::linear("Recall", 1).over(0.0, 1.0),
+        y: Axis::linear("Precision", 1).over(0.0, 1.0),
+        curves: classes.iter().enumerate().map(curve).collect(),
+        guides: Vec::new(),
     }
+}
+
+fn draw_legend(legend: &Canvas<'_>, classes: &[(&ClassEvaluation, f64)], rows: u32) -> Drawn {
+    let text = |text: String, at: (i32, i32)| Text::new(text, at, (FONT, LABEL + 1).into_font().color(&TEXT));
     let mean = classes.iter().map(|(_, average_precision)| average_precision).sum::<f64>() / classes.len() as f64;
-    let heading = format!("Average precision in %, mean {:.1}", 100.0 * mean);
-    legend.draw(&Text::new(heading, (4, 12), ("sans-serif", 15).into_font()))?;
+    legend.draw(&text(format!("Average precision in %, mean {:.1}", 100.0 * mean), (4, 12)))?;
     for (index, (class, average_precision)) in classes.iter().enumerate() {
         let (column, row) = (index as u32 / rows, index as u32 % rows);
         let (x, y) = ((column * LEGEND_COLUMN) as i32, (LEGEND_TOP + row * LEGEND_ROW) as i32);
-        draw_key(&legend, (x, y), index)?;
+        draw_key(legend, (x, y), index)?;
         let label = format!("{}  {:.1}", shortened(&class.name), 100.0 * average_precision);
-        legend.draw(&Text::new(label, (x + 42, y - 8), ("sans-serif", 15).into_font()))?;
+        legend.draw(&text(label, (x + 42, y - 8)))?;
     }
     Ok(())
 }
 
-fn style(index: usize) -> (ShapeStyle, Option<(u32, u32)>) {
-    let colour = COLOURS[index % COLOURS.len()];
-    (colour.stroke_width(2), DASHES[index / COLOURS.len() % DASHES.len()])
-}
-
-type Chart<'a, 'b> = ChartContext<'b, SVGBackend<'a>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
-
-fn draw_curve<'a>(chart: &mut Chart<'a, '_>, points: Vec<(f64, f64)>, index: usize) -> Result<(), DrawError<'a>> {
-    match style(index) {
-        (style, None) => chart.draw_series(LineSeries::new(points, style)).map(drop),
-        (style, Some((dash, gap))) => chart.draw_series(DashedLineSeries::new(points, dash, gap, style)).map(drop),
-    }
-}
-
-fn draw_key<'a>(legend: &Canvas<'a>, (x, y): (i32, i32), index: usize) -> Result<(), DrawError<'a>> {
+fn draw_key(legend: &Canvas<'_>, (x, y): (i32, i32), index: usize) -> Drawn {
     let (left, right) = (x + 4, x + 34);
-    let (style, dashes) = style(index);
-    let (dash, gap) = dashes.map_or((right - left, 1), |(dash, gap)| (dash as i32, gap as i32));
+    let style = series_colour(index).stroke_width(2);
+    let (dash, gap) = dashes(index / COLOURS).map_or((right - left, 1), |(dash, gap)| (dash as i32, gap as i32));
     for from in (left..right).step_by((dash + gap) as usize) {
         legend.draw(&PathElement::new([(from, y), ((from + dash).min(right), y)], style))?;
     }
@@ -126,7 +79,7 @@ fn draw_key<'a>(legend: &Canvas<'a>, (x, y): (i32, i32), index: usize) -> Result
 }
 
 /// The points that can be told apart at this size: of each half pixel of recall the first, the extremes and the last.
-fn curve(points: &[CurvePoint]) -> Vec<(f64, f64)> {
+fn curve(points: &[CurvePoint]) -> Vec<Point> {
     const STEPS: f64 = 1000.0;
     let step = |point: &CurvePoint| (point.recall * STEPS) as u32;
     let mut drawn = Vec::new();
@@ -135,7 +88,7 @@ fn curve(points: &[CurvePoint]) -> Vec<(f64, f64)> {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
         let highest = group.iter().max_by(by_precision).unwrap_or(first);
         let lowest = group.iter().min_by(by_precision).unwrap_or(last);
-        drawn.extend([first, highest, lowest, last].map(|point| (point.recall, point.precision)));
+        drawn.extend([first, highest, lowest, last].map(|at| Point { x: at.recall, y: at.precision, bar: None }));
     }
     drawn.dedup();
     drawn

@@ -1,92 +1,95 @@
-//! The points of a study as a table for spreadsheets.
+//! The points of a study as comma-separated values.
+
+use serde::Serialize;
+use sharekan::compress::Precision;
 
 use super::{Point, Steps, Variant};
+use crate::report::{self, ReportError};
 
-/// Comma-separated values with a line of names; empty where something does not apply. Accuracies are in percent.
-pub fn csv(points: &[Point]) -> String {
-    let names = [
-        "label",
-        "family",
-        "method",
-        "codewords",
-        "gain_bits",
-        "precision",
-        "pruned_percent",
-        "code_bits",
-        "steps",
-        "shift",
-        "bytes",
-        "ratio",
-        "images",
-        "map50",
-        "map50_voc07",
-        "ap",
-        "ap50",
-        "ap75",
-        "map50_loss",
-        "map50_loss_error",
-        "output_snr_db",
-        "make_seconds",
-        "evaluate_seconds",
-        "key",
-    ];
-    let mut text = names.join(",");
-    text.push('\n');
-    for point in points {
-        let mut settings: [String; 7] = Default::default();
-        let family = match point.variant {
-            Variant::Dense => "dense",
-            Variant::Codebook { codewords, precision, gain_bits, .. } => {
-                settings[0] = point.variant.key().into();
-                settings[1] = codewords.to_string();
-                match precision {
-                    sharekan::compress::Precision::Int8 => {
-                        (settings[2], settings[3]) = (gain_bits.to_string(), "int8".into());
-                    }
-                    sharekan::compress::Precision::F32 => settings[3] = "f32".into(),
-                }
-                "codebook"
-            }
-            Variant::Pruned { percent } => {
-                settings[4] = percent.to_string();
-                "pruned"
-            }
-            Variant::Rounded(options) | Variant::Gptq(options) => {
-                settings[5] = options.bits.to_string();
-                settings[6] = if options.steps == Steps::Output { "output" } else { "group" }.into();
-                if matches!(point.variant, Variant::Gptq(_)) { "gptq" } else { "rounded" }
-            }
-        };
-        let dense = points.iter().find(|other| other.variant == Variant::Dense && other.shift == point.shift);
-        let figure = |value: Option<f64>| value.map(|value| format!("{value:.3}")).unwrap_or_default();
-        let accuracy = &point.accuracy;
-        let mut fields = vec![quoted(&point.label), family.into()];
-        fields.extend(settings);
-        fields.extend([
-            point.shift.clone(),
-            point.bytes.to_string(),
-            format!("{:.3}", point.ratio),
-            accuracy.images.to_string(),
-            figure(accuracy.map50),
-            figure(accuracy.map50_voc07),
-            figure(accuracy.ap),
-            figure(accuracy.ap50),
-            figure(accuracy.ap75),
-            figure(dense.and_then(|dense| point.loss(dense))),
-            figure(dense.and_then(|dense| point.loss_error(dense))),
-            figure(accuracy.output_snr_db),
-            format!("{:.1}", point.make_seconds),
-            format!("{:.1}", point.evaluate_seconds),
-            point.key.clone(),
-        ]);
-        text.push_str(&fields.join(","));
-        text.push('\n');
-    }
-    text
+/// What a point has in a table, by the names of its columns; empty where something does not apply. Accuracies are in
+/// percent.
+#[derive(Default, Serialize)]
+struct Fields<'a> {
+    label: &'a str,
+    family: &'a str,
+    method: &'a str,
+    codewords: Option<usize>,
+    gain_bits: Option<u8>,
+    precision: &'a str,
+    pruned_percent: Option<u8>,
+    code_bits: Option<u8>,
+    steps: &'a str,
+    shift: &'a str,
+    bytes: usize,
+    ratio: String,
+    images: usize,
+    map50: Option<String>,
+    map50_voc07: Option<String>,
+    ap: Option<String>,
+    ap50: Option<String>,
+    ap75: Option<String>,
+    map50_loss: Option<String>,
+    map50_loss_error: Option<String>,
+    output_snr_db: Option<String>,
+    make_seconds: String,
+    evaluate_seconds: String,
+    key: &'a str,
 }
 
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('"', "\"\""))
+impl<'a> Fields<'a> {
+    fn of(point: &'a Point, points: &[Point]) -> Self {
+        let dense = points.iter().find(|other| other.variant == Variant::Dense && other.shift == point.shift);
+        let figure = |value: Option<f64>| value.map(|value| format!("{value:.3}"));
+        let accuracy = &point.accuracy;
+        let mut fields = Self {
+            label: &point.label,
+            shift: &point.shift,
+            bytes: point.bytes,
+            ratio: format!("{:.3}", point.ratio),
+            images: accuracy.images,
+            map50: figure(accuracy.map50),
+            map50_voc07: figure(accuracy.map50_voc07),
+            ap: figure(accuracy.ap),
+            ap50: figure(accuracy.ap50),
+            ap75: figure(accuracy.ap75),
+            map50_loss: figure(dense.and_then(|dense| point.loss(dense))),
+            map50_loss_error: figure(dense.and_then(|dense| point.loss_error(dense))),
+            output_snr_db: figure(accuracy.output_snr_db),
+            make_seconds: format!("{:.1}", point.make_seconds),
+            evaluate_seconds: format!("{:.1}", point.evaluate_seconds),
+            key: &point.key,
+            ..Self::default()
+        };
+        fields.set_variant(&point.variant);
+        fields
+    }
+
+    fn set_variant(&mut self, variant: &Variant) {
+        match *variant {
+            Variant::Dense => self.family = "dense",
+            Variant::Codebook { codewords, precision, gain_bits, .. } => {
+                (self.family, self.method, self.codewords) = ("codebook", variant.key(), Some(codewords));
+                match precision {
+                    Precision::Int8 => (self.gain_bits, self.precision) = (Some(gain_bits), "int8"),
+                    Precision::F32 => self.precision = "f32",
+                }
+            }
+            Variant::Pruned { percent } => (self.family, self.pruned_percent) = ("pruned", Some(percent)),
+            Variant::Rounded(options) | Variant::Gptq(options) => {
+                self.family = if matches!(variant, Variant::Gptq(_)) { "gptq" } else { "rounded" };
+                self.code_bits = Some(options.bits);
+                self.steps = if options.steps == Steps::Output { "output" } else { "group" };
+            }
+        }
+    }
+}
+
+/// A line of names and a line a point.
+///
+/// # Errors
+/// Where a value cannot be written.
+pub fn csv(points: &[Point]) -> Result<String, ReportError> {
+    report::csv(points.iter().map(|point| Fields::of(point, points)))
 }
 
 #[cfg(test)]
@@ -106,7 +109,7 @@ mod tests {
             point(codebook, "none", 50_000, 79.25, 26.5),
             point(scalar, "dark", 125_000, 70.0, 20.0),
         ];
-        let table = csv(&points);
+        let table = csv(&points).unwrap();
         let lines: Vec<&str> = table.lines().collect();
         assert_eq!(lines.len(), 4);
         let columns = lines[0].split(',').count();

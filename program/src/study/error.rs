@@ -7,7 +7,7 @@ use sharekan::artifact::ArtifactError;
 use sharekan::compress::CompressError;
 use sharekan::head::HeadError;
 
-/// A variant of a head that cannot be made, or a page that cannot be drawn.
+/// A variant of a head that cannot be made.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StudyError {
@@ -43,7 +43,4 @@ pub enum StudyError {
     /// A result that breaks the rules of a head.
     #[error(transparent)]
     Head(#[from] HeadError),
-    /// A plot that could not be drawn.
-    #[error("plot: {0}")]
-    Plot(String),
 }

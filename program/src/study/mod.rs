@@ -14,7 +14,6 @@ mod fingerprint;
 mod gptq;
 mod page;
 mod plan;
-mod plot;
 mod point;
 mod pruning;
 mod reading;

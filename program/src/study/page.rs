@@ -1,14 +1,12 @@
 //! A page of a study: plots, words and tables in one file.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-
-use super::plot::{Bars, Curves, Place, Series};
-use super::reading::kept_under_shifts;
-use super::{Point, Steps, StudyError, Variant, reading};
+use maud::{Markup, html};
 use sharekan::compress::{Method, Precision};
 
-const STYLE: &str = include_str!("../cli/demo/page.css");
-const OWN_STYLE: &str = include_str!("page.css");
+use super::reading::kept_under_shifts;
+use super::{Point, Steps, Variant, reading};
+use crate::report::table::count;
+use crate::report::{self, Axis, Bars, Curve, Guide, Marker, Page, Plot, ReportError, WIDE, command};
 
 /// What the page says about a study beside its points.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,47 +29,31 @@ pub struct PageFacts {
 ///
 /// # Errors
 /// Where a plot cannot be drawn.
-pub fn page(facts: &PageFacts, points: &[Point]) -> Result<String, StudyError> {
-    let plots = plots(points)?;
-    let sentences = reading(points);
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "sharekan study: " (facts.head) " on " (facts.data) }
-                style { (PreEscaped(STYLE)) (PreEscaped(OWN_STYLE)) }
+pub fn page(facts: &PageFacts, points: &[Point]) -> Result<String, ReportError> {
+    let title = format!("{} on {}", facts.head, facts.data);
+    let page = Page {
+        title: &format!("sharekan study: {title}"),
+        kicker: "sharekan study",
+        heading: html! { (title) },
+        lead: html! {
+            "A dense head against codebooks of several sizes, pruning and scalar quantisation, without "
+            "fine-tuning, measured on the same images."
+            @if facts.missing > 0 { " " strong { (facts.missing) " points are still to be measured." } }
+        },
+        top: html! {},
+        body: html! {
+            section {
+                h2 { "What the figures say" }
+                ul.notes { @for sentence in reading(points) { li { (sentence) } } }
             }
-            body {
-                header {
-                    p.kicker { "sharekan study" }
-                    h1 { (facts.head) " on " (facts.data) }
-                    p.lead {
-                        "A dense head against codebooks of several sizes, pruning and scalar quantisation, without "
-                        "fine-tuning, measured on the same images."
-                        @if facts.missing > 0 { " " strong { (facts.missing) " points are still to be measured." } }
-                    }
-                }
-                main {
-                    section {
-                        h2 { "What the figures say" }
-                        ul.reading { @for sentence in &sentences { li { (sentence) } } }
-                    }
-                    section {
-                        h2 { "Accuracy over size" }
-                        @for (caption, svg) in &plots {
-                            figure.plot { (PreEscaped(svg)) figcaption { (caption) } }
-                        }
-                    }
-                    (tables(points))
-                    (notes(facts))
-                }
-                footer { "Heads ran on " (facts.device) ". sharekan " (env!("CARGO_PKG_VERSION")) "." }
-            }
-        }
+            (accuracy_over_size(points)?)
+            (changed_images(points)?)
+            (tables(points))
+            (notes(facts))
+        },
+        footer: html! { "Heads ran on " (facts.device) ". sharekan " (env!("CARGO_PKG_VERSION")) "." },
     };
-    Ok(page.into_string())
+    Ok(page.into_html())
 }
 
 /// The series of the plots: name, colour, dashed, and which variants belong to them.
@@ -107,75 +89,105 @@ const LOOKS: [(usize, bool); 11] = [
     (7, false),
 ];
 
-fn curves(points: &[Point], height: impl Fn(&Point) -> Option<(f64, f64)>) -> Vec<Series> {
-    let mut all: Vec<(usize, Series)> = Vec::new();
+/// The curves of a height over the size, with the number of their series.
+fn curves(points: &[Point], height: impl Fn(&Point) -> Option<(f64, f64)>) -> Vec<(usize, Curve)> {
+    let mut all: Vec<(usize, Curve)> = Vec::new();
     for point in points.iter().filter(|point| point.unshifted()) {
-        let (Some((number, name)), Some((y, error))) = (series_of(&point.variant), height(point)) else { continue };
-        let place = Place { x: point.ratio, y, error };
+        let (Some((number, _)), Some((y, error))) = (series_of(&point.variant), height(point)) else { continue };
+        let place = report::Point { x: point.ratio, y, bar: (error > 0.0).then_some((y - error, y + error)) };
         match all.iter_mut().find(|(known, _)| *known == number) {
-            Some((_, series)) => series.places.push(place),
+            Some((_, curve)) => curve.points.push(place),
             None => {
                 let (colour, dashed) = LOOKS[number];
-                all.push((number, Series { name: name.into(), colour, dashed, places: vec![place] }));
+                let marker = if dashed { Marker::Ring } else { Marker::Disc };
+                let curve = Curve { points: vec![place], colour, dashes: dashed.into(), marker, ends: None };
+                all.push((number, curve));
             }
         }
     }
     all.sort_by_key(|(number, _)| *number);
-    all.into_iter()
-        .map(|(_, mut series)| {
-            series.places.sort_by(|a, b| a.x.total_cmp(&b.x));
-            series
-        })
-        .collect()
+    for (_, curve) in &mut all {
+        curve.points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    }
+    all
 }
 
-/// Captions and plots; those without anything to show are left out.
-fn plots(points: &[Point]) -> Result<Vec<(&'static str, String)>, StudyError> {
-    let mut plots = Vec::new();
+/// Curves over the size, with a height that is marked by its name.
+fn over_size<'a>(y: Axis<'a>, curves: &[(usize, Curve)], mark: Option<(f64, String)>) -> Plot<'a> {
+    let ratios = || curves.iter().flat_map(|(_, curve)| curve.points.iter().map(|point| point.x));
+    let (low, high) = ratios().fold((f64::INFINITY, 0.0f64), |(low, high), x| (low.min(x), high.max(x)));
+    let (low, high) = if low > 0.0 && low <= high { (0.85 * low, 1.15 * high) } else { (1.0, 10.0) };
+    Plot {
+        x: Axis::factors("times smaller than dense").over(low, high),
+        y,
+        curves: curves.iter().map(|(_, curve)| curve.clone()).collect(),
+        guides: mark
+            .map(|(height, name)| Guide { name, from: (low, height), to: (high, height) })
+            .into_iter()
+            .collect(),
+    }
+}
+
+/// Plots of accuracy; those without anything to show are left out.
+fn accuracy_over_size(points: &[Point]) -> Result<Markup, ReportError> {
     let Some(dense) = points.iter().find(|point| point.unshifted() && point.variant == Variant::Dense) else {
-        return Ok(plots);
+        return Ok(html! {});
     };
-    let x_name = "times smaller than dense";
-    if let Some(map) = dense.accuracy.map50 {
-        let mark = Some((map, format!("dense {map:.1}")));
-        let height = |point: &Point| Some((point.accuracy.map50?, point.loss_error(dense).unwrap_or(0.0)));
-        let series = curves(points, height);
-        let (low, high) = ((map - 10.0).max(0.0), (map + 4.0).min(100.0));
-        let near = Curves { x_name, y_name: "mAP at 0.5, %", series, mark, y_range: low..high };
-        plots.push((
-            "Near the dense head. Bars: one standard error of the difference to it. What is farther below is cut off.",
-            near.svg()?,
-        ));
-        let whole = Curves { y_range: 0.0..100.0, ..near };
-        plots.push(("The same, whole.", whole.svg()?));
-    }
-    let snr = curves(points, |point| Some((point.accuracy.output_snr_db?, 0.0)));
-    if !snr.is_empty() {
-        let heights: Vec<f64> = snr.iter().flat_map(|series| series.places.iter().map(|place| place.y)).collect();
-        let low = heights.iter().copied().fold(0.0, f64::min).max(-20.0);
-        let high = heights.iter().copied().fold(10.0, f64::max) + 2.0;
-        let y_name = "output signal to noise, dB";
-        let curves = Curves { x_name, y_name, series: snr, mark: None, y_range: low.floor()..high.ceil() };
-        plots.push(("Outputs of all cells against those of the dense head: the steadier guide.", curves.svg()?));
-    }
+    let precision = |point: &Point| Some((point.accuracy.map50?, point.loss_error(dense).unwrap_or(0.0)));
+    let maps = dense.accuracy.map50.map(|map| (map, curves(points, precision)));
+    let snrs = curves(points, |point| Some((point.accuracy.output_snr_db?, 0.0)));
+    let known = maps.as_ref().map_or(&snrs, |(_, curves)| curves);
+    let names = |number: usize| points.iter().find_map(|point| series_of(&point.variant).filter(|at| at.0 == number));
+    let entries = known.iter().filter_map(|(number, curve)| Some((curve.colour, curve.dashes, names(*number)?.1)));
+    Ok(html! {
+        section {
+            h2 { "Accuracy over size" }
+            (report::legend(entries))
+            @if let Some((map, curves)) = &maps {
+                @let dense = || Some((*map, format!("dense {map:.1}")));
+                @let axis = || Axis::linear("mAP at 0.5, %", 0);
+                (report::plot(
+                    "Near the dense head",
+                    &over_size(axis().over((map - 10.0).max(0.0), (map + 4.0).min(100.0)), curves, dense()),
+                    WIDE,
+                    "Bars: one standard error of the difference to the dense head. What is farther below is cut off.",
+                )?)
+                (report::plot("The same, whole", &over_size(axis().over(0.0, 100.0), curves, dense()), WIDE, "")?)
+            }
+            @if !snrs.is_empty() {
+                @let heights = || snrs.iter().flat_map(|(_, curve)| curve.points.iter().map(|point| point.y));
+                @let low = heights().fold(0.0, f64::min).max(-20.0).floor();
+                @let high = (heights().fold(10.0, f64::max) + 2.0).ceil();
+                (report::plot(
+                    "Signal to noise",
+                    &over_size(Axis::linear("output signal to noise, dB", 0).over(low, high), &snrs, None),
+                    WIDE,
+                    "Outputs of all cells against those of the dense head: the steadier guide.",
+                )?)
+            }
+        }
+    })
+}
+
+/// What is left of the accuracy on changed images.
+fn changed_images(points: &[Point]) -> Result<Markup, ReportError> {
     let kept = kept_under_shifts(points);
-    if let Some((_, first)) = kept.first() {
-        let groups = first.iter().map(|(shift, _)| (*shift).to_owned()).collect();
-        let series = kept
-            .iter()
-            .enumerate()
-            .map(|(at, (point, shares))| {
-                let name = short(&point.variant);
-                (name, at, shares.iter().map(|(_, share)| *share).collect())
-            })
-            .collect();
-        let bars = Bars { y_name: "mAP kept of the dense head's, %", groups, series, y_range: 80.0..105.0 };
-        plots.push((
-            "Changed images: each head against the dense head on the same changed images. From 80 %.",
-            bars.svg()?,
-        ));
-    }
-    Ok(plots)
+    let Some((_, first)) = kept.first() else { return Ok(html! {}) };
+    let shares = kept.iter().enumerate();
+    let bars = Bars {
+        y_name: "mAP kept of the dense head's, %",
+        groups: first.iter().map(|(shift, _)| *shift).collect(),
+        series: shares.map(|(at, (_, shares))| (at, shares.iter().map(|(_, share)| *share).collect())).collect(),
+        y_range: (80.0, 105.0),
+    };
+    let caption = "Each head against the dense head on the same changed images. From 80 %.";
+    Ok(html! {
+        section {
+            h2 { "Changed images" }
+            (report::legend(kept.iter().enumerate().map(|(at, (point, _))| (at, 0, short(&point.variant)))))
+            (bars.figure("What is kept under noise, blur and dark", caption)?)
+        }
+    })
 }
 
 /// A name for a narrow legend.
@@ -209,9 +221,9 @@ fn tables(points: &[Point]) -> Markup {
                     } }
                     tbody {
                         @for point in points.iter().filter(|point| point.shift == shift) {
-                            tr.dense[point.variant == Variant::Dense] {
-                                td.label { (point.label) }
-                                td { (thousands(point.bytes)) }
+                            tr.strong[point.variant == Variant::Dense] {
+                                td { (point.label) }
+                                td { (count(point.bytes)) }
                                 td { (format!("{:.1}", point.ratio)) }
                                 td { (figure(point.accuracy.map50)) }
                                 td { (figure(point.accuracy.map50_voc07)) }
@@ -240,7 +252,7 @@ fn notes(facts: &PageFacts) -> Markup {
     html! {
         section {
             h2 { "How it was measured" }
-            ul.reading {
+            ul.notes {
                 li {
                     "Sizes: a codebook is the whole file as written, with its header. Dense is 4 bytes a coefficient and base "
                     "weight. Rivals are packed without a header: pruned heads 4 bytes a number of the edges left and one bit "
@@ -261,21 +273,9 @@ fn notes(facts: &PageFacts) -> Markup {
                 }
                 li { "Loss: dense mAP less the head's on the same images, ± one standard error (jackknife over ten groups of images)." }
             }
-            p { code { (facts.command) } }
+            p { (command(&facts.command)) }
         }
     }
-}
-
-fn thousands(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::program::{compiled, sharekan, text};
+use super::program::{DENSE, sharekan, text};
 
 #[test]
 fn the_demonstration_leaves_a_page_and_its_pictures() {
@@ -16,7 +16,9 @@ fn the_demonstration_leaves_a_page_and_its_pictures() {
     assert_eq!(summary["images"].as_array().unwrap().len(), 4);
 
     // The same head as anyone's `compile` makes it.
-    assert_eq!(fs::read(out.join("bccd.sharekan.safetensors")).unwrap(), fs::read(&compiled().1).unwrap());
+    let own = folder.path().join("own.safetensors");
+    sharekan(&["compile", DENSE, "-o", text(&own), "--calibrate", "assets/calibration"]).succeeds();
+    assert_eq!(fs::read(out.join("bccd.sharekan.safetensors")).unwrap(), fs::read(&own).unwrap());
 
     let page = fs::read_to_string(out.join("index.html")).unwrap();
     let sources: Vec<&str> = page.split("img src=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();

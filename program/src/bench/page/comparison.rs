@@ -2,15 +2,15 @@
 
 use maud::{Markup, html};
 
-use super::{device_lines, document, noises, plots, shape, warning};
-use crate::bench::plot::{Plot, Point};
-use crate::bench::{BenchError, Comparison, Report, Row, significant};
+use super::{device_lines, noises, plots, shape, warning};
+use crate::bench::{Comparison, Report, Row};
+use crate::report::{self, Axis, HALF, Page, Plot, Point, ReportError, command, significant};
 
 /// The page that puts two machines side by side.
 ///
 /// # Errors
 /// Where a plot cannot be drawn.
-pub fn comparison_page(comparison: &Comparison<'_>) -> Result<String, BenchError> {
+pub fn comparison_page(comparison: &Comparison<'_>) -> Result<String, ReportError> {
     let (a, b) = (comparison.a, comparison.b);
     let title = format!("{} against {}", a.device.name, b.device.name);
     let (least, most) = comparison
@@ -18,34 +18,30 @@ pub fn comparison_page(comparison: &Comparison<'_>) -> Result<String, BenchError
         .iter()
         .map(|row| row.speedup())
         .fold((f64::INFINITY, 0.0f64), |(least, most), speedup| (least.min(speedup), most.max(speedup)));
-    Ok(document(
-        &title,
-        html! {
-            header {
-                p.kicker { "sharekan bench --compare" }
-                h1 { "A: " (a.device.name) br; "B: " (b.device.name) }
-                p.lead {
-                    "The same KAN head of " (shape(&a.head.widths)) " on both. By device time B is between " (significant(least))
-                    " and " (significant(most)) " times as fast as A."
-                }
-                (warning(&[&a.device, &b.device]))
-                (facts(a, b))
-            }
-            main {
-                section {
-                    h2 { "Device time" }
-                    (legend(comparison))
-                    div.plots {
-                        (times(comparison)?)
-                        (speedups(comparison)?)
-                    }
-                }
-                (table(comparison))
-                (unmatched(comparison))
-            }
-            footer { "A: " (a.program) ", " (a.date) ". B: " (b.program) ", " (b.date) "." }
+    let page = Page {
+        title: &title,
+        kicker: "sharekan bench --compare",
+        heading: html! { "A: " (a.device.name) br; "B: " (b.device.name) },
+        lead: html! {
+            "The same KAN head of " (shape(&a.head.widths)) " on both. By device time B is between " (significant(least))
+            " and " (significant(most)) " times as fast as A."
         },
-    ))
+        top: html! { (warning(&[&a.device, &b.device])) (facts(a, b)) },
+        body: html! {
+            section {
+                h2 { "Device time" }
+                (legend(comparison))
+                div.plots {
+                    (times(comparison)?)
+                    (speedups(comparison)?)
+                }
+            }
+            (table(comparison))
+            (unmatched(comparison))
+        },
+        footer: html! { "A: " (a.program) ", " (a.date) ". B: " (b.program) ", " (b.date) "." },
+    };
+    Ok(page.into_html())
 }
 
 fn facts(a: &Report, b: &Report) -> Markup {
@@ -55,7 +51,7 @@ fn facts(a: &Report, b: &Report) -> Markup {
                 @for (field, value) in device_lines(&report.device) { dt { (name) ": " (field) } dd { (value) } }
                 dt { (name) ": copy" } dd { (significant(report.rates.copy_gb_s.median)) " GB/s, read plus written" }
                 dt { (name) ": date" } dd { (report.date) }
-                dt { (name) ": command" } dd { (super::typed(&report.command)) }
+                dt { (name) ": command" } dd { (command(&report.command)) }
             }
         }
     }
@@ -67,23 +63,17 @@ fn keys(comparison: &Comparison<'_>) -> plots::Keys {
 
 fn legend(comparison: &Comparison<'_>) -> Markup {
     let keys = keys(comparison);
-    let mut named: Vec<(usize, String)> = Vec::new();
+    let mut named: Vec<(usize, usize, String)> = Vec::new();
     for row in &comparison.rows {
-        let entry = (keys.colour(row.a), row.a.configuration.path());
+        let entry = (keys.colour(row.a), 0, row.a.configuration.path());
         if !named.contains(&entry) {
             named.push(entry);
         }
     }
-    html! {
-        ul.legend {
-            @for (colour, path) in named { li { (plots::swatch(colour, 0)) (path) } }
-            li { (plots::swatch(7, 0)) "A" }
-            li { (plots::swatch(7, 1)) "B" }
-        }
-    }
+    report::legend(named.into_iter().chain([(7, 0, "A".into()), (7, 1, "B".into())]))
 }
 
-fn times(comparison: &Comparison<'_>) -> Result<Markup, BenchError> {
+fn times(comparison: &Comparison<'_>) -> Result<Markup, ReportError> {
     let keys = keys(comparison);
     let of = |pick: fn(&crate::bench::ComparedRow<'_>) -> Row| comparison.rows.iter().map(pick).collect::<Vec<Row>>();
     let (a, b) = (of(|row| row.a.clone()), of(|row| row.b.clone()));
@@ -91,37 +81,37 @@ fn times(comparison: &Comparison<'_>) -> Result<Markup, BenchError> {
     let mut curves = plots::curves(&a, &keys, Some(0), point, false);
     curves.extend(plots::curves(&b, &keys, Some(1), point, false));
     let plot = Plot {
-        x: "batch, rows",
-        y: "device time",
-        x_unit: "",
-        y_unit: "s",
-        x_ticks: plots::batches(&a),
+        x: Axis::log("batch, rows", "").at(plots::batches(&a)),
+        y: Axis::log("device time", "s"),
         curves,
-        ceilings: Vec::new(),
+        guides: Vec::new(),
     };
-    plots::figure(
+    report::plot(
         "Device time against batch",
         &plot,
+        HALF,
         "Medians; bars span the quartiles. A solid, B dashed. Lower is better.",
     )
 }
 
-fn speedups(comparison: &Comparison<'_>) -> Result<Markup, BenchError> {
+fn speedups(comparison: &Comparison<'_>) -> Result<Markup, ReportError> {
     let rows: Vec<Row> = comparison.rows.iter().map(|row| row.a.clone()).collect();
     let speedup = |row: &Row| {
         let found = comparison.rows.iter().find(|other| other.a.configuration == row.configuration);
         Point { x: row.configuration.batch as f64, y: found.map_or(1.0, |found| found.speedup()), bar: None }
     };
     let plot = Plot {
-        x: "batch, rows",
-        y: "A's time over B's",
-        x_unit: "",
-        y_unit: "",
-        x_ticks: plots::batches(&rows),
+        x: Axis::log("batch, rows", "").at(plots::batches(&rows)),
+        y: Axis::log("A's time over B's", ""),
         curves: plots::curves(&rows, &keys(comparison), None, speedup, false),
-        ceilings: Vec::new(),
+        guides: Vec::new(),
     };
-    plots::figure("How many times as fast B is", &plot, "Median device time of A over that of B. Above 1, B is faster.")
+    report::plot(
+        "How many times as fast B is",
+        &plot,
+        HALF,
+        "Median device time of A over that of B. Above 1, B is faster.",
+    )
 }
 
 fn table(comparison: &Comparison<'_>) -> Markup {

@@ -1,9 +1,9 @@
 //! The plots of a report.
 
-use maud::{Markup, PreEscaped, html};
+use maud::Markup;
 
-use crate::bench::plot::{COLOURS, Ceiling, Curve, Plot, Point};
-use crate::bench::{BenchError, Report, Row, Summary};
+use crate::bench::{Report, Row, Summary};
+use crate::report::{self, Axis, Curve, Guide, HALF, Marker, Plot, Point, ReportError};
 
 /// What a curve joins: one path at one number of heads.
 type Key = (String, usize);
@@ -72,6 +72,7 @@ pub(super) fn curves(
             Curve {
                 colour: keys.colour(rows[0]),
                 dashes: dashes.unwrap_or_else(|| keys.dashes(rows[0])),
+                marker: Marker::Disc,
                 ends: named.then(|| [batch(rows.first()), batch(rows.last())]),
                 points: rows.into_iter().map(&point).collect(),
             }
@@ -82,37 +83,14 @@ pub(super) fn curves(
 /// What the curves of all plots are.
 pub(super) fn legend(rows: &[Row]) -> Markup {
     let keys = Keys::of(rows);
-    html! {
-        ul.legend {
-            @for ((path, heads), rows) in by_curve(rows) {
-                li {
-                    (swatch(keys.colour(rows[0]), keys.dashes(rows[0])))
-                    (path)
-                    @if keys.heads.len() > 1 { ", " (heads) @if heads == 1 { " head" } @else { " heads" } }
-                }
-            }
-        }
-    }
-}
-
-pub(super) fn swatch(colour: usize, dashes: usize) -> Markup {
-    let dashes = ["none", "8 4", "3 3", "14 5"][dashes % 4];
-    html! {
-        svg viewBox="0 0 34 12" aria-hidden="true" {
-            line x1="1" y1="6" x2="33" y2="6" stroke-width="3" stroke={ "var(--series-" (colour % COLOURS) ")" }
-                stroke-dasharray=(dashes) {}
-        }
-    }
-}
-
-pub(super) fn figure(title: &str, plot: &Plot<'_>, caption: &str) -> Result<Markup, BenchError> {
-    Ok(html! {
-        figure.plot {
-            h3 { (title) }
-            div.scroll role="img" aria-label=(title) { (PreEscaped(plot.svg()?)) }
-            figcaption { (caption) }
-        }
-    })
+    report::legend(by_curve(rows).into_iter().map(|((path, heads), rows)| {
+        let name = match (keys.heads.len(), heads) {
+            (1, _) => path,
+            (_, 1) => format!("{path}, 1 head"),
+            _ => format!("{path}, {heads} heads"),
+        };
+        (keys.colour(rows[0]), keys.dashes(rows[0]), name)
+    }))
 }
 
 pub(super) fn batches<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<f64> {
@@ -134,40 +112,43 @@ pub(super) fn over_batch(row: &Row, time: &Summary) -> Point {
 
 fn batch_plot<'a>(report: &Report, y: &'a str, y_unit: &'a str, point: impl Fn(&Row) -> Point) -> Plot<'a> {
     Plot {
-        x: "batch, rows",
-        y,
-        x_unit: "",
-        y_unit,
-        x_ticks: batches(&report.rows),
+        x: Axis::log("batch, rows", "").at(batches(&report.rows)),
+        y: Axis::log(y, y_unit),
         curves: curves(&report.rows, &Keys::of(&report.rows), None, point, false),
-        ceilings: Vec::new(),
+        guides: Vec::new(),
     }
 }
 
-pub(super) fn time(report: &Report) -> Result<Markup, BenchError> {
+pub(super) fn time(report: &Report) -> Result<Markup, ReportError> {
     let plot = batch_plot(report, "device time", "s", |row| over_batch(row, &row.device_us));
-    figure("Device time against batch", &plot, "Medians; bars span the quartiles. Lower is better.")
+    report::plot("Device time against batch", &plot, HALF, "Medians; bars span the quartiles. Lower is better.")
 }
 
-pub(super) fn end_to_end(report: &Report) -> Result<Markup, BenchError> {
+pub(super) fn end_to_end(report: &Report) -> Result<Markup, ReportError> {
     let plot = batch_plot(report, "end to end", "s", |row| over_batch(row, &row.end_to_end_us));
-    figure(
+    report::plot(
         "End to end against batch",
         &plot,
+        HALF,
         "From rows in the host's memory to results in it. Medians; bars span the quartiles. Lower is better.",
     )
 }
 
-pub(super) fn rate(report: &Report) -> Result<Markup, BenchError> {
+pub(super) fn rate(report: &Report) -> Result<Markup, ReportError> {
     let plot = batch_plot(report, "edge-samples a second", "/s", |row| Point {
         x: row.configuration.batch as f64,
         y: row.edge_samples_per_s,
         bar: None,
     });
-    figure("Edge-samples a second", &plot, "Edges times rows times heads over median device time. Higher is better.")
+    report::plot(
+        "Edge-samples a second",
+        &plot,
+        HALF,
+        "Edges times rows times heads over median device time. Higher is better.",
+    )
 }
 
-pub(super) fn roofline(report: &Report) -> Result<Markup, BenchError> {
+pub(super) fn roofline(report: &Report) -> Result<Markup, ReportError> {
     let keys = Keys::of(&report.rows);
     let point =
         |row: &Row| Point { x: row.edge_samples_per_s / (row.gb_per_s * 1e9), y: row.edge_samples_per_s, bar: None };
@@ -187,24 +168,22 @@ pub(super) fn roofline(report: &Report) -> Result<Markup, BenchError> {
     let top = levels.first().map_or(bandwidth * most, |level| level.1);
     let most = (2.0 * most).max(1.5 * top / bandwidth);
     let end = (top / bandwidth).min(most);
-    let slope = Ceiling { name: "copy bandwidth".into(), from: (least, bandwidth * least), to: (end, bandwidth * end) };
-    let level = |(name, rate): (&str, f64)| Ceiling {
+    let slope = Guide { name: "copy bandwidth".into(), from: (least, bandwidth * least), to: (end, bandwidth * end) };
+    let level = |(name, rate): (&str, f64)| Guide {
         name: name.to_owned(),
         from: ((rate / bandwidth).clamp(least, most), rate),
         to: (most, rate),
     };
     let plot = Plot {
-        x: "edge-samples a byte that must be touched",
-        y: "edge-samples a second",
-        x_unit: "",
-        y_unit: "/s",
-        x_ticks: Vec::new(),
+        x: Axis::log("edge-samples a byte that must be touched", ""),
+        y: Axis::log("edge-samples a second", "/s"),
         curves,
-        ceilings: std::iter::once(slope).chain(levels.into_iter().map(level)).collect(),
+        guides: std::iter::once(slope).chain(levels.into_iter().map(level)).collect(),
     };
-    figure(
+    report::plot(
         "Roofline",
         &plot,
+        HALF,
         "Each point is a batch, the smallest and the largest are named. Dotted: what this device can do at best, as \
          measured. Points above the slope live in caches.",
     )

@@ -1,8 +1,8 @@
 //! Reports and comparisons as tables of 80 columns.
 
-use crate::bench::{Comparison, Configuration, Report, Row, quantity, significant};
-
-use crate::cli::table::{Align, count, table};
+use crate::bench::{Comparison, Configuration, Report, Row};
+use crate::report::table::{Align, count, table};
+use crate::report::{quantity, significant};
 
 /// Mark behind the times that are noisy.
 const NOISY: &str = "~";

@@ -18,6 +18,8 @@ use sharekan::run::Runner;
 use crate::cli::detect::pictures;
 use crate::cli::failure::Failure;
 
+/// Score from which boxes are shown and compared.
+pub(super) const SHOWN_SCORE: f32 = 0.5;
 /// Overlap from which two boxes of a class count as the same.
 pub(super) const SAME_OVERLAP: f32 = 0.7;
 
@@ -56,7 +58,7 @@ impl Heads {
         let (features, backbone_time) = timed(|| self.backbone.features(&square))?;
         let (dense_output, dense_time) = timed(|| self.dense.run(features.rows()))?;
         let (compressed_output, compressed_time) = timed(|| self.compressed.run(features.rows()))?;
-        let options = DetectOptions::default();
+        let options = DetectOptions { score: SHOWN_SCORE, ..DetectOptions::default() };
         let dense = decode_detections(&dense_output, &self.settings, &letterbox, &options)?;
         let compressed = decode_detections(&compressed_output, &self.settings, &letterbox, &options)?;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use sharekan::compress::{self, CompileOptions};
+use sharekan::compress::{self, Calibration, CompileOptions, Method};
 use sharekan::detect::{Assets, OnnxBackbone, list_images};
 use sharekan::evaluate::{self, VerifyReport};
 use sharekan::files::{self, FileProblem};
@@ -16,6 +16,7 @@ use sharekan::import::ImportOptions;
 use sharekan::run::{CpuSession, Gpu, Runner, Session};
 use sharekan::{Error, artifact};
 
+use super::calibration::CalibrationSource;
 use super::failure::Failure;
 use super::options::{Device, DeviceArgs};
 use super::screen::{JsonArgs, Screen};
@@ -30,8 +31,8 @@ const CHECKED_ROWS: usize = 64;
 
 /// Show everything on bundled images of blood cells: the default command
 ///
-/// Compresses the bundled dense head, checks the graphics adapter against the CPU, detects with both heads, and writes
-/// pictures and a page that compares them. Without a graphics adapter it runs on the CPU; a software adapter is checked
+/// Compresses the bundled dense head, calibrated with a few bundled training images, checks the graphics adapter against
+/// the CPU, detects with both heads, and writes pictures and a page that compares them. Without a graphics adapter it runs on the CPU; a software adapter is checked
 /// and then left, because the CPU path is faster.
 #[derive(Args)]
 pub(crate) struct DemoArgs {
@@ -56,7 +57,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     make_folder(&args.out)?;
     let gpu = open_adapter(args.device.device, &options, screen)?;
 
-    let (compressed, sizes) = compile(dense, args, screen)?;
+    let (compressed, sizes) = compile(dense, &assets, args, screen)?;
     let check = gpu.as_ref().map(|gpu| check(gpu, &compressed)).transpose()?;
     // A software adapter is slower than the CPU path, so it only runs the heads where it was asked for.
     let asked = args.device.device == Device::Gpu || options.name.is_some();
@@ -109,11 +110,15 @@ fn open_adapter(device: Device, options: &sharekan::run::GpuOptions, screen: Scr
     }
 }
 
-fn compile(dense: &DenseHead, args: &DemoArgs, screen: Screen) -> Result<(Head, Sizes), Failure> {
-    let options = CompileOptions::default();
+fn compile(dense: &DenseHead, assets: &Assets, args: &DemoArgs, screen: Screen) -> Result<(Head, Sizes), Failure> {
+    let options = CompileOptions { method: Method::Aware, ..CompileOptions::default() };
+    let images = assets.calibration();
+    let source = CalibrationSource { source: &images, split: "train", backbone: None };
+    let rows = source.rows(dense, &assets.head(), screen)?;
+    let calibration = Calibration::new(&rows, dense.inputs()).map_err(Error::from)?;
     let start = Instant::now();
     let bar = progress::bar("compressing", dense.layers().len() * options.iterations);
-    let (head, report) = compress::compile(dense, &options, None, &mut |at| {
+    let (head, report) = compress::compile(dense, &options, Some(&calibration), &mut |at| {
         bar.set_position((at.layer * at.iterations + at.iteration) as u64);
     })
     .map_err(Error::from)?;

@@ -2,63 +2,53 @@
 
 use std::time::Duration;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 use sharekan::detect::{Detection, class_colour};
 use sharekan::head::DetectionHead;
 
 use super::HEAD_FILE;
-use super::measure::{ImageFacts, SAME_OVERLAP, Summary};
+use super::measure::{ImageFacts, SAME_OVERLAP, SHOWN_SCORE, Summary};
 use crate::cli::detect::counts;
-use crate::cli::table::{count, list, size};
-
-const STYLE: &str = include_str!("page.css");
+use crate::report::table::{count, list, size};
+use crate::report::{Page, figure};
 
 pub(super) fn render(summary: &Summary, settings: &DetectionHead) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "sharekan: blood cells, found by a head " (format!("{:.0}", summary.ratio)) " times smaller" }
-                style { (PreEscaped(STYLE)) }
+    let boxes = &summary.boxes;
+    let page = Page {
+        title: &format!("sharekan: blood cells, found by a head {:.0} times smaller", summary.ratio),
+        kicker: "sharekan demonstration",
+        heading: html! {
+            "Blood cells in " (summary.images.len()) " images, found by the original head and by one "
+            (format!("{:.0}", summary.ratio)) " times smaller: " (boxes.same) " of "
+            (boxes.reference.max(boxes.candidate)) " boxes are the same"
+        },
+        lead: html! {
+            "Left, what a detection head made of Kolmogorov-Arnold layers finds; right, what is found after it was "
+            "compressed, in " (format!("{:.1}", summary.compile_seconds)) " seconds and without training: every "
+            "edge's spline became an index into a shared codebook and a gain, chosen on a few other images."
+        },
+        top: html! {},
+        body: html! {
+            section {
+                h2 { "Side by side" }
+                p { (legend(settings)) "Boxes with a score of at least " (SHOWN_SCORE) "." }
+                @for image in &summary.images { (pair(image, settings)) }
             }
-            body {
-                header {
-                    p.kicker { "sharekan demonstration" }
-                    h1 { "The same cells, found by a head " (format!("{:.1}", summary.ratio)) " times smaller" }
-                    p.lead {
-                        "A detection head made of Kolmogorov-Arnold layers was compressed after training, in "
-                        (format!("{:.1}", summary.compile_seconds))
-                        " seconds, without data: every edge's spline became an index into a shared codebook and a gain."
-                    }
-                }
-                (figures(summary))
-                main {
-                    section {
-                        h2 { "Side by side" }
-                        p { (legend(settings)) "Boxes with a score of at least 0.3; weak ones are drawn faintly." }
-                        @for image in &summary.images { (pair(image, settings)) }
-                    }
-                    (layers(summary))
-                    (checks(summary))
-                    (next())
-                }
-                footer {
-                    "Images: BCCD data set (MIT). Backbone: EfficientNet-Lite0 (Apache-2.0), features on the CPU, head on "
-                    (summary.device) "."
-                }
-            }
-        }
+            (figures(summary))
+            (layers(summary))
+            (checks(summary))
+            (next())
+        },
+        footer: html! {
+            "Images: BCCD data set (MIT). Backbone: EfficientNet-Lite0 (Apache-2.0), features on the CPU, head on "
+            (summary.device) "."
+        },
     };
-    page.into_string()
+    page.into_html()
 }
 
 fn figures(summary: &Summary) -> Markup {
     let boxes = &summary.boxes;
-    let figure = |value: String, name: &str, note: String| {
-        html! { div.figure { p.value { (value) } p.name { (name) } p.note { (note) } } }
-    };
     html! {
         section.figures {
             (figure(
@@ -77,7 +67,7 @@ fn figures(summary: &Summary) -> Markup {
             (figure(
                 summary.snr.map_or_else(|| "-".into(), |snr| format!("{snr:.1} dB")),
                 "output signal to noise",
-                "the compressed head's outputs against those of the dense one".into(),
+                "the compressed head's outputs against those of the dense one",
             ))
             (figure(
                 format!("{} ms", milliseconds(summary.mean(|image| image.compressed_time))),
@@ -112,7 +102,7 @@ fn pair(image: &ImageFacts, settings: &DetectionHead) -> Markup {
     let picture = |source: &str, head: &str, found: &[Detection], time: Duration| {
         let caption = counts(found, &settings.classes);
         html! {
-            figure {
+            figure.picture {
                 a href=(source) {
                     img src=(source) width=(width) height=(height) loading="lazy"
                         alt={ (image.name) ", " (head) " head: " (caption) };
@@ -216,16 +206,19 @@ fn next() -> Markup {
         ("Find cells in images of your own", format!("detect demo-out/{HEAD_FILE} IMAGE... --out found")),
         ("See what the compressed file holds", format!("inspect demo-out/{HEAD_FILE}")),
         ("Compress a head of your own", "compile head.safetensors -o small.safetensors".into()),
-        ("Try a larger codebook", "compile assets/heads/bccd.safetensors -o k1024.safetensors --codebook 1024".into()),
+        (
+            "Make the bundled head smaller still",
+            "compile assets/heads/bccd.safetensors -o k16.safetensors --codebook 16 --gain-bits 4 --calibrate assets/calibration"
+                .into(),
+        ),
         ("List the adapters of this machine", "adapters".into()),
     ];
     html! {
         section {
             h2 { "What to try next" }
-            dl {
+            ol.steps {
                 @for (what, command) in steps {
-                    dt { (what) }
-                    dd { code { "cargo run --release -- " (command) } }
+                    li { (what) code { "cargo run --release -- " (command) } }
                 }
             }
         }

@@ -314,7 +314,7 @@ fn json<'a>(facts: &'a PageFacts, points: &'a [Point], images: usize) -> StudyJs
 
 fn write_results(args: &StudyArgs, facts: &PageFacts, points: &[Point], images: usize) -> Result<(), Failure> {
     let at = |name: &str| args.out.join(name);
-    files::replace(&at("study.csv"), study::csv(points).as_bytes())?;
+    files::replace(&at("study.csv"), study::csv(points)?.as_bytes())?;
     let path = at("study.json");
     files::replace(&path, &to_json(&json(facts, points, images), &path)?)?;
     let page = study::page(facts, points)?;

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::{DecimalBytes, HumanCount};
 
-use super::screen::colours_allowed;
+use crate::cli::screen::colours_allowed;
 
 /// How the cells of a column stand.
 #[derive(Clone, Copy)]
