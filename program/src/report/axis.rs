@@ -89,7 +89,7 @@ impl<'a> Axis<'a> {
         let own: Vec<f64> = self.ticks.iter().map(|tick| self.scale.of(*tick)).collect();
         let own: Vec<f64> = own.into_iter().filter(|tick| (low..=high).contains(tick)).collect();
         let ticks = match self.scale {
-            _ if (1..=10).contains(&own.len()) => own,
+            _ if (1..=12).contains(&own.len()) => own,
             Scale::Log => decades(low, high),
             Scale::Linear => steps(low, high),
         };

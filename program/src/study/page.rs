@@ -185,7 +185,7 @@ fn changed_images(points: &[Point]) -> Result<Markup, ReportError> {
         section {
             h2 { "Changed images" }
             (report::legend(kept.iter().enumerate().map(|(at, (point, _))| (at, 0, short(&point.variant)))))
-            (bars.figure("What is kept under noise, blur and dark", caption)?)
+            (bars.figure("Accuracy kept on changed images", caption)?)
         }
     })
 }
@@ -312,7 +312,7 @@ mod tests {
         {
             assert!(page.contains(expected), "{expected}");
         }
-        assert_eq!(page.matches("<svg").count(), 4);
+        assert_eq!(page.matches("<figure class=\"plot\">").count(), 4);
         for outside in ["src=", "href=", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
         }
