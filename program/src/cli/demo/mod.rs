@@ -111,7 +111,7 @@ fn open_adapter(device: Device, options: &sharekan::run::GpuOptions, screen: Scr
 }
 
 fn compile(dense: &DenseHead, assets: &Assets, args: &DemoArgs, screen: Screen) -> Result<(Head, Sizes), Failure> {
-    let options = CompileOptions { method: Method::Aware, ..CompileOptions::default() };
+    let options = CompileOptions { method: Method::Calibrated, ..CompileOptions::default() };
     let images = assets.calibration();
     let source = CalibrationSource { source: &images, split: "train", backbone: None };
     let rows = source.rows(dense, &assets.head(), screen)?;
