@@ -1,7 +1,10 @@
 //! k-means on the CPU and on an adapter, against plain loops, closed forms and another library's result.
 
+mod support;
+
 use sharekan::compress::kmeans::{KMeans, KMeansError, Score, Settings};
-use sharekan::run::{Gpu, GpuOptions};
+use sharekan::run::Gpu;
+use support::GPU;
 
 /// -1 to 1, the same everywhere: the outputs of SplitMix64.
 fn number(n: usize) -> f32 {
@@ -20,7 +23,7 @@ fn settings(score: Score, codewords: usize, iterations: usize) -> Settings {
 }
 
 fn gpu() -> Gpu {
-    pollster::block_on(Gpu::open(&GpuOptions::default())).expect("the tests need an adapter")
+    GPU.clone()
 }
 
 fn cluster(points: &[f32], d: usize, gpu: Option<&Gpu>, settings: &Settings) -> Vec<f32> {

@@ -1,6 +1,11 @@
 //! Heads and numbers for tests.
 #![allow(dead_code, unreachable_pub, reason = "every test file uses its own part")]
 
+pub mod breaks;
+pub mod matrices;
+pub mod oracle;
+pub mod variants;
+
 use std::sync::LazyLock;
 
 use sharekan::head::{
@@ -13,7 +18,8 @@ use sharekan::run::{Gpu, GpuOptions};
 pub static GPU: LazyLock<Gpu> = LazyLock::new(|| {
     // Without cooperative matrices, whose results are close and not the same; they have a test of their own.
     let options = GpuOptions { plain: true, ..GpuOptions::default() };
-    pollster::block_on(Gpu::open(&options)).expect("these tests need an adapter")
+    let gpu = pollster::block_on(Gpu::open(&options)).expect("these tests need an adapter");
+    if breaks::BREAK.is_some() { gpu.rewriting_kernels(None, breaks::rewrite) } else { gpu }
 });
 
 /// Uniform numbers in -1 to 1 from a multiplicative generator, the same for ever.
