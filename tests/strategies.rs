@@ -74,33 +74,26 @@ fn edges_and_rows_give_the_bits_of_the_reference() {
     }
 }
 
-/// Where the adapter multiplies matrices; where it does not, asking for it is an error that says so.
-#[test]
-fn matrices_come_close_or_are_refused() {
-    let gpu = pollster::block_on(Gpu::open(&GpuOptions::default())).expect("these tests need an adapter");
+/// Heads and a bank with cooperative matrices on `gpu`, for these numbers of rows.
+fn matrices_come_close(gpu: &Gpu, batches: &[usize]) {
     let options = PlanOptions { strategy: Some(Strategy::Matrix), ..PlanOptions::default() };
+    let inputs = |rows, width| Random::new(3).many(rows * width).iter().map(|x| 1.6 * x).collect::<Vec<f32>>();
+    let most = batches.iter().copied().max().unwrap();
     for (name, head) in heads() {
-        if gpu.limits().matrix_subgroup.is_none() {
-            let refused = Session::open_with(&gpu, &Head::Compressed(head), 4, &options).unwrap_err().to_string();
-            assert_eq!(refused, "kernel matrix: the adapter offers no cooperative matrices of 16 x 16 in f16");
-            continue;
-        }
-        for rows in [1, 5, 70, 300] {
-            let input: Vec<f32> = Random::new(3).many(rows * head.inputs()).iter().map(|x| 1.6 * x).collect();
-            let found = outputs(&gpu, &head, &input, rows, Strategy::Matrix);
-            let error = error(&found, &CompressedReference::new(&head).run(&input));
+        let mut session = Session::open_with(gpu, &Head::Compressed(head.clone()), most, &options).unwrap();
+        assert!(session.plan().uses_matrices(), "{name}");
+        for &rows in batches {
+            let input = inputs(rows, head.inputs());
+            let error = error(&session.run(&input).unwrap(), &CompressedReference::new(&head).run(&input));
             let tolerance = if head.layers().len() == 1 { MATRIX_TOLERANCE } else { DEEP_MATRIX_TOLERANCE };
             assert!(error <= tolerance, "{name}, {rows} rows: {error:.2e}");
         }
     }
     for table in [false, true] {
-        if gpu.limits().matrix_subgroup.is_none() {
-            continue;
-        }
         let bank = bank(table);
-        let mut session = Session::open_bank(&gpu, &bank, 200, &options).unwrap().expect("one pass takes these heads");
-        for rows in [3, 200] {
-            let input: Vec<f32> = Random::new(3).many(rows * 41).iter().map(|x| 1.6 * x).collect();
+        let mut session = Session::open_bank(gpu, &bank, most, &options).unwrap().expect("one pass takes these heads");
+        for &rows in batches {
+            let input = inputs(rows, 41);
             let found = session.run(&input).unwrap();
             for (at, member) in bank.members().iter().enumerate() {
                 let range = bank.output_range(at);
@@ -110,6 +103,31 @@ fn matrices_come_close_or_are_refused() {
             }
         }
     }
+}
+
+/// On every adapter: the kernels of matrices with the multiplication itself in plain WGSL.
+#[test]
+fn matrices_in_plain_wgsl_come_close() {
+    matrices_come_close(&matrices::gpu(), &[3, 100]);
+}
+
+/// With the adapter's own matrices. Only some adapters have them; the test above runs the same kernels on the others.
+#[test]
+fn matrices_of_adapters_that_have_them_come_close() {
+    let gpu = pollster::block_on(Gpu::open(&GpuOptions::default())).expect("these tests need an adapter");
+    if gpu.limits().matrix_subgroup.is_none() {
+        println!("not run: {} has no cooperative matrices", gpu.info().name);
+        return;
+    }
+    matrices_come_close(&gpu, &[1, 5, 70, 300]);
+}
+
+#[test]
+fn an_adapter_without_matrices_refuses_them() {
+    let options = PlanOptions { strategy: Some(Strategy::Matrix), ..PlanOptions::default() };
+    let head = Head::Compressed(integer_head(&[13, 17], 30, false, 1));
+    let refused = Session::open_with(&GPU, &head, 4, &options).unwrap_err().to_string();
+    assert_eq!(refused, "kernel matrix: the adapter offers no cooperative matrices of 16 x 16 in f16");
 }
 
 /// Three heads of one codebook, of 41 inputs and 7, 6 and 5 outputs.
