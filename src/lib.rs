@@ -32,7 +32,7 @@ mod nearest_name;
 mod parallel;
 pub mod plan;
 pub mod reference;
-#[cfg_attr(not(any(feature = "files", feature = "detect")), expect(dead_code, reason = "nothing is read by path"))]
+#[cfg(feature = "files")]
 mod regular_file;
 pub mod run;
 pub mod spline;

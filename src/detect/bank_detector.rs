@@ -5,7 +5,9 @@ use std::ops::Range;
 use image::RgbImage;
 use web_time::Instant;
 
-use super::detector::{Clock, check_cells, check_features, see, see_async};
+#[cfg(feature = "files")]
+use super::detector::check_cells;
+use super::detector::{Clock, check_features, see, see_async};
 use super::{Backbone, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, Timings, decode_detections};
 use crate::head::{DetectionHead, HeadError};
 

@@ -5,7 +5,6 @@
 //! again: it ends on any executor, which it keeps busy meanwhile. Who blocks instead does it by [`block_on`].
 
 use std::pin::Pin;
-use std::task::Poll;
 
 use futures_channel::oneshot::{Canceled, Receiver};
 
@@ -49,7 +48,7 @@ pub(crate) fn block_on<T>(device: &wgpu::Device, future: impl Future<Output = T>
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let mut looks = 0;
     loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+        if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) {
             return output;
         }
         looks += 1;
