@@ -16,7 +16,11 @@ use crate::report::{Page, ReportError, command, figure, quantity, significant};
 /// Where a plot cannot be drawn.
 pub fn page(report: &Report) -> Result<String, ReportError> {
     let widths = shape(&report.head.widths);
-    let title = format!("{}: a KAN head of {widths}", report.device.name);
+    let what = match report.head.names.len() {
+        0 => format!("a KAN head of {widths}"),
+        heads => format!("a bank of {heads} KAN heads, the first of {widths}"),
+    };
+    let title = format!("{}: {what}", report.device.name);
     let page = Page {
         title: &title,
         kicker: "sharekan bench",

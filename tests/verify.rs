@@ -1,0 +1,77 @@
+//! `verify` finds what is wrong with a device; kernels that are broken on purpose stand for it.
+
+mod support;
+
+use sharekan::evaluate::{VerifyReport, verify, verify_bank};
+use sharekan::head::{Bank, Head, Member};
+use sharekan::plan::Limits;
+use sharekan::run::{Gpu, Kernel};
+use support::*;
+
+fn head() -> Head {
+    Head::Compressed(integer_head(&[13, 17, 4], 12, true, 3))
+}
+
+/// The device with kernels as `rewrite` leaves them.
+fn broken(rewrite: fn(Kernel, String) -> String) -> Gpu {
+    GPU.clone().rewriting_kernels(None, rewrite)
+}
+
+/// The checks that failed are those whose names begin with one of `names`, and there are some.
+#[track_caller]
+fn assert_failed(report: &VerifyReport, names: &[&str]) {
+    assert!(!report.passed());
+    for check in &report.checks {
+        let of_broken = names.iter().any(|name| check.kernel.starts_with(name));
+        assert_eq!(check.passed, !of_broken, "{check:?}");
+    }
+}
+
+#[test]
+fn a_device_without_fault_passes() {
+    let report = verify(&broken(|_, source| source), &head(), 9).unwrap();
+    assert!(report.passed() && report.checks.len() >= 3 * 6, "{report:?}");
+}
+
+#[test]
+fn the_last_bit_of_an_integer_kernel_is_found() {
+    let flipped = |_, source: String| source.replace("bitcast<u32>(value)", "(bitcast<u32>(value) ^ 1u)");
+    let report = verify(&broken(flipped), &head(), 9).unwrap();
+    assert_failed(&report, &["integer_"]);
+    assert!(report.checks.iter().all(|check| check.passed || check.error < 1e-6), "{report:?}");
+
+    let Head::Compressed(head) = head() else { unreachable!() };
+    let member = |name: &str| Member { name: name.into(), head: head.clone() };
+    let bank = Bank::new(vec![member("a"), member("b")]).unwrap();
+    assert_failed(
+        &verify_bank(&broken(flipped), &bank, 9).unwrap(),
+        &["a: integer_", "b: integer_", "all heads at once"],
+    );
+}
+
+#[test]
+fn a_part_in_a_thousand_of_a_float_kernel_is_found() {
+    let wrong =
+        |_, source: String| source.replace("total * factor.x + factor.y", "total * 1.001 * factor.x + factor.y");
+    assert_failed(&verify(&broken(wrong), &head(), 9).unwrap(), &["contract_", "product_"]);
+}
+
+#[test]
+fn outputs_that_are_no_numbers_are_found() {
+    let nan = |_, source: String| source.replace("NAN, spoilt)", "NAN, true)");
+    let report = verify(&broken(nan), &head(), 9).unwrap();
+    assert_failed(&report, &["integer_"]);
+    assert!(report.checks.iter().all(|check| check.passed || check.error == f64::INFINITY), "{report:?}");
+    let infinite = |_, source: String| source.replace("bitcast<u32>(value)", "0x7f800000u");
+    assert_failed(&verify(&broken(infinite), &head(), 9).unwrap(), &["integer_"]);
+}
+
+/// A report without a check of the head's own form would pass without having looked.
+#[test]
+fn a_head_that_no_kernel_takes_does_not_pass() {
+    let gpu = GPU.clone().with_limits(Limits { buffer: 256, ..GPU.limits().clone() });
+    for head in [head(), Head::Dense(dense_head(&[13, 17, 4], 1)), Head::Compressed(float_head(&[13, 17, 4], 12, 2))] {
+        let refusal = verify(&gpu, &head, 9).unwrap_err().to_string();
+        assert!(refusal.contains("max_buffer_size"), "{refusal}");
+    }
+}
