@@ -35,7 +35,8 @@ fn a_device_without_fault_passes() {
 
 #[test]
 fn the_last_bit_of_an_integer_kernel_is_found() {
-    let flipped = |_, source: String| source.replace("bitcast<u32>(value)", "(bitcast<u32>(value) ^ 1u)");
+    let flipped =
+        |_, source: String| source.replace("select(bitcast<u32>(value), NAN", "select(bitcast<u32>(value) ^ 1u, NAN");
     let report = verify(&broken(flipped), &head(), 9).unwrap();
     assert_failed(&report, &["integer_"]);
     assert!(report.checks.iter().all(|check| check.passed || check.error < 1e-6), "{report:?}");
@@ -62,7 +63,7 @@ fn outputs_that_are_no_numbers_are_found() {
     let report = verify(&broken(nan), &head(), 9).unwrap();
     assert_failed(&report, &["integer_"]);
     assert!(report.checks.iter().all(|check| check.passed || check.error == f64::INFINITY), "{report:?}");
-    let infinite = |_, source: String| source.replace("bitcast<u32>(value)", "0x7f800000u");
+    let infinite = |_, source: String| source.replace("select(bitcast<u32>(value), NAN", "select(0x7f800000u, NAN");
     assert_failed(&verify(&broken(infinite), &head(), 9).unwrap(), &["integer_"]);
 }
 

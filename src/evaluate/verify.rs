@@ -222,7 +222,12 @@ fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize, options: &Plan
         };
         [("contract", FloatStrategy::Taps), ("product", FloatStrategy::Product)].into_iter().map(of).collect()
     };
-    kernels.retain(|(_, options)| Plan::with_options(form, limits, rows, options).is_ok());
+    let runs = |options: &PlanOptions| Plan::with_options(form, limits, rows, options).is_ok();
+    kernels.retain(|(_, options)| runs(options));
+    // Layers that no kernel alone takes all of.
+    if kernels.is_empty() && runs(options) {
+        kernels.push((format!("{name}, each layer its kernel"), options.clone()));
+    }
     kernels
 }
 
