@@ -67,6 +67,30 @@ fn outputs_that_are_no_numbers_are_found() {
     assert_failed(&verify(&broken(infinite), &head(), 9).unwrap(), &["integer_"]);
 }
 
+/// Where the matrices are multiplied in plain WGSL, as the tests can everywhere.
+#[test]
+fn matrices_are_held_to_what_rounding_allows() {
+    let head = Head::Compressed(integer_head(&[40, 48], 30, true, 3));
+    let report = verify(&matrices::gpu(), &head, 20).unwrap();
+    assert!(report.passed(), "{report:?}");
+    for check in &report.checks {
+        let tolerance = match check.kernel.split_once(',').map_or(&check.kernel[..], |(kernel, _)| kernel) {
+            "integer_matrix" => 1.0 / 2048.0,
+            "integer_edges" | "integer_rows" => 0.0,
+            _ => 1e-4,
+        };
+        assert_eq!(check.tolerance, tolerance, "{check:?}");
+    }
+    let wrong =
+        GPU.clone().rewriting_kernels(matrices::gpu().limits().matrix_subgroup, |kernel, source| match kernel {
+            Kernel::IntegerMatrix => {
+                matrices::plain(&source).replace("round(staging[own + at])", "round(1.002 * staging[own + at])")
+            }
+            _ => source,
+        });
+    assert_failed(&verify(&wrong, &head, 20).unwrap(), &["integer_matrix"]);
+}
+
 /// A report without a check of the head's own form would pass without having looked.
 #[test]
 fn a_head_that_no_kernel_takes_does_not_pass() {

@@ -41,7 +41,7 @@ pub struct VerifyCheck {
     pub kernel: String,
     /// Rows of the batch.
     pub rows: usize,
-    /// Largest difference in parts of the largest output; 0 where all outputs are the same, infinite (`null` in JSON)
+    /// Largest difference in parts of the largest output of all rows; 0 where all outputs are the same, infinite (`null` in JSON)
     /// where one is no finite number.
     pub error: f64,
     /// Largest error that passes.
@@ -113,6 +113,7 @@ pub async fn verify_async(
     }
     for (name, form) in &forms {
         let (expected, before) = (reference(form, &input), checks.len());
+        let scale = largest_output(&expected);
         for (place, limits) in places(gpu, form, rows) {
             for (kernel, options) in kernels(name, form, &limits, rows, options) {
                 let gpu = gpu.clone().with_limits(limits.clone());
@@ -120,7 +121,7 @@ pub async fn verify_async(
                 for &batch in &batches {
                     let tolerance = tolerance(form, session.plan().multiplies_matrices(batch));
                     let found = session.run_async(&input[..batch * form.inputs()]).await?;
-                    let error = largest_error(&found, &expected[..batch * form.outputs()]);
+                    let error = largest_error(&found, &expected[..batch * form.outputs()], scale);
                     let kernel = format!("{kernel}{place}");
                     checks.push(VerifyCheck { kernel, rows: batch, error, tolerance, passed: error <= tolerance });
                 }
@@ -189,7 +190,7 @@ pub async fn verify_bank_async(
         let of_member = |(at, member): (usize, &Member)| {
             let (range, outputs) = (bank.output_range(at), bank.outputs());
             let of_head: Vec<f32> = found.chunks_exact(outputs).flat_map(|row| &row[range.clone()]).copied().collect();
-            let error = largest_error(&of_head, &expected[at][..batch * range.len()]);
+            let error = largest_error(&of_head, &expected[at][..batch * range.len()], largest_output(&expected[at]));
             (error, codebook_tolerance(&member.head, matrices))
         };
         // The head that is furthest beyond what it is allowed, or least within.
@@ -342,13 +343,18 @@ fn reference(head: &Head, input: &[f32]) -> Vec<f32> {
     }
 }
 
-/// Largest difference in parts of the largest expected magnitude. Infinite where there are more or fewer values than
-/// expected, or where a value on either side is no finite number: such a pair shows nothing, even where both are NaN.
-fn largest_error(found: &[f32], expected: &[f32]) -> f64 {
+/// Largest magnitude of all outputs that are finite: that of one row alone could be small by chance.
+fn largest_output(outputs: &[f32]) -> f64 {
+    let finite = outputs.iter().filter(|y| y.is_finite());
+    finite.fold(f64::MIN_POSITIVE, |most, y| most.max(f64::from(y.abs())))
+}
+
+/// Largest difference in parts of `scale`. Infinite where there are more or fewer values than expected, or where a value
+/// on either side is no finite number: such a pair shows nothing, even where both are NaN.
+fn largest_error(found: &[f32], expected: &[f32], scale: f64) -> f64 {
     if found.len() != expected.len() || !found.iter().chain(expected).all(|y| y.is_finite()) {
         return f64::INFINITY;
     }
-    let scale = expected.iter().fold(f64::MIN_POSITIVE, |most, y| most.max(f64::from(y.abs())));
     let difference = |(y, e): (&f32, &f32)| (f64::from(*y) - f64::from(*e)).abs();
     found.iter().zip(expected).map(difference).fold(0.0, f64::max) / scale
 }
@@ -388,25 +394,29 @@ fn spread_inputs(head: &Head, rows: usize) -> Vec<f32> {
 mod tests {
     use super::*;
 
+    fn error(found: &[f32], expected: &[f32]) -> f64 {
+        largest_error(found, expected, largest_output(expected))
+    }
+
     #[test]
     fn the_last_bit_is_an_error() {
-        let expected = [1.0f32, -3.0, 0.0];
-        assert_eq!(largest_error(&expected, &expected), 0.0);
-        assert_eq!(largest_error(&[1.0, -3.0, -0.0], &expected), 0.0);
+        let expected = [1.0f32, -4.0, 0.0];
+        assert_eq!(error(&expected, &expected), 0.0);
+        assert_eq!(error(&[1.0, -4.0, -0.0], &expected), 0.0);
         let next = f32::from_bits(1.0f32.to_bits() + 1);
-        assert!(largest_error(&[next, -3.0, 0.0], &expected) > 0.0);
+        assert_eq!(error(&[next, -4.0, 0.0], &expected), f64::from(f32::EPSILON) / 4.0);
         // Also where all that is expected is zero.
-        assert!(largest_error(&[f32::from_bits(1)], &[0.0]) > 0.0);
+        assert!(error(&[f32::from_bits(1)], &[0.0]) > 0.0);
     }
 
     #[test]
     fn what_is_no_finite_number_or_is_missing_is_infinitely_wrong() {
         for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
             for (found, expected) in [([bad, 1.0], [1.0, 1.0]), ([1.0, 1.0], [1.0, bad]), ([1.0, bad], [1.0, bad])] {
-                assert_eq!(largest_error(&found, &expected), f64::INFINITY, "{found:?}, expected {expected:?}");
+                assert_eq!(error(&found, &expected), f64::INFINITY, "{found:?}, expected {expected:?}");
             }
         }
-        assert_eq!(largest_error(&[1.0], &[1.0, 1.0]), f64::INFINITY);
-        assert_eq!(largest_error(&[], &[1.0]), f64::INFINITY);
+        assert_eq!(error(&[1.0], &[1.0, 1.0]), f64::INFINITY);
+        assert_eq!(error(&[], &[1.0]), f64::INFINITY);
     }
 }
