@@ -55,6 +55,12 @@ pub enum Error {
     },
 }
 
+impl From<crate::evaluate::SnrError> for Error {
+    fn from(problem: crate::evaluate::SnrError) -> Self {
+        Self::Evaluation(problem.into())
+    }
+}
+
 impl Error {
     /// The same error, naming the file that it is about.
     pub fn in_file(self, path: impl Into<PathBuf>) -> Self {

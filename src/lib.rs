@@ -17,6 +17,7 @@
 
 pub mod artifact;
 pub mod compress;
+mod container;
 #[cfg(feature = "detect")]
 pub mod detect;
 pub mod error;
@@ -29,6 +30,7 @@ pub mod import;
 #[doc(hidden)]
 pub mod measure;
 mod nearest_name;
+mod output_snr;
 mod parallel;
 pub mod plan;
 pub mod reference;

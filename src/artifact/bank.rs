@@ -1,13 +1,12 @@
 //! A bank of heads as one file.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::manifest::LayerManifest;
-use super::read::{File, check_stages, metadata_value, read_layers};
+use super::read::{File, Form, check_stages, read_layers};
 use super::write::Tensors;
 use super::{ArtifactError, codebook_bytes};
+use crate::container::Header;
 use crate::head::{Bank, CompressedHead, DetectionHead, MAX_STAGES, Member};
 
 /// Key of a bank's metadata entry.
@@ -57,7 +56,7 @@ pub(super) fn tensor_name(member: Option<usize>, name: &str) -> String {
 
 /// True where the bytes are a safetensors file whose metadata has a bank's entry.
 pub fn is_bank(bytes: &[u8]) -> bool {
-    metadata_value(bytes, BANK_KEY).is_ok_and(|value| value.is_some())
+    Header::of(bytes).is_ok_and(|header| Form::of(&header) == Some(Form::Bank))
 }
 
 /// The file of a bank. The same bank gives the same bytes.
@@ -77,7 +76,7 @@ pub fn bank_to_bytes(bank: &Bank) -> Result<Vec<u8>, ArtifactError> {
     });
     let manifest = BankManifest { version: BANK_VERSION, heads: heads.collect() };
     let manifest = serde_json::to_string(&manifest).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
-    tensors.finish(HashMap::from([(BANK_KEY.to_owned(), manifest)]))
+    tensors.finish(&[(BANK_KEY, manifest)])
 }
 
 /// Reads a bank.
@@ -86,9 +85,16 @@ pub fn bank_to_bytes(bank: &Bank) -> Result<Vec<u8>, ArtifactError> {
 /// Where the bytes break any rule of the container or of the format; see [`ArtifactError`]. Nothing is allocated by a
 /// size that the file merely claims, and codebooks, of which every head gets a copy, at most 1 GiB in all.
 pub fn read_bank(bytes: &[u8]) -> Result<Bank, ArtifactError> {
-    crate::import::check_container(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
+    read_bank_in(&Header::of(bytes)?, bytes)
+}
+
+/// Reads a bank in a file whose header has been read.
+///
+/// # Errors
+/// As [`read_bank`].
+pub(crate) fn read_bank_in(header: &Header, bytes: &[u8]) -> Result<Bank, ArtifactError> {
     let refuse = ArtifactError::BankManifest;
-    let text = metadata_value(bytes, BANK_KEY)?.ok_or_else(|| refuse("is missing, expected a bank".into()))?;
+    let text = header.metadata.get(BANK_KEY).ok_or_else(|| refuse("is missing, expected a bank".into()))?;
     // The version is read first, so that a newer file is refused for its version and not for its fields.
     #[derive(Deserialize)]
     struct Version {
@@ -96,12 +102,12 @@ pub fn read_bank(bytes: &[u8]) -> Result<Bank, ArtifactError> {
     }
     // A field's name may hold anything.
     let unreadable = |e: serde_json::Error| refuse(format!("cannot be read: {e}").replace(char::is_control, " "));
-    let Version { version } = serde_json::from_str(&text).map_err(unreadable)?;
+    let Version { version } = serde_json::from_str(text).map_err(unreadable)?;
     if version != u64::from(BANK_VERSION) {
         return Err(refuse(format!("is of version {version}, expected {BANK_VERSION}")));
     }
-    let manifest: BankManifest = serde_json::from_str(&text).map_err(unreadable)?;
-    let mut file = File::new(bytes)?;
+    let manifest: BankManifest = serde_json::from_str(text).map_err(unreadable)?;
+    let mut file = File::new(header, bytes)?;
     let heads = manifest.heads.len();
     let mut members = Vec::new();
     for (at, head) in manifest.heads.into_iter().enumerate() {

@@ -37,13 +37,16 @@ mod packing;
 mod read;
 mod write;
 
+pub(crate) use bank::read_bank_in;
 pub use bank::{BANK_KEY, BANK_VERSION, BankManifest, MemberManifest, bank_to_bytes, is_bank, read_bank};
 pub use manifest::{FORMAT_VERSION, MANIFEST_KEY, Manifest};
-pub use read::{Form, announced_form, announces_compressed, is_compressed, read};
+pub(crate) use read::{Form, read_in};
+pub use read::{is_compressed, read};
 pub use write::{to_bytes, write_dense};
 
 use thiserror::Error;
 
+use crate::container::ContainerError;
 use crate::head::{CompressedLayer, GainScale, HeadError, InputMap, Quantised};
 
 /// A compressed file that is refused, or a head that cannot be written.
@@ -78,6 +81,12 @@ pub enum ArtifactError {
     /// The parts are readable but make no head.
     #[error(transparent)]
     Head(#[from] HeadError),
+}
+
+impl From<ContainerError> for ArtifactError {
+    fn from(problem: ContainerError) -> Self {
+        Self::Container(problem.to_string())
+    }
 }
 
 /// Bytes that the codebook of a layer takes in a file.

@@ -1,71 +1,37 @@
 //! Bytes to a compressed head, trusting nothing.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io::{self, Read};
-
-use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ArtifactError;
 use super::bank::{BANK_KEY, tensor_name};
 use super::manifest::{BasisManifest, FORMAT_VERSION, Grid, LayerManifest, MANIFEST_KEY, Manifest, MapManifest};
 use super::packing::{bits_for, packed_bytes, unpack};
+use crate::container::{Dtype, Header, Quoted, TensorEntry};
 use crate::head::{
-    Basis, CompressedBase, CompressedHead, CompressedLayer, DetectionHead, GAIN_CODES, GainScale, InputMap, Knots,
-    MAX_CODEWORDS, MAX_STAGES, NARROW_GAIN_CODES, Quantised,
+    Basis, CompressedBase, CompressedHead, CompressedLayer, DETECTION_KEY, DetectionHead, GAIN_CODES, GainScale,
+    InputMap, Knots, MAX_CODEWORDS, MAX_STAGES, NARROW_GAIN_CODES, Quantised,
 };
-
-/// Longest header of a safetensors file, by its format.
-const MAX_HEADER: u64 = 100_000_000;
 
 /// True where the bytes are a safetensors file whose metadata has this library's entry.
 pub fn is_compressed(bytes: &[u8]) -> bool {
-    metadata_value(bytes, MANIFEST_KEY).is_ok_and(|value| value.is_some())
+    Header::of(bytes).is_ok_and(|header| Form::of(&header) == Some(Form::Head))
 }
 
 /// What a file of this library holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub(crate) enum Form {
     /// One compressed head.
     Head,
     /// A bank of them.
     Bank,
 }
 
-/// As [`is_compressed`], reading no more than the header: to tell the form of a large file.
-///
-/// # Errors
-/// Where reading fails. A source that is no safetensors file is none of this library's either.
-pub fn announces_compressed(source: &mut impl Read) -> io::Result<bool> {
-    Ok(announced_form(source)? == Some(Form::Head))
-}
-
-/// What a file says that it holds, reading no more than its header; `None` where it is not of this library.
-///
-/// # Errors
-/// Where reading fails.
-pub fn announced_form(source: &mut impl Read) -> io::Result<Option<Form>> {
-    #[derive(serde::Deserialize)]
-    struct Header {
-        #[serde(rename = "__metadata__")]
-        metadata: HashMap<String, serde::de::IgnoredAny>,
+impl Form {
+    /// What a file says that it holds; `None` where it is not of this library.
+    pub(crate) fn of(header: &Header) -> Option<Self> {
+        let forms = [(MANIFEST_KEY, Self::Head), (BANK_KEY, Self::Bank)];
+        forms.into_iter().find(|(key, _)| header.metadata.contains_key(*key)).map(|(_, form)| form)
     }
-    let mut length = Vec::new();
-    source.by_ref().take(8).read_to_end(&mut length)?;
-    let Ok(length) = length.try_into().map(u64::from_le_bytes) else { return Ok(None) };
-    if length > MAX_HEADER {
-        return Ok(None);
-    }
-    let mut header = Vec::new();
-    source.by_ref().take(length).read_to_end(&mut header)?;
-    let Ok(Header { metadata }) = serde_json::from_slice(&header) else { return Ok(None) };
-    let forms = [(MANIFEST_KEY, Form::Head), (BANK_KEY, Form::Bank)];
-    Ok(forms.into_iter().find(|(key, _)| metadata.contains_key(*key)).map(|(_, form)| form))
-}
-
-pub(super) fn metadata_value(bytes: &[u8], key: &str) -> Result<Option<String>, ArtifactError> {
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
-    Ok(metadata.metadata().as_ref().and_then(|entries| entries.get(key).cloned()))
 }
 
 /// Reads a compressed head.
@@ -74,9 +40,17 @@ pub(super) fn metadata_value(bytes: &[u8], key: &str) -> Result<Option<String>, 
 /// Where the bytes break any rule of the container or of the format; see [`ArtifactError`]. Nothing is allocated by a
 /// size that the file merely claims.
 pub fn read(bytes: &[u8]) -> Result<CompressedHead, ArtifactError> {
-    // Stricter than the container's own library: names that stand twice, tensors without elements, unknown fields.
-    crate::import::check_container(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
-    let text = metadata_value(bytes, MANIFEST_KEY)?
+    read_in(&Header::of(bytes)?, bytes)
+}
+
+/// Reads a compressed head in a file whose header has been read.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_in(header: &Header, bytes: &[u8]) -> Result<CompressedHead, ArtifactError> {
+    let text = header
+        .metadata
+        .get(MANIFEST_KEY)
         .ok_or_else(|| ArtifactError::Manifest("is missing, expected a compressed head".into()))?;
     // The version is read first, so that a newer file is refused for its version and not for its fields.
     #[derive(serde::Deserialize)]
@@ -84,16 +58,15 @@ pub fn read(bytes: &[u8]) -> Result<CompressedHead, ArtifactError> {
         version: u64,
     }
     let Version { version } =
-        serde_json::from_str(&text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
+        serde_json::from_str(text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
     if !(1..=u64::from(FORMAT_VERSION)).contains(&version) {
         return Err(ArtifactError::Manifest(format!("is of version {version}, expected 1 to {FORMAT_VERSION}")));
     }
     let manifest: Manifest =
-        serde_json::from_str(&text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
+        serde_json::from_str(text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
     check_stages(&manifest.layers, version, if version == 1 { 1 } else { MAX_STAGES })?;
-    let detection =
-        metadata_value(bytes, crate::import::DETECTION_KEY)?.map(|text| DetectionHead::from_json(&text)).transpose()?;
-    let mut file = File::new(bytes)?;
+    let detection = header.metadata.get(DETECTION_KEY).map(|text| DetectionHead::from_json(text)).transpose()?;
+    let mut file = File::new(header, bytes)?;
     let layers = read_layers(&mut file, &manifest.layers)?;
     file.check_all_read()?;
     Ok(CompressedHead::new(layers, detection)?)
@@ -120,24 +93,26 @@ pub(super) fn read_layers(
 
 /// The tensors of a file, and which were read.
 pub(super) struct File<'a> {
-    tensors: SafeTensors<'a>,
+    tensors: &'a BTreeMap<String, TensorEntry>,
+    bytes: &'a [u8],
     read: BTreeSet<String>,
     /// Number of the head that is read in a bank.
     pub(super) member: Option<usize>,
 }
 
 impl<'a> File<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Result<Self, ArtifactError> {
-        let tensors = SafeTensors::deserialize(bytes).map_err(|e| ArtifactError::Container(e.to_string()))?;
-        Ok(Self { tensors, read: BTreeSet::new(), member: None })
+    /// The tensors of a file; `header` is its own.
+    pub(super) fn new(header: &'a Header, bytes: &'a [u8]) -> Result<Self, ArtifactError> {
+        header.refuse_empty()?;
+        Ok(Self { tensors: &header.tensors, bytes, read: BTreeSet::new(), member: None })
     }
 
     /// Refuses a file with tensors that nothing asked for.
     pub(super) fn check_all_read(&self) -> Result<(), ArtifactError> {
-        match self.tensors.names().iter().filter(|name| !self.read.contains(**name)).min() {
+        match self.tensors.keys().find(|name| !self.read.contains(*name)) {
             None => Ok(()),
             Some(name) => Err(ArtifactError::Tensor {
-                tensor: (*name).to_string(),
+                tensor: Quoted(name).to_string(),
                 problem: "is not named by the manifest".into(),
             }),
         }
@@ -147,14 +122,18 @@ impl<'a> File<'a> {
     fn bytes(&mut self, name: &str, dtype: Dtype, shape: &[usize]) -> Result<&'a [u8], ArtifactError> {
         let name = &tensor_name(self.member, name);
         let refuse = |problem| Err(ArtifactError::Tensor { tensor: name.to_owned(), problem });
-        let Ok(view) = self.tensors.tensor(name) else {
+        let Some(entry) = self.tensors.get(name) else {
             return refuse(format!("is missing, expected {dtype:?} {shape:?}"));
         };
-        if view.dtype() != dtype || view.shape() != shape {
-            return refuse(format!("is {:?} {:?}, expected {dtype:?} {shape:?}", view.dtype(), view.shape()));
+        if entry.dtype != dtype || entry.shape != shape {
+            return refuse(format!("is {:?} {:?}, expected {dtype:?} {shape:?}", entry.dtype, entry.shape));
         }
         self.read.insert(name.clone());
-        Ok(view.data())
+        let (start, end) = (entry.bytes.start as usize, entry.bytes.end as usize);
+        match self.bytes.get(start..end) {
+            Some(bytes) => Ok(bytes),
+            None => refuse(format!("ends at byte {end}, but {} bytes were read of the file", self.bytes.len())),
+        }
     }
 
     fn values<const N: usize, T>(
@@ -201,7 +180,7 @@ impl<'a> File<'a> {
 
     /// Number of rows of a tensor of two dimensions, whatever they are.
     fn rows(&self, name: &str) -> Option<usize> {
-        self.tensors.tensor(&tensor_name(self.member, name)).ok().and_then(|view| view.shape().first().copied())
+        self.tensors.get(&tensor_name(self.member, name)).and_then(|entry| entry.shape.first().copied())
     }
 }
 

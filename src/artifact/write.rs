@@ -1,45 +1,19 @@
 //! Heads to bytes.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
-
-use safetensors::tensor::{Dtype, View};
-use serde::{Deserialize, Serialize};
-
 use super::ArtifactError;
 use super::bank::{is_shared, tensor_name};
 use super::manifest::{MANIFEST_KEY, Manifest};
 use super::packing::{bits_for, pack};
+use crate::container::{self, Dtype, TensorBytes};
 use crate::head::{
-    Basis, CompressedHead, CompressedLayer, DenseHead, DetectionHead, GainScale, InputMap, Knots, Quantised,
+    Basis, CompressedHead, CompressedLayer, DETECTION_KEY, DenseHead, DetectionHead, GainScale, InputMap, Knots,
+    Quantised,
 };
-
-/// A tensor about to be written.
-struct Tensor {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-impl View for &Tensor {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-    fn data(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.bytes)
-    }
-    fn data_len(&self) -> usize {
-        self.bytes.len()
-    }
-}
 
 /// Tensors in the order in which they were added.
 #[derive(Default)]
 pub(super) struct Tensors {
-    tensors: Vec<(String, Tensor)>,
+    tensors: Vec<(String, TensorBytes)>,
     /// Number of the head that is added to a bank.
     pub(super) member: Option<usize>,
 }
@@ -51,7 +25,7 @@ impl Tensors {
             return;
         }
         let bytes = bytemuck::cast_slice(values).to_vec();
-        self.tensors.push((tensor_name(self.member, &name), Tensor { dtype, shape: shape.to_vec(), bytes }));
+        self.tensors.push((tensor_name(self.member, &name), TensorBytes { dtype, shape: shape.to_vec(), bytes }));
     }
 
     /// Adds all tensors of a head.
@@ -62,42 +36,9 @@ impl Tensors {
         }
     }
 
-    pub(super) fn finish(&self, metadata: HashMap<String, String>) -> Result<Vec<u8>, ArtifactError> {
-        let tensors = self.tensors.iter().map(|(name, tensor)| (name, tensor));
-        let bytes =
-            safetensors::serialize(tensors, Some(metadata)).map_err(|e| ArtifactError::Container(e.to_string()))?;
-        with_sorted_header(bytes).ok_or_else(|| ArtifactError::Container("the header was not written as JSON".into()))
+    pub(super) fn finish(&self, metadata: &[(&str, String)]) -> Result<Vec<u8>, ArtifactError> {
+        Ok(container::write(&self.tensors, metadata)?)
     }
-}
-
-/// A file's header, in the order in which it is written. All maps are sorted by themselves: what a map of `serde_json`
-/// does depends on the features that some other crate asks of it.
-#[derive(Serialize, Deserialize)]
-struct Header {
-    #[serde(rename = "__metadata__")]
-    metadata: BTreeMap<String, String>,
-    #[serde(flatten)]
-    tensors: BTreeMap<String, Entry>,
-}
-
-/// A tensor in the header; its fields in alphabetical order, as they always were.
-#[derive(Serialize, Deserialize)]
-struct Entry {
-    data_offsets: [u64; 2],
-    dtype: Dtype,
-    shape: Vec<usize>,
-}
-
-/// The same file with the entries of its header in alphabetical order: the container writes its metadata in the order of
-/// a hash table, and the same head has to give the same bytes. Sorting moves text but adds none, so offsets stay true.
-fn with_sorted_header(mut bytes: Vec<u8>) -> Option<Vec<u8>> {
-    let length = usize::try_from(u64::from_le_bytes(*bytes.first_chunk()?)).ok()?;
-    let header = bytes.get_mut(8..8 + length)?;
-    let entries: Header = serde_json::from_slice(header).ok()?;
-    let sorted = serde_json::to_vec(&entries).ok()?;
-    header.get_mut(..sorted.len())?.copy_from_slice(&sorted);
-    header[sorted.len()..].fill(b' ');
-    Some(bytes)
 }
 
 /// The file of a compressed head. The same head gives the same bytes.
@@ -109,7 +50,7 @@ pub fn to_bytes(head: &CompressedHead) -> Result<Vec<u8>, ArtifactError> {
     tensors.add_layers(head.layers());
     let manifest =
         serde_json::to_string(&Manifest::of(head.layers())).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
-    tensors.finish(metadata(MANIFEST_KEY, manifest, head.detection.as_ref()))
+    tensors.finish(&metadata(MANIFEST_KEY, manifest, head.detection.as_ref()))
 }
 
 /// The file of a dense head in efficient-kan's layout with `norms.*`: readable by this library and, but for the norms,
@@ -148,15 +89,13 @@ pub fn write_dense(head: &DenseHead) -> Result<Vec<u8>, ArtifactError> {
         tensors.add(format!("layers.{n}.spline_weight"), Dtype::F32, &shape, &layer.coefficients);
         add_norm(&mut tensors, n, &layer.input_map);
     }
-    tensors.finish(metadata("layout", "efficient-kan".into(), head.detection.as_ref()))
+    tensors.finish(&metadata("layout", "efficient-kan".into(), head.detection.as_ref()))
 }
 
-fn metadata(key: &str, value: String, detection: Option<&DetectionHead>) -> HashMap<String, String> {
-    let mut metadata = HashMap::from([(key.to_owned(), value)]);
-    if let Some(detection) = detection {
-        metadata.insert(crate::import::DETECTION_KEY.to_owned(), detection.to_json());
-    }
-    metadata
+/// The entry that tells what a head is, and its detection settings where it has them.
+fn metadata<'a>(key: &'a str, value: String, detection: Option<&DetectionHead>) -> Vec<(&'a str, String)> {
+    let settings = detection.map(|detection| (DETECTION_KEY, detection.to_json()));
+    std::iter::once((key, value)).chain(settings).collect()
 }
 
 fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {

@@ -3,8 +3,8 @@
 use super::{
     Calibration, CompileOptions, CompileReport, CompressError, Method, Precision, Progress, compile, compiled_bytes,
 };
-use crate::evaluate::output_snr_db;
 use crate::head::{CompressedHead, DenseHead};
+use crate::output_snr::output_snr_db;
 use crate::reference::CompressedReference;
 
 /// What a head shall reach.

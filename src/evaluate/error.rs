@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use super::SnrError;
+
 /// A call that does not fit what is being evaluated.
 #[derive(Debug, Error, PartialEq)]
 #[non_exhaustive]
@@ -43,13 +45,6 @@ pub enum EvaluationError {
         problem: String,
     },
     /// Outputs whose length is not that of whole rows, or differs between reference and candidate.
-    #[error("{what} has {found} values, expected {expected}")]
-    Length {
-        /// Which of the two.
-        what: &'static str,
-        /// Number of values found.
-        found: usize,
-        /// What was expected.
-        expected: String,
-    },
+    #[error(transparent)]
+    Length(#[from] SnrError),
 }

@@ -24,19 +24,18 @@ pub mod ground_truth;
 mod image_shift;
 #[cfg(all(feature = "evaluate", feature = "detect"))]
 mod noise;
-mod output_snr;
 #[cfg(feature = "evaluate")]
 mod region;
 #[cfg(feature = "evaluate")]
 mod summary;
 mod verify;
 
+pub use crate::output_snr::{OutputSnr, SnrError, output_snr_db};
 pub use error::EvaluationError;
 #[cfg(feature = "evaluate")]
 pub use evaluator::{ClassEvaluation, Evaluation, EvaluationSettings, Evaluator, ScoredRegion};
 #[cfg(all(feature = "evaluate", feature = "detect"))]
 pub use image_shift::ImageShift;
-pub use output_snr::{OutputSnr, output_snr_db};
 #[cfg(feature = "evaluate")]
 pub use region::{PixelExtent, Region};
 #[cfg(feature = "evaluate")]

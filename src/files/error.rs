@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::artifact::ArtifactError;
+use crate::container::ContainerError;
 use crate::head::HeadError;
 use crate::import::ImportError;
 use crate::regular_file::Unread;
@@ -45,7 +46,7 @@ pub enum FileProblem {
     #[error("byte {0} is not UTF-8, expected text")]
     NoText(usize),
     /// Bytes that break the rules of safetensors.
-    #[error("is no safetensors file: {0}")]
+    #[error("{0}")]
     Container(String),
     /// A bank where one head is needed.
     #[error("is a bank of {} heads, expected one head; it has {}", .0.len(), .0.join(", "))]
@@ -84,6 +85,15 @@ impl FileProblem {
     /// The same problem, naming the file.
     pub fn in_file(self, path: impl Into<PathBuf>) -> FileError {
         FileError { path: path.into(), problem: self }
+    }
+}
+
+impl From<ContainerError> for FileProblem {
+    fn from(problem: ContainerError) -> Self {
+        match problem {
+            ContainerError::Read(problem) => Self::Read(problem),
+            other => Self::Container(other.to_string()),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! Any head file, whichever form it has.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek};
 use std::path::Path;
 
 use super::{FileError, FileProblem, read_text};
 use crate::artifact::Form;
+use crate::container::Header;
 use crate::head::{Bank, CompressedHead, DetectionHead, Head, HeadError};
 use crate::import::{Container, ImportOptions, Layout};
 use crate::{artifact, import, regular_file};
@@ -78,8 +79,7 @@ pub fn open_member(path: &Path, name: &str, options: &ImportOptions) -> Result<H
     let Some(member) = bank.into_members().into_iter().find(|member| member.name == name) else {
         return Err(FileProblem::NoMember { name: name.to_owned(), known }.in_file(path));
     };
-    let mut head = member.head;
-    set_detection(&mut head, options.head_config.as_ref())
+    let head = with_detection(member.head, options.head_config.as_ref())
         .map_err(|problem| FileProblem::from(problem).in_file(path))?;
     Ok(HeadFile { head: Head::Compressed(head), bytes, import: None })
 }
@@ -92,27 +92,30 @@ pub fn open_member(path: &Path, name: &str, options: &ImportOptions) -> Result<H
 pub fn open_head_or_bank(path: &Path, options: &ImportOptions) -> Result<Opened, FileError> {
     let (mut file, bytes) = regular_file::open(path).map_err(|problem| FileProblem::from(problem).in_file(path))?;
     let container = Container::of_path(path);
-    let read = FileProblem::Read;
     let mut opened = || {
-        let form = match container {
-            Container::Safetensors => artifact::announced_form(&mut file).map_err(read)?,
-            _ => None,
+        // The header is read once; it tells what the file is, and where its tensors are.
+        let header = match container {
+            Container::Safetensors => Some(Header::read(&mut file)?),
+            Container::PyTorch => None,
         };
-        file.seek(SeekFrom::Start(0)).map_err(read)?;
-        match form {
-            Some(Form::Head) => {
-                let head = compressed(&whole(&mut file, bytes)?, options.head_config.as_ref())?;
+        match header.as_ref().and_then(|header| Some((Form::of(header)?, header))) {
+            Some((Form::Head, header)) => {
+                let head = artifact::read_in(header, &whole(&mut file, bytes)?)?;
+                let head = Head::Compressed(with_detection(head, options.head_config.as_ref())?);
                 Ok(Opened::Head(HeadFile { head, bytes, import: None }))
             }
-            Some(Form::Bank) => {
-                let bank = artifact::read_bank(&whole(&mut file, bytes)?)?;
+            Some((Form::Bank, header)) => {
+                let bank = artifact::read_bank_in(header, &whole(&mut file, bytes)?)?;
                 match options.head_config {
                     Some(_) => Err(FileProblem::Bank(names(&bank))),
                     None => Ok(Opened::Bank(BankFile { bank, bytes })),
                 }
             }
             None => {
-                let imported = import::from_reader(&mut file, container, options)?;
+                let imported = match header {
+                    Some(header) => import::from_tensors(header, &mut file, options)?,
+                    None => import::from_reader(&mut file, container, options)?,
+                };
                 let import::Imported { head, layout, prefix, assumptions } = imported;
                 let import = Some(ImportNotes { layout, prefix, assumptions });
                 Ok(Opened::Head(HeadFile { head: Head::Dense(head), bytes, import }))
@@ -126,18 +129,13 @@ fn names(bank: &Bank) -> Vec<String> {
     bank.names().map(str::to_owned).collect()
 }
 
-fn whole(file: &mut impl Read, bytes: u64) -> Result<Vec<u8>, FileProblem> {
-    regular_file::rest(file, bytes).map_err(FileProblem::Read)
-}
-
-fn compressed(bytes: &[u8], settings: Option<&DetectionHead>) -> Result<Head, FileProblem> {
-    let mut head = artifact::read(bytes)?;
-    set_detection(&mut head, settings)?;
-    Ok(Head::Compressed(head))
+/// All bytes of a file of this size.
+fn whole(file: &mut (impl Read + Seek), bytes: u64) -> Result<Vec<u8>, FileProblem> {
+    file.rewind().and_then(|()| regular_file::rest(file, bytes)).map_err(FileProblem::Read)
 }
 
 /// Replaces what a compressed head says about boxes, if anything shall.
-fn set_detection(head: &mut CompressedHead, settings: Option<&DetectionHead>) -> Result<(), HeadError> {
+fn with_detection(mut head: CompressedHead, settings: Option<&DetectionHead>) -> Result<CompressedHead, HeadError> {
     if let Some(settings) = settings {
         if settings.channels() != head.outputs() {
             return Err(HeadError::Detection(format!(
@@ -149,7 +147,7 @@ fn set_detection(head: &mut CompressedHead, settings: Option<&DetectionHead>) ->
         }
         head.detection = Some(settings.clone());
     }
-    Ok(())
+    Ok(head)
 }
 
 /// Reads detection settings from a JSON file of the fields of [`DetectionHead`].

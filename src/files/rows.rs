@@ -1,11 +1,11 @@
 //! Rows of features in, rows of outputs out, as safetensors.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
-
-use super::{FileError, FileProblem, read, replace};
+use super::{FileError, FileProblem, replace};
+use crate::container::{self, Dtype, Header, TensorBytes};
+use crate::regular_file;
 
 /// Name of the tensor that [`read_rows`] reads.
 pub const INPUT_TENSOR: &str = "input";
@@ -19,19 +19,23 @@ pub const OUTPUT_TENSOR: &str = "output";
 /// # Errors
 /// Where the file cannot be read, is no safetensors file, or has no tensor `input` of this type and number of columns.
 pub fn read_rows(path: &Path, inputs: usize) -> Result<Vec<f32>, FileError> {
-    rows(&read(path, u64::MAX)?, inputs).map_err(|problem| problem.in_file(path))
+    let open = || rows(regular_file::open(path)?.0, inputs);
+    open().map_err(|problem: FileProblem| problem.in_file(path))
 }
 
-fn rows(bytes: &[u8], inputs: usize) -> Result<Vec<f32>, FileProblem> {
-    let tensors = SafeTensors::deserialize(bytes).map_err(|problem| FileProblem::Container(problem.to_string()))?;
+fn rows(mut file: impl Read + Seek, inputs: usize) -> Result<Vec<f32>, FileProblem> {
+    let mut header = Header::read(&mut file)?;
     let refuse = |problem| Err(FileProblem::Tensor { tensor: INPUT_TENSOR.into(), problem });
-    let Ok(tensor) = tensors.tensor(INPUT_TENSOR) else {
+    let Some(entry) = header.tensors.remove(INPUT_TENSOR) else {
         return refuse(format!("is missing, expected F32 [rows, {inputs}]"));
     };
-    if tensor.dtype() != Dtype::F32 || !matches!(tensor.shape(), [_, columns] if *columns == inputs) {
-        return refuse(format!("is {:?} {:?}, expected F32 [rows, {inputs}]", tensor.dtype(), tensor.shape()));
+    if entry.dtype != Dtype::F32 || !matches!(entry.shape[..], [_, columns] if columns == inputs) {
+        return refuse(format!("is {:?} {:?}, expected F32 [rows, {inputs}]", entry.dtype, entry.shape));
     }
-    Ok(tensor.data().as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect())
+    let (start, size) = (entry.bytes.start, entry.bytes.end - entry.bytes.start);
+    let bytes = file.seek(SeekFrom::Start(start)).and_then(|_| regular_file::rest(&mut file, size));
+    let bytes = bytes.map_err(FileProblem::Read)?;
+    Ok(bytes.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect())
 }
 
 /// Writes `values`, `[rows, outputs]`, as the tensor `output` of a safetensors file, in one step ([`replace`]).
@@ -43,16 +47,25 @@ pub fn write_rows(path: &Path, outputs: usize, values: &[f32]) -> Result<(), Fil
     if outputs == 0 || !values.len().is_multiple_of(outputs) {
         return Err(refuse(format!("has {} values, expected whole rows of {outputs}", values.len())));
     }
-    let shape = vec![values.len() / outputs, outputs];
-    let bytes = TensorView::new(Dtype::F32, shape, bytemuck::cast_slice(values))
-        .and_then(|tensor| safetensors::serialize([(OUTPUT_TENSOR, tensor)], None))
+    let (dtype, shape) = (Dtype::F32, vec![values.len() / outputs, outputs]);
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let bytes = container::write(&[(OUTPUT_TENSOR.to_owned(), TensorBytes { dtype, shape, bytes })], &[])
         .map_err(|problem| refuse(problem.to_string()))?;
     replace(path, &bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use safetensors::SafeTensors;
+    use safetensors::tensor::TensorView;
+
     use super::*;
+
+    fn rows(bytes: &[u8], inputs: usize) -> Result<Vec<f32>, FileProblem> {
+        super::rows(Cursor::new(bytes), inputs)
+    }
 
     fn file(name: &str, dtype: Dtype, shape: &[usize], data: &[u8]) -> Vec<u8> {
         let other = TensorView::new(Dtype::U8, vec![3], &[1, 2, 3]).unwrap();

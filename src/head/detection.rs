@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::HeadError;
 use crate::nearest_name::nearest;
 
+/// Name of the metadata entry that holds a [`DetectionHead`].
+pub const DETECTION_KEY: &str = "detection_head";
+
 /// Detection settings of a head.
 ///
 /// A head of C classes gives `C + 5` channels a cell: class logits, log-distances to the left, top, right and bottom

@@ -28,7 +28,7 @@ pub use compressed::{
     NARROW_GAIN_CODES, Quantised,
 };
 pub use dense::{Activation, BasePath, DenseHead, DenseLayer};
-pub use detection::{ChannelOrder, DetectionHead, PixelPreparation, TensorLayout};
+pub use detection::{ChannelOrder, DETECTION_KEY, DetectionHead, PixelPreparation, TensorLayout};
 pub use input_map::InputMap;
 
 use thiserror::Error;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::container::{ContainerError, Quoted};
 use crate::head::HeadError;
 
 /// A refusal of a checkpoint. The text is one line and names the tensor, and the file where it was opened here.
@@ -59,28 +60,13 @@ impl ImportError {
     }
 }
 
-/// A name out of a file in a form that is safe to print: on one line, without control characters, of bounded length.
-pub(super) struct Quoted<'a>(pub(super) &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_safe(f, self.0, 100)
+impl From<ContainerError> for ImportError {
+    fn from(problem: ContainerError) -> Self {
+        match problem {
+            ContainerError::Read(problem) => Self::Read(problem),
+            ContainerError::OtherFile { found, expected } => Self::OtherFile { found, expected },
+            ContainerError::Malformed(problem) => Self::Container(problem),
+            ContainerError::Tensor { tensor, problem } => Self::Tensor { tensor, problem },
+        }
     }
-}
-
-/// A sentence that repeats pieces of a file, made safe as [`Quoted`] makes a name.
-pub(super) struct Sentence<'a>(pub(super) &'a str);
-
-impl fmt::Display for Sentence<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_safe(f, self.0, 300)
-    }
-}
-
-fn write_safe(f: &mut fmt::Formatter<'_>, text: &str, limit: usize) -> fmt::Result {
-    let mut characters = text.chars();
-    for c in characters.by_ref().take(limit) {
-        if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
-    }
-    if characters.next().is_some() { f.write_str("...") } else { Ok(()) }
 }

@@ -6,7 +6,8 @@ use std::{
     str::FromStr,
 };
 
-use super::{ImportError, error::Quoted, tensors::Tensors};
+use super::{ImportError, tensors::Tensors};
+use crate::container::Quoted;
 
 /// The layouts that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,11 +9,9 @@
 mod efficient_kan;
 mod error;
 mod fast_kan;
-mod header;
 mod inkan;
 mod knots;
 mod layout;
-mod magic;
 mod pykan;
 mod pytorch;
 mod tensors;
@@ -30,10 +28,9 @@ use std::{
 
 use tensors::Tensors;
 
+use crate::container::{Header, Sentence};
+pub use crate::head::DETECTION_KEY;
 use crate::head::{Activation, BasePath, DenseHead, DenseLayer, DetectionHead, HeadError, InputMap};
-
-/// Name of the metadata entry that holds a [`DetectionHead`].
-pub const DETECTION_KEY: &str = "detection_head";
 
 /// The function on the base path as a user chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,11 +109,6 @@ impl Container {
     }
 }
 
-/// Refuses bytes that break a rule of the safetensors container.
-pub(crate) fn check_container(bytes: &[u8]) -> Result<(), ImportError> {
-    header::read(&mut Cursor::new(bytes)).map(drop)
-}
-
 /// Imports a safetensors checkpoint that is in memory.
 ///
 /// # Errors
@@ -134,11 +126,26 @@ pub fn from_reader(
     container: Container,
     options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
-    let directory = match container {
-        Container::Safetensors => header::read(&mut source)?,
-        Container::PyTorch => pytorch::read(&mut source)?,
-    };
-    assemble(&mut Tensors::new(&mut source, directory), options)
+    match container {
+        Container::Safetensors => from_tensors(Header::read(&mut source)?, source, options),
+        Container::PyTorch => {
+            let directory = pytorch::read(&mut source)?;
+            assemble(&mut Tensors::new(&mut source, directory), options)
+        }
+    }
+}
+
+/// Imports a safetensors checkpoint whose header has been read.
+///
+/// # Errors
+/// As [`from_reader`].
+pub(crate) fn from_tensors(
+    header: Header,
+    mut source: impl Read + Seek,
+    options: &ImportOptions,
+) -> Result<Imported, ImportError> {
+    header.refuse_empty()?;
+    assemble(&mut Tensors::new(&mut source, header.into()), options)
 }
 
 /// Imports the checkpoint at `path`, whose extension tells its kind.
@@ -163,7 +170,7 @@ fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Import
         }
         (None, Some(text)) => Some(
             DetectionHead::from_json(text)
-                .map_err(|e| ImportError::Container(format!("metadata {}", error::Sentence(&e.to_string()))))?,
+                .map_err(|e| ImportError::Container(format!("metadata {}", Sentence(&e.to_string()))))?,
         ),
         (None, None) => None,
     };

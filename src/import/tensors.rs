@@ -10,7 +10,8 @@ use std::{
 
 use half::{bf16, f16};
 
-use super::{ImportError, error::Quoted, knots::to_decimal};
+use super::{ImportError, knots::to_decimal};
+use crate::container::{Dtype, Header, Quoted, TensorEntry};
 
 /// Type of a tensor's elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +104,22 @@ pub(super) struct Directory {
     pub(super) metadata: BTreeMap<String, String>,
 }
 
+impl From<Header> for Directory {
+    fn from(header: Header) -> Self {
+        let entry = |(name, entry): (String, TensorEntry)| {
+            let element = match entry.dtype {
+                Dtype::F64 => ElementType::F64,
+                Dtype::F32 => ElementType::F32,
+                Dtype::F16 => ElementType::F16,
+                Dtype::BF16 => ElementType::BF16,
+                other => ElementType::Other(other.to_string()),
+            };
+            (name, Entry { element, shape: entry.shape, strides: None, offset: entry.bytes.start })
+        };
+        Self { entries: header.tensors.into_iter().map(entry).collect(), metadata: header.metadata }
+    }
+}
+
 /// What a checkpoint is read from.
 pub(super) trait Source: Read + Seek {}
 impl<T: Read + Seek> Source for T {}
@@ -114,8 +131,6 @@ pub(super) struct Tensors<'a> {
     read: BTreeSet<String>,
 }
 
-/// Most dimensions that a tensor may have.
-pub(super) const MAX_RANK: usize = 8;
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 16;
 

@@ -13,10 +13,8 @@ use super::{
     pickle::{self, MAX_PICKLE},
     refuse, state_dict,
 };
-use crate::import::{
-    error::{Quoted, Sentence},
-    tensors::{Directory, Source},
-};
+use crate::container::{Quoted, Sentence};
+use crate::import::tensors::{Directory, Source};
 
 /// Most entries that an archive may have.
 const MAX_ENTRIES: usize = 32_768;

@@ -13,9 +13,10 @@ mod state_dict;
 use std::io::{Read, SeekFrom};
 
 use super::{
-    ImportError, magic,
+    ImportError,
     tensors::{Directory, Source},
 };
+use crate::container::magic;
 
 /// What a file of that name should have been.
 const EXPECTED: &str = "a PyTorch state dict saved by torch.save";

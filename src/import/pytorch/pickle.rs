@@ -6,7 +6,7 @@
 use std::{collections::HashMap, io::Read};
 
 use super::{Failure, refuse};
-use crate::import::error::Quoted;
+use crate::container::Quoted;
 
 /// Longest pickle that is read, in bytes. A tensor takes about 200.
 pub(super) const MAX_PICKLE: u64 = 8 << 20;

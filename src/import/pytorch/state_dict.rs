@@ -7,10 +7,10 @@ use super::{
     pickle::{Kind, Node, Pickle, Storage, Tensor},
     refuse,
 };
+use crate::container::{MAX_RANK, Quoted};
 use crate::import::{
     ImportError,
-    error::Quoted,
-    tensors::{Directory, ElementType, Entry, MAX_RANK},
+    tensors::{Directory, ElementType, Entry},
 };
 
 /// A tensor with its name.

@@ -1,14 +1,14 @@
 //! What a file is whose name promised something else.
 
 /// What a safetensors file should have been.
-pub(super) const SAFETENSORS: &str =
+pub(crate) const SAFETENSORS: &str =
     "a safetensors file (a PyTorch state dict keeps the extension .pt or .pth, or is converted with safetensors)";
 
 /// Begin of a file that torch.save wrote before version 1.6: a pickled magic number.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
 /// The kind of file that begins with `start`, if it is one that people mix up with a checkpoint.
-pub(super) fn recognise(start: &[u8]) -> Option<&'static str> {
+pub(crate) fn recognise(start: &[u8]) -> Option<&'static str> {
     const KNOWN: [(&[u8], &str); 11] = [
         (b"PK\x03\x04", "a zip archive, as torch.save writes it"),
         (LEGACY, "a legacy torch.save pickle"),

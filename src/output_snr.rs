@@ -1,6 +1,18 @@
 //! How faithful a head's outputs are to those of its reference.
 
-use super::EvaluationError;
+use thiserror::Error;
+
+/// Outputs whose length is not that of whole rows, or differs between reference and candidate.
+#[derive(Debug, Error, PartialEq)]
+#[error("{what} has {found} values, expected {expected}")]
+pub struct SnrError {
+    /// Which of the two.
+    what: &'static str,
+    /// Number of values found.
+    found: usize,
+    /// What was expected.
+    expected: String,
+}
 
 /// Signal-to-noise ratio of outputs against those of a reference, row by row without keeping them:
 ///
@@ -26,10 +38,10 @@ impl OutputSnr {
     ///
     /// # Errors
     /// Where `channels` is 0.
-    pub fn new(channels: usize) -> Result<Self, EvaluationError> {
+    pub fn new(channels: usize) -> Result<Self, SnrError> {
         if channels == 0 {
             let expected = "at least 1 channel".to_owned();
-            return Err(EvaluationError::Length { what: "an output row", found: 0, expected });
+            return Err(SnrError { what: "an output row", found: 0, expected });
         }
         Ok(Self { rows: 0, means: vec![0.0; channels], signal: 0.0, noise: 0.0 })
     }
@@ -38,15 +50,15 @@ impl OutputSnr {
     ///
     /// # Errors
     /// Where `reference` is not made of whole rows or `candidate` has another length.
-    pub fn add(&mut self, reference: &[f32], candidate: &[f32]) -> Result<(), EvaluationError> {
+    pub fn add(&mut self, reference: &[f32], candidate: &[f32]) -> Result<(), SnrError> {
         let channels = self.means.len();
         if !reference.len().is_multiple_of(channels) {
             let expected = format!("whole rows of {channels}");
-            return Err(EvaluationError::Length { what: "the reference output", found: reference.len(), expected });
+            return Err(SnrError { what: "the reference output", found: reference.len(), expected });
         }
         if reference.len() != candidate.len() {
             let expected = format!("{} as the reference", reference.len());
-            return Err(EvaluationError::Length { what: "the output", found: candidate.len(), expected });
+            return Err(SnrError { what: "the output", found: candidate.len(), expected });
         }
         for (reference, candidate) in reference.chunks_exact(channels).zip(candidate.chunks_exact(channels)) {
             self.rows += 1;
@@ -74,7 +86,7 @@ impl OutputSnr {
 ///
 /// # Errors
 /// Where the lengths do not fit.
-pub fn output_snr_db(reference: &[f32], candidate: &[f32], channels: usize) -> Result<Option<f64>, EvaluationError> {
+pub fn output_snr_db(reference: &[f32], candidate: &[f32], channels: usize) -> Result<Option<f64>, SnrError> {
     let mut snr = OutputSnr::new(channels)?;
     snr.add(reference, candidate)?;
     Ok(snr.decibels())

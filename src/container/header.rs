@@ -1,104 +1,136 @@
 //! The header of a safetensors file, read more strictly than the format's own library does.
 //!
-//! The library lets duplicate names, tensors without elements and unknown fields pass, and its messages do not always
-//! say which tensor is meant. A checkpoint from elsewhere deserves both. Caps on the number of tensors and dimensions
-//! keep the memory in proportion to the file.
+//! The library lets duplicate names and unknown fields pass, and its messages do not always say which tensor is meant. A
+//! file from elsewhere deserves both. Caps on the number of tensors and dimensions keep the memory in proportion to the
+//! file.
 
-use std::{
-    borrow::Cow,
-    collections::BTreeMap,
-    fmt,
-    io::{Read, Seek, SeekFrom},
-};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::ops::Range;
 
 use safetensors::Dtype;
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, IntoDeserializer, MapAccess, SeqAccess, Visitor},
-};
+use serde::de::{self, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use super::{
-    ImportError,
-    error::{Quoted, Sentence},
-    magic,
-    tensors::{Directory, ElementType, Entry, MAX_RANK},
-};
+use super::{ContainerError, Quoted, Sentence, magic};
 
 /// Longest header that is read, in bytes; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
 /// Most tensors that a file may hold. A head has a dozen a layer.
 const MAX_TENSORS: usize = 16_384;
-/// Metadata keys that are kept.
-const KEPT_METADATA: [&str; 3] = ["detection_head", "layout", "format"];
+/// Most dimensions that a tensor may have.
+pub(crate) const MAX_RANK: usize = 8;
+/// Metadata keys that are kept: those that somebody here asks for.
+const KEPT_METADATA: [&str; 5] = ["detection_head", "layout", "format", "sharekan", "sharekan_bank"];
 
-/// Reads the directory of a safetensors file.
-///
-/// # Errors
-/// Where the file is no safetensors file or its header and its length contradict each other.
-pub(super) fn read(source: &mut (impl Read + Seek + ?Sized)) -> Result<Directory, ImportError> {
-    let length = source.seek(SeekFrom::End(0))?;
-    source.rewind()?;
-    let mut start = [0; 16];
-    let got = length.min(16) as usize;
-    source.read_exact(&mut start[..got])?;
-    let refuse = |problem: String| match magic::recognise(&start[..got]) {
-        Some(found) => Err(ImportError::OtherFile { found, expected: magic::SAFETENSORS }),
-        None => Err(ImportError::Container(format!("is no safetensors file: {problem}"))),
-    };
-    if length < 8 {
-        return refuse(format!("it has {length} bytes, expected at least 8"));
+/// What a file says of its tensors. Every tensor lies within the file, and none over another.
+#[derive(Debug)]
+pub(crate) struct Header {
+    /// The tensors by name.
+    pub(crate) tensors: BTreeMap<String, TensorEntry>,
+    /// What the file says beside its tensors.
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// Where a tensor lies.
+#[derive(Debug)]
+pub(crate) struct TensorEntry {
+    /// Type of its elements.
+    pub(crate) dtype: Dtype,
+    /// Its sides.
+    pub(crate) shape: Vec<usize>,
+    /// Its bytes in the file.
+    pub(crate) bytes: Range<u64>,
+}
+
+impl Header {
+    /// Reads the header of a safetensors file, wherever the source stands.
+    ///
+    /// # Errors
+    /// Where the file is no safetensors file or its header and its length contradict each other.
+    pub(crate) fn read(source: &mut (impl Read + Seek + ?Sized)) -> Result<Self, ContainerError> {
+        let length = source.seek(SeekFrom::End(0))?;
+        source.rewind()?;
+        let mut start = [0; 16];
+        let got = length.min(16) as usize;
+        source.read_exact(&mut start[..got])?;
+        let refuse = |problem: String| match magic::recognise(&start[..got]) {
+            Some(found) => Err(ContainerError::OtherFile { found, expected: magic::SAFETENSORS }),
+            None => Err(ContainerError::Malformed(format!("is no safetensors file: {problem}"))),
+        };
+        if length < 8 {
+            return refuse(format!("it has {length} bytes, expected at least 8"));
+        }
+        let mut prefix = [0; 8];
+        prefix.copy_from_slice(&start[..8]);
+        let header = u64::from_le_bytes(prefix);
+        if header < 2 || header > length - 8 || header > MAX_HEADER {
+            return refuse(format!(
+                "its first 8 bytes give a header of {header} bytes, expected 2 to {}",
+                (length - 8).min(MAX_HEADER)
+            ));
+        }
+        if start[8] != b'{' {
+            return refuse("its header does not begin with `{`".into());
+        }
+        let mut text = vec![0; header as usize];
+        source.seek(SeekFrom::Start(8))?;
+        source.read_exact(&mut text)?;
+        let Text { tensors, metadata } = match serde_json::from_slice(&text) {
+            Ok(header) => header,
+            Err(e) => {
+                return Err(ContainerError::Malformed(format!("safetensors header: {}", Sentence(&e.to_string()))));
+            }
+        };
+        drop(text);
+        check_ranges(&tensors, length - 8 - header)?;
+        let start = 8 + header;
+        let entry = |(name, raw): (String, Raw)| {
+            let [begin, end] = raw.data_offsets;
+            (name, TensorEntry { dtype: raw.dtype, shape: raw.shape.0, bytes: start + begin..start + end })
+        };
+        Ok(Self { tensors: tensors.into_iter().map(entry).collect(), metadata })
     }
-    let mut prefix = [0; 8];
-    prefix.copy_from_slice(&start[..8]);
-    let header = u64::from_le_bytes(prefix);
-    if header < 2 || header > length - 8 || header > MAX_HEADER {
-        return refuse(format!(
-            "its first 8 bytes give a header of {header} bytes, expected 2 to {}",
-            (length - 8).min(MAX_HEADER)
-        ));
+
+    /// Reads the header of a safetensors file in memory.
+    ///
+    /// # Errors
+    /// As [`Header::read`].
+    pub(crate) fn of(file: &[u8]) -> Result<Self, ContainerError> {
+        Self::read(&mut Cursor::new(file))
     }
-    if start[8] != b'{' {
-        return refuse("its header does not begin with `{`".into());
+
+    /// Refuses tensors without elements, which no head has.
+    ///
+    /// # Errors
+    /// Where there is one.
+    pub(crate) fn refuse_empty(&self) -> Result<(), ContainerError> {
+        match self.tensors.iter().find(|(_, entry)| entry.shape.contains(&0)) {
+            None => Ok(()),
+            Some((name, entry)) => Err(ContainerError::tensor(
+                name,
+                format!("has shape {:?}, expected at least 1 a dimension", entry.shape),
+            )),
+        }
     }
-    let mut text = vec![0; header as usize];
-    source.seek(SeekFrom::Start(8))?;
-    source.read_exact(&mut text)?;
-    let Header { tensors, metadata } = match serde_json::from_slice(&text) {
-        Ok(header) => header,
-        Err(e) => return Err(ImportError::Container(format!("safetensors header: {}", Sentence(&e.to_string())))),
-    };
-    drop(text);
-    check_ranges(&tensors, length - 8 - header)?;
-    let entries = tensors
-        .into_iter()
-        .map(|(name, raw)| {
-            let element = match raw.dtype {
-                Dtype::F64 => ElementType::F64,
-                Dtype::F32 => ElementType::F32,
-                Dtype::F16 => ElementType::F16,
-                Dtype::BF16 => ElementType::BF16,
-                other => ElementType::Other(other.to_string()),
-            };
-            (name, Entry { element, shape: raw.shape.0, strides: None, offset: 8 + header + raw.data_offsets[0] })
-        })
-        .collect();
-    Ok(Directory { entries, metadata })
 }
 
 /// Refuses tensors whose bytes overlap, leave holes or do not fit their shape.
-fn check_ranges(tensors: &BTreeMap<String, Raw>, data: u64) -> Result<(), ImportError> {
+fn check_ranges(tensors: &BTreeMap<String, Raw>, data: u64) -> Result<(), ContainerError> {
     let mut order: Vec<_> = tensors.iter().map(|(name, raw)| (raw.data_offsets, name, raw)).collect();
     order.sort_unstable_by_key(|(offsets, name, _)| (*offsets, *name));
     let mut at = 0;
     for ([begin, end], name, raw) in order {
         if end < begin || begin != at {
-            return Err(ImportError::tensor(
+            return Err(ContainerError::tensor(
                 name,
                 format!("has its data at bytes {begin} to {end}, expected them to begin at {at} and not to go back"),
             ));
         }
         if end > data {
-            return Err(ImportError::tensor(
+            return Err(ContainerError::tensor(
                 name,
                 format!("has its data at bytes {begin} to {end}, but the file ends after {data} bytes of data"),
             ));
@@ -110,7 +142,7 @@ fn check_ranges(tensors: &BTreeMap<String, Raw>, data: u64) -> Result<(), Import
             .try_fold(raw.dtype.bitsize() as u64, |bits, &side| bits.checked_mul(side as u64))
             .map(|bits| bits / 8);
         if wanted != Some(end - begin) {
-            return Err(ImportError::tensor(
+            return Err(ContainerError::tensor(
                 name,
                 format!(
                     "has {} bytes of data, expected {} for {} {:?}",
@@ -124,14 +156,15 @@ fn check_ranges(tensors: &BTreeMap<String, Raw>, data: u64) -> Result<(), Import
         at = end;
     }
     if at != data {
-        return Err(ImportError::Container(format!(
+        return Err(ContainerError::Malformed(format!(
             "has {data} bytes of data, but its tensors take {at}: the rest belongs to no tensor"
         )));
     }
     Ok(())
 }
 
-struct Header {
+/// The header as it stands in the file.
+struct Text {
     tensors: BTreeMap<String, Raw>,
     metadata: BTreeMap<String, String>,
 }
@@ -160,7 +193,7 @@ impl<'de> Deserialize<'de> for Shape {
             type Value = Shape;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a shape of at most {MAX_RANK} dimensions, each at least 1")
+                write!(f, "a shape of at most {MAX_RANK} dimensions")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut sides: A) -> Result<Shape, A::Error> {
@@ -168,9 +201,6 @@ impl<'de> Deserialize<'de> for Shape {
                 while let Some(side) = sides.next_element::<usize>()? {
                     if shape.len() == MAX_RANK {
                         return Err(de::Error::custom(format!("has more than {MAX_RANK} dimensions")));
-                    }
-                    if side == 0 {
-                        return Err(de::Error::custom("has a dimension of 0, expected at least 1"));
                     }
                     shape.push(side);
                 }
@@ -181,18 +211,18 @@ impl<'de> Deserialize<'de> for Shape {
     }
 }
 
-impl<'de> Deserialize<'de> for Header {
+impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Entries;
         impl<'de> Visitor<'de> for Entries {
-            type Value = Header;
+            type Value = Text;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of tensors")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
-                let mut header = Header { tensors: BTreeMap::new(), metadata: BTreeMap::new() };
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
+                let mut header = Text { tensors: BTreeMap::new(), metadata: BTreeMap::new() };
                 let mut seen_metadata = false;
                 while let Some(name) = map.next_key::<String>()? {
                     let twice = |name: &str| Err(de::Error::custom(format!("{} stands there twice", Quoted(name))));
@@ -221,7 +251,7 @@ impl<'de> Deserialize<'de> for Header {
     }
 }
 
-/// The metadata that an importer looks at; all of it has to be text.
+/// The metadata that somebody looks at; all of it has to be text.
 struct Kept(BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Kept {
