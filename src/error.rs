@@ -18,6 +18,7 @@ pub enum Error {
     #[error(transparent)]
     Artifact(#[from] crate::artifact::ArtifactError),
     /// A head that an adapter's limits do not allow.
+    #[cfg(feature = "gpu")]
     #[error(transparent)]
     Plan(#[from] crate::plan::PlanError),
     /// A device that cannot be had, or fails.
@@ -30,8 +31,8 @@ pub enum Error {
     #[cfg(feature = "files")]
     #[error(transparent)]
     Files(#[from] crate::files::FileError),
-    /// Tiles of an adapter, measured before, that cannot be used.
-    #[cfg(feature = "files")]
+    /// What is kept for an adapter and cannot be used or kept.
+    #[cfg(all(feature = "gpu", feature = "files"))]
     #[error(transparent)]
     Cache(#[from] crate::run::CacheError),
     /// A step between an image and its labelled boxes that failed.

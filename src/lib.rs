@@ -9,7 +9,7 @@
 //! | [`compress`] | Gain-Shape-Bias vector quantisation of a dense head |
 //! | [`artifact`] | the compressed head as a file |
 //! | [`reference`](mod@reference) | plain CPU evaluation that every kernel is held against |
-//! | [`plan`] | which kernels and buffers a head needs on a given adapter |
+//! | `plan` (feature `gpu`) | which kernels and buffers a head needs on a given adapter |
 //! | [`files`] | heads and rows by path |
 //! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
 //! | [`detect`] | from an image to labelled boxes |
@@ -32,6 +32,7 @@ pub mod measure;
 mod nearest_name;
 mod output_snr;
 mod parallel;
+#[cfg(feature = "gpu")]
 pub mod plan;
 pub mod reference;
 #[cfg(feature = "files")]
@@ -42,6 +43,6 @@ pub mod spline;
 pub use error::Error;
 
 /// The examples of the README, compiled with the other documentation tests.
-#[cfg(all(doctest, feature = "files"))]
+#[cfg(all(doctest, feature = "files", feature = "gpu"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

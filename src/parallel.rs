@@ -4,7 +4,6 @@
 
 #[cfg(feature = "parallel")]
 use rayon::prelude::*;
-use wgpu::{WasmNotSend, WasmNotSync};
 
 /// Calls `f` for each pair of an input row and an output row.
 pub(crate) fn for_each_pair<A: Sync, B: Send>(
@@ -26,17 +25,6 @@ pub(crate) fn map_indices<T: Send>(count: usize, f: impl Fn(usize) -> T + Sync +
     return (0..count).into_par_iter().map(f).collect();
     #[cfg(not(feature = "parallel"))]
     return (0..count).map(f).collect();
-}
-
-/// `f` of each item, in order, for work on wgpu's objects; in a browser these stay on their thread.
-pub(crate) fn map_device<A: WasmNotSync, T: WasmNotSend>(
-    items: &[A],
-    f: impl Fn(&A) -> T + WasmNotSync + WasmNotSend,
-) -> Vec<T> {
-    #[cfg(all(feature = "parallel", not(target_arch = "wasm32")))]
-    return items.par_iter().with_max_len(1).map(f).collect();
-    #[cfg(not(all(feature = "parallel", not(target_arch = "wasm32"))))]
-    return items.iter().map(f).collect();
 }
 
 /// Calls `f` with the number and the contents of each chunk of `length` values; the last may be shorter.

@@ -37,9 +37,11 @@ mod packing;
 mod read;
 mod write;
 
+#[cfg(feature = "files")]
 pub(crate) use bank::read_bank_in;
 pub use bank::{BANK_KEY, BANK_VERSION, BankManifest, MemberManifest, bank_to_bytes, is_bank, read_bank};
 pub use manifest::{FORMAT_VERSION, MANIFEST_KEY, Manifest};
+#[cfg(feature = "files")]
 pub(crate) use read::{Form, read_in};
 pub use read::{is_compressed, read};
 pub use write::{to_bytes, write_dense};

@@ -2,7 +2,9 @@
 
 use std::pin::Pin;
 
-use crate::run::{BankRunner, CpuSession, Runner, Session};
+use crate::run::CpuSession;
+#[cfg(feature = "gpu")]
+use crate::run::{BankRunner, Runner, Session};
 
 /// Why a head could not be evaluated.
 pub type EvaluationError = Box<dyn std::error::Error + Send + Sync>;
@@ -15,7 +17,7 @@ pub type Evaluation<'a> = Pin<Box<dyn Future<Output = Result<Vec<f32>, Evaluatio
 #[cfg(target_arch = "wasm32")]
 pub type Evaluation<'a> = Pin<Box<dyn Future<Output = Result<Vec<f32>, EvaluationError>> + 'a>>;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(feature = "gpu", target_arch = "wasm32"))]
 const CANNOT_BLOCK: &str = "a browser blocks for no device; call evaluate_async, or the detector's detect_async";
 
 /// Whatever evaluates a head on rows of features: the sessions of [`crate::run`], or a head of another kind.
@@ -56,6 +58,7 @@ impl<H: HeadEvaluator + ?Sized> HeadEvaluator for Box<H> {
     }
 }
 
+#[cfg(feature = "gpu")]
 impl HeadEvaluator for Runner {
     fn inputs(&self) -> usize {
         Runner::inputs(self)
@@ -81,6 +84,7 @@ impl HeadEvaluator for Runner {
 }
 
 /// All heads of a bank, their outputs side by side.
+#[cfg(feature = "gpu")]
 impl HeadEvaluator for BankRunner {
     fn inputs(&self) -> usize {
         BankRunner::inputs(self)
@@ -105,6 +109,7 @@ impl HeadEvaluator for BankRunner {
     }
 }
 
+#[cfg(feature = "gpu")]
 impl HeadEvaluator for Session {
     fn inputs(&self) -> usize {
         Session::inputs(self)

@@ -1,6 +1,6 @@
 //! Is the result right, and how good is it.
 //!
-//! [`verify`] and [`verify_bank`] hold every kernel against the CPU reference. With the feature `evaluate`, detections are held against
+//! `verify` and `verify_bank` hold every kernel against the CPU reference. With the feature `evaluate`, detections are held against
 //! what is really in the images:
 //!
 //! ```text
@@ -28,6 +28,7 @@ mod noise;
 mod region;
 #[cfg(feature = "evaluate")]
 mod summary;
+#[cfg(feature = "gpu")]
 mod verify;
 
 pub use crate::output_snr::{OutputSnr, SnrError, output_snr_db};
@@ -40,6 +41,7 @@ pub use image_shift::ImageShift;
 pub use region::{PixelExtent, Region};
 #[cfg(feature = "evaluate")]
 pub use summary::Summary;
+#[cfg(feature = "gpu")]
 pub use verify::{VerifyCheck, VerifyReport, verify_async, verify_bank_async};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub use verify::{verify, verify_bank, verify_bank_with, verify_with};

@@ -13,6 +13,7 @@ pub use error::{FileError, FileProblem};
 pub use head_file::{
     BankFile, HeadFile, ImportNotes, Opened, open_head, open_head_or_bank, open_member, read_head_config,
 };
+#[cfg(feature = "gpu")]
 pub(crate) use replace::replace_private;
 pub use replace::{check_destination, replace};
 pub use rows::{INPUT_TENSOR, OUTPUT_TENSOR, read_rows, write_rows};

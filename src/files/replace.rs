@@ -22,6 +22,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
 
 /// Writes a file that nobody but the user shall write, in one step, in place of whatever has its name: a link is replaced
 /// itself, for it may lead anywhere.
+#[cfg(feature = "gpu")]
 pub(crate) fn replace_private(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     write_whole(path, bytes, 0o600, None).map_err(|problem| FileProblem::Write(problem).in_file(path))
 }
@@ -143,7 +144,7 @@ mod tests {
         }
     }
 
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "gpu"))]
     #[test]
     fn private_files_are_the_users_alone() {
         use std::os::unix::fs::PermissionsExt;

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+#[cfg(feature = "gpu")]
 use crate::plan::PlanError;
 
 /// A device that cannot be had, or fails, or input that does not fit the head.
@@ -20,6 +21,7 @@ pub enum RunError {
         problem: String,
     },
     /// The head does not fit the adapter's limits.
+    #[cfg(feature = "gpu")]
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The device has no memory left for the session.
@@ -64,6 +66,7 @@ pub enum RunError {
     },
 }
 
+#[cfg(feature = "gpu")]
 impl RunError {
     /// The device's objection to `what`; `needed` bytes are named where memory runs out.
     pub(crate) fn of_device(error: &wgpu::Error, needed: u64, what: &str) -> Self {

@@ -1,50 +1,81 @@
 //! Sessions that evaluate a head on a GPU or on the CPU.
 //!
-//! A [`Session`] holds everything that a head needs on a device, made once when it is opened for a largest batch; running
+//! A `Session` holds everything that a head needs on a device, made once when it is opened for a largest batch; running
 //! it makes no buffer, bind group or pipeline. It takes host slices, or buffers of the caller on the caller's own
-//! device, and can be recorded into the caller's own encoder. [`Runner`] chooses between a session and the CPU.
+//! device, and can be recorded into the caller's own encoder. `Runner` chooses between a session and the CPU. Without
+//! the feature `gpu` there is the CPU alone, [`CpuSession`].
 //!
 //! What waits for a device is `async` and has a blocking twin outside a browser, where nothing can block: `run_async` and
 //! `run`, and so on.
 //!
 //! `DeviceCache` (feature `files`) keeps what was measured and compiled for an adapter from one process to the next.
 
+#[cfg(feature = "gpu")]
 mod adapter;
+#[cfg(feature = "gpu")]
 mod bank;
 mod cpu;
-#[cfg(feature = "files")]
+#[cfg(all(feature = "gpu", feature = "files"))]
 mod device_cache;
+#[cfg(feature = "gpu")]
+mod device_threads;
 mod error;
+#[cfg(feature = "gpu")]
 mod kernels;
+#[cfg(not(feature = "gpu"))]
+mod no_gpu;
+#[cfg(feature = "gpu")]
 mod pace;
+#[cfg(feature = "gpu")]
 mod pipelines;
+#[cfg(feature = "gpu")]
 mod runner;
+#[cfg(feature = "gpu")]
 mod scopes;
+#[cfg(feature = "gpu")]
 mod session;
+#[cfg(feature = "gpu")]
 mod template;
+#[cfg(feature = "gpu")]
 mod tune;
+#[cfg(feature = "gpu")]
 mod upload;
+#[cfg(feature = "gpu")]
 mod waiting;
 
+#[cfg(feature = "gpu")]
 #[doc(hidden)]
 pub use adapter::Rewrite;
+#[cfg(feature = "gpu")]
 pub use adapter::{AdapterReport, Gpu, GpuOptions, list_adapters};
+#[cfg(feature = "gpu")]
 pub use bank::BankRunner;
 pub use cpu::CpuSession;
-#[cfg(feature = "files")]
+#[cfg(all(feature = "gpu", feature = "files"))]
 pub use device_cache::{CacheError, DeviceCache, DeviceIdentity};
 pub use error::RunError;
+#[cfg(feature = "gpu")]
 pub use kernels::{Access, Kernel};
+#[cfg(not(feature = "gpu"))]
+pub use no_gpu::Gpu;
+#[cfg(feature = "gpu")]
 pub(crate) use pace::{largest_submission, pieces_at_once};
+#[cfg(feature = "gpu")]
 #[doc(hidden)]
 pub use pipelines::KernelVariant;
+#[cfg(feature = "gpu")]
 pub(crate) use pipelines::lone_pipeline;
+#[cfg(feature = "gpu")]
 pub use runner::{DeviceChoice, Runner};
+#[cfg(feature = "gpu")]
 pub(crate) use scopes::watching;
+#[cfg(feature = "gpu")]
 pub use session::{Binding, Session};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub use tune::tune;
+#[cfg(feature = "gpu")]
 pub use tune::{TileChoice, TileTime, TuneSubject, Tuned, measurements, tune_async};
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub(crate) use waiting::block_on_any;
+#[cfg(feature = "gpu")]
 pub(crate) use waiting::told;

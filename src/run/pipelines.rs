@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 
+use super::device_threads::map_device;
 use super::scopes::Scopes;
 use super::template::Constant;
 use super::{Access, Gpu, Kernel, Rewrite};
-use crate::parallel::map_device;
 
 /// Bytes of a kernel's parameters, as the shaders declare them.
 pub(super) const PARAMS_SIZE: u64 = 20;

@@ -17,6 +17,7 @@
 
 mod blocks;
 mod cpu;
+#[cfg_attr(not(feature = "gpu"), path = "no_gpu.rs")]
 mod gpu;
 mod nearest;
 mod start;
@@ -26,7 +27,7 @@ use thiserror::Error;
 
 use self::cpu::CpuPoints;
 use super::random::SplitMix;
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 use crate::run::block_on_any;
 use crate::run::{Gpu, RunError};
 
@@ -232,13 +233,13 @@ impl<'a> KMeans<'a> {
 }
 
 /// Blocks until `work` ends.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 fn blocked<T>(gpu: Option<&Gpu>, work: impl Future<Output = Result<T, KMeansError>>) -> Result<T, KMeansError> {
     block_on_any(gpu, work)
 }
 
 /// Nothing can block in a browser; what the CPU does needs no wait.
-#[cfg(target_arch = "wasm32")]
+#[cfg(not(all(feature = "gpu", not(target_arch = "wasm32"))))]
 fn blocked<T>(gpu: Option<&Gpu>, work: impl Future<Output = Result<T, KMeansError>>) -> Result<T, KMeansError> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     if gpu.is_none()
