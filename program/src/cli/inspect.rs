@@ -91,13 +91,6 @@ struct SessionFacts {
     problem: Option<String>,
 }
 
-impl InspectArgs {
-    /// An adapter is looked at.
-    pub(crate) fn opens_adapter(&self) -> bool {
-        self.device.is_some_and(|device| device != Device::Cpu)
-    }
-}
-
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let options = args.import.options()?;

@@ -83,23 +83,12 @@ enum Command {
     Adapters(adapters::AdaptersArgs),
 }
 
-impl Command {
-    fn lists_adapters(&self) -> bool {
-        match self {
-            Self::Decompress(_) => false,
-            Self::Inspect(args) => args.opens_adapter(),
-            _ => true,
-        }
-    }
-}
-
 /// Runs what the command line asks for.
 pub(crate) fn main() -> ExitCode {
+    // SAFETY: the program's first statement; nothing has started a thread.
+    unsafe { quiet_driver::silence() };
     let cli = Cli::parse();
     log_to_stderr();
-    if cli.command.as_ref().is_none_or(Command::lists_adapters) {
-        quiet_driver::silence();
-    }
     let done = match cli.command {
         None => demo::demo(&cli.demo),
         Some(Command::Demo(args)) => demo::demo(&args),
