@@ -13,17 +13,17 @@
 // [partial][row][output group]
 @group(0) @binding(4) var<storage, read_write> partials: array<vec4<f32>>;
 
-override INPUTS: u32 = 1u;
-override OUTPUT_GROUPS: u32 = 1u;
-override TAPS: u32 = 4u;
-override LENGTH: u32 = 4u;
-override WINDOWS: u32 = 1u;
-override ROWS: u32 = 1u;
-override GROUPS: u32 = 1u;
-override SPLIT: u32 = 1u;
-override LANES: u32 = 1u;
-override CHUNK: u32 = 8u;
-override HAS_BASE: bool = false;
+override INPUTS: u32;
+override OUTPUT_GROUPS: u32;
+override TAPS: u32;
+override LENGTH: u32;
+override WINDOWS: u32;
+override ROWS: u32;
+override GROUPS: u32;
+override SPLIT: u32;
+override LANES: u32;
+override CHUNK: u32;
+override HAS_BASE: bool;
 
 override ENTRY: u32 = TAPS + 2u;
 override PITCH: u32 = ROWS + 1u;

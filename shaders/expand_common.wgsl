@@ -16,23 +16,23 @@ struct InputMap {
 @group(0) @binding(4) var<storage, read_write> flags: array<u32>;
 @group(1) @binding(0) var<storage, read> input: array<f32>;
 
-override INPUTS: u32 = 1u;
-override LANES: u32 = 64u;
+override INPUTS: u32;
+override LANES: u32;
 // 0 even knots, 1 uneven knots, 2 Gaussian bumps.
-override BASIS: u32 = 0u;
-override ORDER: u32 = 3u;
-override TAPS: u32 = 4u;
-override WINDOWS: u32 = 1u;
-override FIRST_WINDOW: i32 = 0;
-override KNOTS: u32 = 1u;
-override INVERSE_DENOMINATOR: f32 = 1.0;
-override CLAMPED: bool = false;
-override CLAMP_LOW: f32 = -1.0;
-override CLAMP_HIGH: f32 = 1.0;
-override LAYER_NORM: bool = false;
-override EPSILON: f32 = 0.00001;
+override BASIS: u32;
+override ORDER: u32;
+override TAPS: u32;
+override WINDOWS: u32;
+override FIRST_WINDOW: i32;
+override KNOTS: u32;
+override INVERSE_DENOMINATOR: f32;
+override CLAMPED: bool;
+override CLAMP_LOW: f32;
+override CLAMP_HIGH: f32;
+override LAYER_NORM: bool;
+override EPSILON: f32;
 // 0 none, 1 silu, 2 gelu, 3 tanh, 4 relu, 5 sigmoid, 6 identity.
-override ACTIVATION: u32 = 0u;
+override ACTIVATION: u32;
 
 const NAN: u32 = 0x7fc00000u;
 const INFINITY: u32 = 0x7f800000u;

@@ -10,12 +10,12 @@ const SIDE: u32 = 4u;
 // [four rows][coefficient of input, padded; base value of input, padded][row]
 @group(0) @binding(3) var<storage, read_write> taps: array<f32>;
 
-override BLOCK: u32 = 16u;
-override LENGTH: u32 = 4u;
-override HAS_BASE: bool = false;
+override BLOCK: u32;
+override LENGTH: u32;
+override HAS_BASE: bool;
 // Coefficients of a row and all that is kept of it, with padding.
-override SPLINE_DEPTH: u32 = 16u;
-override DEPTH: u32 = 16u;
+override SPLINE_DEPTH: u32;
+override DEPTH: u32;
 override STAGED_WORDS: u32 = SIDE * BLOCK * LENGTH;
 
 // [input][coefficient][row]

@@ -7,9 +7,9 @@
 @group(0) @binding(3) var<storage, read> flags: array<u32>;
 @group(1) @binding(0) var<storage, read_write> output: array<f32>;
 
-override OUTPUTS: u32 = 1u;
-override OUTPUT_GROUPS: u32 = 1u;
-override LANES: u32 = 64u;
+override OUTPUTS: u32;
+override OUTPUT_GROUPS: u32;
+override LANES: u32;
 
 // A partial sum; zero past the last.
 fn partial_sum(partial: u32, at: u32) -> f32 {

@@ -5,7 +5,6 @@ struct Params {
     first_row: u32,
     slice: u32,
     partials: u32,
-    partials_per_segment: u32,
     row_capacity: u32,
 }
 

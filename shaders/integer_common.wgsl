@@ -35,31 +35,22 @@ struct Input {
 // [head][stage][four inputs][output group] of four gain codes each.
 @group(0) @binding(6) var<storage, read> gains: array<vec4<u32>>;
 @group(0) @binding(7) var<storage, read_write> records: array<atomic<i32>>;
+// [row][input]; inner layers bind a buffer that they do not read.
+@group(1) @binding(0) var<storage, read> features: array<f32>;
 
-override INPUTS: u32 = 1u;
-override OUTPUT_GROUPS: u32 = 1u;
-override STAGES: u32 = 1u;
-override FIRST_WINDOW: i32 = 0;
-override CLAMPED: bool = true;
-override FIRST_LAYER: bool = true;
-override WIDE_INDICES: bool = false;
-override TABLE_GAINS: bool = false;
-override CHUNK_ROWS: u32 = 1u;
-override RECORD_WORDS: u32 = 1u;
-// Place of this layer's sums and of those of the layer before in a record.
-override SUMS_AT: u32 = 1u;
-override SOURCE_AT: u32 = 1u;
-override SOURCE_SEGMENTS: u32 = 1u;
-override SOURCE_WIDTH: u32 = 1u;
-// Inputs a workgroup, a divisor of SEGMENT, and workgroups along the inputs of a stage.
-override SLICE: u32 = 4u;
-override SLICES: u32 = 1u;
+override INPUTS: u32;
+override FIRST_WINDOW: i32;
+override CLAMPED: bool;
+override FIRST_LAYER: bool;
+override CHUNK_ROWS: u32;
+override RECORD_WORDS: u32;
+// Place of the sums of the layer before in a record.
+override SOURCE_AT: u32;
+override SOURCE_SEGMENTS: u32;
+override SOURCE_WIDTH: u32;
 
 override QUADS: u32 = (INPUTS + 3u) / 4u;
-override WIDTH: u32 = 4u * OUTPUT_GROUPS;
-override STAGE_SEGMENTS: u32 = (INPUTS + SEGMENT - 1u) / SEGMENT;
 
-const SEGMENT: u32 = 1024u;
 const LARGE: f32 = 3.0e38;
 const INFINITY: u32 = 0x7f800000u;
 
@@ -74,7 +65,7 @@ fn record_of(head: u32, row: u32) -> u32 {
 // The value of an input: the caller's, or made from the sums of the layer before.
 fn value_of(head: u32, row: u32, i: u32) -> f32 {
     if FIRST_LAYER {
-        return feature_of(row, i);
+        return features[(chunk.value * CHUNK_ROWS + row) * INPUTS + i];
     }
     let at = record_of(head, row) + SOURCE_AT + i;
     var total = 0.0;
@@ -101,47 +92,4 @@ fn position_at(x: f32, input: Input, head: u32, row: u32) -> vec2<u32> {
 
 fn position_of(head: u32, row: u32, i: u32) -> vec2<u32> {
     return position_at(value_of(head, row, i), inputs[head * INPUTS + i], head, row);
-}
-
-// Place of the first of the four outputs of a group in the record of a row.
-fn sums_of(head: u32, row: u32, stage: u32, slice: u32, output_group: u32) -> u32 {
-    let segment = stage * STAGE_SEGMENTS + slice * SLICE / SEGMENT;
-    return record_of(head, row) + SUMS_AT + segment * WIDTH + 4u * output_group;
-}
-
-fn add(at: u32, sums: vec4<i32>) {
-    atomicAdd(&records[at], sums.x);
-    atomicAdd(&records[at + 1u], sums.y);
-    atomicAdd(&records[at + 2u], sums.z);
-    atomicAdd(&records[at + 3u], sums.w);
-}
-
-// Four codeword numbers of each of four inputs.
-struct Codes {
-    first: vec4<u32>,
-    second: vec4<u32>,
-}
-
-fn codes_at(at: u32) -> Codes {
-    if WIDE_INDICES {
-        return Codes(indices[2u * at], indices[2u * at + 1u]);
-    }
-    return Codes(indices[at], vec4<u32>());
-}
-
-// Codeword numbers of the four outputs, of input j of four.
-fn codewords_of(codes: Codes, j: u32) -> vec4<u32> {
-    if WIDE_INDICES {
-        let low = select(codes.first, codes.second, j >= 2u)[2u * (j & 1u)];
-        let high = select(codes.first, codes.second, j >= 2u)[2u * (j & 1u) + 1u];
-        return vec4<u32>(low & 0xffffu, low >> 16u, high & 0xffffu, high >> 16u);
-    }
-    return unpack4xU8(codes.first[j]);
-}
-
-fn rounded(products: vec4<i32>) -> vec4<i32> {
-    if TABLE_GAINS {
-        return (products + vec4<i32>(8)) >> vec4<u32>(4u);
-    }
-    return products;
 }

@@ -2,11 +2,9 @@
 // by side. A workgroup takes ROWS rows (a constant of the source), GROUPS groups of four outputs and SPLIT interleaved
 // parts of a slice of inputs.
 
-override GROUPS: u32 = 1u;
-override SPLIT: u32 = 1u;
-override LANES: u32 = 1u;
-// Inputs from one row of taps to the next.
-override TAP_PITCH: u32 = SLICE;
+override GROUPS: u32;
+override SPLIT: u32;
+override LANES: u32;
 override TILE: u32 = ROWS * SLICE;
 
 // [row][input] of a window's place in the codebook and four weights.
@@ -65,7 +63,24 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             codes = codes_at((streams + quad) * OUTPUT_GROUPS + stream_group);
             gain_codes = gains[(streams + quad) * OUTPUT_GROUPS + stream_group];
         }
-        // include integer_quad
+        // repeat j 4
+        {
+            let k = codewords_of(own_codes, {j}u);
+            let level = levels_of(own_gain_codes[{j}]);
+            // repeat row ROWS
+            {
+                let tap = taps[{row}u * SLICE + tap_at + {j}u];
+                let dots = vec4<i32>(
+                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.x)),
+                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.y)),
+                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.z)),
+                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.w)),
+                );
+                sum_{row} += rounded(dots * level);
+            }
+            // end
+        }
+        // end
     }
     // Parts are added here, and lanes side by side add outputs side by side: few additions go to the records.
     // repeat row ROWS

@@ -17,13 +17,13 @@ struct Number {
 // [row][column]
 @group(1) @binding(0) var<storage, read_write> output: array<f32>;
 
-override COLUMNS: u32 = 1u;
-override WIDTH: u32 = 1u;
-override SEGMENTS: u32 = 1u;
-override SUMS_AT: u32 = 1u;
-override RECORD_WORDS: u32 = 1u;
-override CHUNK_ROWS: u32 = 1u;
-override LANES: u32 = 64u;
+override COLUMNS: u32;
+override WIDTH: u32;
+override SEGMENTS: u32;
+override SUMS_AT: u32;
+override RECORD_WORDS: u32;
+override CHUNK_ROWS: u32;
+override LANES: u32;
 
 const LARGE: f32 = 3.0e38;
 const NAN: u32 = 0x7fc00000u;

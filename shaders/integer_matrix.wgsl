@@ -8,16 +8,16 @@
 // SUBGROUP_COLUMNS, the subgroups of a workgroup; PAIRS, pairs of coefficients a codeword; WEIGHT_ITEMS, outputs that a
 // lane expands four inputs of; AHEAD, blocks of taps that are read ahead; STORES, sums that a lane adds at a time.
 
-override LANES: u32 = 32u;
-override ON_CHIP: bool = true;
-override CODEBOOK_WORDS: u32 = 1u;
-override SHAPES: u32 = 1u;
+override LANES: u32;
+override ON_CHIP: bool;
+override CODEBOOK_WORDS: u32;
+override SHAPES: u32;
 // Places of codebook and gain levels in f16.
-override HALF_CODEBOOK_AT: u32 = 0u;
-override HALF_LEVELS_AT: u32 = 0u;
+override HALF_CODEBOOK_AT: u32;
+override HALF_LEVELS_AT: u32;
 // Blocks of 16 halves a row of taps, and blocks of 16 rows a head.
-override BLOCKS: u32 = 1u;
-override ROW_BLOCKS: u32 = 1u;
+override BLOCKS: u32;
+override ROW_BLOCKS: u32;
 
 const COLUMNS: u32 = 16u * PER_COLUMNS * SUBGROUP_COLUMNS;
 const CHUNK: u32 = 8u;

@@ -2,10 +2,10 @@
 // lane keeps OWN groups of four outputs (a constant of the source) in registers. Taps of CHUNK inputs lie in workgroup
 // memory at a time.
 
-override ROWS: u32 = 1u;
-override PARTS: u32 = 1u;
-override LANES: u32 = 1u;
-override CHUNK: u32 = 4u;
+override ROWS: u32;
+override PARTS: u32;
+override LANES: u32;
+override CHUNK: u32;
 override PITCH: u32 = ROWS + 1u;
 override TILE: u32 = CHUNK * PITCH;
 

@@ -5,11 +5,11 @@
 // A workgroup takes 16 rows and STEP_QUADS times four inputs, and goes on to the next inputs that no other one takes.
 // Constant of the source: PAIRS, pairs of coefficients an input.
 
-override STEP_QUADS: u32 = 16u;
+override STEP_QUADS: u32;
 // Blocks of 16 halves a row, and blocks of 16 rows a head.
-override BLOCKS: u32 = 1u;
-override ROW_BLOCKS: u32 = 1u;
-override LANES: u32 = 256u;
+override BLOCKS: u32;
+override ROW_BLOCKS: u32;
+override LANES: u32;
 override UNITS: u32 = LANES * PAIRS;
 
 @group(0) @binding(8) var<storage, read_write> taps: array<vec4<u32>>;

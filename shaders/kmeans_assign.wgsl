@@ -15,12 +15,12 @@
 // The first block of the dispatch.
 @group(0) @binding(4) var<uniform> start: vec4<u32>;
 
-override POINTS: u32 = 1u;
-override LENGTH: u32 = 1u;
-override CODEWORD_GROUPS: u32 = 1u;
-override TILE_GROUPS: u32 = 1u;
-override DIRECTION: bool = false;
-override LANES: u32 = 128u;
+override POINTS: u32;
+override LENGTH: u32;
+override CODEWORD_GROUPS: u32;
+override TILE_GROUPS: u32;
+override DIRECTION: bool;
+override LANES: u32;
 
 override STRIDE: u32 = 2u * (LENGTH + 1u);
 override TILE: u32 = TILE_GROUPS * 2u * (LENGTH + 1u);

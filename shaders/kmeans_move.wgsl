@@ -9,12 +9,12 @@
 // [group of eight codewords][offset, then the coordinates][codeword]
 @group(0) @binding(3) var<storage, read_write> codewords: array<f32>;
 
-override LENGTH: u32 = 1u;
-override CODEWORDS: u32 = 1u;
-override BLOCK: u32 = 512u;
-override BLOCKS: u32 = 1u;
-override DIRECTION: bool = false;
-override LANES: u32 = 64u;
+override LENGTH: u32;
+override CODEWORDS: u32;
+override BLOCK: u32;
+override BLOCKS: u32;
+override DIRECTION: bool;
+override LANES: u32;
 
 const NONE = 0xffffffffu;
 

@@ -6,9 +6,9 @@
 @group(0) @binding(1) var<storage, read_write> sums: array<vec4<f32>>;
 
 // Slices times codewords.
-override SUMS: u32 = 1u;
-override CHUNKS: u32 = 1u;
-override LANES: u32 = 64u;
+override SUMS: u32;
+override CHUNKS: u32;
+override LANES: u32;
 
 @compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

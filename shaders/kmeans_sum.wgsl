@@ -14,15 +14,15 @@
 // The first chunk of the dispatch.
 @group(0) @binding(4) var<uniform> first_chunk: vec4<u32>;
 
-override LENGTH: u32 = 1u;
-override CODEWORDS: u32 = 1u;
+override LENGTH: u32;
+override CODEWORDS: u32;
 // Points in the layout of the points, and in a chunk; a chunk is a multiple of STAGED * 4, the last one may be shorter.
-override PADDED_POINTS: u32 = 512u;
-override CHUNK: u32 = 512u;
-override BLOCK: u32 = 512u;
-override SLICES: u32 = 1u;
-override DIRECTION: bool = false;
-override LANES: u32 = 256u;
+override PADDED_POINTS: u32;
+override CHUNK: u32;
+override BLOCK: u32;
+override SLICES: u32;
+override DIRECTION: bool;
+override LANES: u32;
 
 const STAGED = 128u;
 

@@ -7,9 +7,9 @@
 // A point of every block.
 @group(0) @binding(3) var<storage, read_write> worst: array<u32>;
 
-override LENGTH: u32 = 1u;
-override BLOCK: u32 = 512u;
-override DIRECTION: bool = false;
+override LENGTH: u32;
+override BLOCK: u32;
+override DIRECTION: bool;
 
 const LANES = 128u;
 const NONE = 0xffffffffu;

@@ -7,9 +7,9 @@
 // [input][output group]
 @group(0) @binding(6) var<storage, read> gains: array<vec4<f32>>;
 
-override ON_CHIP: bool = true;
-override ON_CHIP_WORDS: u32 = 1u;
-override WIDE_INDICES: bool = false;
+override ON_CHIP: bool;
+override ON_CHIP_WORDS: u32;
+override WIDE_INDICES: bool;
 
 var<workgroup> shapes: array<f32, ON_CHIP_WORDS>;
 

@@ -12,13 +12,13 @@
 // [input][output group]
 @group(0) @binding(3) var<storage, read> base_weights: array<vec4<f32>>;
 
-override INPUTS: u32 = 1u;
-override OUTPUT_GROUPS: u32 = 1u;
-override LENGTH: u32 = 4u;
-override HAS_BASE: bool = false;
+override INPUTS: u32;
+override OUTPUT_GROUPS: u32;
+override LENGTH: u32;
+override HAS_BASE: bool;
 // Coefficients of a row and all that is kept of it, with padding.
-override SPLINE_DEPTH: u32 = 16u;
-override ALL_DEPTH: u32 = 16u;
+override SPLINE_DEPTH: u32;
+override ALL_DEPTH: u32;
 
 const LANES: u32 = ROW_LANES * COLUMN_LANES;
 const QUADS: u32 = ROW_LANES * ROW_QUADS;

@@ -82,21 +82,124 @@ impl Arithmetic {
     /// One layer in floating point makes the whole head so, because a position on the edge between two integers turns
     /// the last bit of an f32 into a whole step.
     pub fn of(head: &CompressedHead) -> Self {
-        if head.layers().iter().all(allows_integers) { Self::Integer } else { Self::Float }
+        if Int8Layer::all_of(head).is_some() { Self::Integer } else { Self::Float }
     }
 }
 
-fn allows_integers(layer: &CompressedLayer) -> bool {
-    allows_positions(&layer.basis, &layer.input_map)
-        && matches!(layer.quantised, Quantised::Int8 { .. })
-        && layer.base.is_none()
+/// A layer that is evaluated in integers, with what only such layers have.
+#[derive(Debug, Clone, Copy)]
+pub struct Int8Layer<'a> {
+    /// The layer.
+    pub layer: &'a CompressedLayer,
+    /// Codewords, `[stage][codeword][coefficient]`.
+    pub codebook: &'a [i8],
+    /// Gain codes, `[stage][output][input]`.
+    pub gains: &'a [u8],
+    /// What gain codes mean.
+    pub gain_scale: &'a GainScale,
+    /// Factor of each output.
+    pub output_scale: &'a [f32],
+    grid: EvenGrid<'a>,
+}
+
+impl<'a> Int8Layer<'a> {
+    /// `layer`, where it can be evaluated in integers.
+    fn of(layer: &'a CompressedLayer) -> Option<Self> {
+        let Quantised::Int8 { codebook, gains, gain_scale, output_scale } = &layer.quantised else { return None };
+        let grid = EvenGrid::of(&layer.basis, &layer.input_map)?;
+        layer.base.is_none().then_some(Self { layer, codebook, gains, gain_scale, output_scale, grid })
+    }
+
+    /// The layers of a head that is evaluated in integers; `None` of others.
+    pub fn all_of(head: &'a CompressedHead) -> Option<Vec<Self>> {
+        head.layers().iter().map(Self::of).collect()
+    }
+
+    /// What the layer's integer sums are multiplied with, per output.
+    pub fn output_factors(&self) -> Vec<f32> {
+        let shift = if matches!(self.gain_scale, GainScale::Linear) { 1.0 } else { f64::from(1u32 << TABLE_SHIFT) };
+        self.output_scale.iter().map(|&scale| (f64::from(scale) * shift / f64::from(TAP_SUM)) as f32).collect()
+    }
+
+    /// Position maps, one an input.
+    pub fn position_maps(&self) -> Vec<PositionMap> {
+        self.grid.position_maps(self.windows(), &self.layer.input_map)
+    }
+
+    /// The windows that inputs can reach.
+    pub fn windows(&self) -> Windows {
+        Windows::of(&self.layer.basis, self.layer.input_map.clamp(), self.layer.inputs)
+    }
+
+    /// Order of the splines, 1 to 3.
+    pub fn order(&self) -> usize {
+        self.grid.order
+    }
+}
+
+/// The grids of inputs whose values can become positions: even knots of order 1 to 3, and no LayerNorm before them.
+#[derive(Debug, Clone, Copy)]
+struct EvenGrid<'a> {
+    order: usize,
+    /// Lower end of each input's grid.
+    low: &'a [f64],
+    /// Its distance of knots.
+    step: &'a [f64],
+}
+
+impl<'a> EvenGrid<'a> {
+    fn of(basis: &'a Basis, input_map: &InputMap) -> Option<Self> {
+        match basis {
+            Basis::BSpline {
+                order: order @ 1..=3,
+                intervals: 1..=MAX_INTERVALS,
+                knots: Knots::Uniform { low, step },
+            } => {
+                let grid = Self { order: *order, low, step };
+                (!matches!(input_map, InputMap::LayerNorm { .. })).then_some(grid)
+            }
+            _ => None,
+        }
+    }
+
+    fn position_maps(&self, windows: Windows, input_map: &InputMap) -> Vec<PositionMap> {
+        let positions = POSITIONS as f64;
+        // Positions that stay within the windows whatever the clamp.
+        let ends =
+            [f64::from(windows.first) * positions, (f64::from(windows.first) + windows.count as f64 - 1.0) * positions];
+        let inputs = self.low.iter().zip(self.step).enumerate();
+        inputs
+            .map(|(i, (grid_low, step))| {
+                let (scale, shift) = match input_map {
+                    InputMap::Affine { scale, shift, .. } => (f64::from(scale[i]), f64::from(shift[i])),
+                    _ => (1.0, 0.0),
+                };
+                let position = |z: f64| (z - grid_low) / step * positions;
+                let bounds = match input_map.clamp() {
+                    Some([low, high]) => [position(f64::from(low)), position(f64::from(high))],
+                    None => ends,
+                };
+                let bound = |at: f64| (at.clamp(ends[0], ends[1]).round() + 0.5) as f32;
+                PositionMap {
+                    scale: (scale / step * positions).clamp(-f64::from(LARGE), f64::from(LARGE)) as f32,
+                    shift: (position(shift) + 0.5).clamp(-f64::from(LARGE), f64::from(LARGE)) as f32,
+                    low: bound(bounds[0]),
+                    high: bound(bounds[1]),
+                }
+            })
+            .collect()
+    }
 }
 
 /// True where inputs can become positions: even knots of order 1 to 3 and no LayerNorm.
 pub(crate) fn allows_positions(basis: &Basis, input_map: &InputMap) -> bool {
-    let even =
-        matches!(basis, Basis::BSpline { order: 1..=3, intervals: 1..=MAX_INTERVALS, knots: Knots::Uniform { .. } });
-    even && !matches!(input_map, InputMap::LayerNorm { .. })
+    EvenGrid::of(basis, input_map).is_some()
+}
+
+/// Position maps of a basis behind an input map, one an input; `None` where inputs cannot become positions.
+pub(crate) fn position_maps_of(basis: &Basis, input_map: &InputMap, inputs: usize) -> Option<Vec<PositionMap>> {
+    let grid = EvenGrid::of(basis, input_map)?;
+    Some(grid.position_maps(Windows::of(basis, input_map.clamp(), inputs), input_map))
 }
 
 /// The product of an edge's dot with its gain level as it is summed.
@@ -105,48 +208,6 @@ pub fn round_product(product: i32, scale: &GainScale) -> i32 {
         GainScale::Linear => product,
         GainScale::Table(_) => (product + (1 << (TABLE_SHIFT - 1))) >> TABLE_SHIFT,
     }
-}
-
-/// What a layer's integer sums are multiplied with, per output. Empty for layers in f32.
-pub fn output_factors(layer: &CompressedLayer) -> Vec<f32> {
-    let Quantised::Int8 { gain_scale, output_scale, .. } = &layer.quantised else { return Vec::new() };
-    let shift = if matches!(gain_scale, GainScale::Linear) { 1.0 } else { f64::from(1u32 << TABLE_SHIFT) };
-    output_scale.iter().map(|&scale| (f64::from(scale) * shift / f64::from(TAP_SUM)) as f32).collect()
-}
-
-/// Position maps of a layer, one an input. Empty for layers without even knots.
-pub fn position_maps(layer: &CompressedLayer) -> Vec<PositionMap> {
-    position_maps_of(&layer.basis, &layer.input_map, layer.inputs)
-}
-
-/// Position maps of a basis behind an input map, one an input. Empty where the knots are not even.
-pub(crate) fn position_maps_of(basis: &Basis, input_map: &InputMap, inputs: usize) -> Vec<PositionMap> {
-    let Basis::BSpline { knots: Knots::Uniform { low, step }, .. } = basis else { return Vec::new() };
-    let windows = Windows::of(basis, input_map.clamp(), inputs);
-    let positions = POSITIONS as f64;
-    // Positions that stay within the windows whatever the clamp.
-    let ends =
-        [f64::from(windows.first) * positions, (f64::from(windows.first) + windows.count as f64 - 1.0) * positions];
-    (0..inputs)
-        .map(|i| {
-            let (scale, shift) = match input_map {
-                InputMap::Affine { scale, shift, .. } => (f64::from(scale[i]), f64::from(shift[i])),
-                _ => (1.0, 0.0),
-            };
-            let position = |z: f64| (z - low[i]) / step[i] * positions;
-            let bounds = match input_map.clamp() {
-                Some([low, high]) => [position(f64::from(low)), position(f64::from(high))],
-                None => ends,
-            };
-            let bound = |at: f64| (at.clamp(ends[0], ends[1]).round() + 0.5) as f32;
-            PositionMap {
-                scale: (scale / step[i] * positions).clamp(-f64::from(LARGE), f64::from(LARGE)) as f32,
-                shift: (position(shift) + 0.5).clamp(-f64::from(LARGE), f64::from(LARGE)) as f32,
-                low: bound(bounds[0]),
-                high: bound(bounds[1]),
-            }
-        })
-        .collect()
 }
 
 impl PositionMap {

@@ -142,7 +142,11 @@ fn what_is_wrong_is_refused_by_name() {
         ("-128 in the codebook", |h, d| poke(h, d, "layers.0.codebook", &[0x80]), "-128"),
         ("-128 in the base weights", |h, d| poke(h, d, "layers.1.base_weights", &[0x80]), "base weights hold -128"),
         ("a gain level out of range", |h, d| poke(h, d, "layers.0.gain_levels", &2048i16.to_le_bytes()), "2048"),
-        ("other classes", |h, _| h["__metadata__"]["detection_head"] = json!(settings(3).to_json()), "3 classes"),
+        (
+            "other classes",
+            |h, _| h["__metadata__"]["detection_head"] = json!(settings(3).to_json().unwrap()),
+            "3 classes",
+        ),
         ("settings that are no JSON", |h, _| h["__metadata__"]["detection_head"] = json!("{"), "detection_head"),
         ("trailing bytes", |_, d| d.push(0), "no safetensors file"),
         ("a cut", |_, d| d.truncate(d.len() - 1), "no safetensors file"),

@@ -144,11 +144,11 @@ fn a_session_has_the_buffers_of_its_plan_and_no_others() {
             settle(&gpu);
             let after = counters(&gpu);
             let plan = session.plan();
-            assert_eq!(after[0] - before[0], plan.buffers.len() as isize, "{name}, {rows} rows");
+            assert_eq!(after[0] - before[0], plan.buffers().len() as isize, "{name}, {rows} rows");
             assert_eq!(session.device_bytes(), plan.device_bytes(), "{name}, {rows} rows");
             // Allocations are rounded up to what the device aligns to, at most some hundred bytes each.
             let allocated = (after[10] - before[10]) as u64;
-            let most = plan.device_bytes() + 4096 * plan.buffers.len() as u64;
+            let most = plan.device_bytes() + 4096 * plan.buffers().len() as u64;
             assert!((plan.device_bytes()..most).contains(&allocated), "{name}, {rows} rows: {allocated}");
             drop(session);
             settle(&gpu);

@@ -3,7 +3,7 @@
 mod support;
 
 use sharekan::head::{Activation, CompressedHead, DenseHead, Head, InputMap};
-use sharekan::plan::Limits;
+use sharekan::plan::{CodebookPlace, Limits};
 use sharekan::reference::{CompressedReference, DenseReference};
 use sharekan::run::{Gpu, Session};
 use support::*;
@@ -86,7 +86,9 @@ fn codebooks_from_one_to_65536() {
             let head = Head::Compressed(head);
             let name = format!("{kind}, {codewords} codewords");
             let session = Session::open(&GPU, &head, 40).unwrap();
-            let on_chip = session.plan().tiers.iter().all(|tier| tier.tiles.iter().all(|tile| tile.on_chip()));
+            let plan = session.plan();
+            let mut kernels = plan.batch_sizes().into_iter().flat_map(|rows| plan.kernels(rows));
+            let on_chip = kernels.all(|layer| layer.codebook == Some(CodebookPlace::OnChip));
             assert!(on_chip || codewords > 256, "{name} does not lie in workgroup memory");
             assert!(!on_chip || codewords < 65_536, "{name} cannot lie in workgroup memory");
             for rows in [1, 40] {

@@ -3,7 +3,7 @@
 mod support;
 
 use sharekan::head::{Activation, Basis, CompressedBase, CompressedHead, DenseHead, Head, InputMap, Knots};
-use sharekan::plan::{FloatStrategy, FloatTile, Limits, Plan, PlanError, PlanOptions, Tile};
+use sharekan::plan::{FloatStrategy, FloatTile, Limits, Plan, PlanError, PlanOptions, Tier};
 use sharekan::reference::{CompressedReference, DenseReference};
 use sharekan::run::{Gpu, Session};
 use support::*;
@@ -20,6 +20,14 @@ fn reference(head: &Head, input: &[f32]) -> Vec<f32> {
     }
 }
 
+/// The tiers of a plan in f32.
+fn tiers(plan: &Plan) -> &[Tier<FloatTile>] {
+    match plan {
+        Plan::Float(plan) => &plan.schedule.tiers,
+        Plan::Integer(_) => panic!("the head is evaluated in f32"),
+    }
+}
+
 fn options(strategy: FloatStrategy) -> PlanOptions {
     PlanOptions { float: Some(strategy), ..PlanOptions::default() }
 }
@@ -32,8 +40,8 @@ fn inputs_for(head: &Head, rows: usize) -> Vec<f32> {
 fn compare(gpu: &Gpu, name: &str, head: &Head, batches: &[usize], strategy: FloatStrategy) {
     let most = batches.iter().copied().max().unwrap();
     let mut session = Session::open_with(gpu, head, most, &options(strategy)).unwrap_or_else(|e| panic!("{name}: {e}"));
-    for tile in session.plan().tiers.iter().flat_map(|tier| &tier.tiles) {
-        let product = matches!(tile, Tile::Float(FloatTile::Product(_)));
+    for tile in tiers(session.plan()).iter().flat_map(|tier| &tier.tiles) {
+        let product = matches!(tile, FloatTile::Product(_));
         assert_eq!(product, strategy == FloatStrategy::Product, "{name}: {tile:?}");
     }
     let input = inputs_for(head, most);
@@ -208,15 +216,15 @@ fn a_spoilt_row_spoils_no_other() {
 fn a_plan_takes_what_suits_the_batch() {
     let head = Head::Dense(dense_head(&[256, 64, 20], 1));
     let plan = Plan::new(&head, &Limits::default(), 1000).unwrap();
-    for tier in &plan.tiers {
+    for tier in tiers(&plan) {
         for tile in &tier.tiles {
-            assert_eq!(matches!(tile, Tile::Float(FloatTile::Product(_))), tier.rows > 32, "{tier:?}");
+            assert_eq!(matches!(tile, FloatTile::Product(_)), tier.rows > 32, "{tier:?}");
         }
     }
     let tiny = Limits { workgroup_storage: 1024, ..Limits::default() };
     let plan = Plan::new(&head, &tiny, 1000).unwrap();
-    let tiles = plan.tiers.iter().flat_map(|tier| &tier.tiles);
-    assert!(tiles.into_iter().all(|tile| matches!(tile, Tile::Float(FloatTile::Taps(_)))));
+    let tiles = tiers(&plan).iter().flat_map(|tier| &tier.tiles);
+    assert!(tiles.into_iter().all(|tile| matches!(tile, FloatTile::Taps(_))));
     let refused = Plan::with_options(&head, &tiny, 1000, &options(FloatStrategy::Product)).unwrap_err();
     assert!(matches!(refused, PlanError::Kernel { kernel: "product", .. }), "{refused}");
 }

@@ -1,10 +1,17 @@
 //! Every shader parses and validates, and binds what the registry of kernels says.
 
-use std::collections::BTreeMap;
+#![allow(missing_docs)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use naga::{AddressSpace, StorageAccess};
-use sharekan::run::{Access, Kernel};
+use sharekan::head::Head;
+use sharekan::plan::{PlanOptions, Strategy};
+use sharekan::run::{Access, Kernel, Session};
+use support::*;
 
 fn module(source: &str, name: &str) -> naga::Module {
     naga::front::wgsl::parse_str(source).unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(source, name)))
@@ -59,9 +66,57 @@ fn shaders_bind_what_the_registry_says() {
             })
             .collect();
         let own = kernel.bindings().iter().enumerate().map(|(at, access)| ((0, at as u32), *access));
-        let expected: BTreeMap<_, _> = own.chain(kernel.caller_binding().map(|access| ((1, 0), access))).collect();
+        let expected: BTreeMap<_, _> =
+            own.chain(kernel.caller_binding().map(|buffer| ((1, 0), buffer.access()))).collect();
         assert_eq!(found, expected, "{}", kernel.label());
         let buffers = found.values().filter(|access| **access != Access::Params).count();
         assert!(buffers <= 8, "{} binds {buffers} storage buffers, WebGPU guarantees 8", kernel.label());
+    }
+}
+
+/// Names of the overrides of a kernel that have no value of their own.
+fn overrides(source: &str, name: &str) -> BTreeSet<String> {
+    let module = module(source, name);
+    let open = module.overrides.iter().filter(|(_, constant)| constant.init.is_none());
+    open.map(|(_, constant)| constant.name.clone().expect("an override has a name")).collect()
+}
+
+/// A constant that a kernel does not have is refused by naga, one that is not set has no value: sessions set all overrides of
+/// their kernels and no others.
+#[test]
+fn sessions_set_the_overrides_of_their_kernels() {
+    let heads = [
+        Head::Dense(dense_head(&[61, 40, 9], 3)),
+        Head::Compressed(float_head(&[61, 40, 9], 32, 2)),
+        Head::Compressed(integer_head(&[61, 40, 9], 32, true, 1)),
+    ];
+    let mut seen = BTreeSet::new();
+    for head in &heads {
+        for strategy in [Strategy::Edges, Strategy::Rows] {
+            let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
+            let session = Session::open_with(&GPU, head, 64, &options).unwrap();
+            for variant in session.variants() {
+                let label = variant.kernel.label();
+                let set: BTreeSet<String> = variant.constants.iter().map(|(name, _)| (*name).to_owned()).collect();
+                assert_eq!(set.len(), variant.constants.len(), "{label}: {:?}", variant.constants);
+                assert_eq!(set, overrides(&variant.kernel.source(&variant.source_constants), label), "{label}");
+                seen.insert(label);
+            }
+        }
+    }
+    assert_eq!(seen.len(), 10, "{seen:?}");
+}
+
+/// Constants of a kernel's source that it asks for and does not get do not pass for zero.
+#[test]
+fn a_kernel_without_its_constants_does_not_compile() {
+    for kernel in Kernel::ALL {
+        let constants = kernel.sample_constants();
+        for at in 0..constants.len() {
+            let mut others = constants.clone();
+            let (name, _) = others.remove(at);
+            let found = naga::front::wgsl::parse_str(&kernel.source(&others));
+            assert!(found.is_err(), "{} without {name}", kernel.label());
+        }
     }
 }

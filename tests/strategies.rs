@@ -153,13 +153,13 @@ fn bank(table: bool) -> Bank {
 fn plans_have_room_for_the_taps_of_matrices() {
     let limits = Limits { workgroup_storage: 49_152, matrix_subgroup: Some(32), ..Limits::default() };
     let head = Head::Compressed(integer_head(&[2045, 512, 5], 256, false, 1));
-    let taps = |plan: &Plan| plan.buffers.iter().find(|buffer| buffer.name == "taps").map(|buffer| buffer.bytes);
+    let taps = |plan: &Plan| plan.buffers().iter().find(|buffer| buffer.name == "taps").map(|buffer| buffer.bytes);
     let plan = Plan::new(&head, &limits, 169).unwrap();
     assert_eq!(taps(&plan), Some(192 * 2048 * 10 * 2 + 1024));
     let plan = Plan::new(&head, &limits, 4096).unwrap();
-    assert_eq!((plan.chunk_rows, taps(&plan)), (2048, Some(2048 * 2048 * 10 * 2 + 1024)));
+    assert_eq!((plan.chunk_rows(), taps(&plan)), (2048, Some(2048 * 2048 * 10 * 2 + 1024)));
     let plain = Plan::new(&head, &Limits { matrix_subgroup: None, ..limits }, 4096).unwrap();
-    assert_eq!((plain.chunk_rows, taps(&plain)), (4096, None));
+    assert_eq!((plain.chunk_rows(), taps(&plain)), (4096, None));
 }
 
 /// Heads of one codebook in one pass: each gives what it gives alone.

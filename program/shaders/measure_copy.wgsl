@@ -4,7 +4,7 @@
 @group(0) @binding(0) var<storage, read> original: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read_write> copied: array<vec4<u32>>;
 
-override LANES: u32 = 64u;
+override LANES: u32;
 
 @compute @workgroup_size(LANES)
 fn main(

@@ -8,9 +8,9 @@ requires packed_4x8_integer_dot_product;
 // One word a lane, so that nothing is left out.
 @group(0) @binding(1) var<storage, read_write> sums: array<i32>;
 
-override LANES: u32 = 64u;
+override LANES: u32;
 // Steps of each chain, a multiple of 4.
-override STEPS: u32 = 4u;
+override STEPS: u32;
 
 fn dots(sum: vec4<i32>, weight: u32) -> vec4<i32> {
     let bytes = bitcast<vec4<u32>>(sum);

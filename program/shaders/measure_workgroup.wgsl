@@ -7,9 +7,9 @@
 // One word a lane, so that nothing is left out.
 @group(0) @binding(1) var<storage, read_write> ends: array<u32>;
 
-override LANES: u32 = 64u;
+override LANES: u32;
 // Steps of each chain, a multiple of 8.
-override STEPS: u32 = 8u;
+override STEPS: u32;
 
 const WORDS: u32 = 2048u;
 

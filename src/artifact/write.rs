@@ -50,7 +50,7 @@ pub fn to_bytes(head: &CompressedHead) -> Result<Vec<u8>, ArtifactError> {
     tensors.add_layers(head.layers());
     let manifest =
         serde_json::to_string(&Manifest::of(head.layers())).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
-    tensors.finish(&metadata(MANIFEST_KEY, manifest, head.detection.as_ref()))
+    tensors.finish(&metadata(MANIFEST_KEY, manifest, head.detection.as_ref())?)
 }
 
 /// The file of a dense head in efficient-kan's layout with `norms.*`: readable by this library and, but for the norms,
@@ -89,13 +89,17 @@ pub fn write_dense(head: &DenseHead) -> Result<Vec<u8>, ArtifactError> {
         tensors.add(format!("layers.{n}.spline_weight"), Dtype::F32, &shape, &layer.coefficients);
         add_norm(&mut tensors, n, &layer.input_map);
     }
-    tensors.finish(&metadata("layout", "efficient-kan".into(), head.detection.as_ref()))
+    tensors.finish(&metadata("layout", "efficient-kan".into(), head.detection.as_ref())?)
 }
 
 /// The entry that tells what a head is, and its detection settings where it has them.
-fn metadata<'a>(key: &'a str, value: String, detection: Option<&DetectionHead>) -> Vec<(&'a str, String)> {
-    let settings = detection.map(|detection| (DETECTION_KEY, detection.to_json()));
-    std::iter::once((key, value)).chain(settings).collect()
+fn metadata<'a>(
+    key: &'a str,
+    value: String,
+    detection: Option<&DetectionHead>,
+) -> Result<Vec<(&'a str, String)>, ArtifactError> {
+    let settings = detection.map(DetectionHead::to_json).transpose()?;
+    Ok(std::iter::once((key, value)).chain(settings.map(|settings| (DETECTION_KEY, settings))).collect())
 }
 
 fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {

@@ -42,8 +42,7 @@ impl Activations {
         let count = rows.len() / inputs;
         let clamped = layer.input_map.clamp().is_some();
         let maps = position_maps_of(&layer.basis, &layer.input_map, inputs);
-        let in_integers = integers && allows_positions(&layer.basis, &layer.input_map) && d + 2 * PAD < 1 << 16;
-        let store = if in_integers {
+        let store = if let Some(maps) = maps.filter(|_| integers && d + 2 * PAD < 1 << 16) {
             let table = tap_table(layer.basis.taps() - 1);
             let table = table.iter().map(|taps| taps.map(|tap| f32::from(tap) / TAP_SUM as f32)).collect();
             let columns = parallel::map_indices(inputs, |i| {

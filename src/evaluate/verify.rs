@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::compress::{CompileOptions, Precision, compile, decompress};
 use crate::fixed_point::Arithmetic;
 use crate::head::{Bank, CompressedHead, Head, InputMap, Member, Quantised};
-use crate::plan::{FloatStrategy, Limits, Plan, PlanError, PlanOptions, Strategy};
+use crate::plan::{CodebookPlace, FloatStrategy, Limits, Plan, PlanError, PlanOptions, Strategy};
 use crate::reference::{CompressedReference, DenseReference};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::block_on_any;
@@ -316,7 +316,10 @@ fn places(gpu: &Gpu, head: &Head, rows: usize) -> Vec<(&'static str, Limits)> {
         let plan = Plan::new(head, limits, rows);
         plan.map_or_else(
             |_| Vec::new(),
-            |plan| plan.tiers.iter().flat_map(|tier| &tier.tiles).map(|tile| tile.on_chip()).collect(),
+            |plan| {
+                let kernels = plan.batch_sizes().into_iter().flat_map(|rows| plan.kernels(rows));
+                kernels.map(|layer| layer.codebook == Some(CodebookPlace::OnChip)).collect()
+            },
         )
     };
     let (some, all) = (|tiles: Vec<bool>| tiles.contains(&true), |tiles: Vec<bool>| !tiles.contains(&false));

@@ -154,8 +154,11 @@ impl DetectionHead {
     }
 
     /// The JSON form, on one line.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    ///
+    /// # Errors
+    /// None that these fields can cause; the writer's own refusal is passed on.
+    pub fn to_json(&self) -> Result<String, HeadError> {
+        serde_json::to_string(self).map_err(|e| HeadError::Detection(e.to_string()))
     }
 
     /// Channels that a head of these classes gives a cell.
@@ -234,7 +237,7 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(head.pixels, expected);
-        assert_eq!(DetectionHead::from_config(&head.to_json()).unwrap(), head);
+        assert_eq!(DetectionHead::from_config(&head.to_json().unwrap()).unwrap(), head);
     }
 
     #[test]
@@ -242,7 +245,7 @@ mod tests {
         let mut head = DetectionHead::from_config(&format!("{MINIMAL}}}")).unwrap();
         head.test_map50 = Some(1.0);
         head.pixels.padding = 0;
-        let written: Value = serde_json::from_str(&head.to_json()).unwrap();
+        let written: Value = serde_json::from_str(&head.to_json().unwrap()).unwrap();
         let keys =
             |value: &Value| value.as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>();
         let known = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();

@@ -8,8 +8,7 @@
 //! A layer in integers runs in one kernel, of which there are several ([`Strategy`]): each makes the taps of its tile
 //! itself and adds its sums to [`Records`] that the next layer reads, because integer additions may come in any order.
 //! Cooperative matrices ([`MatrixTile`]) have their taps made by a kernel before, for all tiles of outputs at once. One
-//! last kernel turns sums into outputs, unless the last layer's own does ([`LastTile`]). Few rows mean many slices, so that
-//! there is work for every processor.
+//! last kernel turns sums into outputs. Few rows mean many slices, so that there is work for every processor.
 //!
 //! A [`Plan`] follows from the head's shape, the adapter's [`Limits`] and the largest batch alone: it can be computed and
 //! tested without a device, and its byte count is what a session takes. Batches beyond what fits one pass are cut into
@@ -17,46 +16,29 @@
 
 mod buffers;
 mod float;
+mod heads;
 mod integer;
-mod last;
-mod layer;
 mod limits;
-mod matrix;
-mod records;
-mod tuning;
+mod schedule;
 
-pub use buffers::{BufferPlan, Shared};
-pub(crate) use buffers::{Tables, numbers, params_stride};
-pub use float::{FloatStrategy, FloatTile, ProductShape, ProductTile, TapsTile};
-pub use integer::{EdgesTile, IntegerTile, RowsTile, Strategy};
-pub use last::LastTile;
-pub use layer::{LayerKind, LayerShape};
+pub use buffers::{BufferPlan, HostBuffers, Role};
+pub(crate) use buffers::{UNUSED_BYTES, params_stride};
+pub use float::{
+    EdgeBuffers, FloatBuffers, FloatEdges, FloatLayerBuffers, FloatLayerShape, FloatPlan, FloatStrategy, FloatTile,
+    FloatWork, ProductShape, ProductTile, TapsTile,
+};
+pub(crate) use heads::{FloatHead, IntegerHead, Planned};
+pub use integer::{
+    EdgesTile, IntegerBuffers, IntegerLayerBuffers, IntegerLayerShape, IntegerPlan, IntegerTile, IntegerWork,
+    MatrixTile, Records, RowsTile, Strategy, TunedTile, Tuning,
+};
+pub(crate) use integer::{Tables, TapFragments, numbers, tap_blocks};
 pub use limits::Limits;
-pub use matrix::MatrixTile;
-pub(crate) use matrix::{FRAGMENT, TapFragments, tap_blocks};
-pub use records::Records;
-pub use tuning::{TunedTile, Tuning};
-
-use buffers::Needs;
+pub use schedule::{Schedule, Tier};
 
 use thiserror::Error;
 
-use crate::head::{Bank, CompressedHead, Head};
-
-/// Batch sizes up to which a layer in integers has tiles of its own; larger batches take those of the whole chunk.
-const TIERS: [usize; 6] = [1, 4, 16, 32, 64, 256];
-/// The same for layers in f32.
-const FLOAT_TIERS: [usize; 9] = [1, 4, 16, 32, 64, 128, 256, 512, 1024];
-/// Largest chunk of rows in f32: enough to keep an adapter busy, and no more taps than that.
-const MAX_CHUNK: usize = 2048;
-/// Largest chunk of rows in integers: two digits of 0 to 64 count its rows.
-const MAX_INTEGER_CHUNK: usize = 4096;
-/// Most bytes of taps for cooperative matrices, and bytes more for each further head of a bank: larger batches take several
-/// passes.
-const MAX_TAP_BYTES: u64 = 96 << 20;
-const MORE_TAP_BYTES: u64 = 8 << 20;
-/// Rows of a chunk are a multiple of this where there are several chunks.
-const CHUNK_STEP: usize = 64;
+use crate::head::{Bank, Head};
 
 /// A head that an adapter cannot run.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -85,62 +67,15 @@ pub enum PlanError {
         /// The adapter's value.
         found: u64,
     },
-}
-
-/// How workgroups cut a layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tile {
-    /// A layer in f32.
-    Float(FloatTile),
-    /// A layer in integers.
-    Integer(IntegerTile),
-}
-
-impl Tile {
-    /// The codebook lies in workgroup memory; false where it does not fit or there is none.
-    pub fn on_chip(&self) -> bool {
-        match self {
-            Self::Float(tile) => tile.on_chip(),
-            Self::Integer(tile) => tile.on_chip(),
-        }
-    }
-
-    /// Name of the kernel that sums the edges.
-    pub fn kernel(&self, layer: &LayerShape) -> &'static str {
-        match (self, layer.kind) {
-            (Self::Integer(tile), _) => tile.strategy().name(),
-            (Self::Float(FloatTile::Taps(_)), LayerKind::Dense) => "dense",
-            (Self::Float(FloatTile::Taps(_)), _) => "codebook",
-            (Self::Float(FloatTile::Product(_)), LayerKind::Dense) => "dense product",
-            (Self::Float(FloatTile::Product(_)), _) => "codebook product",
-        }
-    }
-
-    fn is_matrix(&self) -> bool {
-        matches!(self, Self::Integer(IntegerTile::Matrix(_)))
-    }
-}
-
-/// Tiles of all layers for batches up to a size.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tier {
-    /// Largest number of rows that uses these tiles.
-    pub rows: usize,
-    /// One tile a layer.
-    pub tiles: Vec<Tile>,
-}
-
-/// What the kernels leave to each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Work {
-    /// Taps, partial sums and activations in f32.
-    Float(Shared),
-    /// Sums in integers.
-    Integer {
-        /// Where the sums lie.
-        records: Records,
-        /// Blocks of 16 rows a head that the taps for cooperative matrices have room for; 0 where there are none.
-        row_blocks: usize,
+    /// A plan and a head that are not each other's: a fault of this library.
+    #[error("buffer {name} has {found} bytes by the plan and takes {needed} by the head; please report this")]
+    Buffer {
+        /// Name of the buffer.
+        name: String,
+        /// Bytes that the plan has for it; none where it has no such buffer.
+        found: u64,
+        /// Bytes that the head needs.
+        needed: u64,
     },
 }
 
@@ -159,21 +94,33 @@ pub struct PlanOptions {
 
 /// Every buffer, tile and dispatch of a head on an adapter.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// Largest batch.
-    pub max_rows: usize,
-    /// Rows that one pass over the kernels takes.
-    pub chunk_rows: usize,
-    /// Values a row that the last layer gives, of all heads.
+pub enum Plan {
+    /// A head in f32.
+    Float(FloatPlan),
+    /// A head in integers, or several side by side.
+    Integer(IntegerPlan),
+}
+
+/// How a layer's edges are summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerKernel {
+    /// Number of inputs.
+    pub inputs: usize,
+    /// Number of outputs.
     pub outputs: usize,
-    /// The layers' shapes, in order.
-    pub layers: Vec<LayerShape>,
-    /// Tiles by batch size, rising; the last serves a whole chunk.
-    pub tiers: Vec<Tier>,
-    /// What the kernels leave to each other.
-    pub work: Work,
-    /// Everything that lies on the device, with sizes.
-    pub buffers: Vec<BufferPlan>,
+    /// Name of the kernel.
+    pub name: &'static str,
+    /// Where the codebook lies; `None` where there is none.
+    pub codebook: Option<CodebookPlace>,
+}
+
+/// Where a kernel reads its codebook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodebookPlace {
+    /// In workgroup memory.
+    OnChip,
+    /// In a buffer, since it does not fit workgroup memory.
+    Buffer,
 }
 
 impl Plan {
@@ -195,7 +142,7 @@ impl Plan {
         max_rows: usize,
         options: &PlanOptions,
     ) -> Result<Self, PlanError> {
-        Self::of_layers(LayerShape::of_head(head), head.outputs(), limits, max_rows, options)
+        Planned::of_head(head, limits, max_rows, options).map(Planned::into_plan)
     }
 
     /// Plans all heads of a bank for one pass over batches of up to `max_rows`; `None` where they need a pass each: heads
@@ -209,135 +156,110 @@ impl Plan {
         max_rows: usize,
         options: &PlanOptions,
     ) -> Result<Option<Self>, PlanError> {
-        let members: Vec<&CompressedHead> = bank.members().iter().map(|member| &member.head).collect();
-        let Some(layers) = LayerShape::of_heads(&members) else { return Ok(None) };
-        Self::of_layers(layers, bank.outputs(), limits, max_rows, options).map(Some)
+        Ok(Planned::of_bank(bank, limits, max_rows, options)?.map(Planned::into_plan))
     }
 
-    fn of_layers(
-        layers: Vec<LayerShape>,
-        outputs: usize,
-        limits: &Limits,
-        max_rows: usize,
-        options: &PlanOptions,
-    ) -> Result<Self, PlanError> {
-        if max_rows == 0 {
-            return Err(PlanError::NoRows);
+    /// Largest batch.
+    pub fn max_rows(&self) -> usize {
+        match self {
+            Self::Float(plan) => plan.schedule.max_rows,
+            Self::Integer(plan) => plan.schedule.max_rows,
         }
-        let integer = matches!(layers[0].kind, LayerKind::Integer { .. });
-        let most = if integer { MAX_INTEGER_CHUNK } else { MAX_CHUNK };
-        let mut chunk_rows = max_rows.min(most).min(limits.workgroups_per_dimension);
-        let (mut tiers, work) = loop {
-            let tiers = tiers(&layers, limits, chunk_rows, options)?;
-            let (work, largest, taps) = if integer {
-                let records = Records::new(&layers);
-                let bytes = records.bytes(layers[0].heads, chunk_rows);
-                let row_blocks = row_blocks(&tiers);
-                let taps = layers.iter().map(|layer| matrix::tap_bytes(layer, row_blocks)).max().unwrap_or(0);
-                (Work::Integer { records, row_blocks }, bytes, taps)
-            } else {
-                let shared = Shared::new(&layers, &tiers, chunk_rows);
-                let largest = shared.largest();
-                (Work::Float(shared), largest, 0)
-            };
-            let binding = limits.storage_binding;
-            let most_taps = (MAX_TAP_BYTES + MORE_TAP_BYTES * (layers[0].heads as u64 - 1)).min(binding);
-            let (found, allowed) = if largest > binding { (largest, binding) } else { (taps, most_taps) };
-            if found <= allowed {
-                break (tiers, work);
-            }
-            if chunk_rows == 1 {
-                return Err(limits.storage_error(if integer { "one record" } else { "one row of taps" }, found));
-            }
-            chunk_rows = smaller(chunk_rows, found, allowed);
-            // Chunks of one size: the last one should not be a small one.
-            chunk_rows = chunk_rows.min(max_rows.div_ceil(max_rows.div_ceil(chunk_rows)).next_multiple_of(CHUNK_STEP));
-        };
-        tiers.dedup_by(|later, earlier| {
-            later.tiles == earlier.tiles && {
-                earlier.rows = later.rows;
-                true
-            }
-        });
-        let needs = Needs { layers: &layers, work: &work, tiers: &tiers, chunk_rows, max_rows, outputs };
-        let buffers = buffers::all(&needs, limits)?;
-        Ok(Self { max_rows, chunk_rows, outputs, layers, tiers, work, buffers })
     }
 
-    /// Bytes of device memory that a session takes.
-    pub fn device_bytes(&self) -> u64 {
-        self.buffers.iter().map(|buffer| buffer.bytes).sum()
+    /// Rows that one pass over the kernels takes.
+    pub fn chunk_rows(&self) -> usize {
+        match self {
+            Self::Float(plan) => plan.schedule.chunk_rows,
+            Self::Integer(plan) => plan.schedule.chunk_rows,
+        }
     }
 
     /// Number of passes that a batch of `rows` takes.
     pub fn chunks(&self, rows: usize) -> usize {
-        rows.div_ceil(self.chunk_rows)
+        rows.div_ceil(self.chunk_rows())
     }
 
-    /// The tier that serves a pass of `rows`.
-    pub fn tier(&self, rows: usize) -> usize {
-        self.tiers.iter().position(|tier| rows <= tier.rows).unwrap_or(self.tiers.len() - 1)
+    /// Number of inputs a row.
+    pub fn inputs(&self) -> usize {
+        match self {
+            Self::Float(plan) => plan.inputs(),
+            Self::Integer(plan) => plan.inputs(),
+        }
+    }
+
+    /// Number of outputs a row, of all heads.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Float(plan) => plan.outputs(),
+            Self::Integer(plan) => plan.outputs,
+        }
+    }
+
+    /// Sizes of batches that have kernels of their own, rising; the last is a whole chunk.
+    pub fn batch_sizes(&self) -> Vec<usize> {
+        match self {
+            Self::Float(plan) => plan.schedule.tiers.iter().map(|tier| tier.rows).collect(),
+            Self::Integer(plan) => plan.schedule.tiers.iter().map(|tier| tier.rows).collect(),
+        }
+    }
+
+    /// What sums the edges of each layer in a pass of `rows`.
+    pub fn kernels(&self, rows: usize) -> Vec<LayerKernel> {
+        let place = |on_chip| if on_chip { CodebookPlace::OnChip } else { CodebookPlace::Buffer };
+        match self {
+            Self::Float(plan) => {
+                let layers = plan.layers.iter().zip(plan.schedule.tiles(rows));
+                let kernel = |(layer, tile): (&FloatLayerShape, &FloatTile)| {
+                    let codebook = layer.codebook().then(|| place(tile.on_chip()));
+                    LayerKernel { inputs: layer.inputs, outputs: layer.outputs, name: tile.kernel(layer), codebook }
+                };
+                layers.map(kernel).collect()
+            }
+            Self::Integer(plan) => {
+                let layers = plan.layers.iter().zip(plan.schedule.tiles(rows));
+                let kernel = |(layer, tile): (&IntegerLayerShape, &IntegerTile)| LayerKernel {
+                    inputs: layer.inputs,
+                    outputs: layer.outputs,
+                    name: tile.strategy().name(),
+                    codebook: Some(place(tile.on_chip())),
+                };
+                layers.map(kernel).collect()
+            }
+        }
+    }
+
+    /// True where a batch multiplies cooperative matrices.
+    pub fn uses_matrices(&self) -> bool {
+        matches!(self, Self::Integer(plan) if plan.uses_matrices())
+    }
+
+    /// Multiplications that every row makes in the layers' edges.
+    pub(crate) fn products_a_row(&self) -> f64 {
+        match self {
+            Self::Float(plan) => plan.products_a_row(),
+            Self::Integer(plan) => plan.products_a_row(),
+        }
     }
 
     /// True where a batch of `rows` multiplies cooperative matrices.
     pub(crate) fn multiplies_matrices(&self, rows: usize) -> bool {
-        let in_chunk = |chunk: usize| (rows - chunk * self.chunk_rows).min(self.chunk_rows);
-        let mut chunks = (0..self.chunks(rows)).map(in_chunk);
-        chunks.any(|rows| self.tiers[self.tier(rows)].tiles.iter().any(Tile::is_matrix))
+        matches!(self, Self::Integer(plan) if plan.multiplies_matrices(rows))
     }
 
-    /// True where a tier multiplies cooperative matrices.
-    pub fn uses_matrices(&self) -> bool {
-        self.tiers.iter().flat_map(|tier| &tier.tiles).any(Tile::is_matrix)
+    /// Everything that lies on the device, with sizes.
+    pub fn buffers(&self) -> Vec<BufferPlan> {
+        match self {
+            Self::Float(plan) => plan.buffers(),
+            Self::Integer(plan) => plan.buffers(),
+        }
     }
-}
 
-/// A smaller chunk: in proportion to what is too large, in whole steps while there are any.
-fn smaller(chunk: usize, found: u64, allowed: u64) -> usize {
-    let wanted = (chunk as u128 * u128::from(allowed) / u128::from(found.max(1))) as usize;
-    let wanted = wanted.min(chunk - 1);
-    if wanted >= CHUNK_STEP { wanted / CHUNK_STEP * CHUNK_STEP } else { wanted.max(1) }
-}
-
-/// Blocks of 16 rows that the matrices of all tiers read, those that pad their tiles included.
-fn row_blocks(tiers: &[Tier]) -> usize {
-    let blocks = |tier: &Tier| {
-        let tiles = tier.tiles.iter().filter(|tile| tile.is_matrix());
-        tiles
-            .filter_map(|tile| match tile {
-                Tile::Integer(tile) => Some(tier.rows.next_multiple_of(tile.rows()) / FRAGMENT),
-                Tile::Float(_) => None,
-            })
-            .max()
-    };
-    tiers.iter().filter_map(blocks).max().unwrap_or(0)
-}
-
-fn tiers(
-    layers: &[LayerShape],
-    limits: &Limits,
-    chunk_rows: usize,
-    options: &PlanOptions,
-) -> Result<Vec<Tier>, PlanError> {
-    let integer = matches!(layers[0].kind, LayerKind::Integer { .. });
-    let sizes = if integer { TIERS.as_slice() } else { FLOAT_TIERS.as_slice() };
-    let sizes: Vec<usize> = sizes.iter().copied().filter(|&rows| rows < chunk_rows).chain([chunk_rows]).collect();
-    let above = std::iter::once(0).chain(sizes.iter().copied());
-    sizes
-        .iter()
-        .zip(above)
-        .map(|(&rows, above)| {
-            let tile = |layer: &LayerShape| match layer.kind {
-                LayerKind::Integer { .. } => {
-                    let tuned = options.tuning.as_ref().and_then(|tuning| tuning.tile(layer, limits, above, rows));
-                    match tuned.filter(|tile| options.strategy.is_none_or(|wanted| tile.strategy() == wanted)) {
-                        Some(tile) => Ok(Tile::Integer(tile)),
-                        None => IntegerTile::choose(layer, limits, rows, options.strategy).map(Tile::Integer),
-                    }
-                }
-                _ => FloatTile::choose(layer, limits, rows, options).map(Tile::Float),
-            };
-            Ok(Tier { rows, tiles: layers.iter().map(tile).collect::<Result<_, _>>()? })
-        })
-        .collect()
+    /// Bytes of device memory that a session takes.
+    pub fn device_bytes(&self) -> u64 {
+        match self {
+            Self::Float(plan) => plan.device_bytes(),
+            Self::Integer(plan) => plan.device_bytes(),
+        }
+    }
 }

@@ -1,9 +1,7 @@
 //! Compressed heads: in double precision, and in the very integers of the kernels.
 
 use super::dense::{Support, map_inputs};
-use crate::fixed_point::{
-    Arithmetic, LARGE, POSITIONS, SEGMENT, Windows, output_factors, position_maps, round_product, tap_table,
-};
+use crate::fixed_point::{Int8Layer, LARGE, POSITIONS, SEGMENT, round_product, tap_table};
 use crate::head::{CompressedHead, CompressedLayer, Quantised};
 use crate::parallel;
 
@@ -21,19 +19,16 @@ impl<'a> CompressedReference<'a> {
 
     /// Outputs `[rows, outputs]` for `input` of `[rows, inputs]`, in the arithmetic of the kernels: integers where
     /// [`Arithmetic::of`] the head says so, else f64 rounded to f32 after every layer.
+    ///
+    /// [`Arithmetic::of`]: crate::fixed_point::Arithmetic::of
     pub fn run(&self, input: &[f32]) -> Vec<f32> {
-        let layer = match Arithmetic::of(self.head) {
-            Arithmetic::Integer => integer_layer,
-            Arithmetic::Float => |layer: &CompressedLayer, x: &[f32]| {
-                let wide: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
-                exact_layer(layer, &wide).iter().map(|&y| y as f32).collect()
-            },
-        };
-        let mut values = input.to_vec();
-        for at in self.head.layers() {
-            values = layer(at, &values);
+        if let Some(layers) = Int8Layer::all_of(self.head) {
+            return layers.iter().fold(input.to_vec(), |values, layer| integer_layer(layer, &values));
         }
-        values
+        self.head.layers().iter().fold(input.to_vec(), |values, layer| {
+            let wide: Vec<f64> = values.iter().map(|&x| f64::from(x)).collect();
+            exact_layer(layer, &wide).iter().map(|&y| y as f32).collect()
+        })
     }
 
     /// Outputs of the same numbers without any rounding of basis weights or activations, in f64: what the integers
@@ -94,15 +89,13 @@ fn exact_row(layer: &CompressedLayer, x: &[f64], y: &mut [f64]) {
 }
 
 /// One layer in integers.
-fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
-    let Quantised::Int8 { codebook, gains, gain_scale, .. } = &layer.quantised else {
-        return vec![f32::NAN; input.len() / layer.inputs * layer.outputs];
-    };
+fn integer_layer(int8: &Int8Layer<'_>, input: &[f32]) -> Vec<f32> {
+    let Int8Layer { layer, codebook, gains, gain_scale, .. } = *int8;
     let d = layer.basis.len();
-    let maps = position_maps(layer);
-    let table = tap_table(layer.basis.taps() - 1);
+    let maps = int8.position_maps();
+    let table = tap_table(int8.order());
     let clamped = layer.input_map.clamp().is_some();
-    let windows = Windows::of(&layer.basis, layer.input_map.clamp(), layer.inputs);
+    let windows = int8.windows();
     // Codewords with zeros on both sides, so that every window has four coefficients.
     let row = windows.count + 3;
     let mut padded = vec![0i8; layer.stages * layer.codewords() * row];
@@ -110,7 +103,7 @@ fn integer_layer(layer: &CompressedLayer, input: &[f32]) -> Vec<f32> {
         let before = windows.first.unsigned_abs() as usize;
         padded.iter_mut().skip(before).zip(codeword).for_each(|(place, &c)| *place = c);
     }
-    let factors = output_factors(layer);
+    let factors = int8.output_factors();
     let levels: Vec<i32> = gains.iter().map(|&code| gain_scale.level(code)).collect();
 
     let mut output = vec![0.0; input.len() / layer.inputs * layer.outputs];

@@ -1,4 +1,4 @@
-//! The kernels: their sources, what they bind, and the function that each is held against.
+//! The kernels: their sources and what they bind.
 
 use super::template;
 
@@ -13,15 +13,33 @@ pub enum Access {
     Write,
 }
 
+/// A buffer that may be the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallerBuffer {
+    /// Features, which are read.
+    Input,
+    /// Outputs, which are written.
+    Output,
+}
+
 use Access::{Params, Read, Write};
+use CallerBuffer::{Input, Output};
+
+impl CallerBuffer {
+    /// What a kernel does with it.
+    pub fn access(self) -> Access {
+        match self {
+            Input => Read,
+            Output => Write,
+        }
+    }
+}
 
 /// A kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
     /// Inputs to integer sums over a codebook of bytes, lanes are edges.
     IntegerEdges,
-    /// The same for the last layer, on to its outputs.
-    IntegerLast,
     /// Inputs to integer sums, lanes are rows.
     IntegerRows,
     /// Inputs to taps in f16, fragment by fragment.
@@ -71,13 +89,11 @@ struct Parts {
     label: &'static str,
     source: &'static str,
     group: &'static [Access],
-    caller: Option<Access>,
+    caller: Option<CallerBuffer>,
 }
 
 /// Rows, in two digits, and the chunk; inputs, tables, indices, gains, records.
 const INTEGER: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write];
-/// The same, and factors and columns of the outputs.
-const INTEGER_LAST: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read, Read];
 /// The same as [`INTEGER`], and the taps.
 const INTEGER_TAPS: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Write];
 /// The same, and the tables as halves and the taps.
@@ -88,31 +104,21 @@ const FLOAT_PARAMS: &str = include_str!("../../shaders/float_params.wgsl");
 const EXPAND_COMMON: &str = include_str!("../../shaders/expand_common.wgsl");
 /// What the kernels that multiply matrices in f32 have in common.
 const PRODUCT_COMMON: &str = include_str!("../../shaders/product_common.wgsl");
-/// What the kernels that sum integers have in common.
+/// What the kernels that take inputs to positions have in common.
 const INTEGER_COMMON: &str = include_str!("../../shaders/integer_common.wgsl");
-/// What those of them have in common that may be the first.
-const INTEGER_FEATURES: &str = include_str!("../../shaders/integer_features.wgsl");
-/// What the kernels do with four inputs whose lanes are edges.
-const INTEGER_QUAD: &str = include_str!("../../shaders/integer_quad.wgsl");
+/// What those of them have in common that sum edges.
+const INTEGER_SUMS: &str = include_str!("../../shaders/integer_sums.wgsl");
 /// What those of them have in common that sum integers throughout.
 const INTEGER_CODEBOOK: &str = include_str!("../../shaders/integer_codebook.wgsl");
 
 impl Kernel {
     /// Files that are no kernels but parts of several.
-    pub const SHARED: [&str; 7] = [
-        "expand_common",
-        "float_params",
-        "integer_codebook",
-        "integer_common",
-        "integer_features",
-        "integer_quad",
-        "product_common",
-    ];
+    pub const SHARED: [&str; 6] =
+        ["expand_common", "float_params", "integer_codebook", "integer_common", "integer_sums", "product_common"];
 
     /// All kernels.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::IntegerEdges,
-        Self::IntegerLast,
         Self::IntegerRows,
         Self::IntegerTaps,
         Self::IntegerMatrix,
@@ -133,14 +139,13 @@ impl Kernel {
 
     fn parts(self) -> Parts {
         match self {
-            Self::IntegerEdges => kernel!("integer_edges", INTEGER, Some(Read)),
-            Self::IntegerLast => kernel!("integer_last", INTEGER_LAST, Some(Write)),
-            Self::IntegerRows => kernel!("integer_rows", INTEGER, Some(Read)),
-            Self::IntegerTaps => kernel!("integer_taps", INTEGER_TAPS, Some(Read)),
-            Self::IntegerMatrix => kernel!("integer_matrix", INTEGER_MATRIX, Some(Read)),
-            Self::IntegerFinish => kernel!("integer_finish", &[Params, Read, Read, Write], Some(Write)),
-            Self::ExpandFloat => kernel!("expand_float", &[Params, Read, Read, Write, Write], Some(Read)),
-            Self::ExpandProduct => kernel!("expand_product", &[Params, Read, Read, Write, Write], Some(Read)),
+            Self::IntegerEdges => kernel!("integer_edges", INTEGER, Some(Input)),
+            Self::IntegerRows => kernel!("integer_rows", INTEGER, Some(Input)),
+            Self::IntegerTaps => kernel!("integer_taps", INTEGER_TAPS, Some(Input)),
+            Self::IntegerMatrix => kernel!("integer_matrix", INTEGER_MATRIX, Some(Input)),
+            Self::IntegerFinish => kernel!("integer_finish", &[Params, Read, Read, Write], Some(Output)),
+            Self::ExpandFloat => kernel!("expand_float", &[Params, Read, Read, Write, Write], Some(Input)),
+            Self::ExpandProduct => kernel!("expand_product", &[Params, Read, Read, Write, Write], Some(Input)),
             Self::ContractDense => kernel!("contract_dense", &[Params, Read, Read, Read, Write], None),
             Self::ContractCodebook => {
                 kernel!("contract_codebook", &[Params, Read, Read, Read, Read, Read, Write], None)
@@ -149,7 +154,7 @@ impl Kernel {
             Self::ProductCodebook => {
                 kernel!("product_codebook", &[Params, Read, Write, Read, Read, Read, Read], None)
             }
-            Self::FinishFloat => kernel!("finish_float", &[Params, Read, Read, Read], Some(Write)),
+            Self::FinishFloat => kernel!("finish_float", &[Params, Read, Read, Read], Some(Output)),
             Self::KMeansAssign => kernel!("kmeans_assign", &[Read, Read, Write, Write, Params], None),
             Self::KMeansSum => kernel!("kmeans_sum", &[Read, Read, Read, Write, Params], None),
             Self::KMeansReduce => kernel!("kmeans_reduce", &[Read, Write], None),
@@ -167,16 +172,15 @@ impl Kernel {
     pub fn source(self, constants: &[(&'static str, u32)]) -> String {
         let own = self.parts().source;
         match self {
-            Self::IntegerEdges | Self::IntegerLast | Self::IntegerRows => {
-                let own = template::expand(&own.replace("// include integer_quad\n", INTEGER_QUAD), constants);
-                let features = if self == Self::IntegerLast { "" } else { INTEGER_FEATURES };
-                let shared = format!("{INTEGER_COMMON}\n{features}\n{INTEGER_CODEBOOK}");
-                format!("requires packed_4x8_integer_dot_product;\n{shared}\n{own}")
+            Self::IntegerEdges | Self::IntegerRows => {
+                let own = template::expand(own, constants);
+                let common = format!("{INTEGER_COMMON}\n{INTEGER_SUMS}\n{INTEGER_CODEBOOK}");
+                format!("requires packed_4x8_integer_dot_product;\n{common}\n{own}")
             }
-            Self::IntegerTaps => format!("{INTEGER_COMMON}\n{INTEGER_FEATURES}\n{}", template::expand(own, constants)),
+            Self::IntegerTaps => format!("{INTEGER_COMMON}\n{}", template::expand(own, constants)),
             Self::IntegerMatrix => {
                 let own = template::expand(own, constants);
-                format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{INTEGER_FEATURES}\n{own}")
+                format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{INTEGER_SUMS}\n{own}")
             }
             Self::ExpandFloat | Self::ExpandProduct => format!("{FLOAT_PARAMS}\n{EXPAND_COMMON}\n{own}"),
             Self::ProductDense | Self::ProductCodebook => {
@@ -191,7 +195,7 @@ impl Kernel {
     /// Constants that the kernel is written over, with values that it can be read with.
     pub fn sample_constants(self) -> Vec<(&'static str, u32)> {
         match self {
-            Self::IntegerEdges | Self::IntegerLast => vec![("ROWS", 2)],
+            Self::IntegerEdges => vec![("ROWS", 2)],
             Self::IntegerRows => vec![("OWN", 2)],
             Self::IntegerMatrix => vec![
                 ("PER_ROWS", 2),
@@ -225,7 +229,7 @@ impl Kernel {
     }
 
     /// The one binding of group 1, an input or output that may be the caller's.
-    pub fn caller_binding(self) -> Option<Access> {
+    pub fn caller_binding(self) -> Option<CallerBuffer> {
         self.parts().caller
     }
 }

@@ -55,7 +55,7 @@ pub use cpu::CpuSession;
 pub use device_cache::{CacheError, DeviceCache, DeviceIdentity};
 pub use error::RunError;
 #[cfg(feature = "gpu")]
-pub use kernels::{Access, Kernel};
+pub use kernels::{Access, CallerBuffer, Kernel};
 #[cfg(not(feature = "gpu"))]
 pub use no_gpu::Gpu;
 #[cfg(feature = "gpu")]

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 
 use super::device_threads::map_device;
+use super::kernels::CallerBuffer;
 use super::scopes::Scopes;
 use super::template::Constant;
 use super::{Access, Gpu, Kernel, Rewrite};
 
 /// Bytes of a kernel's parameters, as the shaders declare them.
-pub(super) const PARAMS_SIZE: u64 = 20;
+pub(super) const PARAMS_SIZE: u64 = 16;
 
 /// Layouts of the kernels in use, made on first need, and the pipelines that were asked for. These are compiled together
 /// in the end: a driver takes tenths of a second for some, and compiles several at a time.
@@ -17,6 +18,10 @@ pub(super) struct Workshop<'a> {
     device: &'a wgpu::Device,
     cache: Option<&'a wgpu::PipelineCache>,
     rewrite: Option<Rewrite>,
+    /// Of a caller's input, in every kernel that reads one.
+    pub(super) input_layout: wgpu::BindGroupLayout,
+    /// Of a caller's output, in every kernel that writes one.
+    pub(super) output_layout: wgpu::BindGroupLayout,
     layouts: HashMap<Kernel, Layouts>,
     wanted: Vec<KernelVariant>,
 }
@@ -58,29 +63,39 @@ impl Pipelines {
 
 struct Layouts {
     own: wgpu::BindGroupLayout,
-    caller: Option<wgpu::BindGroupLayout>,
     pipeline: wgpu::PipelineLayout,
 }
 
 impl<'a> Workshop<'a> {
     pub(super) fn new(gpu: &'a Gpu) -> Self {
         let (device, cache, rewrite) = (gpu.device(), gpu.pipeline_cache(), gpu.rewrite());
-        Self { device, cache, rewrite, layouts: HashMap::new(), wanted: Vec::new() }
+        Self {
+            device,
+            cache,
+            rewrite,
+            input_layout: layout(device, "input", &[Access::Read]),
+            output_layout: layout(device, "output", &[Access::Write]),
+            layouts: HashMap::new(),
+            wanted: Vec::new(),
+        }
     }
 
     fn layouts(&mut self, kernel: Kernel) -> &Layouts {
         let device = self.device;
         self.layouts.entry(kernel).or_insert_with(|| {
             let own = layout(device, kernel.label(), kernel.bindings());
-            let caller = kernel.caller_binding().map(|access| layout(device, kernel.label(), &[access]));
+            let caller = kernel.caller_binding().map(|buffer| match buffer {
+                CallerBuffer::Input => &self.input_layout,
+                CallerBuffer::Output => &self.output_layout,
+            });
             let groups: Vec<Option<&wgpu::BindGroupLayout>> =
-                std::iter::once(Some(&own)).chain(caller.as_ref().map(Some)).collect();
+                std::iter::once(Some(&own)).chain(caller.map(Some)).collect();
             let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(kernel.label()),
                 bind_group_layouts: &groups,
                 immediate_size: 0,
             });
-            Layouts { own, caller, pipeline }
+            Layouts { own, pipeline }
         })
     }
 
@@ -178,11 +193,6 @@ impl<'a> Workshop<'a> {
             layout: &self.layouts(kernel).own,
             entries: &entries,
         })
-    }
-
-    /// The layout of group 1; every kernel that a session begins or ends with has one.
-    pub(super) fn caller_layout(&mut self, kernel: Kernel) -> Option<wgpu::BindGroupLayout> {
-        self.layouts(kernel).caller.clone()
     }
 }
 

@@ -14,9 +14,7 @@ use super::waiting::block_on;
 use super::waiting::done;
 use super::{Binding, Gpu, RunError, Session};
 use crate::head::{Bank, Head};
-use crate::plan::{
-    IntegerTile, LayerKind, LayerShape, Plan, PlanError, PlanOptions, Strategy, Tile, TunedTile, Tuning,
-};
+use crate::plan::{IntegerLayerShape, IntegerTile, Plan, PlanError, PlanOptions, Strategy, TunedTile, Tuning};
 
 /// Seconds of work before the first measurement and before finals: an idle GPU runs at a low clock and takes its time to
 /// leave it.
@@ -129,9 +127,10 @@ pub fn measurements<'a>(
     let subject = subject.into();
     let mut count = 0;
     for &rows in batches {
-        let Some(plan) = subject.plan(gpu, rows)? else { continue };
-        for layer in 0..plan.layers.len() {
-            let tiles = contenders(gpu, &plan, layer, most).len();
+        let Some(Plan::Integer(plan)) = subject.plan(gpu, rows)? else { continue };
+        let tier_rows = plan.schedule.chunk_rows;
+        for (shape, &planned) in plan.layers.iter().zip(plan.schedule.tiles(tier_rows)) {
+            let tiles = contenders(gpu, shape, planned, tier_rows, most).len();
             count += tiles + tiles.min(FINALISTS + 1);
         }
     }
@@ -174,12 +173,12 @@ pub async fn tune_async<'a>(
     batches.sort_unstable();
     batches.dedup();
     for rows in batches {
-        let Some(plan) = subject.plan(gpu, rows)? else { continue };
-        for layer in 0..plan.layers.len() {
-            let tiles = contenders(gpu, &plan, layer, most);
-            let Some(&planned) = tiles.first() else { continue };
-            let shape = &plan.layers[layer];
-            let work = Work { gpu, subject, rows, shape, tier_rows: plan.chunk_rows, tuning: &tuned.tuning };
+        // There is nothing to choose in f32.
+        let Some(Plan::Integer(plan)) = subject.plan(gpu, rows)? else { continue };
+        let tier_rows = plan.schedule.chunk_rows;
+        for ((layer, shape), &planned) in plan.layers.iter().enumerate().zip(plan.schedule.tiles(tier_rows)) {
+            let tiles = contenders(gpu, shape, planned, tier_rows, most);
+            let work = Work { gpu, subject, rows, shape, tier_rows, tuning: &tuned.tuning };
             let mut tell = |tile, microseconds| found(&TileTime { layer, rows, tile, microseconds });
             let fastest = work.look(&tiles, &mut tell).await?;
             let (planned_us, (best_us, best)) = work.finals(planned, &fastest, &mut tell).await?;
@@ -194,19 +193,22 @@ pub async fn tune_async<'a>(
                 best,
                 best_us,
             });
-            tuned.tuning.insert(TunedTile::new(shape, plan.chunk_rows, best));
+            tuned.tuning.insert(TunedTile::new(shape, tier_rows, best));
         }
     }
     Ok(tuned)
 }
 
-/// Tiles to measure for the largest batch of a plan: the planner's own, then those of each strategy in turn.
-fn contenders(gpu: &Gpu, plan: &Plan, layer: usize, most: usize) -> Vec<IntegerTile> {
-    let shape = &plan.layers[layer];
-    let planned = plan.tiers.last().map(|tier| tier.tiles[layer]);
-    let (LayerKind::Integer { .. }, Some(Tile::Integer(planned))) = (shape.kind, planned) else { return Vec::new() };
+/// Tiles to measure for batches of `rows`: the planner's own, then those of each strategy in turn.
+fn contenders(
+    gpu: &Gpu,
+    shape: &IntegerLayerShape,
+    planned: IntegerTile,
+    rows: usize,
+    most: usize,
+) -> Vec<IntegerTile> {
     let candidates = Strategy::ALL.map(|strategy| {
-        let mut tiles = IntegerTile::candidates(shape, gpu.limits(), plan.chunk_rows, strategy);
+        let mut tiles = IntegerTile::candidates(shape, gpu.limits(), rows, strategy);
         // A codebook out of workgroup memory is slower wherever it fits in.
         tiles.retain(|tile| tile.on_chip() || !planned.on_chip());
         tiles
@@ -223,7 +225,7 @@ struct Work<'a> {
     subject: TuneSubject<'a>,
     /// Rows of the batch.
     rows: usize,
-    shape: &'a LayerShape,
+    shape: &'a IntegerLayerShape,
     /// Rows of the plan's last tier, which serves the batch.
     tier_rows: usize,
     /// What was found so far.

@@ -32,9 +32,13 @@ impl Bank {
         features: &wgpu::Buffer,
         options: &PlanOptions,
     ) -> Result<Self, BenchError> {
+        // Layers in f32 have no tiles that were measured.
         let tiles = |options: &PlanOptions| -> Result<_, BenchError> {
             let plans = Self::plans(gpu, heads, rows, options)?;
-            let of = |plan: &Plan| plan.tiers[plan.tier(rows.min(plan.chunk_rows))].tiles.clone();
+            let of = |plan: &Plan| match plan {
+                Plan::Integer(plan) => plan.schedule.tiles(rows.min(plan.schedule.chunk_rows)).to_vec(),
+                Plan::Float(_) => Vec::new(),
+            };
             Ok(plans.iter().map(of).collect::<Vec<_>>())
         };
         let tuned = || match options.tuning {
@@ -109,8 +113,7 @@ impl Bank {
     pub(super) fn kernels(&self) -> Vec<String> {
         let Some((session, _)) = self.sessions.first() else { return Vec::new() };
         let plan = session.plan();
-        let tier = &plan.tiers[plan.tier(self.rows.min(plan.chunk_rows))];
-        plan.layers.iter().zip(&tier.tiles).map(|(layer, tile)| tile.kernel(layer).to_owned()).collect()
+        plan.kernels(self.rows.min(plan.chunk_rows())).iter().map(|layer| layer.name.to_owned()).collect()
     }
 
     /// Records all heads, with timestamps around them.

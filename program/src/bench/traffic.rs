@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use sharekan::fixed_point::Arithmetic;
 use sharekan::head::{Basis, Head};
-use sharekan::plan::{LayerKind, Plan};
+use sharekan::plan::{CodebookPlace, Plan};
 
 /// Bytes that an evaluation of a batch must touch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -93,12 +93,12 @@ fn reached_coefficients(basis: &Basis, rows: usize) -> f64 {
 pub fn on_chip_share(plan: &Plan, rows: usize) -> Option<f64> {
     let (mut all, mut on_chip) = (0.0, 0.0);
     for chunk in 0..plan.chunks(rows) {
-        let in_chunk = (rows - chunk * plan.chunk_rows).min(plan.chunk_rows);
-        for (layer, tile) in plan.layers.iter().zip(&plan.tiers[plan.tier(in_chunk)].tiles) {
-            if layer.kind != LayerKind::Dense {
+        let in_chunk = (rows - chunk * plan.chunk_rows()).min(plan.chunk_rows());
+        for layer in plan.kernels(in_chunk) {
+            if let Some(place) = layer.codebook {
                 let reads = (in_chunk * layer.inputs * layer.outputs) as f64;
                 all += reads;
-                on_chip += if tile.on_chip() { reads } else { 0.0 };
+                on_chip += if place == CodebookPlace::OnChip { reads } else { 0.0 };
             }
         }
     }

@@ -145,7 +145,6 @@ fn print_choices(screen: Screen, tuned: &Tuned) -> Result<(), Failure> {
 fn named(tile: &IntegerTile) -> String {
     let rest = match tile {
         IntegerTile::Edges(tile) => format!("p{}", tile.split),
-        IntegerTile::Last(tile) => format!("p{} to outputs", tile.split),
         IntegerTile::Rows(tile) => format!("c{}", tile.chunk),
         IntegerTile::Matrix(tile) => format!("f{}x{}", tile.fragments[0], tile.fragments[1]),
     };

@@ -72,7 +72,7 @@ fn what_is_measured_is_kept_and_used() {
     let file = place.only_file(&cache, ".tiles.json");
     assert_eq!(report["file"], text(&file));
     let mut tiles = read(&file);
-    assert_eq!((&tiles["format"], &tiles["adapter"]), (&json!(1), &report["adapter"]));
+    assert_eq!((&tiles["format"], &tiles["adapter"]), (&json!(2), &report["adapter"]));
     assert_eq!(tiles["tiles"][0]["tile"], choices[0]["best"]);
 
     // Another batch joins what is there.
@@ -125,7 +125,7 @@ fn what_cannot_be_used_is_said_and_replaced_by_tune_alone() {
     };
     for (bytes, part) in [
         ("{".to_owned(), "holds no measured tiles"),
-        (changed("/format", 2.into()), "with format 2, here is 1"),
+        (changed("/format", 1.into()), "with format 1, here is 2"),
         (changed("/program", "sharekan 0.0.0".into()), "with program sharekan 0.0.0, here is sharekan"),
         (changed("/adapter/driver_version", "17".into()), "with driver version 17, here is "),
         (changed("/tiles/0/rows", "many".into()), "holds no measured tiles"),

@@ -4,13 +4,19 @@
 //! weight is worth fetching for all rows at once, and a dense product over every coefficient, taps or not, keeps more
 //! arithmetic units busy than lookups do ([`ProductTile`]).
 
+mod buffers;
+mod layer;
+mod plan;
 mod product;
 mod taps;
 
+pub use buffers::{EdgeBuffers, FloatBuffers, FloatLayerBuffers, FloatWork};
+pub use layer::{FloatEdges, FloatLayerShape};
+pub use plan::FloatPlan;
 pub use product::{ProductShape, ProductTile};
 pub use taps::TapsTile;
 
-use super::{LayerShape, Limits, PlanError, PlanOptions};
+use super::{Limits, PlanError, PlanOptions};
 
 /// Rows from which on a product is faster than lookups.
 const PRODUCT_ROWS: usize = 33;
@@ -38,7 +44,7 @@ pub enum FloatTile {
 impl FloatTile {
     /// Cuts `layer` for batches of up to `rows`, as `options` say or else as suits the batch.
     pub(super) fn choose(
-        layer: &LayerShape,
+        layer: &FloatLayerShape,
         limits: &Limits,
         rows: usize,
         options: &PlanOptions,
@@ -60,6 +66,16 @@ impl FloatTile {
         match self {
             Self::Taps(tile) => tile.on_chip,
             Self::Product(tile) => tile.on_chip,
+        }
+    }
+
+    /// Name of the kernel that sums the edges.
+    pub fn kernel(&self, layer: &FloatLayerShape) -> &'static str {
+        match (self, layer.edges) {
+            (Self::Taps(_), FloatEdges::Dense) => "dense",
+            (Self::Taps(_), FloatEdges::Codebook { .. }) => "codebook",
+            (Self::Product(_), FloatEdges::Dense) => "dense product",
+            (Self::Product(_), FloatEdges::Codebook { .. }) => "codebook product",
         }
     }
 
@@ -96,7 +112,7 @@ impl FloatTile {
     }
 
     /// Bytes of the taps of all rows that there is room for.
-    pub fn tap_bytes(&self, layer: &LayerShape) -> u64 {
+    pub fn tap_bytes(&self, layer: &FloatLayerShape) -> u64 {
         let words = match self {
             Self::Taps(_) => layer.inputs * layer.entry_words(),
             Self::Product(_) => ProductTile::depth_of(layer),
@@ -105,7 +121,7 @@ impl FloatTile {
     }
 
     /// Workgroups of a dispatch for `rows`: over outputs, rows and slices.
-    pub fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
+    pub fn workgroups(&self, layer: &FloatLayerShape, rows: usize) -> [usize; 3] {
         match self {
             Self::Taps(tile) => tile.workgroups(layer, rows),
             Self::Product(tile) => tile.workgroups(layer, rows),
@@ -113,7 +129,7 @@ impl FloatTile {
     }
 
     /// Workgroups that expand `rows`: over rows and inputs.
-    pub(crate) fn expand_workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 2] {
+    pub(crate) fn expand_workgroups(&self, layer: &FloatLayerShape, rows: usize) -> [usize; 2] {
         match self {
             Self::Taps(_) => [rows, 1],
             Self::Product(tile) => tile.expand_workgroups(layer, rows),

@@ -3,8 +3,8 @@
 //! A product multiplies the rows' taps, written out with the zeros between them, by all coefficients. Its depth is a
 //! layer's inputs times the coefficients of an edge, and the inputs once more where there is a base path.
 
-use super::{LayerShape, Limits, floor_power_of_two};
-use crate::plan::LayerKind;
+use super::{FloatLayerShape, floor_power_of_two};
+use crate::plan::Limits;
 
 /// Rows whose taps lie side by side in memory.
 const QUAD: usize = 4;
@@ -97,7 +97,7 @@ impl ProductTile {
     /// Cuts `layer` for batches of up to `rows`, as `wanted` or else as suits the batch; `None` where no tile fits the
     /// adapter.
     pub(super) fn choose(
-        layer: &LayerShape,
+        layer: &FloatLayerShape,
         limits: &Limits,
         rows: usize,
         wanted: Option<ProductShape>,
@@ -124,7 +124,7 @@ impl ProductTile {
             tiles.filter(|(tile, _)| fits(tile)).min_by_key(|(_, cost)| *cost).map(|(tile, _)| tile)
         };
         // A codebook out of workgroup memory costs more than a smaller tile does.
-        let mut places = [true, false].into_iter().filter(|on_chip| layer.kind != LayerKind::Dense || !on_chip);
+        let mut places = [true, false].into_iter().filter(|on_chip| layer.codebook() || !on_chip);
         let chosen = match wanted {
             Some(shape) => places.map(|on_chip| tile(shape, on_chip)).find(|tile| shape.is_sound() && fits(tile)),
             None => places.find_map(|on_chip| best(2, on_chip).or_else(|| best(1, on_chip))),
@@ -132,7 +132,7 @@ impl ProductTile {
         Some(chosen?.sliced(layer, limits, rows))
     }
 
-    fn sliced(self, layer: &LayerShape, limits: &Limits, rows: usize) -> Self {
+    fn sliced(self, layer: &FloatLayerShape, limits: &Limits, rows: usize) -> Self {
         let row_capacity = rows.div_ceil(self.rows()) * self.rows();
         let steps = Self::depth_of(layer) / self.depth;
         let tiles = layer.outputs.div_ceil(self.outputs()) * rows.div_ceil(self.rows());
@@ -144,12 +144,12 @@ impl ProductTile {
     }
 
     /// Coefficients of a row's inputs, padded.
-    pub(crate) fn spline_depth(layer: &LayerShape) -> usize {
+    pub(crate) fn spline_depth(layer: &FloatLayerShape) -> usize {
         (layer.inputs * layer.row_length()).next_multiple_of(DEPTH_STEP)
     }
 
     /// Coefficients and base values of a row's inputs, padded.
-    pub(crate) fn depth_of(layer: &LayerShape) -> usize {
+    pub(crate) fn depth_of(layer: &FloatLayerShape) -> usize {
         let base = if layer.base { layer.inputs.next_multiple_of(DEPTH_STEP) } else { 0 };
         Self::spline_depth(layer) + base
     }
@@ -180,18 +180,18 @@ impl ProductTile {
     }
 
     /// Workgroups that expand `rows`: over rows and inputs.
-    pub(crate) fn expand_workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 2] {
+    pub(crate) fn expand_workgroups(&self, layer: &FloatLayerShape, rows: usize) -> [usize; 2] {
         [rows.div_ceil(QUAD), layer.inputs.div_ceil(self.expand_inputs)]
     }
 
     /// Bytes of workgroup memory: tiles of taps, a quad longer than its rows, tiles of weights, and the codebook.
-    fn workgroup_bytes(&self, layer: &LayerShape) -> usize {
+    fn workgroup_bytes(&self, layer: &FloatLayerShape) -> usize {
         let tiles = 4 * self.buffers * self.depth * (self.rows() + QUAD + self.outputs());
         tiles + 4 * if self.on_chip { layer.codebook_words() } else { 1 }
     }
 
     /// Workgroups of a dispatch for `rows`: over outputs, rows and slices.
-    pub fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
+    pub fn workgroups(&self, layer: &FloatLayerShape, rows: usize) -> [usize; 3] {
         [layer.outputs.div_ceil(self.outputs()), rows.div_ceil(self.rows()), self.slices]
     }
 }
@@ -206,7 +206,7 @@ impl ProductShape {
 
 impl Candidate {
     /// Time that the padded sums of a layer take, in a measure of its own.
-    fn cost(&self, layer: &LayerShape, rows: usize) -> usize {
+    fn cost(&self, layer: &FloatLayerShape, rows: usize) -> usize {
         let padded = |n: usize, at: usize| n.next_multiple_of(4 * self.shape.lanes[at] * self.shape.quads[at]);
         1000 * padded(rows, 0) * padded(layer.outputs, 1) / self.speed
     }
@@ -214,7 +214,7 @@ impl Candidate {
 
 /// Inputs that a workgroup of `expand_product` takes, of four rows: a power of two, as sums over lanes are made by
 /// halving. `None` where not even one input's coefficients fit.
-fn expand_inputs(layer: &LayerShape, limits: &Limits) -> Option<usize> {
+fn expand_inputs(layer: &FloatLayerShape, limits: &Limits) -> Option<usize> {
     let beside = 4 * QUAD * (EXPAND_INPUTS + 1);
     let room = limits.workgroup_storage.saturating_sub(beside) / (4 * QUAD * layer.row_length());
     let most = (limits.invocations / QUAD).min(EXPAND_INPUTS).min(layer.inputs.next_power_of_two());

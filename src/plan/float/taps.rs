@@ -1,7 +1,7 @@
 //! How the workgroups of the kernels that look up coefficients cut a layer.
 
-use super::{LayerShape, Limits, PlanError, floor_power_of_two};
-use crate::plan::LayerKind;
+use super::{FloatLayerShape, floor_power_of_two};
+use crate::plan::{Limits, PlanError};
 
 /// Rows that a workgroup takes at most: lanes of one row each share the codeword that they read.
 const MAX_ROWS: usize = 32;
@@ -35,7 +35,7 @@ pub struct TapsTile {
 
 impl TapsTile {
     /// Cuts `layer` for batches of up to `rows`.
-    pub(super) fn choose(layer: &LayerShape, limits: &Limits, rows: usize) -> Result<Self, PlanError> {
+    pub(super) fn choose(layer: &FloatLayerShape, limits: &Limits, rows: usize) -> Result<Self, PlanError> {
         let lanes = floor_power_of_two(limits.invocations.min(MAX_LANES));
         let mut tile_rows = rows.next_power_of_two().min(MAX_ROWS).min(lanes);
         let chunk_limit = layer.inputs.next_power_of_two().max(4);
@@ -47,8 +47,7 @@ impl TapsTile {
                     4 * (codebook + layer.entry_words() * chunk * (tile_rows + 1)) <= limits.workgroup_storage
                 })
             };
-            let has_codebook = layer.kind != LayerKind::Dense;
-            let found = fitting(true).filter(|_| has_codebook).map(|chunk| (chunk, true));
+            let found = fitting(true).filter(|_| layer.codebook()).map(|chunk| (chunk, true));
             if let Some((chunk, on_chip)) = found.or_else(|| fitting(false).map(|chunk| (chunk, false))) {
                 return Ok(Self::cut(layer, limits, rows, tile_rows, groups, (lanes, chunk, on_chip)));
             }
@@ -65,7 +64,7 @@ impl TapsTile {
     }
 
     fn cut(
-        layer: &LayerShape,
+        layer: &FloatLayerShape,
         limits: &Limits,
         rows: usize,
         tile_rows: usize,
@@ -102,7 +101,7 @@ impl TapsTile {
     }
 
     /// Workgroups of a dispatch for `rows`: over output groups, rows and slices.
-    pub fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
+    pub fn workgroups(&self, layer: &FloatLayerShape, rows: usize) -> [usize; 3] {
         [layer.output_groups().div_ceil(self.groups), rows.div_ceil(self.rows), self.slices]
     }
 }

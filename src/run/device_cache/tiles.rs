@@ -6,7 +6,7 @@ use super::{CacheError, DeviceIdentity};
 use crate::plan::Tuning;
 
 /// Version of the file's fields.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The program whose kernels were measured.
 const PROGRAM: &str = concat!("sharekan ", env!("CARGO_PKG_VERSION"));
 
@@ -84,7 +84,7 @@ mod tests {
     fn what_is_written_is_read_by_the_same_device_only() {
         let bytes = write(&tuning(), &adapter());
         let value: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-        assert_eq!((&value["format"], &value["adapter"]["driver_version"]), (&1.into(), &"3".into()));
+        assert_eq!((&value["format"], &value["adapter"]["driver_version"]), (&2.into(), &"3".into()));
         assert_eq!(value["tiles"][0]["tile"]["edges"]["slice"], 16);
         assert_eq!(read(&bytes, &adapter()).unwrap(), tuning());
         let newer = DeviceIdentity { driver_version: "4".into(), ..adapter() };
@@ -96,10 +96,10 @@ mod tests {
             read(value.to_string().as_bytes(), &adapter()).unwrap_err().to_string()
         };
         assert!(changed("program", "sharekan 0.0.1".into()).contains("measured with program sharekan 0.0.1"));
-        assert!(changed("format", 2.into()).contains("measured with format 2, here is 1"));
+        assert!(changed("format", 1.into()).contains("measured with format 1, here is 2"));
         assert!(changed("tiles", 7.into()).contains("holds no measured tiles"));
         assert!(changed("format", "1".into()).contains("holds no measured tiles"));
-        for bytes in [&b""[..], b"{", b"[1]", &bytes[..bytes.len() / 2]] {
+        for bytes in [&b""[..], b"{", b"[2]", &bytes[..bytes.len() / 2]] {
             assert!(matches!(read(bytes, &adapter()), Err(CacheError::Damaged(_))));
         }
     }

@@ -1,43 +1,56 @@
 //! The buffers of a session.
 
-use std::collections::HashMap;
+use crate::plan::{BufferPlan, HostBuffers, PlanError, Role, UNUSED_BYTES};
+use crate::run::Gpu;
 
-use crate::plan::Plan;
+/// The buffers that the host writes and reads, of a session whose buffers are those of its plan.
+#[derive(Debug)]
+pub(super) struct Allocated {
+    pub(super) host: HostBuffers<wgpu::Buffer>,
+    /// Bytes of all buffers.
+    pub(super) bytes: u64,
+}
 
-/// The buffers of a plan, by name.
-pub(super) struct Buffers(HashMap<String, wgpu::Buffer>);
+/// Makes a buffer of the plan.
+pub(super) fn empty(gpu: &Gpu, name: &str, role: Role, bytes: u64) -> wgpu::Buffer {
+    let usage = match role {
+        Role::Storage => wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+        Role::Params => wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        Role::Upload => wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+        Role::Output => wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+        Role::Download => wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+    };
+    gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some(name),
+        size: bytes,
+        usage,
+        mapped_at_creation: role == Role::Upload,
+    })
+}
 
-impl Buffers {
-    pub(super) fn new(device: &wgpu::Device, plan: &Plan) -> Self {
-        let make = |name: &str, bytes| {
-            let usage = match name {
-                "upload" => wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
-                "download" => wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                "params" => wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-                "output" => wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
-                _ => wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-            };
-            device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some(name),
-                size: bytes,
-                usage,
-                mapped_at_creation: name == "upload",
-            })
+/// Makes a buffer that holds `contents`.
+pub(super) fn filled(gpu: &Gpu, name: &str, role: Role, contents: &[u8]) -> wgpu::Buffer {
+    let buffer = empty(gpu, name, role, UNUSED_BYTES.max(contents.len() as u64));
+    gpu.queue().write_buffer(&buffer, 0, contents);
+    buffer
+}
+
+impl Allocated {
+    /// Refuses buffers that are not those of the plan, name by name and size by size: the kernels rely on it.
+    pub(super) fn check(
+        made: &[BufferPlan],
+        planned: &[BufferPlan],
+        host: HostBuffers<wgpu::Buffer>,
+    ) -> Result<Self, PlanError> {
+        let bytes_of = |buffers: &[BufferPlan], name: &str| {
+            buffers.iter().find(|buffer| buffer.name == name).map_or(0, |buffer| buffer.bytes)
         };
-        Self(plan.buffers.iter().map(|buffer| (buffer.name.clone(), make(&buffer.name, buffer.bytes))).collect())
-    }
-
-    /// Bytes of all of them.
-    pub(super) fn bytes(&self) -> u64 {
-        self.0.values().map(wgpu::Buffer::size).sum()
-    }
-
-    /// The buffer of that name, or the one that stands in for bindings that are not used.
-    pub(super) fn named(&self, name: &str) -> &wgpu::Buffer {
-        self.0.get(name).unwrap_or_else(|| &self.0["unused"])
-    }
-
-    pub(super) fn of_layer(&self, n: usize, field: &str) -> &wgpu::Buffer {
-        self.named(&format!("layers.{n}.{field}"))
+        for buffer in made.iter().chain(planned) {
+            let (found, needed) = (bytes_of(planned, &buffer.name), bytes_of(made, &buffer.name));
+            if found != needed {
+                return Err(PlanError::Buffer { name: buffer.name.clone(), found, needed });
+            }
+        }
+        Ok(Self { host, bytes: made.iter().map(|buffer| buffer.bytes).sum() })
     }
 }

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-use super::buffers::Buffers;
-use super::{Binding, Ends};
-use crate::head::Head;
-use crate::plan::{FloatTile, LayerKind, LayerShape, Plan, ProductTile, TapsTile, Tile, params_stride};
+use super::Binding;
+use super::buffers::{Allocated, empty, filled};
+use crate::plan::{
+    BufferPlan, EdgeBuffers, FloatBuffers, FloatHead, FloatLayerBuffers, FloatLayerShape, FloatPlan, FloatTile,
+    FloatWork, PlanError, ProductTile, TapsTile, params_stride,
+};
 use crate::run::Gpu;
 use crate::run::kernels::Kernel;
 use crate::run::pipelines::{PipelineNumber, Pipelines, Workshop, caller_group};
 use crate::run::template::Constant;
-use crate::run::upload::{ExpandConstants, LayerData, float_layer};
+use crate::run::upload::{ExpandConstants, float_layers};
 
 /// Lanes of a finish workgroup.
 const FINISH_LANES: usize = 64;
@@ -18,6 +20,7 @@ const FINISH_LANES: usize = 64;
 /// The layers of a head in f32.
 #[derive(Debug)]
 pub(super) struct FloatPasses {
+    plan: FloatPlan,
     layers: Vec<LayerPipelines>,
     /// Bytes from one set of parameters to the next.
     params_stride: u64,
@@ -46,43 +49,58 @@ struct SumPipelines {
 }
 
 impl FloatPasses {
-    /// Uploads a head's layers and asks for their kernels.
-    pub(super) fn new(gpu: &Gpu, workshop: &mut Workshop<'_>, head: &Head, plan: &Plan, buffers: &Buffers) -> Self {
-        let last = plan.layers.len() - 1;
-        let mut layers = Vec::with_capacity(plan.layers.len());
-        for (n, shape) in plan.layers.iter().enumerate() {
-            let data = float_layer(head, n, shape);
-            for (field, bytes) in &data.buffers {
-                gpu.queue().write_buffer(buffers.of_layer(n, field), 0, bytes);
-            }
-            let reads = (n > 0).then(|| buffers.named(&format!("activations.{}", (n - 1) % 2)));
-            let writes = (n < last).then(|| buffers.named(&format!("activations.{}", n % 2)));
-            layers.push(layer_pipelines(gpu, workshop, plan, n, &data, buffers, (reads, writes)));
-        }
+    /// Allocates, uploads a head's layers and asks for their kernels.
+    pub(super) fn new(
+        gpu: &Gpu,
+        workshop: &mut Workshop<'_>,
+        head: FloatHead<'_>,
+        plan: &FloatPlan,
+    ) -> Result<(Self, Allocated), PlanError> {
         let stride = params_stride(gpu.limits());
-        gpu.queue().write_buffer(buffers.named("params"), 0, &params(plan, stride));
-        Self { layers, params_stride: stride }
-    }
-
-    /// The kernels that read the caller's input and write the caller's output; all that do so bind it alike.
-    pub(super) fn ends() -> Ends {
-        Ends { input: Kernel::ExpandFloat, output: Kernel::FinishFloat }
+        let make = &mut |name: &str, role, &bytes: &u64| empty(gpu, name, role, bytes);
+        let (work, host) = (plan.buffers.work.map(make), plan.buffers.host.map(make));
+        gpu.queue().write_buffer(&work.params, 0, &params(plan, stride));
+        let last = plan.layers.len() - 1;
+        let mut layer_buffers = Vec::with_capacity(plan.layers.len());
+        let mut layers = Vec::with_capacity(plan.layers.len());
+        for (n, data) in float_layers(head, &plan.layers).enumerate() {
+            let own = data.buffers.map(n, &mut |name, role, contents| filled(gpu, name, role, contents));
+            let mut maker =
+                LayerMaker { workshop, shape: &plan.layers[n], expand: &data.expand, own: &own, work: &work };
+            let tiles = plan.schedule.tiers.iter().map(|tier| &tier.tiles[n]);
+            let sums = maker.sums(tiles);
+            let (finish, finish_group) = maker.finish();
+            let device = gpu.device();
+            layers.push(LayerPipelines {
+                sums,
+                finish,
+                finish_group,
+                reads: (n > 0).then(|| caller_group(device, &workshop.input_layout, &work.activations[(n - 1) % 2])),
+                writes: (n < last).then(|| caller_group(device, &workshop.output_layout, &work.activations[n % 2])),
+            });
+            layer_buffers.push(own);
+        }
+        let buffers = FloatBuffers { layers: layer_buffers, work, host };
+        let mut made = Vec::new();
+        buffers.map(&mut |name, _, buffer| made.push(BufferPlan { name: name.into(), bytes: buffer.size() }));
+        let allocated = Allocated::check(&made, &plan.buffers(), buffers.host)?;
+        Ok((Self { plan: plan.clone(), layers, params_stride: stride }, allocated))
     }
 
     /// Records the passes of a chunk of `rows` rows.
     pub(super) fn record(
         &self,
-        plan: &Plan,
         pipelines: &Pipelines,
         pass: &mut wgpu::ComputePass<'_>,
         binding: &Binding,
         chunk: usize,
         rows: usize,
     ) {
-        let tier = plan.tier(rows);
-        for (n, (layer, shape)) in self.layers.iter().zip(&plan.layers).enumerate() {
-            let tile = float_tile(&plan.tiers[tier].tiles[n]);
-            let entry = ((chunk * plan.tiers.len() + tier) * self.layers.len() + n) * 2;
+        let schedule = &self.plan.schedule;
+        let tier = schedule.tier(rows);
+        let tiles = &schedule.tiers[tier].tiles;
+        for (n, ((layer, shape), tile)) in self.layers.iter().zip(&self.plan.layers).zip(tiles).enumerate() {
+            let entry = ((chunk * schedule.tiers.len() + tier) * self.layers.len() + n) * 2;
             let offset = |at: usize| [((entry + at) as u64 * self.params_stride) as u32];
             let sums = &layer.sums[tier];
             pass.set_pipeline(pipelines.get(sums.expand));
@@ -104,129 +122,127 @@ impl FloatPasses {
     }
 }
 
-/// The tile of a layer in f32. A plan gives layers in f32 no other.
-fn float_tile(tile: &Tile) -> FloatTile {
-    match tile {
-        Tile::Float(tile) => *tile,
-        Tile::Integer(_) => FloatTile::Taps(TapsTile {
-            rows: 1,
-            groups: 1,
-            split: 1,
-            chunk: 4,
-            on_chip: false,
-            slice: 4,
-            slices: 1,
-            row_capacity: 1,
-        }),
-    }
+/// What a layer's pipelines and bind groups are made of.
+struct LayerMaker<'a, 'w> {
+    workshop: &'a mut Workshop<'w>,
+    shape: &'a FloatLayerShape,
+    expand: &'a ExpandConstants,
+    own: &'a FloatLayerBuffers<wgpu::Buffer>,
+    work: &'a FloatWork<wgpu::Buffer>,
 }
 
-/// The kernel that sums a layer's edges, and the buffers that it binds.
-fn contract_kernel(shape: &LayerShape, tile: &FloatTile) -> (Kernel, &'static [&'static str]) {
-    match (tile, shape.kind) {
-        (FloatTile::Taps(_), LayerKind::Dense) => {
-            (Kernel::ContractDense, &["taps", "coefficients", "base_weights", "partials"])
-        }
-        (FloatTile::Taps(_), _) => {
-            (Kernel::ContractCodebook, &["taps", "codebook", "indices", "gains", "base_weights", "partials"])
-        }
-        (FloatTile::Product(_), LayerKind::Dense) => {
-            (Kernel::ProductDense, &["taps", "partials", "base_weights", "coefficients"])
-        }
-        (FloatTile::Product(_), _) => {
-            (Kernel::ProductCodebook, &["taps", "partials", "base_weights", "codebook", "indices", "gains"])
+impl LayerMaker<'_, '_> {
+    /// The pipelines of every tier; tiers whose kernels are the same share them.
+    fn sums<'t>(&mut self, tiles: impl Iterator<Item = &'t FloatTile>) -> Vec<SumPipelines> {
+        let mut known: HashMap<FloatTile, SumPipelines> = HashMap::new();
+        tiles.map(|tile| known.entry(tile.compiled()).or_insert_with(|| self.sum(tile)).clone()).collect()
+    }
+
+    fn sum(&mut self, tile: &FloatTile) -> SumPipelines {
+        let (expand, expand_constants) = self.expand_kernel(tile);
+        let (contract, source, constants) = self.contract_kernel(tile);
+        // A layer without knots or base weights has kernels that read none.
+        let (own, work) = (self.own, self.work);
+        let base_weights = own.base_weights.as_ref().unwrap_or(&work.unused);
+        let expand_buffers = [&own.maps, own.knots.as_ref().unwrap_or(&work.unused), &work.taps, &work.flags];
+        let contract_buffers = match (&own.edges, tile) {
+            (EdgeBuffers::Dense { coefficients }, FloatTile::Taps(_)) => {
+                vec![&work.taps, coefficients, base_weights, &work.partials]
+            }
+            (EdgeBuffers::Dense { coefficients }, FloatTile::Product(_)) => {
+                vec![&work.taps, &work.partials, base_weights, coefficients]
+            }
+            (EdgeBuffers::Codebook { codebook, indices, gains }, FloatTile::Taps(_)) => {
+                vec![&work.taps, codebook, indices, gains, base_weights, &work.partials]
+            }
+            (EdgeBuffers::Codebook { codebook, indices, gains }, FloatTile::Product(_)) => {
+                vec![&work.taps, &work.partials, base_weights, codebook, indices, gains]
+            }
+        };
+        SumPipelines {
+            expand: self.workshop.pipeline(expand, &expand_constants),
+            expand_group: self.workshop.own_group(expand, &work.params, &expand_buffers),
+            contract: self.workshop.pipeline_over(contract, source, &constants),
+            contract_group: self.workshop.own_group(contract, &work.params, &contract_buffers),
         }
     }
-}
 
-fn layer_pipelines(
-    gpu: &Gpu,
-    workshop: &mut Workshop<'_>,
-    plan: &Plan,
-    n: usize,
-    data: &LayerData,
-    buffers: &Buffers,
-    (reads, writes): (Option<&wgpu::Buffer>, Option<&wgpu::Buffer>),
-) -> LayerPipelines {
-    let shape = &plan.layers[n];
-    let mut known: HashMap<FloatTile, SumPipelines> = HashMap::new();
-    let sums = plan
-        .tiers
-        .iter()
-        .map(|tier| {
-            let tile = float_tile(&tier.tiles[n]);
-            let new = || sum_pipelines(workshop, shape, &tile, n, data, buffers);
-            known.entry(tile.compiled()).or_insert_with(new).clone()
-        })
-        .collect();
-    let mut group_of = |kernel: Kernel, buffer: Option<&wgpu::Buffer>| {
-        let layout = workshop.caller_layout(kernel)?;
-        buffer.map(|buffer| caller_group(gpu.device(), &layout, buffer))
-    };
-    let ends = FloatPasses::ends();
-    let reads = group_of(ends.input, reads);
-    let writes = group_of(ends.output, writes);
-    let finish_own = [buffers.named("partials"), buffers.of_layer(n, "scale_bias"), buffers.named("flags")];
-    LayerPipelines {
-        sums,
-        finish: workshop.pipeline(
-            Kernel::FinishFloat,
-            &[
-                ("OUTPUTS", shape.outputs as f64),
-                ("OUTPUT_GROUPS", shape.output_groups() as f64),
-                ("LANES", FINISH_LANES as f64),
-            ],
-        ),
-        finish_group: workshop.own_group(Kernel::FinishFloat, buffers.named("params"), &finish_own),
-        reads,
-        writes,
+    fn finish(&mut self) -> (PipelineNumber, wgpu::BindGroup) {
+        let constants = [
+            ("OUTPUTS", self.shape.outputs as f64),
+            ("OUTPUT_GROUPS", self.shape.output_groups() as f64),
+            ("LANES", FINISH_LANES as f64),
+        ];
+        let buffers = [&self.work.partials, &self.own.scale_bias, &self.work.flags];
+        let pipeline = self.workshop.pipeline(Kernel::FinishFloat, &constants);
+        (pipeline, self.workshop.own_group(Kernel::FinishFloat, &self.work.params, &buffers))
     }
-}
 
-fn sum_pipelines(
-    workshop: &mut Workshop<'_>,
-    shape: &LayerShape,
-    tile: &FloatTile,
-    n: usize,
-    data: &LayerData,
-    buffers: &Buffers,
-) -> SumPipelines {
-    let params = buffers.named("params");
-    let (kernel, names) = contract_kernel(shape, tile);
-    let own: Vec<&wgpu::Buffer> = names
-        .iter()
-        .map(|name| match *name {
-            "taps" | "partials" => buffers.named(name),
-            name => buffers.of_layer(n, name),
-        })
-        .collect();
-    let expand_own =
-        [buffers.of_layer(n, "maps"), buffers.of_layer(n, "knots"), buffers.named("taps"), buffers.named("flags")];
-    let mut expand_constants = expand_constants(shape, &data.expand);
-    let (expand, contract) = match tile {
-        FloatTile::Taps(tile) => {
-            // A power of two, because sums over lanes are made by halving.
-            expand_constants.push(("LANES", shape.inputs.next_power_of_two().clamp(32, 256) as f64));
-            (Kernel::ExpandFloat, workshop.pipeline(kernel, &taps_constants(shape, tile)))
+    /// 0 even knots, 1 uneven knots, 2 Gaussian bumps: the last two are read from a buffer.
+    fn basis(&self) -> u8 {
+        match self.own.knots {
+            None => 0,
+            Some(_) => 1 + u8::from(self.expand.gaussian),
         }
-        FloatTile::Product(tile) => {
-            expand_constants.extend([
-                ("LANES", tile.expand_lanes() as f64),
-                ("BLOCK", tile.expand_inputs as f64),
-                ("LENGTH", shape.row_length() as f64),
-                ("HAS_BASE", flag(shape.base)),
-                ("SPLINE_DEPTH", ProductTile::spline_depth(shape) as f64),
-                ("DEPTH", ProductTile::depth_of(shape) as f64),
+    }
+
+    /// The kernel that makes taps, and its constants.
+    fn expand_kernel(&self, tile: &FloatTile) -> (Kernel, Vec<(&'static str, f64)>) {
+        let shape = self.shape;
+        let mut constants = expand_constants(shape, self.expand, self.basis());
+        match tile {
+            FloatTile::Taps(_) => {
+                // A power of two, because sums over lanes are made by halving.
+                constants.push(("LANES", shape.inputs.next_power_of_two().clamp(32, 256) as f64));
+                (Kernel::ExpandFloat, constants)
+            }
+            FloatTile::Product(tile) => {
+                constants.extend([
+                    ("LANES", tile.expand_lanes() as f64),
+                    ("BLOCK", tile.expand_inputs as f64),
+                    ("LENGTH", shape.row_length() as f64),
+                    ("HAS_BASE", flag(self.own.base_weights.is_some())),
+                    ("SPLINE_DEPTH", ProductTile::spline_depth(shape) as f64),
+                    ("DEPTH", ProductTile::depth_of(shape) as f64),
+                ]);
+                (Kernel::ExpandProduct, constants)
+            }
+        }
+    }
+
+    /// The kernel that sums the edges, the constants of its source and its own.
+    fn contract_kernel(&self, tile: &FloatTile) -> (Kernel, Vec<Constant>, Vec<(&'static str, f64)>) {
+        let shape = self.shape;
+        let mut constants = vec![
+            ("INPUTS", shape.inputs as f64),
+            ("OUTPUT_GROUPS", shape.output_groups() as f64),
+            ("LENGTH", shape.row_length() as f64),
+            ("HAS_BASE", flag(self.own.base_weights.is_some())),
+        ];
+        let codebook = matches!(self.own.edges, EdgeBuffers::Codebook { .. });
+        if codebook {
+            let on_chip = tile.on_chip();
+            constants.extend([
+                ("ON_CHIP", flag(on_chip)),
+                ("ON_CHIP_WORDS", if on_chip { shape.codebook_words() as f64 } else { 1.0 }),
+                ("WIDE_INDICES", flag(shape.wide_indices())),
             ]);
-            let contract = workshop.pipeline_over(kernel, product_source(tile), &product_constants(shape, tile));
-            (Kernel::ExpandProduct, contract)
         }
-    };
-    SumPipelines {
-        expand: workshop.pipeline(expand, &expand_constants),
-        expand_group: workshop.own_group(expand, params, &expand_own),
-        contract,
-        contract_group: workshop.own_group(kernel, params, &own),
+        match tile {
+            FloatTile::Taps(tile) => {
+                constants.extend(taps_constants(shape, tile));
+                let kernel = if codebook { Kernel::ContractCodebook } else { Kernel::ContractDense };
+                (kernel, Vec::new(), constants)
+            }
+            FloatTile::Product(tile) => {
+                constants.extend([
+                    ("SPLINE_DEPTH", ProductTile::spline_depth(shape) as f64),
+                    ("ALL_DEPTH", ProductTile::depth_of(shape) as f64),
+                ]);
+                let kernel = if codebook { Kernel::ProductCodebook } else { Kernel::ProductDense };
+                (kernel, product_source(tile), constants)
+            }
+        }
     }
 }
 
@@ -234,13 +250,13 @@ fn flag(value: bool) -> f64 {
     f64::from(u8::from(value))
 }
 
-fn expand_constants(shape: &LayerShape, expand: &ExpandConstants) -> Vec<(&'static str, f64)> {
+fn expand_constants(shape: &FloatLayerShape, expand: &ExpandConstants, basis: u8) -> Vec<(&'static str, f64)> {
     let [low, high] = expand.clamp.unwrap_or([-1.0, 1.0]);
     vec![
         ("INPUTS", shape.inputs as f64),
         ("CLAMPED", flag(expand.clamp.is_some())),
         ("FIRST_WINDOW", f64::from(shape.windows.first)),
-        ("BASIS", f64::from(expand.basis)),
+        ("BASIS", f64::from(basis)),
         ("ORDER", f64::from(expand.order)),
         ("TAPS", shape.taps as f64),
         ("WINDOWS", shape.windows.count as f64),
@@ -255,34 +271,15 @@ fn expand_constants(shape: &LayerShape, expand: &ExpandConstants) -> Vec<(&'stat
 }
 
 /// Constants of the kernels that look up coefficients.
-fn taps_constants(shape: &LayerShape, tile: &TapsTile) -> Vec<(&'static str, f64)> {
-    let mut constants = vec![
-        ("INPUTS", shape.inputs as f64),
-        ("OUTPUT_GROUPS", shape.output_groups() as f64),
+fn taps_constants(shape: &FloatLayerShape, tile: &TapsTile) -> [(&'static str, f64); 7] {
+    [
+        ("TAPS", shape.taps as f64),
         ("WINDOWS", shape.windows.count as f64),
         ("ROWS", tile.rows as f64),
         ("GROUPS", tile.groups as f64),
         ("SPLIT", tile.split as f64),
         ("LANES", tile.lanes() as f64),
         ("CHUNK", tile.chunk as f64),
-    ];
-    constants.extend(codebook_constants(shape, tile.on_chip));
-    constants.extend([
-        ("TAPS", shape.taps as f64),
-        ("LENGTH", shape.row_length() as f64),
-        ("HAS_BASE", flag(shape.base)),
-    ]);
-    constants
-}
-
-fn codebook_constants(shape: &LayerShape, on_chip: bool) -> Vec<(&'static str, f64)> {
-    if shape.kind == LayerKind::Dense {
-        return Vec::new();
-    }
-    vec![
-        ("ON_CHIP", flag(on_chip)),
-        ("ON_CHIP_WORDS", if on_chip { shape.codebook_words() as f64 } else { 1.0 }),
-        ("WIDE_INDICES", flag(shape.wide_indices)),
     ]
 }
 
@@ -302,33 +299,19 @@ fn product_source(tile: &ProductTile) -> Vec<Constant> {
     ]
 }
 
-fn product_constants(shape: &LayerShape, tile: &ProductTile) -> Vec<(&'static str, f64)> {
-    let mut constants = vec![
-        ("INPUTS", shape.inputs as f64),
-        ("OUTPUT_GROUPS", shape.output_groups() as f64),
-        ("LENGTH", shape.row_length() as f64),
-        ("HAS_BASE", flag(shape.base)),
-        ("SPLINE_DEPTH", ProductTile::spline_depth(shape) as f64),
-        ("ALL_DEPTH", ProductTile::depth_of(shape) as f64),
-    ];
-    constants.extend(codebook_constants(shape, tile.on_chip));
-    constants
-}
-
 /// The parameters of every chunk, tier and layer, for expand and for contract and finish, `stride` bytes apart.
-fn params(plan: &Plan, stride: u64) -> Vec<u8> {
+fn params(plan: &FloatPlan, stride: u64) -> Vec<u8> {
+    let schedule = &plan.schedule;
     let last = plan.layers.len() - 1;
     let mut bytes = Vec::new();
-    for chunk in 0..plan.chunks(plan.max_rows) {
-        let first_row = (chunk * plan.chunk_rows) as u32;
-        for tier in &plan.tiers {
+    for chunk in 0..schedule.chunks(schedule.max_rows) {
+        let first_row = (chunk * schedule.chunk_rows) as u32;
+        for tier in &schedule.tiers {
             for (n, tile) in tier.tiles.iter().enumerate() {
-                let tile = float_tile(tile);
                 for caller in [n == 0, n == last] {
                     let words = [
                         if caller { first_row } else { 0 },
                         tile.slice() as u32,
-                        tile.partials() as u32,
                         tile.partials() as u32,
                         tile.row_capacity() as u32,
                     ];

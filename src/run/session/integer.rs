@@ -1,11 +1,10 @@
-//! The passes of heads in integers: one kernel a layer or two, and one that turns sums into outputs where the last layer's
-//! own does not.
+//! The passes of heads in integers: one kernel a layer or two, and one that turns the last sums into outputs.
 
-use super::buffers::Buffers;
-use super::{Binding, Ends};
-use crate::head::CompressedHead;
+use super::Binding;
+use super::buffers::{Allocated, empty, filled};
 use crate::plan::{
-    IntegerTile, LayerShape, Plan, Records, Tables, TapFragments, Tile, Work, numbers, params_stride, tap_blocks,
+    BufferPlan, IntegerBuffers, IntegerHead, IntegerLayerBuffers, IntegerLayerShape, IntegerPlan, IntegerTile,
+    PlanError, Role, Tables, TapFragments, UNUSED_BYTES, numbers, params_stride, tap_blocks,
 };
 use crate::run::kernels::Kernel;
 use crate::run::pipelines::{PipelineNumber, Pipelines, Workshop, caller_group};
@@ -20,27 +19,33 @@ const DIGIT: usize = 64;
 /// The layers of heads in integers.
 #[derive(Debug)]
 pub(super) struct IntegerPasses {
+    plan: IntegerPlan,
     layers: Vec<LayerPasses>,
+    /// What inner layers bind where the first one reads the caller's input.
+    no_input: wgpu::BindGroup,
     finish: PipelineNumber,
     finish_group: wgpu::BindGroup,
-    heads: u32,
     /// Bytes from one number to the next.
     stride: u64,
 }
 
-/// A layer's pipelines with their bind groups, one a tier.
+/// A layer's passes, one a tier.
 #[derive(Debug)]
 struct LayerPasses {
-    pipelines: Vec<PipelineNumber>,
-    groups: Vec<wgpu::BindGroup>,
-    /// What makes the taps of cooperative matrices.
+    tiers: Vec<TierPasses>,
+}
+
+/// What a tier dispatches for a layer.
+#[derive(Debug)]
+struct TierPasses {
+    /// Makes the taps that cooperative matrices read.
     taps: Option<TapsPass>,
-    /// What an inner layer binds where the first one reads the caller's input.
-    no_input: Vec<Option<wgpu::BindGroup>>,
+    pipeline: PipelineNumber,
+    group: wgpu::BindGroup,
 }
 
 /// The pass that makes taps for cooperative matrices.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct TapsPass {
     pipeline: PipelineNumber,
     group: wgpu::BindGroup,
@@ -48,182 +53,143 @@ struct TapsPass {
 }
 
 impl IntegerPasses {
-    /// Uploads the heads' layers and asks for their kernels.
+    /// Allocates, uploads the heads' layers and asks for their kernels.
     pub(super) fn new(
         gpu: &Gpu,
         workshop: &mut Workshop<'_>,
-        heads: &[&CompressedHead],
-        plan: &Plan,
-        buffers: &Buffers,
-    ) -> Self {
+        heads: &[IntegerHead<'_>],
+        plan: &IntegerPlan,
+    ) -> Result<(Self, Allocated), PlanError> {
         let matrix = plan.uses_matrices();
-        let records = records_of(plan);
         let stride = params_stride(gpu.limits());
-        let write = |name: &str, bytes: &[u8]| gpu.queue().write_buffer(buffers.named(name), 0, bytes);
-        write("params", &upload::numbers(numbers(plan.chunks(plan.max_rows)), stride));
-        write("columns", &upload::columns(heads));
-        let mut layers = Vec::with_capacity(plan.layers.len());
-        for (n, shape) in plan.layers.iter().enumerate() {
-            for (field, bytes) in upload::integer_layer(heads, n, shape, matrix) {
-                gpu.queue().write_buffer(buffers.of_layer(n, field), 0, &bytes);
-            }
-            layers.push(layer_passes(gpu, workshop, plan, &records, n, buffers));
-        }
         let last = plan.layers.len() - 1;
-        let shape = &plan.layers[last];
-        let finish_own = [buffers.of_layer(last, "factors"), buffers.named("columns"), buffers.named("records")];
-        let finish = workshop.pipeline(
-            Kernel::IntegerFinish,
-            &[
-                ("COLUMNS", plan.outputs as f64),
-                ("WIDTH", 4.0 * shape.output_groups() as f64),
-                ("SEGMENTS", shape.segments() as f64),
-                ("SUMS_AT", records.sums[last] as f64),
-                ("RECORD_WORDS", records.words as f64),
-                ("CHUNK_ROWS", plan.chunk_rows as f64),
-                ("LANES", FINISH_LANES as f64),
-            ],
-        );
-        Self {
+        let fill = &mut |name: &str, role: Role, contents: &Vec<u8>| filled(gpu, name, role, contents);
+        let layers = plan.layers.iter().enumerate();
+        let layers = layers.map(|(n, shape)| upload::integer_layer(heads, n, shape, matrix).map(n, fill)).collect();
+        let make = &mut |name: &str, role: Role, &bytes: &u64| empty(gpu, name, role, bytes);
+        let buffers = IntegerBuffers {
             layers,
-            finish,
-            finish_group: workshop.own_group(Kernel::IntegerFinish, buffers.named("params"), &finish_own),
-            heads: shape.heads as u32,
-            stride,
-        }
-    }
-
-    /// The kernels that read the caller's input and write the caller's output.
-    pub(super) fn ends(plan: &Plan) -> Ends {
-        Ends { input: kernel_of(&integer_tile(&plan.tiers[0].tiles[0])), output: Kernel::IntegerFinish }
+            factors: filled(gpu, "layers.factors", Role::Storage, &upload::factors(heads, &plan.layers[last])),
+            work: plan.buffers.work.map(make),
+            host: plan.buffers.host.map(make),
+        };
+        let mut made = Vec::new();
+        buffers.map(&mut |name, _, buffer| made.push(BufferPlan { name: name.into(), bytes: buffer.size() }));
+        let chunks = plan.schedule.chunks(plan.schedule.max_rows);
+        gpu.queue().write_buffer(&buffers.work.params, 0, &upload::numbers(numbers(chunks), stride));
+        gpu.queue().write_buffer(&buffers.work.columns, 0, &upload::columns(heads));
+        let maker = LayerMaker { gpu, plan, buffers: &buffers };
+        let layers = (0..plan.layers.len()).map(|n| maker.layer(workshop, n)).collect::<Result<_, _>>()?;
+        let (finish, finish_group) = maker.finish(workshop);
+        let no_input = caller_group(gpu.device(), &workshop.input_layout, &buffers.work.unused);
+        let allocated = Allocated::check(&made, &plan.buffers(), buffers.host)?;
+        Ok((Self { plan: plan.clone(), layers, no_input, finish, finish_group, stride }, allocated))
     }
 
     /// Records the passes of a chunk of `rows` rows.
     pub(super) fn record(
         &self,
-        plan: &Plan,
         pipelines: &Pipelines,
         pass: &mut wgpu::ComputePass<'_>,
         binding: &Binding,
         chunk: usize,
         rows: usize,
     ) {
-        let tier = plan.tier(rows);
+        let schedule = &self.plan.schedule;
+        let tier = schedule.tier(rows);
         let number = |n: usize| (n as u64 * self.stride) as u32;
         let offsets = [number(rows % DIGIT), number(rows / DIGIT), number(chunk)];
-        for (n, (layer, shape)) in self.layers.iter().zip(&plan.layers).enumerate() {
-            let tile = integer_tile(&plan.tiers[tier].tiles[n]);
-            let input = layer.no_input[tier].as_ref().unwrap_or(&binding.input);
-            if let (IntegerTile::Matrix(_), Some(taps)) = (tile, &layer.taps) {
+        let tiles = &schedule.tiers[tier].tiles;
+        for (n, ((layer, shape), tile)) in self.layers.iter().zip(&self.plan.layers).zip(tiles).enumerate() {
+            let input = if n == 0 { &binding.input } else { &self.no_input };
+            let TierPasses { taps, pipeline, group } = &layer.tiers[tier];
+            if let Some(taps) = taps {
                 pass.set_pipeline(pipelines.get(taps.pipeline));
                 pass.set_bind_group(0, &taps.group, &offsets);
                 pass.set_bind_group(1, input, &[]);
                 let [x, y, z] = taps.tile.workgroups(shape, rows).map(|count| count as u32);
                 pass.dispatch_workgroups(x, y, z);
             }
-            pass.set_pipeline(pipelines.get(layer.pipelines[tier]));
-            pass.set_bind_group(0, &layer.groups[tier], &offsets);
-            let last = matches!(tile, IntegerTile::Last(_));
-            pass.set_bind_group(1, if last { &binding.output } else { input }, &[]);
+            pass.set_pipeline(pipelines.get(*pipeline));
+            pass.set_bind_group(0, group, &offsets);
+            pass.set_bind_group(1, input, &[]);
             let [x, y, z] = tile.workgroups(shape, rows).map(|count| count as u32);
             pass.dispatch_workgroups(x, y, z);
-            if last {
-                return;
-            }
         }
         pass.set_pipeline(pipelines.get(self.finish));
         pass.set_bind_group(0, &self.finish_group, &offsets[2..]);
         pass.set_bind_group(1, &binding.output, &[]);
-        pass.dispatch_workgroups(rows as u32, self.heads, 1);
+        pass.dispatch_workgroups(rows as u32, self.plan.layers[0].heads as u32, 1);
     }
 }
 
-/// The records of a plan in integers.
-fn records_of(plan: &Plan) -> Records {
-    match &plan.work {
-        Work::Integer { records, .. } => records.clone(),
-        Work::Float(_) => Records { words: 0, sums: vec![0; plan.layers.len()] },
-    }
+/// What pipelines and bind groups are made of.
+struct LayerMaker<'a> {
+    gpu: &'a Gpu,
+    plan: &'a IntegerPlan,
+    buffers: &'a IntegerBuffers<wgpu::Buffer>,
 }
 
-/// Blocks of 16 rows a head that the taps of a plan have room for.
-fn row_blocks_of(plan: &Plan) -> usize {
-    match &plan.work {
-        Work::Integer { row_blocks, .. } => *row_blocks,
-        Work::Float(_) => 0,
+impl LayerMaker<'_> {
+    fn layer(&self, workshop: &mut Workshop<'_>, n: usize) -> Result<LayerPasses, PlanError> {
+        let tiles = self.plan.schedule.tiers.iter().map(|tier| &tier.tiles[n]);
+        Ok(LayerPasses { tiers: tiles.map(|tile| self.tier(workshop, n, tile)).collect::<Result<_, _>>()? })
     }
-}
 
-/// The tile of a layer in integers. A plan gives layers in integers no other.
-fn integer_tile(tile: &Tile) -> IntegerTile {
-    match tile {
-        Tile::Integer(tile) => *tile,
-        Tile::Float(_) => {
-            IntegerTile::Edges(crate::plan::EdgesTile { rows: 1, groups: 1, split: 1, slice: 4, on_chip: false })
-        }
+    fn tier(&self, workshop: &mut Workshop<'_>, n: usize, tile: &IntegerTile) -> Result<TierPasses, PlanError> {
+        let params = &self.buffers.work.params;
+        let IntegerLayerBuffers { inputs, tables, indices, gains } = &self.buffers.layers[n];
+        let mut own = vec![inputs, tables, indices, gains, &self.buffers.work.records];
+        let mut taps = None;
+        let kernel = match tile {
+            IntegerTile::Edges(_) => Kernel::IntegerEdges,
+            IntegerTile::Rows(_) => Kernel::IntegerRows,
+            IntegerTile::Matrix(_) => {
+                let missing = || PlanError::Buffer { name: "taps".into(), found: 0, needed: UNUSED_BYTES };
+                let buffer = self.buffers.work.taps.as_ref().ok_or_else(missing)?;
+                let tile = TapFragments::of(&self.plan.layers[n], self.gpu.limits());
+                let source = vec![("PAIRS", self.plan.layers[n].pairs() as u32)];
+                let constants = taps_constants(self.plan, n, &tile);
+                taps = Some(TapsPass {
+                    pipeline: workshop.pipeline_over(Kernel::IntegerTaps, source, &constants),
+                    group: workshop.own_group(Kernel::IntegerTaps, params, &[own.as_slice(), &[buffer]].concat()),
+                    tile,
+                });
+                own.extend([tables, buffer]);
+                Kernel::IntegerMatrix
+            }
+        };
+        let source = source_constants(&self.plan.layers[n], tile);
+        Ok(TierPasses {
+            taps,
+            pipeline: workshop.pipeline_over(kernel, source, &constants(self.plan, n, tile)),
+            group: workshop.own_group(kernel, params, &own),
+        })
     }
-}
 
-fn kernel_of(tile: &IntegerTile) -> Kernel {
-    match tile {
-        IntegerTile::Edges(_) => Kernel::IntegerEdges,
-        IntegerTile::Last(_) => Kernel::IntegerLast,
-        IntegerTile::Rows(_) => Kernel::IntegerRows,
-        IntegerTile::Matrix(_) => Kernel::IntegerMatrix,
+    fn finish(&self, workshop: &mut Workshop<'_>) -> (PipelineNumber, wgpu::BindGroup) {
+        let (plan, work) = (self.plan, &self.buffers.work);
+        let last = plan.layers.len() - 1;
+        let shape = &plan.layers[last];
+        let constants = [
+            ("COLUMNS", number(plan.outputs)),
+            ("WIDTH", number(4 * shape.output_groups())),
+            ("SEGMENTS", number(shape.segments())),
+            ("SUMS_AT", number(plan.records.sums[last])),
+            ("RECORD_WORDS", number(plan.records.words)),
+            ("CHUNK_ROWS", number(plan.schedule.chunk_rows)),
+            ("LANES", number(FINISH_LANES)),
+        ];
+        let buffers = [&self.buffers.factors, &work.columns, &work.records];
+        let pipeline = workshop.pipeline(Kernel::IntegerFinish, &constants);
+        (pipeline, workshop.own_group(Kernel::IntegerFinish, &work.params, &buffers))
     }
-}
-
-fn layer_passes(
-    gpu: &Gpu,
-    workshop: &mut Workshop<'_>,
-    plan: &Plan,
-    records: &Records,
-    n: usize,
-    buffers: &Buffers,
-) -> LayerPasses {
-    let field = |name: &str| buffers.of_layer(n, name);
-    let own = [field("inputs"), field("tables"), field("indices"), field("gains"), buffers.named("records")];
-    let taps = buffers.named("taps");
-    let own_of = |kernel| match kernel {
-        Kernel::IntegerTaps => [own.as_slice(), &[taps]].concat(),
-        Kernel::IntegerMatrix => [own.as_slice(), &[field("tables"), taps]].concat(),
-        Kernel::IntegerLast => [own.as_slice(), &[field("factors"), buffers.named("columns")]].concat(),
-        _ => own.to_vec(),
-    };
-    let mut passes = LayerPasses { pipelines: Vec::new(), groups: Vec::new(), taps: None, no_input: Vec::new() };
-    let matrix = plan.tiers.iter().any(|tier| matches!(integer_tile(&tier.tiles[n]), IntegerTile::Matrix(_)));
-    if let (true, Some(tile)) = (matrix, TapFragments::of(&plan.layers[n], gpu.limits())) {
-        passes.taps = Some(TapsPass {
-            pipeline: workshop.pipeline_over(
-                Kernel::IntegerTaps,
-                vec![("PAIRS", plan.layers[n].pairs() as u32)],
-                &taps_constants(plan, records, n, &tile),
-            ),
-            group: workshop.own_group(Kernel::IntegerTaps, buffers.named("params"), &own_of(Kernel::IntegerTaps)),
-            tile,
-        });
-    }
-    for tier in &plan.tiers {
-        let tile = integer_tile(&tier.tiles[n]);
-        let kernel = kernel_of(&tile);
-        let source = source_constants(&plan.layers[n], &tile);
-        passes.pipelines.push(workshop.pipeline_over(kernel, source, &constants(plan, records, n, &tile)));
-        passes.groups.push(workshop.own_group(kernel, buffers.named("params"), &own_of(kernel)));
-        passes.no_input.push(
-            (n > 0 && kernel != Kernel::IntegerLast)
-                .then(|| workshop.caller_layout(kernel))
-                .flatten()
-                .map(|layout| caller_group(gpu.device(), &layout, buffers.named("unused"))),
-        );
-    }
-    passes
 }
 
 /// The constants that are no overrides.
-fn source_constants(shape: &LayerShape, tile: &IntegerTile) -> Vec<Constant> {
+fn source_constants(shape: &IntegerLayerShape, tile: &IntegerTile) -> Vec<Constant> {
     match tile {
         IntegerTile::Edges(tile) => vec![("ROWS", tile.rows as u32)],
-        IntegerTile::Last(tile) => vec![("ROWS", tile.rows as u32)],
         IntegerTile::Rows(tile) => vec![("OWN", tile.own as u32)],
         IntegerTile::Matrix(matrix) => {
             // A lane expands four of the eight inputs of an output.
@@ -250,22 +216,17 @@ fn number(value: usize) -> f64 {
     value as f64
 }
 
-/// The override constants that all kernels of a layer share.
-fn layer_constants(plan: &Plan, records: &Records, n: usize) -> Vec<(&'static str, f64)> {
-    let shape = &plan.layers[n];
+/// The override constants of `integer_common.wgsl`.
+fn layer_constants(plan: &IntegerPlan, n: usize) -> Vec<(&'static str, f64)> {
+    let (shape, records) = (&plan.layers[n], &plan.records);
     let before = n.checked_sub(1).map(|before| (records.sums[before], &plan.layers[before]));
     vec![
         ("INPUTS", number(shape.inputs)),
-        ("OUTPUT_GROUPS", number(shape.output_groups())),
-        ("STAGES", number(shape.stages)),
         ("FIRST_WINDOW", f64::from(shape.windows.first)),
         ("CLAMPED", flag(shape.clamped)),
         ("FIRST_LAYER", flag(n == 0)),
-        ("WIDE_INDICES", flag(shape.wide_indices)),
-        ("TABLE_GAINS", flag(shape.level_words() > 1)),
-        ("CHUNK_ROWS", number(plan.chunk_rows)),
+        ("CHUNK_ROWS", number(plan.schedule.chunk_rows)),
         ("RECORD_WORDS", number(records.words)),
-        ("SUMS_AT", number(records.sums[n])),
         ("SOURCE_AT", number(before.map_or(0, |(at, _)| at))),
         ("SOURCE_SEGMENTS", number(before.map_or(0, |(_, layer)| layer.segments()))),
         ("SOURCE_WIDTH", number(before.map_or(0, |(_, layer)| 4 * layer.output_groups()))),
@@ -273,56 +234,64 @@ fn layer_constants(plan: &Plan, records: &Records, n: usize) -> Vec<(&'static st
 }
 
 /// The override constants of the kernel that makes a layer's taps.
-fn taps_constants(plan: &Plan, records: &Records, n: usize, tile: &TapFragments) -> Vec<(&'static str, f64)> {
-    let mut constants = layer_constants(plan, records, n);
+fn taps_constants(plan: &IntegerPlan, n: usize, tile: &TapFragments) -> Vec<(&'static str, f64)> {
+    let mut constants = layer_constants(plan, n);
     constants.extend([
         ("STEP_QUADS", number(tile.quads)),
         ("LANES", number(tile.lanes())),
         ("BLOCKS", number(tap_blocks(&plan.layers[n]))),
-        ("ROW_BLOCKS", number(row_blocks_of(plan))),
+        ("ROW_BLOCKS", number(plan.row_blocks)),
     ]);
     constants
 }
 
 /// The override constants of the kernel that sums a layer's edges.
-fn constants(plan: &Plan, records: &Records, n: usize, tile: &IntegerTile) -> Vec<(&'static str, f64)> {
+fn constants(plan: &IntegerPlan, n: usize, tile: &IntegerTile) -> Vec<(&'static str, f64)> {
     let shape = &plan.layers[n];
     let tables = Tables::of(shape, plan.uses_matrices());
-    let mut constants = layer_constants(plan, records, n);
+    let mut constants = layer_constants(plan, n);
+    // Those of `integer_sums.wgsl`, and what the kernels have besides.
     constants.extend([
+        ("OUTPUT_GROUPS", number(shape.output_groups())),
+        ("STAGES", number(shape.stages)),
+        ("WIDE_INDICES", flag(shape.wide_indices())),
+        ("SUMS_AT", number(plan.records.sums[n])),
         ("SLICE", number(tile.slice())),
         ("SLICES", number(shape.inputs.div_ceil(tile.slice()))),
         ("LANES", number(tile.lanes())),
         ("ON_CHIP", flag(tile.on_chip())),
     ]);
+    // Those of `integer_codebook.wgsl`.
+    let codebook = [
+        ("TABLE_GAINS", flag(shape.table_gains)),
+        ("STRIDE", number(shape.codebook_stride())),
+        ("CODEBOOK_WORDS", number(shape.codebook_words())),
+        ("SHAPES", number(if tile.on_chip() { shape.codebook_words() } else { 1 })),
+        ("LEVELS", number(shape.level_words())),
+        ("CODEBOOK_AT", number(tables.codebook)),
+        ("LEVELS_AT", number(tables.levels)),
+    ];
     match tile {
-        IntegerTile::Edges(tile) => constants.extend([("GROUPS", number(tile.groups)), ("SPLIT", number(tile.split))]),
-        IntegerTile::Last(tile) => {
-            constants.extend([("SPLIT", number(tile.split)), ("COLUMNS", number(plan.outputs))]);
+        IntegerTile::Edges(tile) => {
+            constants.extend(codebook);
+            constants.extend([("GROUPS", number(tile.groups)), ("SPLIT", number(tile.split))]);
         }
-        IntegerTile::Rows(tile) => constants.extend([
-            ("ROWS", number(tile.rows)),
-            ("PARTS", number(tile.parts)),
-            ("CHUNK", number(tile.chunk)),
-        ]),
+        IntegerTile::Rows(tile) => {
+            constants.extend(codebook);
+            constants.extend([
+                ("ROWS", number(tile.rows)),
+                ("PARTS", number(tile.parts)),
+                ("CHUNK", number(tile.chunk)),
+            ]);
+        }
         IntegerTile::Matrix(tile) => constants.extend([
             ("CODEBOOK_WORDS", number(shape.half_codebook_words())),
             ("SHAPES", number(if tile.on_chip { shape.half_codebook_words() } else { 1 })),
             ("HALF_CODEBOOK_AT", number(tables.half_codebook)),
             ("HALF_LEVELS_AT", number(tables.half_levels)),
             ("BLOCKS", number(tap_blocks(shape))),
-            ("ROW_BLOCKS", number(row_blocks_of(plan))),
+            ("ROW_BLOCKS", number(plan.row_blocks)),
         ]),
-    }
-    if !matches!(tile, IntegerTile::Matrix(_)) {
-        constants.extend([
-            ("STRIDE", number(shape.codebook_stride())),
-            ("CODEBOOK_WORDS", number(shape.codebook_words())),
-            ("SHAPES", number(if tile.on_chip() { shape.codebook_words() } else { 1 })),
-            ("LEVELS", number(shape.level_words())),
-            ("CODEBOOK_AT", number(tables.codebook)),
-            ("LEVELS_AT", number(tables.levels)),
-        ]);
     }
     constants
 }

@@ -9,16 +9,15 @@ mod upload;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::kernels::Kernel;
 use super::pace::{largest_submission, pieces_at_once};
 use super::pipelines::{KernelVariant, Pipelines, Workshop, caller_group, caller_rows};
 use super::scopes::watching;
 #[cfg(not(target_arch = "wasm32"))]
 use super::waiting::block_on;
 use super::{Gpu, RunError};
-use crate::head::{Bank, CompressedHead, Head};
-use crate::plan::{LayerShape, Plan, PlanOptions, Work};
-use buffers::Buffers;
+use crate::head::{Bank, Head};
+use crate::plan::{HostBuffers, Plan, PlanError, PlanOptions, Planned};
+use buffers::Allocated;
 use download::Download;
 use float::FloatPasses;
 use integer::IntegerPasses;
@@ -101,18 +100,27 @@ enum Passes {
     Integer(IntegerPasses),
 }
 
-/// The kernels that read the caller's input and write the caller's output.
-struct Ends {
-    input: Kernel,
-    output: Kernel,
+impl Passes {
+    /// Allocates, uploads the heads and asks for their kernels.
+    fn new(gpu: &Gpu, workshop: &mut Workshop<'_>, planned: &Planned<'_>) -> Result<(Self, Allocated), PlanError> {
+        Ok(match planned {
+            Planned::Float(head, plan) => {
+                let (passes, allocated) = FloatPasses::new(gpu, workshop, *head, plan)?;
+                (Self::Float(passes), allocated)
+            }
+            Planned::Integer(heads, plan) => {
+                let (passes, allocated) = IntegerPasses::new(gpu, workshop, heads, plan)?;
+                (Self::Integer(passes), allocated)
+            }
+        })
+    }
 }
 
 /// All of a session but its pipelines.
-struct Prepared {
-    buffers: Buffers,
+struct Prepared<'a> {
+    workshop: Workshop<'a>,
     passes: Passes,
-    input_layout: wgpu::BindGroupLayout,
-    output_layout: wgpu::BindGroupLayout,
+    allocated: Allocated,
     own: Binding,
 }
 
@@ -153,12 +161,7 @@ impl Session {
         max_rows: usize,
         options: &PlanOptions,
     ) -> Result<Self, RunError> {
-        let plan = Plan::with_options(head, gpu.limits(), max_rows, options)?;
-        let members: Vec<&CompressedHead> = match head {
-            Head::Compressed(head) => vec![head],
-            Head::Dense(_) => Vec::new(),
-        };
-        Self::build(gpu, plan, Some(head), &members).await
+        Self::build(gpu, Planned::of_head(head, gpu.limits(), max_rows, options)?).await
     }
 
     /// Opens all heads of a bank for batches of up to `max_rows` in one session: one pass over the features evaluates them
@@ -182,80 +185,61 @@ impl Session {
         max_rows: usize,
         options: &PlanOptions,
     ) -> Result<Option<Self>, RunError> {
-        let members: Vec<&CompressedHead> = bank.members().iter().map(|member| &member.head).collect();
-        let Some(plan) = Plan::of_bank(bank, gpu.limits(), max_rows, options)? else { return Ok(None) };
-        Self::build(gpu, plan, None, &members).await.map(Some)
+        match Planned::of_bank(bank, gpu.limits(), max_rows, options)? {
+            Some(planned) => Self::build(gpu, planned).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Allocates, uploads and compiles, and turns what the device objects to into an error.
-    async fn build(gpu: &Gpu, plan: Plan, head: Option<&Head>, members: &[&CompressedHead]) -> Result<Self, RunError> {
+    async fn build(gpu: &Gpu, planned: Planned<'_>) -> Result<Self, RunError> {
         let device = gpu.device();
         let id = NEXT_SESSION.fetch_add(1, Ordering::Relaxed);
-        let mut workshop = Workshop::new(gpu);
         // What goes wrong before pipelines are compiled is why they cannot be.
-        let made = match watching(device, || Self::prepare(gpu, &mut workshop, id, &plan, head, members)).await {
-            Ok(prepared) => workshop.compile().await.map(|pipelines| (prepared, pipelines)),
+        let made = match watching(device, || Self::prepare(gpu, id, &planned)).await {
+            Ok(Ok(mut prepared)) => prepared.workshop.compile().await.map(|pipelines| (prepared, pipelines)),
+            Ok(Err(problem)) => return Err(problem.into()),
             Err(error) => Err(error),
         };
+        let plan = planned.into_plan();
         // A device that is lost objects to little or nothing, and to the wrong things.
         if gpu.is_gone() {
             return Err(gpu.lost_error());
         }
         let (prepared, pipelines) =
             made.map_err(|error| RunError::of_device(&error, plan.device_bytes(), "the session"))?;
-        let Prepared { buffers, passes, input_layout, output_layout, own } = prepared;
+        let Prepared { workshop, passes, allocated: Allocated { host, bytes: device_bytes }, own } = prepared;
+        let HostBuffers { input, upload, output, download } = host;
+        let Workshop { input_layout, output_layout, .. } = workshop;
         Ok(Self {
             passes,
             pipelines,
             input_layout,
             output_layout,
-            input: buffers.named("input").clone(),
-            upload: Upload::new(buffers.named("upload").clone()),
-            output: buffers.named("output").clone(),
-            download: buffers.named("download").clone(),
+            input,
+            upload: Upload::new(upload),
+            output,
+            download,
             own,
-            device_bytes: buffers.bytes(),
+            device_bytes,
             chunks_at_once: chunks_at_once(&plan, gpu),
             plan,
             gpu: gpu.clone(),
         })
     }
 
-    /// Allocates and uploads, and asks for the pipelines. A plan in integers takes the members, one in f32 the head.
-    fn prepare(
-        gpu: &Gpu,
-        workshop: &mut Workshop<'_>,
-        id: u64,
-        plan: &Plan,
-        head: Option<&Head>,
-        members: &[&CompressedHead],
-    ) -> Prepared {
-        let device = gpu.device();
-        let buffers = Buffers::new(device, plan);
-        let (passes, ends) = match (&plan.work, head) {
-            (Work::Float(_), Some(head)) => {
-                let passes = FloatPasses::new(gpu, workshop, head, plan, &buffers);
-                (Passes::Float(passes), FloatPasses::ends())
-            }
-            _ => {
-                let passes = IntegerPasses::new(gpu, workshop, members, plan, &buffers);
-                (Passes::Integer(passes), IntegerPasses::ends(plan))
-            }
-        };
+    /// Allocates and uploads, and asks for the pipelines.
+    fn prepare<'a>(gpu: &'a Gpu, id: u64, planned: &Planned<'_>) -> Result<Prepared<'a>, PlanError> {
+        let mut workshop = Workshop::new(gpu);
+        let (passes, allocated) = Passes::new(gpu, &mut workshop, planned)?;
         gpu.queue().submit([]);
-        let layout = |workshop: &mut Workshop<'_>, kernel| match workshop.caller_layout(kernel) {
-            Some(layout) => layout,
-            None => device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &[] }),
-        };
-        let input_layout = layout(workshop, ends.input);
-        let output_layout = layout(workshop, ends.output);
         let own = Binding {
             session: id,
-            input: caller_group(device, &input_layout, buffers.named("input")),
-            output: caller_group(device, &output_layout, buffers.named("output")),
-            rows: plan.max_rows,
+            input: caller_group(gpu.device(), &workshop.input_layout, &allocated.host.input),
+            output: caller_group(gpu.device(), &workshop.output_layout, &allocated.host.output),
+            rows: planned.max_rows(),
         };
-        Prepared { buffers, passes, input_layout, output_layout, own }
+        Ok(Prepared { workshop, passes, allocated, own })
     }
 
     /// The plan that the session follows; its byte count is the device memory that the session takes.
@@ -276,12 +260,12 @@ impl Session {
 
     /// Number of inputs a row.
     pub fn inputs(&self) -> usize {
-        self.plan.layers[0].inputs
+        self.plan.inputs()
     }
 
     /// Number of outputs a row.
     pub fn outputs(&self) -> usize {
-        self.plan.outputs
+        self.plan.outputs()
     }
 
     /// Runs `input`, `[rows, inputs]`, and returns `[rows, outputs]`. Batches beyond the session's are cut.
@@ -322,7 +306,7 @@ impl Session {
     pub async fn run_into_async(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), RunError> {
         let rows = self.rows_of(input.len())?;
         self.check_output(output.len(), rows)?;
-        let (inputs, outputs, most) = (self.inputs(), self.outputs(), self.plan.max_rows);
+        let (inputs, outputs, most) = (self.inputs(), self.outputs(), self.plan.max_rows());
         for (x, y) in input.chunks(most * inputs).zip(output.chunks_mut(most * outputs)) {
             self.submit(&self.own, Some(x), x.len() / inputs, y).await?;
         }
@@ -419,7 +403,7 @@ impl Session {
                     found: format!("{} bytes", buffer.size()),
                     expected: format!("at least one row of {}", 4 * row),
                 }),
-                rows => Ok(usize::try_from(rows).unwrap_or(usize::MAX).min(self.plan.max_rows)),
+                rows => Ok(usize::try_from(rows).unwrap_or(usize::MAX).min(self.plan.max_rows())),
             }
         };
         let input_rows = rows_in("input buffer", input, self.inputs())?;
@@ -459,10 +443,10 @@ impl Session {
 
     fn record_chunks(&self, pass: &mut wgpu::ComputePass<'_>, binding: &Binding, rows: usize, chunks: Range<usize>) {
         for chunk in chunks {
-            let in_chunk = (rows - chunk * self.plan.chunk_rows).min(self.plan.chunk_rows);
+            let in_chunk = (rows - chunk * self.plan.chunk_rows()).min(self.plan.chunk_rows());
             match &self.passes {
-                Passes::Float(passes) => passes.record(&self.plan, &self.pipelines, pass, binding, chunk, in_chunk),
-                Passes::Integer(passes) => passes.record(&self.plan, &self.pipelines, pass, binding, chunk, in_chunk),
+                Passes::Float(passes) => passes.record(&self.pipelines, pass, binding, chunk, in_chunk),
+                Passes::Integer(passes) => passes.record(&self.pipelines, pass, binding, chunk, in_chunk),
             }
         }
     }
@@ -499,7 +483,7 @@ impl Session {
         if binding.session != self.own.session {
             return Err(RunError::OtherSession);
         }
-        let most = self.plan.max_rows.min(binding.rows);
+        let most = self.plan.max_rows().min(binding.rows);
         if rows > most {
             return Err(RunError::Batch { rows, max_rows: most });
         }
@@ -565,13 +549,6 @@ impl Session {
 
 /// Chunks of rows that one submission takes, by the multiplications that every row makes.
 fn chunks_at_once(plan: &Plan, gpu: &Gpu) -> usize {
-    let of_layer = |layer: &LayerShape| {
-        layer.edges() as f64 * (layer.taps + usize::from(layer.base)) as f64 * (layer.stages * layer.heads) as f64
-    };
-    let of_row: f64 = plan.layers.iter().map(of_layer).sum();
-    pieces_at_once(
-        plan.chunks(plan.max_rows),
-        of_row * plan.chunk_rows as f64,
-        largest_submission(gpu.info().device_type),
-    )
+    let of_chunk = plan.products_a_row() * plan.chunk_rows() as f64;
+    pieces_at_once(plan.chunks(plan.max_rows()), of_chunk, largest_submission(gpu.info().device_type))
 }

@@ -1,20 +1,20 @@
 //! The numbers of layers in f32 in the order in which the kernels read them.
 
 use super::bytes;
-use crate::head::{Activation, Basis, CompressedLayer, DenseLayer, Head, InputMap, Knots, Quantised};
-use crate::plan::{LayerKind, LayerShape};
+use crate::head::{Activation, Basis, CompressedLayer, DenseLayer, InputMap, Knots, Quantised};
+use crate::plan::{EdgeBuffers, FloatEdges, FloatHead, FloatLayerBuffers, FloatLayerShape};
 
-/// The contents of a layer's buffers, named as in the plan.
+/// A layer's numbers.
 pub(in crate::run) struct LayerData {
-    pub(in crate::run) buffers: Vec<(&'static str, Vec<u8>)>,
+    pub(in crate::run) buffers: FloatLayerBuffers<Vec<u8>>,
     pub(in crate::run) expand: ExpandConstants,
 }
 
 /// What of a layer is compiled into its expand pipeline in f32.
 #[derive(Debug, Clone, Default)]
 pub(in crate::run) struct ExpandConstants {
-    /// 0 even knots, 1 uneven knots, 2 Gaussian bumps.
-    pub(in crate::run) basis: u32,
+    /// The basis functions are Gaussian bumps.
+    pub(in crate::run) gaussian: bool,
     pub(in crate::run) order: u32,
     pub(in crate::run) knots: u32,
     pub(in crate::run) inverse_denominator: f64,
@@ -25,48 +25,53 @@ pub(in crate::run) struct ExpandConstants {
     pub(in crate::run) activation: u32,
 }
 
-/// Contents of the buffers of the layer numbered `n`.
-pub(in crate::run) fn float_layer(head: &Head, n: usize, shape: &LayerShape) -> LayerData {
-    match head {
-        Head::Dense(head) => dense(&head.layers()[n], shape),
-        Head::Compressed(head) => compressed(&head.layers()[n], shape),
-    }
+/// Numbers of a head's layers, which have these shapes.
+pub(in crate::run) fn float_layers(head: FloatHead<'_>, shapes: &[FloatLayerShape]) -> impl Iterator<Item = LayerData> {
+    let (dense_layers, codebook_layers) = match head {
+        FloatHead::Dense(head) => (head.layers(), [].as_slice()),
+        FloatHead::Codebook(head) => ([].as_slice(), head.layers()),
+    };
+    let dense_layers = dense_layers.iter().zip(shapes).map(|(layer, shape)| dense(layer, shape));
+    let codebook_layers = codebook_layers.iter().zip(shapes).map(|(layer, shape)| compressed(layer, shape));
+    dense_layers.chain(codebook_layers)
 }
 
-fn dense(layer: &DenseLayer, shape: &LayerShape) -> LayerData {
-    let mut buffers = common(&layer.input_map, &layer.basis, layer.inputs);
-    buffers.push(("coefficients", coefficients(shape, |o, i| layer.edge(o, i).iter().copied())));
-    if let Some(base) = &layer.base {
-        buffers.push(("base_weights", by_input(layer.inputs, layer.outputs, |edge| base.weights[edge])));
-    }
+fn dense(layer: &DenseLayer, shape: &FloatLayerShape) -> LayerData {
     let bias = layer.bias.clone().unwrap_or_else(|| vec![0.0; layer.outputs]);
-    buffers.push(("scale_bias", pairs(std::iter::repeat(1.0), &bias)));
+    let base_weights = layer.base.as_ref().map(|base| by_input(layer.inputs, layer.outputs, |edge| base.weights[edge]));
     LayerData {
-        buffers,
+        buffers: FloatLayerBuffers {
+            maps: maps(&layer.input_map, &layer.basis, layer.inputs),
+            scale_bias: pairs(std::iter::repeat(1.0), &bias),
+            knots: knots(&layer.basis),
+            base_weights,
+            edges: coefficients(shape, |o, i| layer.edge(o, i).iter().copied()),
+        },
         expand: expand(&layer.input_map, &layer.basis, layer.base.as_ref().map(|base| base.activation)),
     }
 }
 
-/// A layer with one codebook keeps it; what two give together is written out.
-fn compressed(layer: &CompressedLayer, shape: &LayerShape) -> LayerData {
-    let mut buffers = common(&layer.input_map, &layer.basis, layer.inputs);
-    if shape.kind == LayerKind::Dense {
-        buffers.push(("coefficients", coefficients(shape, |o, i| layer.edge(o, i))));
-    } else {
-        buffers.extend(codebook(layer, shape));
-    }
-    if let Some(base) = &layer.base {
+fn compressed(layer: &CompressedLayer, shape: &FloatLayerShape) -> LayerData {
+    let base_weights = layer.base.as_ref().map(|base| {
         let weight = |edge: usize| f32::from(base.weights[edge]) * base.output_scale[edge / layer.inputs];
-        buffers.push(("base_weights", by_input(layer.inputs, layer.outputs, weight)));
-    }
-    buffers.push(("scale_bias", pairs(std::iter::repeat(1.0), &layer.bias)));
+        by_input(layer.inputs, layer.outputs, weight)
+    });
     LayerData {
-        buffers,
+        buffers: FloatLayerBuffers {
+            maps: maps(&layer.input_map, &layer.basis, layer.inputs),
+            scale_bias: pairs(std::iter::repeat(1.0), &layer.bias),
+            knots: knots(&layer.basis),
+            base_weights,
+            edges: match shape.edges {
+                FloatEdges::Dense => coefficients(shape, |o, i| layer.edge(o, i)),
+                FloatEdges::Codebook { .. } => codebook(layer, shape),
+            },
+        },
         expand: expand(&layer.input_map, &layer.basis, layer.base.as_ref().map(|base| base.activation)),
     }
 }
 
-fn codebook(layer: &CompressedLayer, shape: &LayerShape) -> [(&'static str, Vec<u8>); 3] {
+fn codebook(layer: &CompressedLayer, shape: &FloatLayerShape) -> EdgeBuffers<Vec<u8>> {
     let (d, row) = (layer.basis.len(), shape.row_length());
     let value: Box<dyn Fn(usize) -> f32> = match &layer.quantised {
         Quantised::Int8 { codebook, .. } => Box::new(|at| f32::from(codebook[at])),
@@ -87,11 +92,11 @@ fn codebook(layer: &CompressedLayer, shape: &LayerShape) -> [(&'static str, Vec<
         }),
         Quantised::Float { gains, .. } => by_input(layer.inputs, layer.outputs, |edge| gains[edge]),
     };
-    [("codebook", bytes(&shapes)), ("indices", indices(layer, shape)), ("gains", gains)]
+    EdgeBuffers::Codebook { codebook: bytes(&shapes), indices: indices(layer, shape), gains }
 }
 
 /// All coefficients of a layer by input and place, outputs padded to groups of four.
-fn coefficients<E>(shape: &LayerShape, edge: impl Fn(usize, usize) -> E) -> Vec<u8>
+fn coefficients<E>(shape: &FloatLayerShape, edge: impl Fn(usize, usize) -> E) -> EdgeBuffers<Vec<u8>>
 where
     E: IntoIterator<Item = f32>,
 {
@@ -106,17 +111,17 @@ where
             }
         }
     }
-    bytes(&values)
+    EdgeBuffers::Dense { coefficients: bytes(&values) }
 }
 
 /// Place of each of the `d` coefficients in a stored row; `None` for those that no window reaches.
-fn placed(shape: &LayerShape, d: usize) -> impl Iterator<Item = Option<usize>> + use<> {
+fn placed(shape: &FloatLayerShape, d: usize) -> impl Iterator<Item = Option<usize>> + use<> {
     let (first, row) = (shape.windows.first, shape.row_length());
     (0..d).map(move |j| usize::try_from(j as i32 - first).ok().filter(|&at| at < row))
 }
 
-/// Map and knots of an expand pipeline in f32.
-fn common(map: &InputMap, basis: &Basis, inputs: usize) -> Vec<(&'static str, Vec<u8>)> {
+/// The way of every input to its spline variable and grid.
+fn maps(map: &InputMap, basis: &Basis, inputs: usize) -> Vec<u8> {
     let (scale, shift): (Vec<f32>, Vec<f32>) = match map {
         InputMap::Identity => (vec![1.0; inputs], vec![0.0; inputs]),
         InputMap::Affine { scale, shift, .. } => (scale.clone(), shift.clone()),
@@ -131,29 +136,26 @@ fn common(map: &InputMap, basis: &Basis, inputs: usize) -> Vec<(&'static str, Ve
             [scale[i], shift[i], low, inverse_step]
         })
         .collect();
-    let mut buffers = vec![("maps", bytes(&maps))];
-    match basis {
-        Basis::BSpline { knots: Knots::PerInput(values), .. } => {
-            buffers.push(("knots", bytes(&values.iter().map(|&v| v as f32).collect::<Vec<_>>())));
-        }
-        Basis::BSpline { .. } => {}
-        Basis::Gaussian { centres, .. } => {
-            buffers.push(("knots", bytes(&centres.iter().map(|&v| v as f32).collect::<Vec<_>>())));
-        }
-    }
-    buffers
+    bytes(&maps)
+}
+
+/// Uneven knots, or centres of bumps.
+fn knots(basis: &Basis) -> Option<Vec<u8>> {
+    let values = match basis {
+        Basis::BSpline { knots: Knots::PerInput(values), .. } => values,
+        Basis::BSpline { knots: Knots::Uniform { .. }, .. } => return None,
+        Basis::Gaussian { centres, .. } => centres,
+    };
+    Some(bytes(&values.iter().map(|&v| v as f32).collect::<Vec<_>>()))
 }
 
 fn expand(map: &InputMap, basis: &Basis, base: Option<Activation>) -> ExpandConstants {
-    let (kind, order, knots, denominator) = match basis {
-        Basis::BSpline { order, intervals, knots: Knots::Uniform { .. } } => {
-            (0, *order, intervals + 2 * order + 1, 1.0)
-        }
-        Basis::BSpline { order, intervals, knots: Knots::PerInput(_) } => (1, *order, intervals + 2 * order + 1, 1.0),
-        Basis::Gaussian { centres, denominator } => (2, 1, centres.len(), *denominator),
+    let (gaussian, order, knots, denominator) = match basis {
+        Basis::BSpline { order, intervals, .. } => (false, *order, intervals + 2 * order + 1, 1.0),
+        Basis::Gaussian { centres, denominator } => (true, 1, centres.len(), *denominator),
     };
     ExpandConstants {
-        basis: kind,
+        gaussian,
         order: order as u32,
         knots: knots as u32,
         inverse_denominator: 1.0 / denominator,
@@ -187,7 +189,7 @@ fn by_input(inputs: usize, outputs: usize, value: impl Fn(usize) -> f32) -> Vec<
 }
 
 /// Codeword numbers by input, a byte or two each.
-fn indices(layer: &CompressedLayer, shape: &LayerShape) -> Vec<u8> {
+fn indices(layer: &CompressedLayer, shape: &FloatLayerShape) -> Vec<u8> {
     let width = shape.output_groups() * 4;
     let mut values = vec![0u16; layer.inputs * width];
     for o in 0..layer.outputs {
@@ -195,7 +197,7 @@ fn indices(layer: &CompressedLayer, shape: &LayerShape) -> Vec<u8> {
             values[i * width + o] = layer.indices[o * layer.inputs + i];
         }
     }
-    if shape.wide_indices { bytes(&values) } else { values.iter().map(|&index| index as u8).collect() }
+    if shape.wide_indices() { bytes(&values) } else { values.iter().map(|&index| index as u8).collect() }
 }
 
 /// Factor and bias per output.

@@ -3,9 +3,9 @@
 use half::f16;
 
 use super::bytes;
-use crate::fixed_point::{TABLE_SHIFT, output_factors, position_maps, tap_table};
-use crate::head::{CompressedHead, CompressedLayer, GAIN_CODES, GainScale, Quantised};
-use crate::plan::{LayerShape, Tables};
+use crate::fixed_point::{Int8Layer, TABLE_SHIFT, tap_table};
+use crate::head::{GAIN_CODES, GainScale};
+use crate::plan::{IntegerHead, IntegerLayerBuffers, IntegerLayerShape};
 
 /// What the kernels know of an input, as `integer_common.wgsl` declares it.
 #[derive(Debug, Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -22,37 +22,40 @@ struct Input {
 /// Contents of the buffers of the layer numbered `n` of all heads; their codebooks are the same. `matrix` says whether
 /// the tables for cooperative matrices are wanted.
 pub(in crate::run) fn integer_layer(
-    heads: &[&CompressedHead],
+    heads: &[IntegerHead<'_>],
     n: usize,
-    shape: &LayerShape,
+    shape: &IntegerLayerShape,
     matrix: bool,
-) -> Vec<(&'static str, Vec<u8>)> {
-    let layers: Vec<&CompressedLayer> = heads.iter().map(|head| &head.layers()[n]).collect();
-    let before: Vec<Option<&CompressedLayer>> =
-        heads.iter().map(|head| n.checked_sub(1).map(|n| &head.layers()[n])).collect();
-    let last = heads.iter().all(|head| n + 1 == head.layers().len());
-    let mut buffers = vec![
-        (
-            "inputs",
-            bytes(&layers.iter().zip(&before).flat_map(|(layer, before)| inputs(layer, *before)).collect::<Vec<_>>()),
-        ),
-        ("tables", bytes(&tables(&layers, shape, matrix))),
-        ("indices", if shape.wide_indices { bytes(&wide_indices(&layers, shape)) } else { indices(&layers, shape) }),
-        ("gains", gains(&layers, shape)),
-    ];
-    if last {
-        buffers.push(("factors", bytes(&layers.iter().flat_map(|layer| factors(layer, shape)).collect::<Vec<_>>())));
+) -> IntegerLayerBuffers<Vec<u8>> {
+    let layers: Vec<&Int8Layer<'_>> = heads.iter().map(|head| &head.layers[n]).collect();
+    let before = heads.iter().map(|head| n.checked_sub(1).map(|n| &head.layers[n]));
+    let inputs: Vec<Input> = layers.iter().zip(before).flat_map(|(layer, before)| inputs(layer, before)).collect();
+    IntegerLayerBuffers {
+        inputs: bytes(&inputs),
+        tables: bytes(&tables(&layers, shape, matrix)),
+        indices: if shape.wide_indices() { bytes(&wide_indices(&layers, shape)) } else { indices(&layers, shape) },
+        gains: gains(&layers, shape),
     }
-    buffers
+}
+
+/// Factor and bias of every output of the heads' last layers, which have this shape.
+pub(in crate::run) fn factors(heads: &[IntegerHead<'_>], shape: &IntegerLayerShape) -> Vec<u8> {
+    let mut all: Vec<[f32; 2]> = Vec::new();
+    for int8 in heads.iter().filter_map(|head| head.layers.last()) {
+        let width = all.len() + 4 * shape.output_groups();
+        all.extend(int8.output_factors().into_iter().zip(&int8.layer.bias).map(|(factor, &bias)| [factor, bias]));
+        all.resize(width, [0.0; 2]);
+    }
+    bytes(&all)
 }
 
 /// First column of each head's outputs in a row, and their number.
-pub(in crate::run) fn columns(heads: &[&CompressedHead]) -> Vec<u8> {
+pub(in crate::run) fn columns(heads: &[IntegerHead<'_>]) -> Vec<u8> {
     let mut first = 0;
     let columns: Vec<[u32; 2]> = heads
         .iter()
         .map(|head| {
-            let column = [first, head.outputs() as u32];
+            let column = [first, head.outputs as u32];
             first += column[1];
             column
         })
@@ -69,9 +72,9 @@ pub(in crate::run) fn numbers(count: usize, stride: u64) -> Vec<u8> {
     bytes
 }
 
-fn inputs(layer: &CompressedLayer, before: Option<&CompressedLayer>) -> Vec<Input> {
-    let factors = before.map(output_factors);
-    position_maps(layer)
+fn inputs(int8: &Int8Layer<'_>, before: Option<&Int8Layer<'_>>) -> Vec<Input> {
+    let factors = before.map(Int8Layer::output_factors);
+    int8.position_maps()
         .iter()
         .enumerate()
         .map(|(i, map)| Input {
@@ -80,36 +83,23 @@ fn inputs(layer: &CompressedLayer, before: Option<&CompressedLayer>) -> Vec<Inpu
             low: map.low,
             high: map.high,
             factor: factors.as_ref().map_or(0.0, |factors| factors[i]),
-            bias: before.map_or(0.0, |before| before.bias[i]),
+            bias: before.map_or(0.0, |before| before.layer.bias[i]),
         })
         .collect()
 }
 
-fn factors(layer: &CompressedLayer, shape: &LayerShape) -> Vec<[f32; 2]> {
-    let mut factors: Vec<[f32; 2]> =
-        output_factors(layer).into_iter().zip(&layer.bias).map(|(factor, &bias)| [factor, bias]).collect();
-    factors.resize(4 * shape.output_groups(), [0.0; 2]);
-    factors
-}
-
 /// Levels of all gain codes.
-fn levels(layer: &CompressedLayer) -> impl Iterator<Item = i32> {
-    let scale = match &layer.quantised {
-        Quantised::Int8 { gain_scale, .. } => gain_scale.clone(),
-        Quantised::Float { .. } => GainScale::Linear,
-    };
-    (0..GAIN_CODES).map(move |code| scale.level(code as u8))
+fn levels(int8: &Int8Layer<'_>) -> impl Iterator<Item = i32> {
+    (0..GAIN_CODES).map(move |code| int8.gain_scale.level(code as u8))
 }
 
-/// Tables in the order of [`Tables`].
-fn tables(layers: &[&CompressedLayer], shape: &LayerShape, matrix: bool) -> Vec<u32> {
-    let places = Tables::of(shape, matrix);
+/// Tables in the order of [`Tables`](crate::plan::Tables).
+fn tables(layers: &[&Int8Layer<'_>], shape: &IntegerLayerShape, matrix: bool) -> Vec<u32> {
+    let Int8Layer { codebook, gain_scale, .. } = *layers[0];
     let taps = tap_table(shape.taps - 1);
     let mut words: Vec<u32> = taps.iter().map(|taps| u32::from_le_bytes(taps.map(|tap| tap as u8))).collect();
-    let Quantised::Int8 { codebook, gain_scale, .. } = &layers[0].quantised else { return vec![0; places.words] };
     let d = shape.coefficients;
-    let codewords = layers[0].codewords();
-    let stages = || codebook.chunks_exact(codewords * d);
+    let stages = || codebook.chunks_exact(shape.codewords * d);
     for codebook in stages() {
         words.extend(windows(codebook, shape));
     }
@@ -134,7 +124,7 @@ fn tables(layers: &[&CompressedLayer], shape: &LayerShape, matrix: bool) -> Vec<
 }
 
 /// A stage's codebook: for every window the coefficients of every codeword in it, four bytes a word.
-fn windows(codebook: &[i8], shape: &LayerShape) -> Vec<u32> {
+fn windows(codebook: &[i8], shape: &IntegerLayerShape) -> Vec<u32> {
     let (d, stride) = (shape.coefficients, shape.codebook_stride());
     let mut windows = vec![0u32; shape.windows.count * stride];
     for (w, row) in windows.chunks_exact_mut(stride).enumerate() {
@@ -151,43 +141,40 @@ fn windows(codebook: &[i8], shape: &LayerShape) -> Vec<u32> {
 
 /// Calls `put` with the place of every edge in the streams, [head][stage][four inputs][output group][input][output],
 /// and with the layer and the place of the edge there.
-fn each_edge(layers: &[&CompressedLayer], shape: &LayerShape, mut put: impl FnMut(usize, &CompressedLayer, usize)) {
+fn each_edge(layers: &[&Int8Layer<'_>], shape: &IntegerLayerShape, mut put: impl FnMut(usize, &Int8Layer<'_>, usize)) {
     let (quads, groups) = (shape.inputs.div_ceil(4), shape.output_groups());
-    for (head, layer) in layers.iter().enumerate() {
+    for (head, int8) in layers.iter().enumerate() {
+        let layer = int8.layer;
         for stage in 0..shape.stages {
             for o in 0..layer.outputs {
                 for i in 0..layer.inputs {
                     let quad = (head * shape.stages + stage) * quads + i / 4;
                     let place = ((quad * groups + o / 4) * 4 + i % 4) * 4 + o % 4;
-                    put(place, layer, (stage * layer.outputs + o) * layer.inputs + i);
+                    put(place, int8, (stage * layer.outputs + o) * layer.inputs + i);
                 }
             }
         }
     }
 }
 
-fn stream_length(shape: &LayerShape) -> usize {
+fn stream_length(shape: &IntegerLayerShape) -> usize {
     16 * shape.heads * shape.stages * shape.inputs.div_ceil(4) * shape.output_groups()
 }
 
-fn indices(layers: &[&CompressedLayer], shape: &LayerShape) -> Vec<u8> {
+fn indices(layers: &[&Int8Layer<'_>], shape: &IntegerLayerShape) -> Vec<u8> {
     let mut values = vec![0u8; stream_length(shape)];
-    each_edge(layers, shape, |place, layer, edge| values[place] = layer.indices[edge] as u8);
+    each_edge(layers, shape, |place, int8, edge| values[place] = int8.layer.indices[edge] as u8);
     values
 }
 
-fn wide_indices(layers: &[&CompressedLayer], shape: &LayerShape) -> Vec<u16> {
+fn wide_indices(layers: &[&Int8Layer<'_>], shape: &IntegerLayerShape) -> Vec<u16> {
     let mut values = vec![0u16; stream_length(shape)];
-    each_edge(layers, shape, |place, layer, edge| values[place] = layer.indices[edge]);
+    each_edge(layers, shape, |place, int8, edge| values[place] = int8.layer.indices[edge]);
     values
 }
 
-fn gains(layers: &[&CompressedLayer], shape: &LayerShape) -> Vec<u8> {
+fn gains(layers: &[&Int8Layer<'_>], shape: &IntegerLayerShape) -> Vec<u8> {
     let mut values = vec![0u8; stream_length(shape)];
-    each_edge(layers, shape, |place, layer, edge| {
-        if let Quantised::Int8 { gains, .. } = &layer.quantised {
-            values[place] = gains[edge];
-        }
-    });
+    each_edge(layers, shape, |place, int8, edge| values[place] = int8.gains[edge]);
     values
 }

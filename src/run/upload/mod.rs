@@ -3,8 +3,8 @@
 mod float;
 mod integer;
 
-pub(super) use float::{ExpandConstants, LayerData, float_layer};
-pub(super) use integer::{columns, integer_layer, numbers};
+pub(super) use float::{ExpandConstants, float_layers};
+pub(super) use integer::{columns, factors, integer_layer, numbers};
 
 fn bytes<T: bytemuck::NoUninit>(values: &[T]) -> Vec<u8> {
     bytemuck::cast_slice(values).to_vec()

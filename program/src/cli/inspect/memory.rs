@@ -69,8 +69,8 @@ impl DeviceMemory {
         let named = |at: usize, name: &str| if several { format!("heads.{at}.{name}") } else { name.to_owned() };
         let mut buffers = Vec::new();
         for (at, plan) in plans.iter().enumerate() {
-            let facts = |buffer: &BufferPlan| BufferFacts { name: named(at, &buffer.name), bytes: buffer.bytes };
-            buffers.extend(plan.buffers.iter().map(facts));
+            let facts = |buffer: BufferPlan| BufferFacts { name: named(at, &buffer.name), bytes: buffer.bytes };
+            buffers.extend(plan.buffers().into_iter().map(facts));
         }
         Ok(Some(Self {
             device: gpu.info().name.clone(),

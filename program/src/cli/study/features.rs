@@ -52,7 +52,7 @@ impl Features {
     ) -> Result<Self, Failure> {
         let step = truth.images.len().div_ceil(limit).max(1);
         let (mut entries, mut bad) = (Vec::new(), 0);
-        let preparation = settings.to_json();
+        let preparation = settings.to_json().map_err(sharekan::Error::from)?;
         for (at, image) in truth.images.iter().enumerate().step_by(step) {
             match read_image(&image.path) {
                 Ok(pixels) => {

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use super::edges::{GROUP, Slots, Stage};
-use crate::fixed_point::{LARGE, POSITIONS, PositionMap, SEGMENT, output_factors, position_maps, tap_table};
-use crate::head::{CompressedLayer, GainScale, Quantised};
+use crate::fixed_point::{Int8Layer, LARGE, POSITIONS, PositionMap, SEGMENT, tap_table};
+use crate::head::GainScale;
 
 /// Inputs of a piece.
 const PIECE: usize = 256;
@@ -37,27 +37,27 @@ pub(super) struct Piece {
 }
 
 impl IntegerLayer {
-    /// `None` where the layer is not of bytes.
-    pub(super) fn new(layer: &CompressedLayer) -> Option<Self> {
-        let Quantised::Int8 { codebook, gains, gain_scale, .. } = &layer.quantised else { return None };
+    /// Prepares a layer.
+    pub(super) fn new(int8: &Int8Layer<'_>) -> Self {
+        let Int8Layer { layer, codebook, gains, gain_scale, .. } = *int8;
         let shape = [layer.inputs, layer.outputs, layer.basis.len()];
         let stages: Vec<Stage> = codebook
             .chunks_exact(codebook.len() / layer.stages)
             .zip(layer.indices.chunks_exact(layer.edges()).zip(gains.chunks_exact(layer.edges())))
             .map(|(codebook, (indices, gains))| Stage::new(shape, codebook, indices, gains, gain_scale))
             .collect();
-        Some(Self {
+        Self {
             inputs: layer.inputs,
             outputs: layer.outputs,
             rounded: !matches!(gain_scale, GainScale::Linear),
             pieces: pieces(stages.len(), layer.inputs),
             stages,
             clamped: layer.input_map.clamp().is_some(),
-            maps: position_maps(layer),
-            taps: tap_table(layer.basis.taps() - 1),
-            factors: output_factors(layer),
+            maps: int8.position_maps(),
+            taps: tap_table(int8.order()),
+            factors: int8.output_factors(),
             bias: layer.bias.clone(),
-        })
+        }
     }
 
     /// True where tables hold whole codebooks.

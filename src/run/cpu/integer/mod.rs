@@ -14,7 +14,7 @@ mod layer;
 mod rows;
 mod single;
 
-use crate::fixed_point::Arithmetic;
+use crate::fixed_point::Int8Layer;
 use crate::head::CompressedHead;
 use lanes::Lanes;
 use layer::IntegerLayer;
@@ -32,10 +32,7 @@ pub(super) struct IntegerHead {
 impl IntegerHead {
     /// Prepares a head; `None` where it is not evaluated in integers.
     pub(super) fn new(head: &CompressedHead) -> Option<Self> {
-        if Arithmetic::of(head) != Arithmetic::Integer {
-            return None;
-        }
-        let layers = head.layers().iter().map(IntegerLayer::new).collect::<Option<_>>()?;
+        let layers = Int8Layer::all_of(head)?.iter().map(IntegerLayer::new).collect();
         Some(Self { layers, lanes: Lanes::detect() })
     }
 

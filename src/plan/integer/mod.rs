@@ -1,9 +1,30 @@
 //! How workgroups cut a layer in integers: three strategies, and which one is taken when.
 
+mod buffers;
+mod layer;
+mod matrix;
+mod plan;
+mod records;
+mod tables;
+mod tuning;
+
+pub(crate) use buffers::numbers;
+pub use buffers::{IntegerBuffers, IntegerLayerBuffers, IntegerWork};
+pub use layer::IntegerLayerShape;
+pub use matrix::MatrixTile;
+pub(crate) use matrix::{TapFragments, tap_blocks};
+pub use plan::IntegerPlan;
+pub use records::Records;
+pub(crate) use tables::Tables;
+pub use tuning::{TunedTile, Tuning};
+
 use serde::{Deserialize, Serialize};
 
-use super::{LastTile, LayerKind, LayerShape, Limits, MatrixTile, PlanError};
+use super::{Limits, PlanError};
 use crate::fixed_point::SEGMENT;
+
+/// Largest chunk of rows: two digits of 0 to 64 count its rows.
+const MAX_CHUNK: usize = 4096;
 
 /// Rows that a workgroup of [`EdgesTile`] takes at most, as its shader declares.
 const MAX_EDGES_ROWS: usize = 8;
@@ -91,8 +112,6 @@ pub struct RowsTile {
 pub enum IntegerTile {
     /// Lanes are edges.
     Edges(EdgesTile),
-    /// Lanes are edges, and a workgroup takes its rows to their outputs.
-    Last(LastTile),
     /// Lanes are rows.
     Rows(RowsTile),
     /// Cooperative matrices.
@@ -103,7 +122,7 @@ impl IntegerTile {
     /// The strategy that the cut belongs to.
     pub fn strategy(&self) -> Strategy {
         match self {
-            Self::Edges(_) | Self::Last(_) => Strategy::Edges,
+            Self::Edges(_) => Strategy::Edges,
             Self::Rows(_) => Strategy::Rows,
             Self::Matrix(_) => Strategy::Matrix,
         }
@@ -113,7 +132,6 @@ impl IntegerTile {
     pub fn on_chip(&self) -> bool {
         match self {
             Self::Edges(tile) => tile.on_chip,
-            Self::Last(tile) => tile.on_chip,
             Self::Rows(tile) => tile.on_chip,
             Self::Matrix(tile) => tile.on_chip,
         }
@@ -123,7 +141,6 @@ impl IntegerTile {
     pub fn slice(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.slice,
-            Self::Last(_) => SEGMENT,
             Self::Rows(tile) => tile.slice,
             Self::Matrix(tile) => tile.slice,
         }
@@ -133,7 +150,6 @@ impl IntegerTile {
     pub fn lanes(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.groups * tile.split,
-            Self::Last(tile) => tile.lanes(),
             Self::Rows(tile) => tile.rows * tile.parts,
             Self::Matrix(tile) => tile.lanes(),
         }
@@ -143,7 +159,6 @@ impl IntegerTile {
     pub fn rows(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.rows,
-            Self::Last(tile) => tile.rows,
             Self::Rows(tile) => tile.rows,
             Self::Matrix(tile) => tile.rows(),
         }
@@ -153,28 +168,26 @@ impl IntegerTile {
     pub fn groups(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.groups,
-            Self::Last(tile) => tile.groups,
             Self::Rows(tile) => tile.parts * tile.own,
             Self::Matrix(tile) => tile.columns() / 4,
         }
     }
 
     /// Words of workgroup memory.
-    pub fn workgroup_words(&self, layer: &LayerShape) -> usize {
+    pub fn workgroup_words(&self, layer: &IntegerLayerShape) -> usize {
         let integers = |on_chip| {
             let shapes = if on_chip { layer.codebook_words() } else { 1 };
             shapes + layer.level_words()
         };
         match self {
             Self::Edges(tile) => integers(tile.on_chip) + 2 * tile.rows * tile.slice + 4 * self.lanes(),
-            Self::Last(tile) => tile.workgroup_words(layer),
             Self::Rows(tile) => integers(tile.on_chip) + 2 * tile.chunk * (tile.rows + 1),
             Self::Matrix(tile) => tile.workgroup_words(layer),
         }
     }
 
     /// Workgroups of a dispatch for `rows`: over outputs, rows, and heads, stages and slices.
-    pub fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
+    pub fn workgroups(&self, layer: &IntegerLayerShape, rows: usize) -> [usize; 3] {
         [
             layer.output_groups().div_ceil(self.groups()),
             rows.div_ceil(self.rows()),
@@ -183,10 +196,9 @@ impl IntegerTile {
     }
 
     /// True where the shaders, the layer and the adapter allow this cut.
-    pub fn fits(&self, layer: &LayerShape, limits: &Limits) -> bool {
+    pub fn fits(&self, layer: &IntegerLayerShape, limits: &Limits) -> bool {
         let shaders = match self {
             Self::Edges(tile) => (1..=MAX_EDGES_ROWS).contains(&tile.rows) && tile.groups > 0 && tile.split > 0,
-            Self::Last(tile) => tile.fits(layer),
             Self::Rows(tile) => {
                 (1..=MAX_OWN).contains(&tile.own)
                     && tile.rows > 0
@@ -207,7 +219,7 @@ impl IntegerTile {
 
     /// Cuts `layer` for batches of up to `rows`, by `strategy` or by the one that suits the rows.
     pub(super) fn choose(
-        layer: &LayerShape,
+        layer: &IntegerLayerShape,
         limits: &Limits,
         rows: usize,
         strategy: Option<Strategy>,
@@ -238,16 +250,9 @@ impl IntegerTile {
     }
 
     /// Cuts of `layer` by `strategy` that fit, the one expected to be fastest first.
-    pub fn candidates(layer: &LayerShape, limits: &Limits, rows: usize, strategy: Strategy) -> Vec<Self> {
-        if !matches!(layer.kind, LayerKind::Integer { .. }) {
-            return Vec::new();
-        }
+    pub fn candidates(layer: &IntegerLayerShape, limits: &Limits, rows: usize, strategy: Strategy) -> Vec<Self> {
         let mut tiles = match strategy {
-            Strategy::Edges => {
-                let last = LastTile::candidates(layer, limits, rows).into_iter().map(Self::Last);
-                let edges = edges(layer, limits, rows).into_iter();
-                if LastTile::suits(layer, rows) { last.chain(edges).collect() } else { edges.chain(last).collect() }
-            }
+            Strategy::Edges => edges(layer, limits, rows),
             Strategy::Rows => many_rows(layer, limits, rows),
             Strategy::Matrix => MatrixTile::candidates(layer, limits, rows).into_iter().map(Self::Matrix).collect(),
         };
@@ -260,13 +265,12 @@ impl IntegerTile {
 
 impl Strategy {
     /// The strategy that suits a batch of `rows`.
-    fn suited(layer: &LayerShape, limits: &Limits, rows: usize) -> Self {
+    fn suited(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Self {
         let fits = |strategy| !IntegerTile::candidates(layer, limits, rows, strategy).is_empty();
         if rows * layer.outputs >= MATRIX_WORK && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
             Self::Matrix
         } else if rows >= MANY_ROWS
-            && (rows.saturating_mul(layer.edges()) >= MANY_ROWS_WORK
-                || (layer.output_groups() < FEW_GROUPS && !layer.last))
+            && (rows.saturating_mul(layer.edges()) >= MANY_ROWS_WORK || layer.output_groups() < FEW_GROUPS)
             && fits(Self::Rows)
         {
             Self::Rows
@@ -277,7 +281,7 @@ impl Strategy {
 }
 
 /// Inputs a workgroup so that a dispatch of `tiles` tiles keeps the adapter busy.
-fn slice_for(layer: &LayerShape, limits: &Limits, tiles: usize, least: usize) -> usize {
+fn slice_for(layer: &IntegerLayerShape, limits: &Limits, tiles: usize, least: usize) -> usize {
     let wanted = limits.busy_workgroups.div_ceil(tiles * layer.heads * layer.stages).max(1);
     layer.inputs.div_ceil(wanted).next_power_of_two().clamp(least, SEGMENT)
 }
@@ -288,7 +292,7 @@ fn lanes(limits: &Limits, most: usize) -> usize {
     if lanes == 0 { 1 } else { 1 << lanes.ilog2() }
 }
 
-fn edges(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
+fn edges(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
     // The streams of many heads come at the speed of memory alone, which large workgroups keep busier.
     let (lanes, least_split) =
         if layer.heads > 1 { (lanes(limits, MAX_BANK_LANES), BANK_SPLIT) } else { (lanes(limits, MAX_LANES), 1) };
@@ -315,7 +319,7 @@ fn edges(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
     tiles
 }
 
-fn many_rows(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
+fn many_rows(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
     let lanes = lanes(limits, MAX_LANES);
     let mut tiles = Vec::new();
     let most = rows.next_power_of_two().min(lanes);

@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{IntegerTile, LayerKind, LayerShape, Limits, MAX_INTEGER_CHUNK};
+use super::{IntegerLayerShape, IntegerTile, MAX_CHUNK};
+use crate::plan::Limits;
 
 /// A batch this many times as large as another is no longer near it.
 const NEAR: f64 = 2.0;
@@ -41,13 +42,8 @@ pub struct Tuning {
 
 impl TunedTile {
     /// A tile measured for `layer` in batches of `rows`.
-    pub fn new(layer: &LayerShape, rows: usize, tile: IntegerTile) -> Self {
-        let (codewords, table_gains) = match layer.kind {
-            LayerKind::Integer { codewords, table_gains } => (codewords, table_gains),
-            LayerKind::Codebook { codewords } => (codewords, false),
-            LayerKind::Dense => (0, false),
-        };
-        let (inputs, outputs, stages, heads) = (layer.inputs, layer.outputs, layer.stages, layer.heads);
+    pub fn new(layer: &IntegerLayerShape, rows: usize, tile: IntegerTile) -> Self {
+        let &IntegerLayerShape { inputs, outputs, codewords, table_gains, stages, heads, .. } = layer;
         Self { inputs, outputs, codewords, stages, heads, table_gains, rows, tile }
     }
 }
@@ -58,7 +54,7 @@ impl Tuning {
     ///
     /// A tile counts only if it is one that [`IntegerTile::candidates`] has for its batch on an adapter of these
     /// `limits`: whatever stands in a file, no other tile reaches a kernel.
-    pub fn tile(&self, layer: &LayerShape, limits: &Limits, above: usize, rows: usize) -> Option<IntegerTile> {
+    pub fn tile(&self, layer: &IntegerLayerShape, limits: &Limits, above: usize, rows: usize) -> Option<IntegerTile> {
         let ratio = |tuned: &TunedTile| {
             let (low, high) = (tuned.rows.min(rows), tuned.rows.max(rows));
             high as f64 / low.max(1) as f64
@@ -88,8 +84,8 @@ impl Tuning {
 
 impl TunedTile {
     /// The planner itself would have considered the tile for the batch that it was measured for.
-    fn is_candidate(&self, layer: &LayerShape, limits: &Limits) -> bool {
-        (1..=MAX_INTEGER_CHUNK).contains(&self.rows)
+    fn is_candidate(&self, layer: &IntegerLayerShape, limits: &Limits) -> bool {
+        (1..=MAX_CHUNK).contains(&self.rows)
             && IntegerTile::candidates(layer, limits, self.rows, self.tile.strategy()).contains(&self.tile)
     }
 }
@@ -98,7 +94,7 @@ impl TunedTile {
 mod tests {
     use super::*;
     use crate::head::{Basis, CompressedHead, CompressedLayer, GainScale, Head, InputMap, Knots, Quantised};
-    use crate::plan::{EdgesTile, Plan, PlanOptions, RowsTile, Strategy, Tile};
+    use crate::plan::{EdgesTile, IntegerPlan, Plan, PlanOptions, RowsTile, Strategy};
 
     /// A head of one layer, 64 inputs to 32 outputs.
     fn head() -> Head {
@@ -128,8 +124,15 @@ mod tests {
         Head::Compressed(CompressedHead::new(vec![layer], None).unwrap())
     }
 
-    fn shape() -> LayerShape {
-        LayerShape::of_head(&head()).remove(0)
+    fn shape() -> IntegerLayerShape {
+        plan(4096, &PlanOptions::default()).layers.remove(0)
+    }
+
+    fn plan(max_rows: usize, options: &PlanOptions) -> IntegerPlan {
+        match Plan::with_options(&head(), &Limits::default(), max_rows, options).unwrap() {
+            Plan::Integer(plan) => plan,
+            Plan::Float(_) => panic!("the head is evaluated in integers"),
+        }
     }
 
     /// The last candidate for each of some batches, which no plan takes by itself.
@@ -214,15 +217,15 @@ mod tests {
     #[test]
     fn plans_of_other_sizes_use_what_was_measured() {
         let tuned = tuning(&[169]);
-        let expected = Tile::Integer(tuned.tiles[0].tile);
+        let expected = tuned.tiles[0].tile;
         for (max_rows, batch) in [(169, 169), (1024, 169), (200, 169), (4096, 169), (1024, 100)] {
             let options = PlanOptions { tuning: Some(tuned.clone()), ..PlanOptions::default() };
-            let plan = Plan::with_options(&head(), &Limits::default(), max_rows, &options).unwrap();
-            assert_eq!(plan.tiers[plan.tier(batch)].tiles, [expected], "{batch} of {max_rows}");
-            let other = Plan::new(&head(), &Limits::default(), max_rows).unwrap();
-            assert_ne!(other.tiers[other.tier(batch)].tiles, [expected], "{batch} of {max_rows}");
+            let tuned = plan(max_rows, &options).schedule;
+            assert_eq!(tuned.tiles(batch), [expected], "{batch} of {max_rows}");
+            let other = plan(max_rows, &PlanOptions::default()).schedule;
+            assert_ne!(other.tiles(batch), [expected], "{batch} of {max_rows}");
             // One row was not measured.
-            assert_eq!(plan.tiers[0].tiles, other.tiers[0].tiles);
+            assert_eq!(tuned.tiers[0].tiles, other.tiers[0].tiles);
         }
     }
 
@@ -231,8 +234,7 @@ mod tests {
         let options =
             PlanOptions { strategy: Some(Strategy::Edges), tuning: Some(tuning(&[169])), ..PlanOptions::default() };
         let forced = PlanOptions { tuning: None, ..options.clone() };
-        let plan = |options| Plan::with_options(&head(), &Limits::default(), 169, options).unwrap();
-        assert_eq!(plan(&options), plan(&forced));
+        assert_eq!(plan(169, &options), plan(169, &forced));
     }
 
     #[test]

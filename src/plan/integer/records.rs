@@ -1,6 +1,6 @@
 //! Where the integer kernels keep their sums.
 
-use super::LayerShape;
+use super::IntegerLayerShape;
 
 /// Words before the sums of a record: whether the row is spoilt, and padding to a vector.
 const MARK_WORDS: usize = 4;
@@ -15,13 +15,13 @@ pub struct Records {
 }
 
 impl Records {
-    pub(super) fn new(layers: &[LayerShape]) -> Self {
+    pub(super) fn new(layers: &[IntegerLayerShape]) -> Self {
         let mut words = MARK_WORDS;
         let sums = layers
             .iter()
             .map(|layer| {
                 let at = words;
-                words += layer.segments() * 4 * layer.output_groups();
+                words += layer.record_words();
                 at
             })
             .collect();

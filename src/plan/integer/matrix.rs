@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{LayerShape, Limits};
+use super::IntegerLayerShape;
 use crate::fixed_point::{POSITIONS, SEGMENT};
 use crate::head::GAIN_CODES;
+use crate::plan::Limits;
 
 /// Rows and columns of a fragment.
-pub(crate) const FRAGMENT: usize = 16;
+pub(super) const FRAGMENT: usize = 16;
 /// Inputs whose weights lie in workgroup memory at once.
 const CHUNK: usize = 8;
 /// Lanes of a workgroup at most: with more, drivers were seen to compile for minutes.
@@ -64,24 +65,24 @@ impl MatrixTile {
         }
     }
 
-    pub(super) fn workgroup_words(&self, layer: &LayerShape) -> usize {
+    pub(super) fn workgroup_words(&self, layer: &IntegerLayerShape) -> usize {
         let shapes = if self.on_chip { layer.half_codebook_words() } else { 1 };
         let pitch = CHUNK * layer.pairs() + 4;
         let staging = FRAGMENT * FRAGMENT * self.subgroups[0] * self.subgroups[1];
         shapes + GAIN_CODES + self.columns() * pitch + staging
     }
 
-    pub(super) fn fits(&self, layer: &LayerShape, limits: &Limits) -> bool {
+    pub(super) fn fits(&self, layer: &IntegerLayerShape, limits: &Limits) -> bool {
         limits.matrix_subgroup == Some(self.subgroup_size)
             && (FRAGMENT * FRAGMENT).is_multiple_of(self.subgroup_size)
             && self.fragments.iter().chain(&self.subgroups).all(|n| (1..=8).contains(n))
             && self.lanes() <= MAX_LANES
             && self.slice >= CHUNK
-            && TapFragments::of(layer, limits).is_some()
+            && TapFragments::of(layer, limits).fits(layer, limits)
     }
 
     /// Cuts of `layer` for `rows`, the one expected to be fastest first.
-    pub(super) fn candidates(layer: &LayerShape, limits: &Limits, rows: usize) -> Vec<Self> {
+    pub(super) fn candidates(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Vec<Self> {
         let Some(subgroup_size) = limits.matrix_subgroup else { return Vec::new() };
         let narrow = layer.outputs <= 80;
         // Fragments and subgroups along rows and outputs.
@@ -135,12 +136,16 @@ pub(crate) struct TapFragments {
 }
 
 impl TapFragments {
-    /// The cut that fits the adapter's workgroup memory, if one does.
-    pub(crate) fn of(layer: &LayerShape, limits: &Limits) -> Option<Self> {
-        [16, 8, 4, 2].map(|quads| Self { quads, busy: limits.busy_workgroups }).into_iter().find(|tile| {
-            let words = POSITIONS + 4 * tile.lanes() * layer.pairs();
-            tile.lanes() <= limits.invocations && 4 * words <= limits.workgroup_storage
-        })
+    /// The largest cut that fits the adapter's workgroup memory, or else the smallest of all.
+    pub(crate) fn of(layer: &IntegerLayerShape, limits: &Limits) -> Self {
+        let tile = |quads| Self { quads, busy: limits.busy_workgroups };
+        [16, 8, 4].map(tile).into_iter().find(|tile| tile.fits(layer, limits)).unwrap_or(tile(2))
+    }
+
+    /// True where the adapter allows this cut; no tile multiplies matrices where it does not.
+    fn fits(&self, layer: &IntegerLayerShape, limits: &Limits) -> bool {
+        let words = POSITIONS + 4 * self.lanes() * layer.pairs();
+        self.lanes() <= limits.invocations && 4 * words <= limits.workgroup_storage
     }
 
     /// Invocations of a workgroup.
@@ -149,7 +154,7 @@ impl TapFragments {
     }
 
     /// Workgroups of a dispatch for `rows`: over inputs, rows and heads.
-    pub(crate) fn workgroups(&self, layer: &LayerShape, rows: usize) -> [usize; 3] {
+    pub(crate) fn workgroups(&self, layer: &IntegerLayerShape, rows: usize) -> [usize; 3] {
         let row_blocks = rows.div_ceil(FRAGMENT);
         let along_inputs = layer.inputs.div_ceil(4).div_ceil(self.quads);
         [along_inputs.min(self.busy.div_ceil(row_blocks * layer.heads)), row_blocks, layer.heads]
@@ -157,11 +162,11 @@ impl TapFragments {
 }
 
 /// Blocks of 16 halves in a row of a layer's taps.
-pub(crate) fn tap_blocks(layer: &LayerShape) -> usize {
+pub(crate) fn tap_blocks(layer: &IntegerLayerShape) -> usize {
     layer.inputs.div_ceil(CHUNK) * layer.pairs()
 }
 
 /// Bytes of the taps of a layer, for `row_blocks` blocks of 16 rows a head and what is read past the last one.
-pub(super) fn tap_bytes(layer: &LayerShape, row_blocks: usize) -> u64 {
+pub(super) fn tap_bytes(layer: &IntegerLayerShape, row_blocks: usize) -> u64 {
     2 * ((layer.heads * row_blocks * tap_blocks(layer) + AHEAD) * FRAGMENT * FRAGMENT) as u64
 }

@@ -1,0 +1,92 @@
+//! Heads by the arithmetic that they are evaluated in, with their plans.
+
+use super::{FloatPlan, IntegerLayerShape, IntegerPlan, Limits, Plan, PlanError, PlanOptions};
+use crate::fixed_point::Int8Layer;
+use crate::head::{Bank, CompressedHead, DenseHead, Head};
+
+/// A head that is evaluated in f32.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum FloatHead<'a> {
+    /// Every coefficient.
+    Dense(&'a DenseHead),
+    /// A codebook, of f32 or of bytes.
+    Codebook(&'a CompressedHead),
+}
+
+/// A head that is evaluated in integers.
+#[derive(Debug, Clone)]
+pub(crate) struct IntegerHead<'a> {
+    /// Its layers; there is at least one.
+    pub(crate) layers: Vec<Int8Layer<'a>>,
+    /// Values a row that the last layer gives.
+    pub(crate) outputs: usize,
+}
+
+impl<'a> IntegerHead<'a> {
+    /// `head`, where it is evaluated in integers.
+    pub(crate) fn of(head: &'a CompressedHead) -> Option<Self> {
+        Some(Self { layers: Int8Layer::all_of(head)?, outputs: head.outputs() })
+    }
+}
+
+/// Heads and the plan that was made for them.
+#[derive(Debug)]
+pub(crate) enum Planned<'a> {
+    /// A head in f32.
+    Float(FloatHead<'a>, FloatPlan),
+    /// Heads in integers, side by side.
+    Integer(Vec<IntegerHead<'a>>, IntegerPlan),
+}
+
+impl<'a> Planned<'a> {
+    /// Plans a head as [`Plan::with_options`] does.
+    pub(crate) fn of_head(
+        head: &'a Head,
+        limits: &Limits,
+        max_rows: usize,
+        options: &PlanOptions,
+    ) -> Result<Self, PlanError> {
+        let head = match head {
+            Head::Dense(head) => FloatHead::Dense(head),
+            Head::Compressed(head) => {
+                if let Some(head) = IntegerHead::of(head) {
+                    let layers = IntegerLayerShape::of_head(&head);
+                    let plan = IntegerPlan::new(layers, head.outputs, limits, max_rows, options)?;
+                    return Ok(Self::Integer(vec![head], plan));
+                }
+                FloatHead::Codebook(head)
+            }
+        };
+        Ok(Self::Float(head, FloatPlan::new(head, limits, max_rows, options)?))
+    }
+
+    /// Plans the heads of a bank for one pass as [`Plan::of_bank`] does; `None` where they need a pass each.
+    pub(crate) fn of_bank(
+        bank: &'a Bank,
+        limits: &Limits,
+        max_rows: usize,
+        options: &PlanOptions,
+    ) -> Result<Option<Self>, PlanError> {
+        let members = bank.members().iter().map(|member| IntegerHead::of(&member.head));
+        let Some(heads) = members.collect::<Option<Vec<_>>>() else { return Ok(None) };
+        let Some(layers) = IntegerLayerShape::of_heads(&heads) else { return Ok(None) };
+        let plan = IntegerPlan::new(layers, bank.outputs(), limits, max_rows, options)?;
+        Ok(Some(Self::Integer(heads, plan)))
+    }
+
+    /// Largest batch.
+    pub(crate) fn max_rows(&self) -> usize {
+        match self {
+            Self::Float(_, plan) => plan.schedule.max_rows,
+            Self::Integer(_, plan) => plan.schedule.max_rows,
+        }
+    }
+
+    /// The plan alone.
+    pub(crate) fn into_plan(self) -> Plan {
+        match self {
+            Self::Float(_, plan) => Plan::Float(plan),
+            Self::Integer(_, plan) => Plan::Integer(plan),
+        }
+    }
+}

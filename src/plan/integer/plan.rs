@@ -1,0 +1,131 @@
+//! The plan of heads in integers.
+
+use super::buffers::IntegerWork;
+use super::matrix::{FRAGMENT, tap_bytes};
+use super::{IntegerBuffers, IntegerLayerShape, IntegerTile, MAX_CHUNK, Records};
+use crate::plan::buffers::{self, HostBuffers, least};
+use crate::plan::schedule::{Footprint, batch_sizes};
+use crate::plan::{BufferPlan, Limits, PlanError, PlanOptions, Schedule, Tier, params_stride};
+
+/// Batch sizes up to which a layer has tiles of its own; larger batches take those of the whole chunk.
+const TIERS: [usize; 6] = [1, 4, 16, 32, 64, 256];
+/// Most bytes of taps for cooperative matrices, and bytes more for each further head of a bank: larger batches take several
+/// passes.
+const MAX_TAP_BYTES: u64 = 96 << 20;
+const MORE_TAP_BYTES: u64 = 8 << 20;
+
+/// Every buffer, tile and dispatch of heads in integers on an adapter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IntegerPlan {
+    /// The layers' shapes, in order; there is at least one.
+    pub layers: Vec<IntegerLayerShape>,
+    /// Values a row that the last layer gives, of all heads.
+    pub outputs: usize,
+    /// Passes and tiles.
+    pub schedule: Schedule<IntegerTile>,
+    /// Where the sums lie.
+    pub records: Records,
+    /// Blocks of 16 rows a head that the taps for cooperative matrices have room for; 0 where there are none.
+    pub row_blocks: usize,
+    /// Sizes of the buffers in bytes.
+    pub buffers: IntegerBuffers<u64>,
+}
+
+impl IntegerPlan {
+    pub(in crate::plan) fn new(
+        layers: Vec<IntegerLayerShape>,
+        outputs: usize,
+        limits: &Limits,
+        max_rows: usize,
+        options: &PlanOptions,
+    ) -> Result<Self, PlanError> {
+        let heads = layers[0].heads;
+        let records = Records::new(&layers);
+        let tiers = |chunk_rows: usize| {
+            let tiers = batch_sizes(&TIERS, chunk_rows).into_iter().map(|(above, rows)| {
+                let tile = |layer: &IntegerLayerShape| {
+                    let tuned = options.tuning.as_ref().and_then(|tuning| tuning.tile(layer, limits, above, rows));
+                    match tuned.filter(|tile| options.strategy.is_none_or(|wanted| tile.strategy() == wanted)) {
+                        Some(tile) => Ok(tile),
+                        None => IntegerTile::choose(layer, limits, rows, options.strategy),
+                    }
+                };
+                Ok(Tier { rows, tiles: layers.iter().map(tile).collect::<Result<_, _>>()? })
+            });
+            tiers.collect()
+        };
+        let taps = |row_blocks| layers.iter().map(|layer| tap_bytes(layer, row_blocks)).max().unwrap_or(0);
+        let footprint = |tiers: &[Tier<IntegerTile>], chunk_rows: usize| {
+            let (binding, records) = (limits.storage_binding, records.bytes(heads, chunk_rows));
+            if records > binding {
+                return Footprint { found: records, allowed: binding };
+            }
+            let allowed = MAX_TAP_BYTES + MORE_TAP_BYTES * (heads as u64 - 1);
+            Footprint { found: taps(row_blocks(tiers)), allowed: allowed.min(binding) }
+        };
+        let schedule = Schedule::new(max_rows, MAX_CHUNK, limits, "one record", tiers, footprint)?;
+        let row_blocks = row_blocks(&schedule.tiers);
+        let matrix = row_blocks > 0;
+        let work = IntegerWork::sizes(&layers, &schedule, matrix.then(|| taps(row_blocks)), params_stride(limits));
+        let widest = layers[layers.len() - 1].output_groups();
+        let buffers = IntegerBuffers {
+            layers: layers.iter().map(|layer| layer.buffers(matrix)).collect(),
+            factors: least(8 * (heads * 4 * widest) as u64),
+            work,
+            host: HostBuffers::sizes(max_rows, layers[0].inputs, outputs),
+        };
+        let plan = Self { layers, outputs, schedule, records, row_blocks, buffers };
+        let mut refused = Ok(());
+        plan.buffers.map(&mut |name, role, &bytes| {
+            if refused.is_ok() {
+                refused = buffers::check(name, role, bytes, limits);
+            }
+        });
+        refused.map(|()| plan)
+    }
+
+    /// Number of inputs a row.
+    pub fn inputs(&self) -> usize {
+        self.layers[0].inputs
+    }
+
+    /// True where a tier multiplies cooperative matrices.
+    pub fn uses_matrices(&self) -> bool {
+        self.row_blocks > 0
+    }
+
+    /// True where a batch of `rows` multiplies cooperative matrices.
+    pub(in crate::plan) fn multiplies_matrices(&self, rows: usize) -> bool {
+        let Schedule { chunk_rows, .. } = self.schedule;
+        let is_matrix = |tile: &IntegerTile| matches!(tile, IntegerTile::Matrix(_));
+        let mut passes = (0..rows).step_by(chunk_rows).map(|first| (rows - first).min(chunk_rows));
+        passes.any(|rows| self.schedule.tiles(rows).iter().any(is_matrix))
+    }
+
+    /// Multiplications that every row makes in the layers' edges.
+    pub(in crate::plan) fn products_a_row(&self) -> f64 {
+        let of_edge = |layer: &IntegerLayerShape| layer.taps * layer.stages * layer.heads;
+        self.layers.iter().map(|layer| layer.edges() as f64 * of_edge(layer) as f64).sum()
+    }
+
+    /// Everything that lies on the device, with sizes.
+    pub fn buffers(&self) -> Vec<BufferPlan> {
+        let mut buffers = Vec::new();
+        self.buffers.map(&mut |name, _, &bytes| buffers.push(BufferPlan { name: name.into(), bytes }));
+        buffers
+    }
+
+    /// Bytes of device memory that a session takes.
+    pub fn device_bytes(&self) -> u64 {
+        self.buffers().iter().map(|buffer| buffer.bytes).sum()
+    }
+}
+
+/// Blocks of 16 rows that the matrices of all tiers read, those that pad their tiles included.
+fn row_blocks(tiers: &[Tier<IntegerTile>]) -> usize {
+    let blocks = tiers.iter().flat_map(|tier| {
+        let matrices = tier.tiles.iter().filter(|tile| matches!(tile, IntegerTile::Matrix(_)));
+        matrices.map(|tile| tier.rows.next_multiple_of(tile.rows()) / FRAGMENT)
+    });
+    blocks.max().unwrap_or(0)
+}
