@@ -5,6 +5,7 @@ mod support;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use sharekan::artifact;
+use sharekan::head::Bank;
 use support::integer_head;
 
 /// Indices of whole bytes, and of 9 bits, which are packed.
@@ -13,6 +14,7 @@ fn files(c: &mut Criterion) {
     group.sample_size(20);
     for codewords in [256, 300] {
         let head = integer_head(&[2048, 512, 75], codewords, true, 1);
+        let head = Bank::from(head);
         let bytes = artifact::to_bytes(&head).unwrap();
         group.throughput(Throughput::Bytes(bytes.len() as u64));
         let id = |what: &str| BenchmarkId::new(what, format!("K = {codewords}"));

@@ -17,10 +17,10 @@ const ROWS: [usize; 4] = [1, 16, 169, 1024];
 
 fn heads(c: &mut Criterion) {
     let heads = [
-        ("int8, linear gains", Head::Compressed(integer_head(&WIDTHS, 256, false, 1)), &ROWS[..]),
-        ("int8, logarithmic gains", Head::Compressed(integer_head(&WIDTHS, 256, true, 1)), &ROWS),
-        ("int8, K = 16384", Head::Compressed(integer_head(&WIDTHS, 16_384, true, 1)), &ROWS[1..3]),
-        ("f32 codebook", Head::Compressed(float_head(&WIDTHS, 256, 1)), &ROWS[..2]),
+        ("int8, linear gains", Head::from(integer_head(&WIDTHS, 256, false, 1)), &ROWS[..]),
+        ("int8, logarithmic gains", Head::from(integer_head(&WIDTHS, 256, true, 1)), &ROWS),
+        ("int8, K = 16384", Head::from(integer_head(&WIDTHS, 16_384, true, 1)), &ROWS[1..3]),
+        ("f32 codebook", Head::from(float_head(&WIDTHS, 256, 1)), &ROWS[..2]),
         ("dense f32", Head::Dense(dense_head(&WIDTHS, 1)), &ROWS[..3]),
     ];
     for (name, head, batches) in heads {
@@ -52,7 +52,7 @@ fn basis(c: &mut Criterion) {
     let integer = integer_layer([inputs, 1, 1], even(inputs, 3, 7), norm(inputs, CLAMP, random), false, random);
     let dense = dense_layer(inputs, 1, even(inputs, 3, 7), norm(inputs, CLAMP, random), None, random);
     let heads = [
-        ("integer", Head::Compressed(sharekan::head::CompressedHead::new(vec![integer], None).unwrap())),
+        ("integer", Head::from(sharekan::head::CompressedHead::new(vec![integer], None).unwrap())),
         ("dense", Head::Dense(DenseHead::new(vec![dense], None).unwrap())),
     ];
     let mut group = c.benchmark_group("taps of 169 rows of 2048");
@@ -67,7 +67,7 @@ fn basis(c: &mut Criterion) {
 }
 
 fn open(c: &mut Criterion) {
-    let head = Head::Compressed(integer_head(&WIDTHS, 256, true, 1));
+    let head = Head::from(integer_head(&WIDTHS, 256, true, 1));
     c.bench_function("open a CPU session", |b| b.iter(|| CpuSession::new(head.clone())));
 }
 

@@ -12,14 +12,14 @@ use std::error::Error;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use sharekan::Head;
 use sharekan::artifact;
-use sharekan::compress::{BankStage, CompileOptions, CompressError, HeadSource, SourceHead, compile_bank};
+use sharekan::compress::{BankStage, CompressError, CompressOptions, HeadSource, SourceHead, compile_bank};
 use sharekan::evaluate::output_snr_db;
-use sharekan::files::{self, Opened};
+use sharekan::files;
 use sharekan::head::{Activation, BasePath, Basis, DenseHead, DenseLayer, InputMap, Knots};
-use sharekan::import::ImportOptions;
 use sharekan::reference::{CompressedReference, DenseReference};
-use sharekan::run::{BankRunner, DeviceChoice, GpuOptions};
+use sharekan::run::{Device, Model};
 
 const WIDTHS: [usize; 3] = [2048, 512, 75];
 const INTERVALS: usize = 7;
@@ -39,9 +39,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let count: usize = arguments.first().map_or(Ok(50), |text| text.parse())?;
     let device = match arguments.get(1).map(String::as_str) {
-        None | Some("auto") => DeviceChoice::Auto,
-        Some("gpu") => DeviceChoice::Gpu,
-        Some("cpu") => DeviceChoice::Cpu,
+        None | Some("auto") => Device::Auto,
+        Some("gpu") => Device::Gpu,
+        Some("cpu") => Device::Cpu,
         Some(other) => return Err(format!("device {other}, expected auto, gpu or cpu").into()),
     };
     let mut heads = MadeHeads::new(count);
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let clock = Instant::now();
     let mut last: Option<BankStage> = None;
-    let (bank, reports) = compile_bank(&mut heads, &CompileOptions::default(), &mut |at| {
+    let (bank, reports) = compile_bank(&mut heads, &CompressOptions::default(), &mut |at| {
         if last != Some(at.stage) || at.done == at.of {
             println!("  {:6.1} s  {:?} {} of {}", clock.elapsed().as_secs_f64(), at.stage, at.done, at.of);
         }
@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("bank.safetensors");
     let clock = Instant::now();
-    let bytes = artifact::bank_to_bytes(&bank)?;
+    let bytes = artifact::to_bytes(&bank)?;
     files::replace(&path, &bytes)?;
     let ratio = dense_bytes as f64 / bytes.len() as f64;
     println!(
@@ -84,15 +84,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Opens the bank, runs it row by row, and holds some heads against the references.
-fn run(path: &Path, device: DeviceChoice, heads: &mut MadeHeads) -> Result<(), Box<dyn Error>> {
+fn run(path: &Path, device: Device, heads: &mut MadeHeads) -> Result<(), Box<dyn Error>> {
     let clock = Instant::now();
-    let Opened::Bank(file) = files::open_head_or_bank(path, &ImportOptions::default())? else {
-        return Err("the file holds no bank".into());
-    };
-    let bank = file.bank;
+    let head = Head::load(path)?;
+    let bank = head.bank().ok_or("the file holds no bank")?;
     println!("opened {} heads in {:.2} s", bank.members().len(), seconds(clock.elapsed()));
     let clock = Instant::now();
-    let mut runner = BankRunner::open(&bank, device, &GpuOptions::default(), ROWS)?;
+    let mut runner = Model::open(&head, device, ROWS)?;
     println!("ready on {} in {:.2} s", runner.device_name(), seconds(clock.elapsed()));
 
     let mut random = Random(7);

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use sharekan::artifact;
-use sharekan::compress::{Calibration, CompileOptions, Method, compile};
+use sharekan::compress::{Calibration, CompressOptions, Method, compile};
 use sharekan::evaluate::output_snr_db;
 use sharekan::files;
 use sharekan::import::{self, ImportOptions};
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let clock = Instant::now();
         let (compressed, _) = compile(&head, &options, Some(&calibration), &mut |_| {})?;
         let seconds = clock.elapsed().as_secs_f64();
-        let bytes = artifact::to_bytes(&compressed)?.len();
+        let bytes = artifact::to_bytes(&compressed.clone().into())?.len();
         let ratio = head.dense_bytes() as f64 / bytes as f64;
         let outputs = CompressedReference::new(&compressed).run(&test);
         let snr = output_snr_db(&dense, &outputs, head.outputs())?.unwrap_or(f64::INFINITY);
@@ -68,14 +68,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn parse(setting: &str) -> Option<CompileOptions> {
+fn parse(setting: &str) -> Option<CompressOptions> {
     let [method, codewords, gain_bits, feedback] = setting.split(':').collect::<Vec<_>>().try_into().ok()?;
     let (codewords, residual) = match codewords.split_once('+') {
         Some((first, second)) if first == second => (first, true),
         Some(_) => return None,
         None => (codewords, false),
     };
-    Some(CompileOptions {
+    Some(CompressOptions {
         method: match method {
             "plain" => Method::Plain,
             "uniform" => Method::Uniform,
@@ -86,6 +86,6 @@ fn parse(setting: &str) -> Option<CompileOptions> {
         gain_bits: gain_bits.parse().ok()?,
         feedback: feedback.parse().ok()?,
         residual,
-        ..CompileOptions::default()
+        ..CompressOptions::default()
     })
 }

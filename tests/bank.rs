@@ -6,15 +6,16 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sharekan::artifact::{self, BANK_KEY};
 use sharekan::compress::{
-    Calibration, CompileOptions, CompressError, HeadSource, HeldHeads, Method, SourceHead, compile_bank,
+    Calibration, CompressError, CompressOptions, HeadSource, HeldHeads, Method, SourceHead, compile_bank,
 };
-use sharekan::evaluate::{output_snr_db, verify_bank};
+use sharekan::evaluate::{output_snr_db, verify};
 use sharekan::head::{
-    Bank, CompressedHead, CompressedLayer, DenseHead, DenseLayer, DetectionHead, GainScale, Member, PixelPreparation,
-    Quantised,
+    Bank, CompressedHead, CompressedLayer, DenseHead, DenseLayer, DetectionHead, GainScale, Head, Member,
+    PixelPreparation, Quantised,
 };
+use sharekan::plan::PlanOptions;
 use sharekan::reference::{CompressedReference, DenseReference};
-use sharekan::run::BankRunner;
+use sharekan::run::{Model, Session};
 use support::*;
 
 fn settings(classes: usize) -> DetectionHead {
@@ -125,7 +126,7 @@ fn rename(header: &mut Value, from: &str, to: &str) {
 
 #[test]
 fn a_file_holds_every_codebook_once() {
-    let bytes = artifact::bank_to_bytes(&small()).unwrap();
+    let bytes = artifact::to_bytes(&small()).unwrap();
     let (header, data) = open(&bytes);
     let named: Vec<&str> = header.as_object().unwrap().keys().map(String::as_str).collect();
     let codebooks: Vec<&str> = named.iter().copied().filter(|name| name.contains("codebook")).collect();
@@ -138,11 +139,9 @@ fn a_file_holds_every_codebook_once() {
     let heads = small().into_members();
     let alone: usize = heads.iter().flat_map(|member| member.head.layers()).map(artifact::layer_bytes).sum();
     assert_eq!(data.len(), alone - 2 * 3 * 10);
-    let head = artifact::to_bytes(&heads[0].head).unwrap();
-    assert!(artifact::is_bank(&bytes) && !artifact::is_compressed(&bytes) && !artifact::is_bank(&head));
-    assert!(artifact::is_compressed(&head) && !artifact::is_compressed(b"12345678") && !artifact::is_bank(b"12345678"));
-    assert!(artifact::read(&bytes).unwrap_err().to_string().contains("is missing, expected a compressed head"));
-    assert!(artifact::read_bank(&head).unwrap_err().to_string().contains("is missing, expected a bank"));
+    let head = artifact::to_bytes(&Bank::from(heads[0].head.clone())).unwrap();
+    assert_eq!(artifact::read(&head).unwrap().single(), Some(&heads[0].head));
+    assert_eq!(artifact::read(&bytes).unwrap().single(), None);
 }
 
 type Change = fn(&mut Value, &mut Vec<u8>);
@@ -250,12 +249,12 @@ fn what_is_wrong_is_refused_by_name() {
         ("trailing bytes", |_, d| d.push(0), "no safetensors file"),
         ("a cut", |_, d| d.truncate(d.len() - 1), "no safetensors file"),
     ];
-    let whole = artifact::bank_to_bytes(&small()).unwrap();
-    assert!(artifact::read_bank(&whole).unwrap() == small());
+    let whole = artifact::to_bytes(&small()).unwrap();
+    assert!(artifact::read(&whole).unwrap() == small());
     for (name, change, expected) in cases {
         let (mut header, mut data) = open(&whole);
         change(&mut header, &mut data);
-        match artifact::read_bank(&close(&header, &data)) {
+        match artifact::read(&close(&header, &data)) {
             Ok(_) => panic!("{name} was accepted"),
             Err(refusal) => {
                 let text = refusal.to_string();
@@ -274,13 +273,13 @@ fn copies_of_codebooks_are_bounded() {
         layer
     };
     let head = CompressedHead::new(vec![layer(&mut Random::new(1))], None).unwrap();
-    let bytes = artifact::bank_to_bytes(&Bank::new(vec![Member { name: "0".into(), head }]).unwrap()).unwrap();
+    let bytes = artifact::to_bytes(&Bank::new(vec![Member { name: "0".into(), head }]).unwrap()).unwrap();
     let (mut header, data) = open(&bytes);
     change_manifest(&mut header, |m| {
         let head = m["heads"][0].clone();
         m["heads"] = (0..10_000).map(|_| head.clone()).collect();
     });
-    let refusal = artifact::read_bank(&close(&header, &data)).unwrap_err().to_string();
+    let refusal = artifact::read(&close(&header, &data)).unwrap_err().to_string();
     assert!(refusal.contains("4000000000 bytes of codebooks"), "{refusal}");
 }
 
@@ -322,9 +321,9 @@ proptest! {
             Member { name: format!("head {at}"), head: CompressedHead::new(layers, detection).unwrap() }
         });
         let bank = Bank::new(heads.collect()).unwrap();
-        let bytes = artifact::bank_to_bytes(&bank).unwrap();
-        prop_assert!(artifact::read_bank(&bytes).unwrap() == bank);
-        prop_assert_eq!(artifact::bank_to_bytes(&bank).unwrap(), bytes);
+        let bytes = artifact::to_bytes(&bank).unwrap();
+        prop_assert!(artifact::read(&bytes).unwrap() == bank);
+        prop_assert_eq!(artifact::to_bytes(&bank).unwrap(), bytes);
     }
 
     #[test]
@@ -333,7 +332,7 @@ proptest! {
         keep in any::<prop::sample::Index>(),
         cut in prop::bool::weighted(0.2),
     ) {
-        let mut bytes = artifact::bank_to_bytes(&small()).unwrap();
+        let mut bytes = artifact::to_bytes(&small()).unwrap();
         for (at, byte) in damage {
             let at = at.index(bytes.len());
             bytes[at] = byte;
@@ -341,7 +340,7 @@ proptest! {
         if cut {
             bytes.truncate(keep.index(bytes.len()));
         }
-        if let Err(refusal) = artifact::read_bank(&bytes) {
+        if let Err(refusal) = artifact::read(&bytes) {
             prop_assert!(!refusal.to_string().contains('\n'));
         }
     }
@@ -378,7 +377,7 @@ fn small_heads_count_as_much_as_large_ones() {
     let calibration = Some(Calibration::new(&rows, 24).unwrap());
     let test = Random::new(4).many(300 * 24);
     for method in [Method::Plain, Method::Uniform, Method::Calibrated] {
-        let options = CompileOptions { method, codewords: 16, ..CompileOptions::default() };
+        let options = CompressOptions { method, codewords: 16, ..CompressOptions::default() };
         let mut heads = HeldHeads::new([
             ("large".to_string(), SourceHead { head: &large, calibration }),
             ("small".to_string(), SourceHead { head: &small, calibration }),
@@ -417,7 +416,7 @@ fn heads_may_come_one_at_a_time() {
     let heads = [dense_head(&[6, 5, 3], 0), dense_head(&[6, 5, 4], 1)];
     let held =
         heads.iter().zip(["a", "b"]).map(|(head, name)| (name.to_string(), SourceHead { head, calibration: None }));
-    let options = CompileOptions { codewords: 16, ..CompileOptions::default() };
+    let options = CompressOptions { codewords: 16, ..CompressOptions::default() };
     let compile = |heads: &mut dyn HeadSource| compile_bank(heads, &options, &mut |_| {}).map(|(bank, _)| bank);
     let bank = compile(&mut HeldHeads::new(held)).unwrap();
     let names = |count: usize| ["a", "b", "c"].iter().take(count).map(|name| name.to_string()).collect();
@@ -428,12 +427,13 @@ fn heads_may_come_one_at_a_time() {
 
     // All heads on the adapter and on the CPU, side by side.
     let input = Random::new(5).many(9 * 6);
-    let outputs = BankRunner::open_on(&GPU, &bank, 9).unwrap().run(&input).unwrap();
+    let outputs =
+        Model::open_on(Some(&GPU), &bank.clone().into(), 9, &PlanOptions::default()).unwrap().run(&input).unwrap();
     for (at, member) in bank.members().iter().enumerate() {
         let own: Vec<f32> = outputs.chunks(7).flat_map(|row| row[bank.output_range(at)].to_vec()).collect();
         assert!(error(&own, &CompressedReference::new(&member.head).run(&input)) <= 1e-6);
     }
-    let report = verify_bank(&GPU, &bank, 7).unwrap();
+    let report = verify(&GPU, &bank.clone().into(), 7).unwrap();
     assert!(report.passed(), "{report:?}");
     let kernels: Vec<&str> = report.checks.iter().map(|check| check.kernel.as_str()).collect();
     for name in ["a: integer_rows", "b: integer_edges", "all heads at once"] {
@@ -441,15 +441,47 @@ fn heads_may_come_one_at_a_time() {
     }
 }
 
+/// The inner layers of these heads differ in width.
+#[test]
+fn what_one_pass_cannot_serve_is_run_by_a_model() {
+    let bank = small();
+    let refusal = Session::open(&GPU, &bank.clone().into(), 4).unwrap_err().to_string();
+    assert!(refusal.contains("need a pass each") && refusal.contains("Model::open"), "{refusal}");
+    let input = Random::new(5).many(4 * bank.inputs());
+    for gpu in [Some(&*GPU), None] {
+        let mut model = Model::open_on(gpu, &bank.clone().into(), 4, &PlanOptions::default()).unwrap();
+        let outputs = model.run(&input).unwrap();
+        assert_eq!((model.outputs(), model.is_on_cpu()), (bank.outputs(), gpu.is_none()));
+        for (at, member) in bank.members().iter().enumerate() {
+            let range = bank.output_range(at);
+            let own: Vec<f32> = outputs.chunks(bank.outputs()).flat_map(|row| row[range.clone()].to_vec()).collect();
+            assert_eq!(own, CompressedReference::new(&member.head).run(&input), "{}", member.name);
+        }
+    }
+}
+
+#[test]
+fn a_head_alone_is_a_bank_of_one() {
+    let head = small().into_members().remove(0).head;
+    let mut alone = Bank::from(head.clone());
+    assert_eq!((alone.single(), alone.outputs(), alone.output_range(0)), (Some(&head), 2, 0..2));
+    assert_eq!(Head::from(alone.clone()).compressed(), Some(&head));
+    assert_eq!(alone.clone().into_single(), Ok(head.clone()));
+    // A name makes it a bank, which is written as one.
+    alone = Bank::new(vec![Member { name: "a".into(), head }]).unwrap();
+    assert_eq!((alone.single(), alone.clone().into_single()), (None, Err(alone.clone())));
+    assert!(artifact::to_bytes(&alone).unwrap().windows(BANK_KEY.len()).any(|window| window == BANK_KEY.as_bytes()));
+}
+
 #[test]
 fn heads_that_make_no_bank_are_not_compiled() {
     let first = dense_head(&[6, 5, 3], 0);
-    let with = |head: &DenseHead, options: &CompileOptions| {
+    let with = |head: &DenseHead, options: &CompressOptions| {
         let heads = [("a", &first), ("b", head)];
         let heads = heads.map(|(name, head)| (name.to_string(), SourceHead { head, calibration: None }));
         compile_bank(&mut HeldHeads::new(heads), options, &mut |_| {}).unwrap_err().to_string()
     };
-    let options = CompileOptions { codewords: 4, ..CompileOptions::default() };
+    let options = CompressOptions { codewords: 4, ..CompressOptions::default() };
     assert!(
         with(&dense_head(&[6, 3], 1), &options).starts_with("head b: the bank: the heads do not fit: 2 layers and 1")
     );
@@ -460,9 +492,9 @@ fn heads_that_make_no_bank_are_not_compiled() {
         DenseHead::new(vec![other, dense_layer(3, 3, even(3, 3, 7), norm(3, CLAMP, random), None, random)], None)
             .unwrap();
     assert!(with(&other, &options).contains("layer 0: B-splines of order 3 over 7"));
-    let aware = CompileOptions { method: Method::Calibrated, ..options.clone() };
+    let aware = CompressOptions { method: Method::Calibrated, ..options.clone() };
     assert!(with(&first, &aware).starts_with("head a: calibration: is missing"));
-    let residual = CompileOptions { residual: true, ..options };
+    let residual = CompressOptions { residual: true, ..options };
     assert!(with(&first, &residual).contains("residual"));
 }
 
@@ -473,8 +505,8 @@ fn seeds_of_the_fuzzer_are_read() {
     for entry in std::fs::read_dir("fuzz/seeds/bank").unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
-        let bank = artifact::read_bank(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        assert!(artifact::bank_to_bytes(&bank).unwrap() == bytes, "{}", path.display());
+        let bank = artifact::read(&bytes).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        assert!(artifact::to_bytes(&bank).unwrap() == bytes, "{}", path.display());
         files += 1;
     }
     assert!(files > 0);

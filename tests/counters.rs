@@ -90,8 +90,8 @@ fn most_during(gpu: &Gpu, work: impl FnOnce()) -> [isize; 12] {
 /// Heads in every arithmetic.
 fn heads() -> [(&'static str, Head); 3] {
     [
-        ("int8", Head::Compressed(integer_head(&[61, 40, 9], 32, true, 1))),
-        ("codebook", Head::Compressed(float_head(&[61, 40, 9], 32, 2))),
+        ("int8", Head::from(integer_head(&[61, 40, 9], 32, true, 1))),
+        ("codebook", Head::from(float_head(&[61, 40, 9], 32, 2))),
         ("dense", Head::Dense(dense_head(&[61, 40, 9], 3))),
     ]
 }

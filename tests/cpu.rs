@@ -19,7 +19,7 @@ fn inputs(rows: usize, width: usize, seed: u64) -> Vec<f32> {
 
 /// Bit for bit, NaN for NaN.
 fn assert_same(head: &CompressedHead, rows: &[usize], what: &str) {
-    let session = CpuSession::new(Head::Compressed(head.clone()));
+    let session = CpuSession::new(Head::from(head.clone()));
     for &rows in rows {
         let x = inputs(rows, head.inputs(), rows as u64);
         let bits = |y: Vec<f32>| y.iter().map(|y| y.to_bits()).collect::<Vec<_>>();
@@ -128,7 +128,7 @@ fn spoilt_rows() {
         let random = &mut Random::new(8);
         let layer = integer_layer([300, 4, 20], even(300, 3, 7), norm(300, clamp, random), false, random);
         let head = one_layer(layer);
-        let session = CpuSession::new(Head::Compressed(head.clone()));
+        let session = CpuSession::new(Head::from(head.clone()));
         for rows in [1, 2, 20, 400] {
             for (bad, row) in [(f32::NAN, 0), (f32::INFINITY, rows / 2), (f32::NEG_INFINITY, rows - 1)] {
                 let mut x = inputs(rows, 300, 9);
@@ -210,6 +210,6 @@ fn float_codebooks() {
 
 #[test]
 fn part_of_a_row_is_refused() {
-    let session = CpuSession::new(Head::Compressed(integer_head(&[7, 3], 4, false, 1)));
+    let session = CpuSession::new(Head::from(integer_head(&[7, 3], 4, false, 1)));
     assert_eq!(session.run(&[0.0; 15]).unwrap_err().to_string(), "input has 15 values, expected whole rows of 7");
 }

@@ -16,7 +16,7 @@ const INTEGER_TOLERANCE: f64 = 0.0;
 fn reference(head: &Head, input: &[f32]) -> Vec<f32> {
     match head {
         Head::Dense(head) => DenseReference::new(head).run(input).iter().map(|&y| y as f32).collect(),
-        Head::Compressed(head) => CompressedReference::new(head).run(input),
+        Head::Compressed(bank) => CompressedReference::new(bank.single().unwrap()).run(input),
     }
 }
 
@@ -42,9 +42,9 @@ fn odd_shapes_and_batches() {
         for rows in [1, 7, 33] {
             let cases = [
                 ("dense", Head::Dense(dense_head(widths, seed)), FLOAT_TOLERANCE),
-                ("codebook", Head::Compressed(float_head(widths, 11, seed)), FLOAT_TOLERANCE),
-                ("integer", Head::Compressed(integer_head(widths, 11, false, seed)), INTEGER_TOLERANCE),
-                ("integer table", Head::Compressed(integer_head(widths, 11, true, seed)), INTEGER_TOLERANCE),
+                ("codebook", Head::from(float_head(widths, 11, seed)), FLOAT_TOLERANCE),
+                ("integer", Head::from(integer_head(widths, 11, false, seed)), INTEGER_TOLERANCE),
+                ("integer table", Head::from(integer_head(widths, 11, true, seed)), INTEGER_TOLERANCE),
             ];
             for (kind, head, tolerance) in cases {
                 let name = format!("{kind} {widths:?}, {rows} rows");
@@ -59,8 +59,8 @@ fn large_batches_in_chunks_and_tiers() {
     let widths = [37, 19, 6];
     let heads = [
         ("dense", Head::Dense(dense_head(&widths, 1)), FLOAT_TOLERANCE),
-        ("codebook", Head::Compressed(float_head(&widths, 64, 1)), FLOAT_TOLERANCE),
-        ("integer", Head::Compressed(integer_head(&widths, 64, false, 1)), INTEGER_TOLERANCE),
+        ("codebook", Head::from(float_head(&widths, 64, 1)), FLOAT_TOLERANCE),
+        ("integer", Head::from(integer_head(&widths, 64, false, 1)), INTEGER_TOLERANCE),
     ];
     // A binding so small that a batch takes several chunks.
     let small = GPU.clone().with_limits(Limits { storage_binding: 300_000, ..GPU.limits().clone() });
@@ -83,7 +83,7 @@ fn codebooks_from_one_to_65536() {
             ("codebook", float_head(&[29, 23], codewords, 5), FLOAT_TOLERANCE),
             ("integer", integer_head(&[29, 23], codewords, false, 5), INTEGER_TOLERANCE),
         ] {
-            let head = Head::Compressed(head);
+            let head = Head::from(head);
             let name = format!("{kind}, {codewords} codewords");
             let session = Session::open(&GPU, &head, 40).unwrap();
             let plan = session.plan();
@@ -108,8 +108,8 @@ fn small_adapters() {
         let gpu = GPU.clone().with_limits(Limits { uniform_alignment: GPU.limits().uniform_alignment, ..limits });
         for (kind, head, tolerance) in [
             ("dense", Head::Dense(dense_head(&[97, 31, 3], 7)), FLOAT_TOLERANCE),
-            ("codebook", Head::Compressed(float_head(&[97, 31, 3], 256, 7)), FLOAT_TOLERANCE),
-            ("integer", Head::Compressed(integer_head(&[97, 31, 3], 256, false, 7)), INTEGER_TOLERANCE),
+            ("codebook", Head::from(float_head(&[97, 31, 3], 256, 7)), FLOAT_TOLERANCE),
+            ("integer", Head::from(integer_head(&[97, 31, 3], 256, false, 7)), INTEGER_TOLERANCE),
         ] {
             for rows in [1, 50, 676] {
                 compare(&gpu, &format!("{kind} with {gpu:?}"), &head, &inputs_for(&head, rows, 8), rows, tolerance);
@@ -155,7 +155,7 @@ fn knots_ends_outside_and_non_finite() {
         let dense = dense_layer(inputs, 6, even(inputs, 3, 7), map.clone(), Some(Activation::Silu), random);
         let float = float_layer([inputs, 6, 20], even(inputs, 3, 7), map.clone(), random);
         let integer = integer_layer([inputs, 6, 20], even(inputs, 3, 7), map, false, random);
-        let compressed = |layer| Head::Compressed(CompressedHead::new(vec![layer], None).unwrap());
+        let compressed = |layer| Head::from(CompressedHead::new(vec![layer], None).unwrap());
         let heads = [
             ("dense", Head::Dense(DenseHead::new(vec![dense], None).unwrap()), FLOAT_TOLERANCE),
             ("codebook", compressed(float), FLOAT_TOLERANCE),
@@ -178,7 +178,7 @@ fn knots_ends_outside_and_non_finite() {
 
 #[test]
 fn rows_with_nan_are_nan_and_their_neighbours_are_not() {
-    for head in [Head::Dense(dense_head(&[40, 20, 3], 1)), Head::Compressed(integer_head(&[40, 20, 3], 8, false, 1))] {
+    for head in [Head::Dense(dense_head(&[40, 20, 3], 1)), Head::from(integer_head(&[40, 20, 3], 8, false, 1))] {
         let mut input = inputs_for(&head, 5, 1);
         input[2 * 40 + 17] = f32::NAN;
         let output = Session::open(&GPU, &head, 5).unwrap().run(&input).unwrap();
@@ -217,12 +217,12 @@ fn every_basis_and_base_function() {
             weights: random.many(inputs * outputs).iter().map(|w| (w * 127.0) as i8).collect(),
             output_scale: vec![0.002; outputs],
         });
-        let head = Head::Compressed(CompressedHead::new(vec![layer], None).unwrap());
+        let head = Head::from(CompressedHead::new(vec![layer], None).unwrap());
         compare(&GPU, &format!("codebook of order {order}"), &head, &inputs_for(&head, 33, 1), 33, FLOAT_TOLERANCE);
     }
     for order in 1..=3 {
         let layer = integer_layer([inputs, outputs, 9], even(inputs, order, 5), InputMap::Identity, true, random);
-        let head = Head::Compressed(CompressedHead::new(vec![layer], None).unwrap());
+        let head = Head::from(CompressedHead::new(vec![layer], None).unwrap());
         compare(&GPU, &format!("integer, order {order}"), &head, &inputs_for(&head, 33, 1), 33, INTEGER_TOLERANCE);
     }
     let bumps = sharekan::head::Basis::Gaussian {
@@ -239,7 +239,7 @@ fn every_basis_and_base_function() {
 #[test]
 fn wide_layers() {
     for table in [false, true] {
-        let head = Head::Compressed(integer_head(&[2500, 9], 256, table, 11));
+        let head = Head::from(integer_head(&[2500, 9], 256, table, 11));
         for rows in [1, 20] {
             compare(&GPU, "wide integer layer", &head, &inputs_for(&head, rows, 12), rows, INTEGER_TOLERANCE);
         }

@@ -4,7 +4,7 @@ mod fixtures;
 mod support;
 
 use fixtures::{Expected, Fixture, largest_error, public};
-use sharekan::compress::{CompileOptions, compile};
+use sharekan::compress::{CompressOptions, compile};
 use sharekan::head::Head;
 use sharekan::import::{self, BaseFunction, ImportOptions};
 use sharekan::reference::{CompressedReference, DenseReference};
@@ -50,18 +50,18 @@ fn accepted_checkpoints_give_the_libraries_outputs() {
 fn every_imported_head_compiles_and_runs() {
     for fixture in accepted() {
         let (dense, input) = (import(&fixture), fixture.io().f32("input"));
-        let options = CompileOptions { codewords: 4096, iterations: 2, ..CompileOptions::default() };
+        let options = CompressOptions { codewords: 4096, iterations: 2, ..CompressOptions::default() };
         let (compressed, _) =
             compile(&dense, &options, None, &mut |_| {}).unwrap_or_else(|e| panic!("{}: {e}", fixture.name));
-        let bytes = artifact::to_bytes(&compressed).unwrap();
-        assert!(artifact::read(&bytes).unwrap() == compressed, "{}", fixture.name);
+        let bytes = artifact::to_bytes(&compressed.clone().into()).unwrap();
+        assert!(artifact::read(&bytes).unwrap().single() == Some(&compressed), "{}", fixture.name);
 
         let exact: Vec<f32> = DenseReference::new(&dense).run(&input).iter().map(|&y| y as f32).collect();
         let reference = CompressedReference::new(&compressed).run(&input);
         let lost = error(&reference, &exact);
         println!("{:44} {lost:.1e} lost", fixture.name);
         assert!(lost < 0.1, "{}: compiling loses {lost:.1e} of the largest output", fixture.name);
-        let mut session = Session::open(&GPU, &Head::Compressed(compressed), 64).unwrap();
+        let mut session = Session::open(&GPU, &Head::from(compressed), 64).unwrap();
         let off = error(&session.run(&input).unwrap(), &reference);
         assert!(off < COMPRESSED_TOLERANCE, "{}: {off:.1e} off the reference", fixture.name);
     }

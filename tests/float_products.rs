@@ -16,7 +16,7 @@ const STRATEGIES: [FloatStrategy; 2] = [FloatStrategy::Taps, FloatStrategy::Prod
 fn reference(head: &Head, input: &[f32]) -> Vec<f32> {
     match head {
         Head::Dense(head) => DenseReference::new(head).run(input).iter().map(|&y| y as f32).collect(),
-        Head::Compressed(head) => CompressedReference::new(head).run(input),
+        Head::Compressed(bank) => CompressedReference::new(bank.single().unwrap()).run(input),
     }
 }
 
@@ -68,7 +68,7 @@ fn codebook(shape: [usize; 3], basis: Basis, base: bool, random: &mut Random) ->
         weights: random.many(inputs * outputs).iter().map(|w| (w * 127.0) as i8).collect(),
         output_scale: vec![0.002; outputs],
     });
-    Head::Compressed(CompressedHead::new(vec![layer], None).unwrap())
+    Head::from(CompressedHead::new(vec![layer], None).unwrap())
 }
 
 /// One, primes, and the shapes around tiles, with a base path and without.
@@ -109,7 +109,7 @@ fn products_of_every_length() {
     for strategy in STRATEGIES {
         let head = Head::Dense(dense_head(&[61, 40, 9, 3], 3));
         compare(&GPU, "three dense layers", &head, &[1, 31, 100, 300], strategy);
-        let head = Head::Compressed(float_head(&[61, 40, 9, 3], 256, 3));
+        let head = Head::from(float_head(&[61, 40, 9, 3], 256, 3));
         compare(&GPU, "three codebook layers", &head, &[1, 31, 100, 300], strategy);
     }
 }
@@ -158,7 +158,7 @@ fn clamps_that_pass_the_grid_by_little() {
                 let float = float_layer([inputs, outputs, 20], basis, map, random);
                 let heads = [
                     Head::Dense(DenseHead::new(vec![dense], None).unwrap()),
-                    Head::Compressed(CompressedHead::new(vec![float], None).unwrap()),
+                    Head::from(CompressedHead::new(vec![float], None).unwrap()),
                 ];
                 let mut input = vec![-1.0; 5];
                 input.extend([1.0; 5]);
@@ -186,7 +186,7 @@ fn products_on_small_adapters() {
         let head = Head::Dense(dense_head(&[97, 31, 9], 7));
         compare(&gpu, &format!("dense with {:?}", gpu.limits()), &head, &[1, 50, 676], FloatStrategy::Product);
         for codewords in [16, 256, 1000] {
-            let head = Head::Compressed(float_head(&[97, 31, 9], codewords, 7));
+            let head = Head::from(float_head(&[97, 31, 9], codewords, 7));
             let name = format!("{codewords} codewords with {:?}", gpu.limits());
             compare(&gpu, &name, &head, &[1, 50, 676], FloatStrategy::Product);
         }
@@ -195,7 +195,7 @@ fn products_on_small_adapters() {
 
 #[test]
 fn a_spoilt_row_spoils_no_other() {
-    let heads = [Head::Dense(dense_head(&[150, 20, 9], 1)), Head::Compressed(float_head(&[150, 20, 9], 8, 1))];
+    let heads = [Head::Dense(dense_head(&[150, 20, 9], 1)), Head::from(float_head(&[150, 20, 9], 8, 1))];
     for head in heads {
         for (value, spoils) in [(f32::NAN, true), (f32::INFINITY, false), (f32::NEG_INFINITY, false)] {
             let mut input = inputs_for(&head, 50);

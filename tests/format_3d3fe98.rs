@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use safetensors::SafeTensors;
 use sharekan::artifact;
 use sharekan::head::{Bank, CompressedHead, Head, Member};
+use sharekan::plan::PlanOptions;
 use sharekan::reference::CompressedReference;
-use sharekan::run::{BankRunner, CpuSession, Session};
+use sharekan::run::{CpuSession, Model, Session};
 use support::{GPU, error};
 
 /// Largest error of outputs in f32 on the CPU, in parts of the largest output of the row.
@@ -64,15 +65,16 @@ fn check(what: &str, found: &[f32], expected: &[f32], width: usize, arithmetic: 
 
 /// All ways of evaluating a head against what it gave.
 fn head_gives(name: &str, rows: &[f32], arithmetic: Arithmetic, on_gpu: bool) {
-    let head = artifact::read(&bytes(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let bank = artifact::read(&bytes(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+    let head = bank.single().expect("one head");
     let (expected, width) = (outputs(name), head.outputs());
     let check = |what: &str, found: &[f32], tolerance| {
         check(&format!("{name}, {what}"), found, &expected, width, arithmetic, tolerance);
     };
-    check("reference", &CompressedReference::new(&head).run(rows), FLOAT_TOLERANCE);
-    check("CPU", &CpuSession::new(Head::Compressed(head.clone())).run(rows).unwrap(), FLOAT_TOLERANCE);
+    check("reference", &CompressedReference::new(head).run(rows), FLOAT_TOLERANCE);
+    check("CPU", &CpuSession::new(Head::from(head.clone())).run(rows).unwrap(), FLOAT_TOLERANCE);
     if on_gpu {
-        let mut session = Session::open(&GPU, &Head::Compressed(head.clone()), rows.len() / head.inputs()).unwrap();
+        let mut session = Session::open(&GPU, &Head::from(head.clone()), rows.len() / head.inputs()).unwrap();
         check("adapter", &session.run(rows).unwrap(), FLOAT_TOLERANCE_GPU);
     }
 }
@@ -106,13 +108,15 @@ fn other_bases_give_their_outputs() {
 fn banks_give_their_bits() {
     let rows = rows("rows32");
     for name in ["bank", "bank4"] {
-        let bank = artifact::read_bank(&bytes(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let bank = artifact::read(&bytes(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(bank.names().collect::<Vec<_>>(), ["first", "second"]);
         let (expected, width) = (outputs(name), bank.outputs());
         let reference =
             side_by_side(&bank, rows.len() / bank.inputs(), |head| CompressedReference::new(head).run(&rows));
         check(&format!("{name}, reference"), &reference, &expected, width, Integer, 0.0);
-        let mut runner = BankRunner::open_on(&GPU, &bank, rows.len() / bank.inputs()).unwrap();
+        let mut runner =
+            Model::open_on(Some(&GPU), &bank.clone().into(), rows.len() / bank.inputs(), &PlanOptions::default())
+                .unwrap();
         check(&format!("{name}, adapter"), &runner.run(&rows).unwrap(), &expected, width, Integer, 0.0);
     }
 }

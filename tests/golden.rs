@@ -6,7 +6,7 @@ use std::fs;
 
 use safetensors::SafeTensors;
 use sharekan::artifact;
-use sharekan::compress::{Calibration, CompileOptions, Method, Precision, compile, compiled_bytes, decompress};
+use sharekan::compress::{Calibration, CompressOptions, Method, Precision, compile, compiled_bytes, decompress};
 use sharekan::evaluate::verify;
 use sharekan::head::{DenseHead, Head};
 use sharekan::import::{self, ImportOptions};
@@ -66,11 +66,11 @@ fn dense_reference_reproduces_the_golden_output() {
 #[test]
 fn compiled_int8_is_small_and_close() {
     let (golden, dense) = (golden(), head());
-    let (compressed, report) = compile(&dense, &CompileOptions::default(), None, &mut |_| {}).unwrap();
-    let bytes = artifact::to_bytes(&compressed).unwrap();
+    let (compressed, report) = compile(&dense, &CompressOptions::default(), None, &mut |_| {}).unwrap();
+    let bytes = artifact::to_bytes(&compressed.clone().into()).unwrap();
     let ratio = dense.dense_bytes() as f64 / bytes.len() as f64;
     assert!(ratio >= 20.0, "the whole file is {} bytes, {ratio:.2} times smaller", bytes.len());
-    assert_eq!(artifact::read(&bytes).unwrap(), compressed);
+    assert_eq!(artifact::read(&bytes).unwrap().single(), Some(&compressed));
 
     let reference = CompressedReference::new(&compressed);
     let (integer, exact) = (reference.run(&golden.input), reference.run_exact(&golden.input));
@@ -92,22 +92,25 @@ fn compiled_int8_is_small_and_close() {
 fn f32_precision_is_no_worse_and_the_same_seed_gives_the_same_bytes() {
     let (golden, dense) = (golden(), head());
     let options =
-        CompileOptions { precision: Precision::F32, iterations: 3, codewords: 64, ..CompileOptions::default() };
-    let compile = |options: &CompileOptions| compile(&dense, options, None, &mut |_| {}).unwrap().0;
+        CompressOptions { precision: Precision::F32, iterations: 3, codewords: 64, ..CompressOptions::default() };
+    let compile = |options: &CompressOptions| compile(&dense, options, None, &mut |_| {}).unwrap().0;
     let float = compile(&options);
-    let int8 = compile(&CompileOptions { precision: Precision::Int8, ..options.clone() });
+    let int8 = compile(&CompressOptions { precision: Precision::Int8, ..options.clone() });
     let snr = |head| snr_db(&CompressedReference::new(head).run(&golden.input), &golden.output, 8);
     assert!(snr(&float) > snr(&int8) - 0.2, "f32 {:.2} dB, int8 {:.2} dB", snr(&float), snr(&int8));
-    let again = compile(&CompileOptions { precision: Precision::Int8, ..options });
+    let again = compile(&CompressOptions { precision: Precision::Int8, ..options });
     // No assert_eq: half a million bytes are no message.
-    assert!(artifact::to_bytes(&int8).unwrap() == artifact::to_bytes(&again).unwrap(), "two compilations differ");
+    assert!(
+        artifact::to_bytes(&int8.clone().into()).unwrap() == artifact::to_bytes(&again.clone().into()).unwrap(),
+        "two compilations differ"
+    );
 }
 
 /// The dense head on the adapter against the golden output, and the compressed one against the integer reference.
 #[test]
 fn gpu_reproduces_golden_output_and_integer_reference() {
     let (golden, dense) = (golden(), head());
-    let options = CompileOptions { iterations: 3, ..CompileOptions::default() };
+    let options = CompressOptions { iterations: 3, ..CompressOptions::default() };
     let (compressed, _) = compile(&dense, &options, None, &mut |_| {}).unwrap();
     let mut session = Session::open(&support::GPU, &Head::Dense(dense), 676).unwrap();
     let error = worst(session.run(&golden.input).unwrap().into_iter().map(f64::from), &golden.output);
@@ -115,7 +118,7 @@ fn gpu_reproduces_golden_output_and_integer_reference() {
     assert!(error <= 1e-4, "largest error {error:.2e} of the largest output");
 
     let expected = CompressedReference::new(&compressed).run(&golden.input);
-    let mut session = Session::open(&support::GPU, &Head::Compressed(compressed), 676).unwrap();
+    let mut session = Session::open(&support::GPU, &Head::from(compressed), 676).unwrap();
     let error = support::error(&session.run(&golden.input).unwrap(), &expected);
     println!("compressed on the adapter: largest error {error:.1e}");
     assert!(error <= 1e-4, "largest error {error:.2e} of the largest output");
@@ -126,9 +129,9 @@ fn gpu_reproduces_golden_output_and_integer_reference() {
 fn verify_passes_every_kernel() {
     let dense = head();
     let (compressed, _) =
-        compile(&dense, &CompileOptions { iterations: 1, ..CompileOptions::default() }, None, &mut |_| {}).unwrap();
+        compile(&dense, &CompressOptions { iterations: 1, ..CompressOptions::default() }, None, &mut |_| {}).unwrap();
     let mut kernels = std::collections::BTreeSet::new();
-    for head in [Head::Dense(dense), Head::Compressed(compressed)] {
+    for head in [Head::Dense(dense), Head::from(compressed)] {
         let report = verify(&support::GPU, &head, 40).unwrap();
         assert!(report.passed(), "{report:#?}");
         kernels.extend(report.checks.into_iter().map(|check| check.kernel));
@@ -166,12 +169,12 @@ fn calibration_beats_the_uniform_metric_at_two_thirds_of_the_size() {
     let rows = calibration_rows();
     let calibration = Calibration::new(&rows, dense.inputs()).unwrap();
     let options =
-        CompileOptions { method: Method::Calibrated, codewords: 64, gain_bits: 4, ..CompileOptions::default() };
+        CompressOptions { method: Method::Calibrated, codewords: 64, gain_bits: 4, ..CompressOptions::default() };
     let (compressed, _) = compile(&dense, &options, Some(&calibration), &mut |_| {}).unwrap();
-    let bytes = artifact::to_bytes(&compressed).unwrap();
+    let bytes = artifact::to_bytes(&compressed.clone().into()).unwrap();
     let ratio = dense.dense_bytes() as f64 / bytes.len() as f64;
     assert!(ratio >= 32.0, "the whole file is {} bytes, {ratio:.2} times smaller", bytes.len());
-    assert_eq!(artifact::read(&bytes).unwrap(), compressed);
+    assert_eq!(artifact::read(&bytes).unwrap().single(), Some(&compressed));
     let predicted = compiled_bytes(&dense, &options).unwrap();
     assert!((bytes.len()..=bytes.len() + 2048).contains(&predicted), "{predicted} bytes predicted, {}", bytes.len());
     let snr = snr_db(&CompressedReference::new(&compressed).run(&golden.input), &golden.output, 8);

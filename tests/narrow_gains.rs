@@ -27,7 +27,7 @@ fn kernels_give_the_bits_of_the_reference() {
         let head = head(widths, codewords, 3);
         let input: Vec<f32> = Random::new(9).many(33 * widths[0]).iter().map(|x| 1.6 * x).collect();
         let expected = CompressedReference::new(&head).run(&input);
-        let mut session = Session::open(&GPU, &Head::Compressed(head), 33).unwrap();
+        let mut session = Session::open(&GPU, &Head::from(head), 33).unwrap();
         assert_eq!(session.run(&input).unwrap(), expected, "{widths:?}");
     }
 }
@@ -37,8 +37,8 @@ fn kernels_give_the_bits_of_the_reference() {
 fn files_are_packed_and_come_back() {
     for (codewords, index_bytes) in [(5, 83), (256, 221), (300, 249)] {
         let head = head(&[13, 17], codewords, 4);
-        let bytes = artifact::to_bytes(&head).unwrap();
-        assert_eq!(artifact::read(&bytes).unwrap(), head);
+        let bytes = artifact::to_bytes(&head.clone().into()).unwrap();
+        assert_eq!(artifact::read(&bytes).unwrap().single(), Some(&head));
         let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         let length = |name: &str| file.tensor(name).unwrap().data().len();
         assert_eq!(length("layers.0.gains"), 111);
@@ -51,7 +51,7 @@ fn files_are_packed_and_come_back() {
 #[test]
 fn loose_bits_are_refused() {
     let head = head(&[13, 17], 5, 4);
-    let mut bytes = artifact::to_bytes(&head).unwrap();
+    let mut bytes = artifact::to_bytes(&head.clone().into()).unwrap();
     let last = {
         let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         let gains = file.tensor("layers.0.gains").unwrap().data();

@@ -221,7 +221,7 @@ fn holds(cases: u32, strategy: impl Strategy<Value = Case>, test: impl Fn(Case) 
 fn the_cpu_in_integers_stays_within_its_rounding() {
     holds(800, integer_cases(), |case| {
         let head = case.head();
-        let found = CpuSession::new(Head::Compressed(head.clone())).run(&case.input()).unwrap();
+        let found = CpuSession::new(Head::from(head.clone())).run(&case.input()).unwrap();
         case.check(&head, &found, Rounding::Integers)
     });
 }
@@ -230,7 +230,7 @@ fn the_cpu_in_integers_stays_within_its_rounding() {
 fn the_cpu_in_floating_point_stays_within_its_rounding() {
     holds(500, float_cases(), |case| {
         let head = case.head();
-        let found = CpuSession::new(Head::Compressed(head.clone())).run(&case.input()).unwrap();
+        let found = CpuSession::new(Head::from(head.clone())).run(&case.input()).unwrap();
         case.check(&head, &found, Rounding::Floats)
     });
 }
@@ -239,7 +239,7 @@ fn the_cpu_in_floating_point_stays_within_its_rounding() {
 fn the_adapter_in_integers_stays_within_its_rounding() {
     holds(40, integer_cases(), |case| {
         let head = case.head();
-        let mut session = Session::open(&GPU, &Head::Compressed(head.clone()), case.rows).unwrap();
+        let mut session = Session::open(&GPU, &Head::from(head.clone()), case.rows).unwrap();
         case.check(&head, &session.run(&case.input()).unwrap(), Rounding::Integers)
     });
 }
@@ -249,7 +249,7 @@ fn the_adapter_in_floating_point_stays_within_its_rounding() {
     holds(40, float_cases(), |case| {
         // Kernels in floating point read one codebook.
         let head = Case { residual: false, ..case.clone() }.head();
-        let mut session = Session::open(&GPU, &Head::Compressed(head.clone()), case.rows).unwrap();
+        let mut session = Session::open(&GPU, &Head::from(head.clone()), case.rows).unwrap();
         case.check(&head, &session.run(&case.input()).unwrap(), Rounding::Floats)
     });
 }

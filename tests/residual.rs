@@ -3,7 +3,7 @@
 mod support;
 
 use sharekan::artifact;
-use sharekan::compress::{Calibration, CompileOptions, Method, compile, compiled_bytes, decompress};
+use sharekan::compress::{Calibration, CompressOptions, Method, compile, compiled_bytes, decompress};
 use sharekan::evaluate::{output_snr_db, verify};
 use sharekan::fixed_point::{Arithmetic, SEGMENT};
 use sharekan::head::{CompressedHead, CompressedLayer, Head, InputMap, Quantised};
@@ -157,7 +157,7 @@ fn floating_point_runs_on_the_device_too() {
         for rows in [1, 70] {
             let x: Vec<f32> = Random::new(6).many(rows * head.inputs()).iter().map(|x| 1.3 * x).collect();
             let expected: Vec<f32> = CompressedReference::new(&head).run_exact(&x).iter().map(|&y| y as f32).collect();
-            let found = Session::open(&GPU, &Head::Compressed(head.clone()), rows).unwrap().run(&x).unwrap();
+            let found = Session::open(&GPU, &Head::from(head.clone()), rows).unwrap().run(&x).unwrap();
             let error = error(&found, &expected);
             assert!(error <= 1e-5, "head {n}, {rows} rows: {error:.1e}");
         }
@@ -176,7 +176,7 @@ fn heads_with_a_residual_are_verified_in_every_arithmetic() {
     }
     for (n, head) in heads.into_iter().enumerate() {
         let integer = Arithmetic::of(&head) == Arithmetic::Integer;
-        let report = verify(&GPU, &Head::Compressed(head), 20).unwrap();
+        let report = verify(&GPU, &Head::from(head), 20).unwrap();
         assert!(report.passed(), "head {n}: {:?}", report.checks);
         let expected = |kernel: &str| if kernel.starts_with("integer_") { 0.0 } else { 1e-4 };
         for check in &report.checks {
@@ -199,12 +199,12 @@ fn a_residual_codebook_keeps_more_with_every_method() {
         for gain_bits in [4, 8] {
             let snr = |residual| {
                 let options =
-                    CompileOptions { method, codewords: 16, gain_bits, residual, ..CompileOptions::default() };
+                    CompressOptions { method, codewords: 16, gain_bits, residual, ..CompressOptions::default() };
                 let (small, report) = compile(&head, &options, Some(&calibration), &mut |_| {}).unwrap();
                 assert!(report.layers.iter().all(|layer| layer.stages == 1 + usize::from(residual)));
-                let bytes = artifact::to_bytes(&small).unwrap();
+                let bytes = artifact::to_bytes(&small.clone().into()).unwrap();
                 assert!(bytes.len() <= compiled_bytes(&head, &options).unwrap());
-                assert!(artifact::read(&bytes).unwrap() == small);
+                assert!(artifact::read(&bytes).unwrap().single() == Some(&small));
                 let outputs = CompressedReference::new(&small).run(&other);
                 (output_snr_db(&dense, &outputs, 5).unwrap().unwrap(), report.layers[0].r2)
             };

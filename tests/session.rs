@@ -15,7 +15,7 @@ fn head() -> (Head, Vec<f32>, Vec<f32>) {
     let head = integer_head(&[29, 17, 6], 32, false, 1);
     let input = Random::new(2).many(50 * 29);
     let expected = CompressedReference::new(&head).run(&input);
-    (Head::Compressed(head), input, expected)
+    (Head::from(head), input, expected)
 }
 
 fn own_device() -> Gpu {
@@ -210,7 +210,7 @@ fn limits_are_never_raised() {
 fn buffers_that_another_session_bound_are_refused() {
     let (head, input, expected) = head();
     let mut big = Session::open(&GPU, &head, 64).unwrap();
-    let small = Session::open(&GPU, &Head::Compressed(integer_head(&[1, 1], 2, false, 1)), 64).unwrap();
+    let small = Session::open(&GPU, &Head::from(integer_head(&[1, 1], 2, false, 1)), 64).unwrap();
     let (tiny_in, tiny_out) = (buffer(&GPU, 64, IN), buffer(&GPU, 64, OUT));
     let foreign = small.bind(&tiny_in, &tiny_out).unwrap();
     let mut encoder = GPU.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
@@ -312,7 +312,7 @@ fn the_limits_that_webgpu_guarantees_are_enough() {
     let gpu = strict_device(|_| wgpu::Limits::default());
     let (head, input, expected) = head();
     assert_eq!(Session::open(&gpu, &head, 64).unwrap().run(&input).unwrap(), expected);
-    for head in [Head::Dense(dense_head(&[29, 17, 6], 1)), Head::Compressed(float_head(&[29, 17, 6], 8, 1))] {
+    for head in [Head::Dense(dense_head(&[29, 17, 6], 1)), Head::from(float_head(&[29, 17, 6], 8, 1))] {
         for rows in [1, 50] {
             let found = Session::open(&gpu, &head, rows).unwrap().run(&input[..rows * 29]).unwrap();
             assert!(found.iter().all(|y| y.is_finite()));

@@ -87,8 +87,8 @@ fn overrides(source: &str, name: &str) -> BTreeSet<String> {
 fn sessions_set_the_overrides_of_their_kernels() {
     let heads = [
         Head::Dense(dense_head(&[61, 40, 9], 3)),
-        Head::Compressed(float_head(&[61, 40, 9], 32, 2)),
-        Head::Compressed(integer_head(&[61, 40, 9], 32, true, 1)),
+        Head::from(float_head(&[61, 40, 9], 32, 2)),
+        Head::from(integer_head(&[61, 40, 9], 32, true, 1)),
     ];
     let mut seen = BTreeSet::new();
     for head in &heads {

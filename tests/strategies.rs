@@ -17,7 +17,7 @@ const SHAPES: [&[usize]; 6] = [&[1, 1], &[13, 17], &[97, 31, 3], &[1030, 9], &[7
 
 fn outputs(gpu: &Gpu, head: &CompressedHead, input: &[f32], rows: usize, strategy: Strategy) -> Vec<f32> {
     let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
-    Session::open_with(gpu, &Head::Compressed(head.clone()), rows, &options).unwrap().run(input).unwrap()
+    Session::open_with(gpu, &Head::from(head.clone()), rows, &options).unwrap().run(input).unwrap()
 }
 
 fn heads() -> Vec<(String, CompressedHead)> {
@@ -49,7 +49,7 @@ fn spoilt_rows_leave_no_trace() {
             spoilt[2 * head.inputs() + 5] = f32::NAN;
             for strategy in [Strategy::Edges, Strategy::Rows] {
                 let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
-                let mut session = Session::open_with(&GPU, &Head::Compressed(head.clone()), rows, &options).unwrap();
+                let mut session = Session::open_with(&GPU, &Head::from(head.clone()), rows, &options).unwrap();
                 for input in [&spoilt, &input] {
                     let expected = CompressedReference::new(&head).run(input);
                     assert_eq!(expected.iter().any(|x| x.is_nan()), input.iter().any(|x| x.is_nan()));
@@ -80,7 +80,7 @@ fn matrices_come_close(gpu: &Gpu, batches: &[usize]) {
     let inputs = |rows, width| Random::new(3).many(rows * width).iter().map(|x| 1.6 * x).collect::<Vec<f32>>();
     let most = batches.iter().copied().max().unwrap();
     for (name, head) in heads() {
-        let mut session = Session::open_with(gpu, &Head::Compressed(head.clone()), most, &options).unwrap();
+        let mut session = Session::open_with(gpu, &Head::from(head.clone()), most, &options).unwrap();
         assert!(session.plan().uses_matrices(), "{name}");
         for &rows in batches {
             let input = inputs(rows, head.inputs());
@@ -91,7 +91,7 @@ fn matrices_come_close(gpu: &Gpu, batches: &[usize]) {
     }
     for table in [false, true] {
         let bank = bank(table);
-        let mut session = Session::open_bank(gpu, &bank, most, &options).unwrap().expect("one pass takes these heads");
+        let mut session = Session::open_with(gpu, &bank.clone().into(), most, &options).unwrap();
         for &rows in batches {
             let input = inputs(rows, 41);
             let found = session.run(&input).unwrap();
@@ -125,7 +125,7 @@ fn matrices_of_adapters_that_have_them_come_close() {
 #[test]
 fn an_adapter_without_matrices_refuses_them() {
     let options = PlanOptions { strategy: Some(Strategy::Matrix), ..PlanOptions::default() };
-    let head = Head::Compressed(integer_head(&[13, 17], 30, false, 1));
+    let head = Head::from(integer_head(&[13, 17], 30, false, 1));
     let refused = Session::open_with(&GPU, &head, 4, &options).unwrap_err().to_string();
     assert_eq!(refused, "kernel matrix: the adapter offers no cooperative matrices of 16 x 16 in f16");
 }
@@ -152,7 +152,7 @@ fn bank(table: bool) -> Bank {
 #[test]
 fn plans_have_room_for_the_taps_of_matrices() {
     let limits = Limits { workgroup_storage: 49_152, matrix_subgroup: Some(32), ..Limits::default() };
-    let head = Head::Compressed(integer_head(&[2045, 512, 5], 256, false, 1));
+    let head = Head::from(integer_head(&[2045, 512, 5], 256, false, 1));
     let taps = |plan: &Plan| plan.buffers().iter().find(|buffer| buffer.name == "taps").map(|buffer| buffer.bytes);
     let plan = Plan::new(&head, &limits, 169).unwrap();
     assert_eq!(taps(&plan), Some(192 * 2048 * 10 * 2 + 1024));
@@ -169,8 +169,7 @@ fn a_bank_in_one_pass_gives_what_its_heads_give() {
         let bank = bank(table);
         for strategy in [None, Some(Strategy::Edges), Some(Strategy::Rows)] {
             let options = PlanOptions { strategy, ..PlanOptions::default() };
-            let mut session =
-                Session::open_bank(&GPU, &bank, 40, &options).unwrap().expect("one pass takes these heads");
+            let mut session = Session::open_with(&GPU, &bank.clone().into(), 40, &options).unwrap();
             for rows in [1, 3, 40] {
                 let input: Vec<f32> = Random::new(3).many(rows * 41).iter().map(|x| 1.6 * x).collect();
                 let found = session.run(&input).unwrap();

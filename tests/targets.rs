@@ -4,14 +4,14 @@ mod support;
 
 use sharekan::artifact;
 use sharekan::compress::{
-    Calibration, CompileOptions, CompressError, Method, Target, compile, compile_to_target, compiled_bytes,
+    Calibration, CompressError, CompressOptions, Method, Target, compile, compile_to_target, compiled_bytes,
 };
 use sharekan::evaluate::output_snr_db;
 use sharekan::reference::{CompressedReference, DenseReference};
 use support::*;
 
-fn options() -> CompileOptions {
-    CompileOptions { method: Method::Calibrated, iterations: 5, feedback: 1, ..CompileOptions::default() }
+fn options() -> CompressOptions {
+    CompressOptions { method: Method::Calibrated, iterations: 5, feedback: 1, ..CompressOptions::default() }
 }
 
 #[test]
@@ -21,7 +21,7 @@ fn a_file_of_at_most_so_many_bytes() {
     let calibration = Calibration::new(&rows, 40).unwrap();
     for most in [6_000, 9_000, 40_000] {
         let found = compile_to_target(&head, Target::Bytes(most), &options(), Some(&calibration), &mut |_| {}).unwrap();
-        let bytes = artifact::to_bytes(&found.head).unwrap().len();
+        let bytes = artifact::to_bytes(&found.head.clone().into()).unwrap().len();
         assert!(bytes <= most, "{bytes} bytes, asked for {most}");
         assert!(bytes <= compiled_bytes(&head, &found.options).unwrap());
     }
@@ -44,7 +44,7 @@ fn an_accuracy_on_rows_held_back() {
         let outputs = CompressedReference::new(&found.head).run(&other);
         let snr = output_snr_db(&dense, &outputs, 4).unwrap().unwrap();
         assert!(snr > least - 1.0, "{snr:.1} dB, asked for {least}");
-        let bytes = artifact::to_bytes(&found.head).unwrap().len();
+        let bytes = artifact::to_bytes(&found.head.clone().into()).unwrap().len();
         assert!(bytes > last, "{bytes} bytes for {least} dB, {last} for less");
         last = bytes;
     }
@@ -59,7 +59,7 @@ fn calibration_must_fit_and_be_there() {
     let narrow = Calibration::new(&rows, 4).unwrap();
     assert!(matches!(compile(&head, &options(), None, &mut |_| {}), Err(CompressError::Calibration(_))));
     assert!(matches!(compile(&head, &options(), Some(&narrow), &mut |_| {}), Err(CompressError::Calibration(_))));
-    let odd = CompileOptions { gain_bits: 5, method: Method::Uniform, ..options() };
+    let odd = CompressOptions { gain_bits: 5, method: Method::Uniform, ..options() };
     assert!(matches!(compile(&head, &odd, None, &mut |_| {}), Err(CompressError::GainBits(5))));
     // One row, all the same: nothing to fit, and no trouble.
     let one = Calibration::new(&rows[..5], 5).unwrap();

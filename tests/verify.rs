@@ -2,14 +2,14 @@
 
 mod support;
 
-use sharekan::evaluate::{VerifyReport, verify, verify_bank};
+use sharekan::evaluate::{VerifyReport, verify};
 use sharekan::head::{Bank, Head, Member};
 use sharekan::plan::Limits;
 use sharekan::run::{Gpu, Kernel};
 use support::*;
 
 fn head() -> Head {
-    Head::Compressed(integer_head(&[13, 17, 4], 12, true, 3))
+    Head::from(integer_head(&[13, 17, 4], 12, true, 3))
 }
 
 /// The device with kernels as `rewrite` leaves them.
@@ -41,11 +41,12 @@ fn the_last_bit_of_an_integer_kernel_is_found() {
     assert_failed(&report, &["integer_"]);
     assert!(report.checks.iter().all(|check| check.passed || check.error < 1e-6), "{report:?}");
 
-    let Head::Compressed(head) = head() else { unreachable!() };
+    let head = head();
+    let head = head.compressed().unwrap();
     let member = |name: &str| Member { name: name.into(), head: head.clone() };
     let bank = Bank::new(vec![member("a"), member("b")]).unwrap();
     assert_failed(
-        &verify_bank(&broken(flipped), &bank, 9).unwrap(),
+        &verify(&broken(flipped), &bank.clone().into(), 9).unwrap(),
         &["a: integer_", "b: integer_", "all heads at once"],
     );
 }
@@ -70,7 +71,7 @@ fn outputs_that_are_no_numbers_are_found() {
 /// Where the matrices are multiplied in plain WGSL, as the tests can everywhere.
 #[test]
 fn matrices_are_held_to_what_rounding_allows() {
-    let head = Head::Compressed(integer_head(&[40, 48], 30, true, 3));
+    let head = Head::from(integer_head(&[40, 48], 30, true, 3));
     let report = verify(&matrices::gpu(), &head, 20).unwrap();
     assert!(report.passed(), "{report:?}");
     for check in &report.checks {
@@ -95,7 +96,7 @@ fn matrices_are_held_to_what_rounding_allows() {
 #[test]
 fn a_head_that_no_kernel_takes_does_not_pass() {
     let gpu = GPU.clone().with_limits(Limits { buffer: 256, ..GPU.limits().clone() });
-    for head in [head(), Head::Dense(dense_head(&[13, 17, 4], 1)), Head::Compressed(float_head(&[13, 17, 4], 12, 2))] {
+    for head in [head(), Head::Dense(dense_head(&[13, 17, 4], 1)), Head::from(float_head(&[13, 17, 4], 12, 2))] {
         let refusal = verify(&gpu, &head, 9).unwrap_err().to_string();
         assert!(refusal.contains("max_buffer_size"), "{refusal}");
     }

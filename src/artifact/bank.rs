@@ -3,10 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::manifest::LayerManifest;
-use super::read::{File, Form, check_stages, read_layers};
-use super::write::Tensors;
+use super::read::{File, check_stages, read_layers};
 use super::{ArtifactError, codebook_bytes};
-use crate::container::Header;
 use crate::head::{Bank, CompressedHead, DetectionHead, MAX_STAGES, Member};
 
 /// Key of a bank's metadata entry.
@@ -54,76 +52,34 @@ pub(super) fn tensor_name(member: Option<usize>, name: &str) -> String {
     }
 }
 
-/// True where the bytes are a safetensors file whose metadata has a bank's entry.
-pub fn is_bank(bytes: &[u8]) -> bool {
-    Header::of(bytes).is_ok_and(|header| Form::of(&header) == Some(Form::Bank))
-}
-
-/// The file of a bank. The same bank gives the same bytes.
-///
-/// # Errors
-/// None that a checked bank can cause; the container's own refusal is passed on.
-pub fn bank_to_bytes(bank: &Bank) -> Result<Vec<u8>, ArtifactError> {
-    let mut tensors = Tensors::default();
-    for (at, member) in bank.members().iter().enumerate() {
-        tensors.member = Some(at);
-        tensors.add_layers(member.head.layers());
-    }
+/// The manifest of a bank.
+pub(super) fn manifest_of(bank: &Bank) -> BankManifest {
     let heads = bank.members().iter().map(|Member { name, head }| MemberManifest {
         name: name.clone(),
         layers: head.layers().iter().map(LayerManifest::of).collect(),
         detection_head: head.detection.clone(),
     });
-    let manifest = BankManifest { version: BANK_VERSION, heads: heads.collect() };
-    let manifest = serde_json::to_string(&manifest).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
-    tensors.finish(&[(BANK_KEY, manifest)])
+    BankManifest { version: BANK_VERSION, heads: heads.collect() }
 }
 
-/// Reads a bank.
-///
-/// # Errors
-/// Where the bytes break any rule of the container or of the format; see [`ArtifactError`]. Nothing is allocated by a
-/// size that the file merely claims, and codebooks, of which every head gets a copy, at most 1 GiB in all.
-pub fn read_bank(bytes: &[u8]) -> Result<Bank, ArtifactError> {
-    read_bank_in(&Header::of(bytes)?, bytes)
-}
-
-/// Reads a bank in a file whose header has been read.
-///
-/// # Errors
-/// As [`read_bank`].
-pub(crate) fn read_bank_in(header: &Header, bytes: &[u8]) -> Result<Bank, ArtifactError> {
-    let refuse = ArtifactError::BankManifest;
-    let text = header.metadata.get(BANK_KEY).ok_or_else(|| refuse("is missing, expected a bank".into()))?;
-    // The version is read first, so that a newer file is refused for its version and not for its fields.
-    #[derive(Deserialize)]
-    struct Version {
-        version: u64,
-    }
-    // A field's name may hold anything.
-    let unreadable = |e: serde_json::Error| refuse(format!("cannot be read: {e}").replace(char::is_control, " "));
-    let Version { version } = serde_json::from_str(text).map_err(unreadable)?;
-    if version != u64::from(BANK_VERSION) {
-        return Err(refuse(format!("is of version {version}, expected {BANK_VERSION}")));
-    }
-    let manifest: BankManifest = serde_json::from_str(text).map_err(unreadable)?;
-    let mut file = File::new(header, bytes)?;
+/// The heads of a bank. Codebooks, of which each gets a copy, take at most [`MAX_COPIES`].
+pub(super) fn read_members(file: &mut File<'_>, manifest: BankManifest) -> Result<Vec<Member>, ArtifactError> {
     let heads = manifest.heads.len();
     let mut members = Vec::new();
     for (at, head) in manifest.heads.into_iter().enumerate() {
         file.member = Some(at);
         let MemberManifest { name, layers, detection_head } = head;
-        let read = read_member(&mut file, &layers, detection_head);
+        let read = read_member(file, &layers, detection_head);
         let head = read.map_err(|problem| ArtifactError::Member { name: name.clone(), problem: Box::new(problem) })?;
         let codebooks: usize = head.layers().iter().map(codebook_bytes).sum();
         let copies = codebooks.saturating_mul(heads);
         if copies > MAX_COPIES {
-            return Err(refuse(format!("asks for {copies} bytes of codebooks, expected at most {MAX_COPIES}")));
+            let problem = format!("asks for {copies} bytes of codebooks, expected at most {MAX_COPIES}");
+            return Err(ArtifactError::BankManifest(problem));
         }
         members.push(Member { name, head });
     }
-    file.check_all_read()?;
-    Ok(Bank::new(members)?)
+    Ok(members)
 }
 
 fn read_member(

@@ -1,4 +1,4 @@
-//! The compressed head as a file: safetensors with one versioned JSON entry in its metadata.
+//! Compressed heads as a file: safetensors with one versioned JSON entry in its metadata.
 //!
 //! | tensor | type and shape | where |
 //! |---|---|---|
@@ -37,13 +37,10 @@ mod packing;
 mod read;
 mod write;
 
-#[cfg(feature = "files")]
-pub(crate) use bank::read_bank_in;
-pub use bank::{BANK_KEY, BANK_VERSION, BankManifest, MemberManifest, bank_to_bytes, is_bank, read_bank};
+pub use bank::{BANK_KEY, BANK_VERSION, BankManifest, MemberManifest};
 pub use manifest::{FORMAT_VERSION, MANIFEST_KEY, Manifest};
-#[cfg(feature = "files")]
+pub use read::read;
 pub(crate) use read::{Form, read_in};
-pub use read::{is_compressed, read};
 pub use write::{to_bytes, write_dense};
 
 use thiserror::Error;

@@ -1,21 +1,18 @@
-//! Bytes to a compressed head, trusting nothing.
+//! Bytes to compressed heads, trusting nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::DeserializeOwned;
+
 use super::ArtifactError;
-use super::bank::{BANK_KEY, tensor_name};
+use super::bank::{BANK_KEY, BANK_VERSION, read_members, tensor_name};
 use super::manifest::{BasisManifest, FORMAT_VERSION, Grid, LayerManifest, MANIFEST_KEY, Manifest, MapManifest};
 use super::packing::{bits_for, packed_bytes, unpack};
 use crate::container::{Dtype, Header, Quoted, TensorEntry};
 use crate::head::{
-    Basis, CompressedBase, CompressedHead, CompressedLayer, DETECTION_KEY, DetectionHead, GAIN_CODES, GainScale,
+    Bank, Basis, CompressedBase, CompressedHead, CompressedLayer, DETECTION_KEY, DetectionHead, GAIN_CODES, GainScale,
     InputMap, Knots, MAX_CODEWORDS, MAX_STAGES, NARROW_GAIN_CODES, Quantised,
 };
-
-/// True where the bytes are a safetensors file whose metadata has this library's entry.
-pub fn is_compressed(bytes: &[u8]) -> bool {
-    Header::of(bytes).is_ok_and(|header| Form::of(&header) == Some(Form::Head))
-}
 
 /// What a file of this library holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,42 +31,61 @@ impl Form {
     }
 }
 
-/// Reads a compressed head.
+/// Reads a file of this library: one compressed head, or a bank of them.
 ///
 /// # Errors
 /// Where the bytes break any rule of the container or of the format; see [`ArtifactError`]. Nothing is allocated by a
-/// size that the file merely claims.
-pub fn read(bytes: &[u8]) -> Result<CompressedHead, ArtifactError> {
+/// size that the file merely claims, and codebooks, of which every head gets a copy, at most 1 GiB in all.
+pub fn read(bytes: &[u8]) -> Result<Bank, ArtifactError> {
     read_in(&Header::of(bytes)?, bytes)
 }
 
-/// Reads a compressed head in a file whose header has been read.
+/// Reads a file whose header has been read.
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) fn read_in(header: &Header, bytes: &[u8]) -> Result<CompressedHead, ArtifactError> {
-    let text = header
-        .metadata
-        .get(MANIFEST_KEY)
-        .ok_or_else(|| ArtifactError::Manifest("is missing, expected a compressed head".into()))?;
-    // The version is read first, so that a newer file is refused for its version and not for its fields.
+pub(crate) fn read_in(header: &Header, bytes: &[u8]) -> Result<Bank, ArtifactError> {
+    match (header.metadata.get(MANIFEST_KEY), header.metadata.get(BANK_KEY)) {
+        (Some(text), _) => {
+            let (version, manifest) = manifest::<Manifest>(text, FORMAT_VERSION, ArtifactError::Manifest)?;
+            check_stages(&manifest.layers, version, if version == 1 { 1 } else { MAX_STAGES })?;
+            let detection =
+                header.metadata.get(DETECTION_KEY).map(|text| DetectionHead::from_json(text)).transpose()?;
+            let mut file = File::new(header, bytes)?;
+            let layers = read_layers(&mut file, &manifest.layers)?;
+            file.check_all_read()?;
+            Ok(CompressedHead::new(layers, detection)?.into())
+        }
+        (None, Some(text)) => {
+            let (_, manifest) = manifest(text, BANK_VERSION, ArtifactError::BankManifest)?;
+            let mut file = File::new(header, bytes)?;
+            let members = read_members(&mut file, manifest)?;
+            file.check_all_read()?;
+            Ok(Bank::new(members)?)
+        }
+        (None, None) => Err(ArtifactError::Manifest("is missing, expected a compressed head".into())),
+    }
+}
+
+/// Reads a manifest of version 1 to `newest`, and its version first, so that a newer file is refused for its version and
+/// not for its fields.
+fn manifest<T: DeserializeOwned>(
+    text: &str,
+    newest: u32,
+    refuse: impl Fn(String) -> ArtifactError,
+) -> Result<(u64, T), ArtifactError> {
     #[derive(serde::Deserialize)]
     struct Version {
         version: u64,
     }
-    let Version { version } =
-        serde_json::from_str(text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
-    if !(1..=u64::from(FORMAT_VERSION)).contains(&version) {
-        return Err(ArtifactError::Manifest(format!("is of version {version}, expected 1 to {FORMAT_VERSION}")));
+    // A field's name may hold anything.
+    let unreadable = |e: serde_json::Error| refuse(format!("cannot be read: {e}").replace(char::is_control, " "));
+    let Version { version } = serde_json::from_str(text).map_err(unreadable)?;
+    if !(1..=u64::from(newest)).contains(&version) {
+        let expected = if newest == 1 { "1".to_owned() } else { format!("1 to {newest}") };
+        return Err(refuse(format!("is of version {version}, expected {expected}")));
     }
-    let manifest: Manifest =
-        serde_json::from_str(text).map_err(|e| ArtifactError::Manifest(format!("cannot be read: {e}")))?;
-    check_stages(&manifest.layers, version, if version == 1 { 1 } else { MAX_STAGES })?;
-    let detection = header.metadata.get(DETECTION_KEY).map(|text| DetectionHead::from_json(text)).transpose()?;
-    let mut file = File::new(header, bytes)?;
-    let layers = read_layers(&mut file, &manifest.layers)?;
-    file.check_all_read()?;
-    Ok(CompressedHead::new(layers, detection)?)
+    Ok((version, serde_json::from_str(text).map_err(unreadable)?))
 }
 
 /// Refuses layers of more stages than the version of the form has.

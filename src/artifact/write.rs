@@ -1,21 +1,20 @@
 //! Heads to bytes.
 
 use super::ArtifactError;
-use super::bank::{is_shared, tensor_name};
+use super::bank::{self, BANK_KEY, is_shared, tensor_name};
 use super::manifest::{MANIFEST_KEY, Manifest};
 use super::packing::{bits_for, pack};
 use crate::container::{self, Dtype, TensorBytes};
 use crate::head::{
-    Basis, CompressedHead, CompressedLayer, DETECTION_KEY, DenseHead, DetectionHead, GainScale, InputMap, Knots,
-    Quantised,
+    Bank, Basis, CompressedLayer, DETECTION_KEY, DenseHead, DetectionHead, GainScale, InputMap, Knots, Quantised,
 };
 
 /// Tensors in the order in which they were added.
 #[derive(Default)]
-pub(super) struct Tensors {
+struct Tensors {
     tensors: Vec<(String, TensorBytes)>,
     /// Number of the head that is added to a bank.
-    pub(super) member: Option<usize>,
+    member: Option<usize>,
 }
 
 impl Tensors {
@@ -29,28 +28,36 @@ impl Tensors {
     }
 
     /// Adds all tensors of a head.
-    pub(super) fn add_layers(&mut self, layers: &[CompressedLayer]) {
+    fn add_layers(&mut self, layers: &[CompressedLayer]) {
         for (n, layer) in layers.iter().enumerate() {
             add_layer(self, n, layer);
             add_norm(self, n, &layer.input_map);
         }
     }
 
-    pub(super) fn finish(&self, metadata: &[(&str, String)]) -> Result<Vec<u8>, ArtifactError> {
+    fn finish(&self, metadata: &[(&str, String)]) -> Result<Vec<u8>, ArtifactError> {
         Ok(container::write(&self.tensors, metadata)?)
     }
 }
 
-/// The file of a compressed head. The same head gives the same bytes.
+/// The file of a compressed head, or of several. The same heads give the same bytes.
 ///
 /// # Errors
-/// None that a checked head can cause; the container's own refusal is passed on.
-pub fn to_bytes(head: &CompressedHead) -> Result<Vec<u8>, ArtifactError> {
+/// None that checked heads can cause; the container's own refusal is passed on.
+pub fn to_bytes(bank: &Bank) -> Result<Vec<u8>, ArtifactError> {
     let mut tensors = Tensors::default();
-    tensors.add_layers(head.layers());
-    let manifest =
-        serde_json::to_string(&Manifest::of(head.layers())).map_err(|e| ArtifactError::Manifest(e.to_string()))?;
-    tensors.finish(&metadata(MANIFEST_KEY, manifest, head.detection.as_ref())?)
+    let unwritten = |e: serde_json::Error| ArtifactError::Manifest(e.to_string());
+    if let Some(head) = bank.single() {
+        tensors.add_layers(head.layers());
+        let manifest = serde_json::to_string(&Manifest::of(head.layers())).map_err(unwritten)?;
+        return tensors.finish(&metadata(MANIFEST_KEY, manifest, head.detection.as_ref())?);
+    }
+    for (at, member) in bank.members().iter().enumerate() {
+        tensors.member = Some(at);
+        tensors.add_layers(member.head.layers());
+    }
+    let manifest = serde_json::to_string(&bank::manifest_of(bank)).map_err(unwritten)?;
+    tensors.finish(&[(BANK_KEY, manifest)])
 }
 
 /// The file of a dense head in efficient-kan's layout with `norms.*`: readable by this library and, but for the norms,

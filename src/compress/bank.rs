@@ -14,7 +14,7 @@ mod gather;
 use super::calibrated::{self, LayerRows};
 use super::layer::{self, SharedShapes};
 use super::{
-    CALIBRATION_ROWS, Calibration, CompileOptions, CompileReport, CompressError, LayerReport, LayerSettings, Method,
+    CALIBRATION_ROWS, Calibration, CompressError, CompressOptions, CompressReport, LayerReport, LayerSettings, Method,
     check, runs_in_integers,
 };
 use crate::head::{
@@ -126,12 +126,12 @@ struct State {
 ///
 /// # Errors
 /// As [`compile`](super::compile) for a head, which the error names; for heads that make no bank; for
-/// [`CompileOptions::residual`], which banks do not have; and what `heads` gives.
+/// [`CompressOptions::residual`], which banks do not have; and what `heads` gives.
 pub fn compile_bank(
     heads: &mut dyn HeadSource,
-    options: &CompileOptions,
+    options: &CompressOptions,
     progress: &mut dyn FnMut(BankProgress),
-) -> Result<(Bank, Vec<CompileReport>), CompressError> {
+) -> Result<(Bank, Vec<CompressReport>), CompressError> {
     check(options)?;
     if options.residual {
         return Err(CompressError::Bank("has residual codebooks, which banks do not".into()));
@@ -151,7 +151,7 @@ pub fn compile_bank(
     let mut reports = Vec::new();
     for (name, state) in names.into_iter().zip(states) {
         members.push(Member { name, head: CompressedHead::new(state.layers, state.detection)? });
-        reports.push(CompileReport { layers: state.reports });
+        reports.push(CompressReport { layers: state.reports });
     }
     Ok((Bank::new(members)?, reports))
 }
@@ -163,7 +163,7 @@ fn compile_positions(
     names: &[String],
     states: &mut [State],
     first: usize,
-    options: &CompileOptions,
+    options: &CompressOptions,
     progress: &mut dyn FnMut(BankProgress),
 ) -> Result<(usize, usize), CompressError> {
     let aware = options.method == Method::Calibrated;
@@ -243,7 +243,7 @@ impl State {
         at: usize,
         settings: &LayerSettings,
         shared: &Shared,
-        options: &CompileOptions,
+        options: &CompressOptions,
     ) -> Result<(), CompressError> {
         let dense = &source.head.layers()[at];
         let (mut layer, report) = match shared {
@@ -271,7 +271,7 @@ impl State {
 }
 
 /// Rows in front of the first layer.
-fn first_rows(source: &SourceHead<'_>, options: &CompileOptions) -> Result<LayerRows, CompressError> {
+fn first_rows(source: &SourceHead<'_>, options: &CompressOptions) -> Result<LayerRows, CompressError> {
     let Some(calibration) = &source.calibration else {
         return Err(CompressError::Calibration("is missing, expected rows for the method calibrated".into()));
     };

@@ -45,8 +45,10 @@ pub use bank::{BankProgress, BankStage, HeadSource, HeldHeads, SourceHead, compi
 pub use calibration::{CALIBRATION_ROWS, Calibration};
 pub use decompress::decompress;
 pub use preset::Preset;
-pub use report::{CompileReport, LayerReport};
+pub use report::{CompressReport, LayerReport};
 pub use search::{Found, SETTINGS, Setting, Target, compile_to_target};
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -84,7 +86,7 @@ pub enum Method {
 
 /// Settings of a compilation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CompileOptions {
+pub struct CompressOptions {
     /// What the codebook is fitted to.
     pub method: Method,
     /// Codewords a layer, 1 to [`MAX_CODEWORDS`]. A layer with fewer edges gets as many as it has edges.
@@ -106,12 +108,14 @@ pub struct CompileOptions {
     pub gpu: Option<Gpu>,
     /// Least number of edges times codewords of a layer that goes to the device.
     pub gpu_from: usize,
+    /// Rows of the head's inputs, `[rows, inputs]`, for [`Method::Calibrated`] where no [`Calibration`] is given.
+    pub rows: Option<Arc<[f32]>>,
 }
 
 /// Edges times codewords from which a layer is worth its way to a GPU: a tenth of a second of two CPU cores a round.
 pub const GPU_FROM: usize = 1 << 28;
 
-impl Default for CompileOptions {
+impl Default for CompressOptions {
     fn default() -> Self {
         Self {
             method: Method::Uniform,
@@ -124,7 +128,16 @@ impl Default for CompileOptions {
             residual: false,
             gpu: None,
             gpu_from: GPU_FROM,
+            rows: None,
         }
+    }
+}
+
+impl CompressOptions {
+    /// These settings, calibrated on rows of the head's inputs, `[rows, inputs]`: for example the features of some hundred
+    /// training images. The images a head is later measured on have no place here.
+    pub fn calibrate(self, rows: impl Into<Arc<[f32]>>) -> Self {
+        Self { method: Method::Calibrated, rows: Some(rows.into()), ..self }
     }
 }
 
@@ -132,6 +145,9 @@ impl Default for CompileOptions {
 #[derive(Debug, Error, PartialEq)]
 #[non_exhaustive]
 pub enum CompressError {
+    /// A head that is no dense one.
+    #[error("the head is compressed already, expected a dense one")]
+    Compressed,
     /// A codebook size out of range.
     #[error("codebook size is {0}, expected 1 to {MAX_CODEWORDS}")]
     Codewords(usize),
@@ -216,7 +232,7 @@ const FINE_RESIDUAL_CODEWORDS: usize = 256;
 const ENOUGH: f64 = 2e-4;
 
 impl LayerSettings {
-    fn new(head: &DenseHead, at: usize, options: &CompileOptions) -> Self {
+    fn new(head: &DenseHead, at: usize, options: &CompressOptions) -> Self {
         let edges = head.layers()[at].edges();
         Self::of_layer(at, edges, Self::is_small(head, at, options.method), options)
     }
@@ -229,7 +245,7 @@ impl LayerSettings {
     }
 
     /// For a layer, or a position of several heads, whose codebook is fitted to so many edges.
-    fn of_layer(at: usize, edges: usize, small: bool, options: &CompileOptions) -> Self {
+    fn of_layer(at: usize, edges: usize, small: bool, options: &CompressOptions) -> Self {
         let fine = if options.residual { FINE_RESIDUAL_CODEWORDS } else { FINE_CODEWORDS };
         let codewords = if small { options.codewords.max(fine) } else { options.codewords };
         let large = edges.saturating_mul(codewords) >= options.gpu_from;
@@ -262,7 +278,7 @@ impl LayerSettings {
 ///
 /// # Errors
 /// As [`compile`], for the same settings.
-pub fn compiled_bytes(head: &DenseHead, options: &CompileOptions) -> Result<usize, CompressError> {
+pub fn compiled_bytes(head: &DenseHead, options: &CompressOptions) -> Result<usize, CompressError> {
     check(options)?;
     let layers = head.layers().iter().enumerate().map(|(at, dense)| {
         let settings = LayerSettings::new(head, at, options);
@@ -297,10 +313,10 @@ pub fn compiled_bytes(head: &DenseHead, options: &CompileOptions) -> Result<usiz
         }
     });
     let empty = CompressedHead::new(layers.collect(), head.detection.clone())?;
-    artifact::to_bytes(&empty).map(|bytes| bytes.len()).map_err(|error| CompressError::Target(error.to_string()))
+    artifact::to_bytes(&empty.into()).map(|bytes| bytes.len()).map_err(|error| CompressError::Target(error.to_string()))
 }
 
-fn check(options: &CompileOptions) -> Result<(), CompressError> {
+fn check(options: &CompressOptions) -> Result<(), CompressError> {
     if !(1..=MAX_CODEWORDS).contains(&options.codewords) {
         return Err(CompressError::Codewords(options.codewords));
     }
@@ -311,7 +327,7 @@ fn check(options: &CompileOptions) -> Result<(), CompressError> {
 }
 
 /// True where the compressed head will be evaluated in integers.
-fn runs_in_integers(head: &DenseHead, options: &CompileOptions) -> bool {
+fn runs_in_integers(head: &DenseHead, options: &CompressOptions) -> bool {
     options.precision == Precision::Int8
         && head.layers().iter().all(|layer| allows_positions(&layer.basis, &layer.input_map) && fold::folds_base(layer))
 }
@@ -335,12 +351,16 @@ fn dense_head_outputs(head: &DenseHead, rows: &[f32]) -> Vec<f32> {
 /// arithmetic.
 pub fn compile(
     head: &DenseHead,
-    options: &CompileOptions,
+    options: &CompressOptions,
     calibration: Option<&Calibration<'_>>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(CompressedHead, CompileReport), CompressError> {
+) -> Result<(CompressedHead, CompressReport), CompressError> {
     check(options)?;
-    let mut rows = match (options.method, calibration) {
+    let own = match (&options.rows, calibration) {
+        (Some(rows), None) => Some(Calibration::new(rows, head.inputs())?),
+        _ => None,
+    };
+    let mut rows = match (options.method, calibration.or(own.as_ref())) {
         (Method::Calibrated, None) => {
             return Err(CompressError::Calibration("is missing, expected rows for the method calibrated".into()));
         }
@@ -374,5 +394,5 @@ pub fn compile(
         reports.push(report);
     }
     let compressed = CompressedHead::new(compressed, head.detection.clone())?;
-    Ok((compressed, CompileReport { layers: reports }))
+    Ok((compressed, CompressReport { layers: reports }))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::CompileOptions;
+use super::CompressOptions;
 
 /// Codebook and gains as they are usually wanted. Sizes and losses were measured on heads calibrated on a few unlabelled
 /// images ([`Method::Calibrated`](super::Method::Calibrated)); without calibration the sizes are about the same and the
@@ -64,7 +64,7 @@ impl FromStr for Preset {
     }
 }
 
-impl CompileOptions {
+impl CompressOptions {
     /// The default settings with codebook and gains of a preset. For its accuracy set `method` to
     /// [`Method::Calibrated`](super::Method::Calibrated) and calibrate.
     pub fn preset(preset: Preset) -> Self {
@@ -85,8 +85,8 @@ mod tests {
                 Preset::Small => (64, 4),
                 Preset::Tiny => (16, 4),
             };
-            let expected = CompileOptions { codewords, gain_bits, ..CompileOptions::default() };
-            assert_eq!(CompileOptions::preset(preset), expected);
+            let expected = CompressOptions { codewords, gain_bits, ..CompressOptions::default() };
+            assert_eq!(CompressOptions::preset(preset), expected);
         }
         assert_eq!("huge".parse::<Preset>(), Err("expected faithful, small, tiny".into()));
     }

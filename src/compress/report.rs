@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// One layer of a [`CompileReport`].
+/// One layer of a [`CompressReport`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LayerReport {
     /// Number of inputs.
@@ -33,12 +33,12 @@ pub struct LayerReport {
 
 /// What a compilation kept and lost, layer by layer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct CompileReport {
+pub struct CompressReport {
     /// The layers, in order.
     pub layers: Vec<LayerReport>,
 }
 
-impl CompileReport {
+impl CompressReport {
     /// Bytes of the dense head's edges, 4 a coefficient and base weight.
     pub fn dense_bytes(&self) -> usize {
         self.layers.iter().map(|layer| layer.dense_bytes).sum()

@@ -1,7 +1,7 @@
 //! Settings for a size or an accuracy.
 
 use super::{
-    Calibration, CompileOptions, CompileReport, CompressError, Method, Precision, Progress, compile, compiled_bytes,
+    Calibration, CompressError, CompressOptions, CompressReport, Method, Precision, Progress, compile, compiled_bytes,
 };
 use crate::head::{CompressedHead, DenseHead};
 use crate::output_snr::output_snr_db;
@@ -23,9 +23,9 @@ pub struct Found {
     /// The compressed head.
     pub head: CompressedHead,
     /// What it kept and lost.
-    pub report: CompileReport,
+    pub report: CompressReport,
     /// The settings that gave it.
-    pub options: CompileOptions,
+    pub options: CompressOptions,
     /// Output signal-to-noise ratio on the rows held back; [`Target::SnrDb`] only.
     pub snr_db: Option<f64>,
 }
@@ -85,15 +85,15 @@ const MEASURED_ROWS: usize = 2048;
 pub fn compile_to_target(
     head: &DenseHead,
     target: Target,
-    options: &CompileOptions,
+    options: &CompressOptions,
     calibration: Option<&Calibration<'_>>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Found, CompressError> {
     let setting = |at: usize| {
         let Setting { codewords, gain_bits, residual } = SETTINGS[at];
-        CompileOptions { codewords, gain_bits, residual, precision: Precision::Int8, ..options.clone() }
+        CompressOptions { codewords, gain_bits, residual, precision: Precision::Int8, ..options.clone() }
     };
-    let mut run = |options: CompileOptions, rows: Option<&Calibration<'_>>| {
+    let mut run = |options: CompressOptions, rows: Option<&Calibration<'_>>| {
         let (head, report) = compile(head, &options, rows, progress)?;
         Ok::<_, CompressError>(Found { head, report, options, snr_db: None })
     };

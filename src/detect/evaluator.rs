@@ -2,9 +2,9 @@
 
 use std::pin::Pin;
 
-use crate::run::CpuSession;
 #[cfg(feature = "gpu")]
-use crate::run::{BankRunner, Runner, Session};
+use crate::run::Session;
+use crate::run::{CpuSession, Model};
 
 /// Why a head could not be evaluated.
 pub type EvaluationError = Box<dyn std::error::Error + Send + Sync>;
@@ -58,40 +58,14 @@ impl<H: HeadEvaluator + ?Sized> HeadEvaluator for Box<H> {
     }
 }
 
-#[cfg(feature = "gpu")]
-impl HeadEvaluator for Runner {
+/// Of a bank all heads, their outputs side by side.
+impl HeadEvaluator for Model {
     fn inputs(&self) -> usize {
-        Runner::inputs(self)
+        Model::inputs(self)
     }
 
     fn outputs(&self) -> usize {
-        Runner::outputs(self)
-    }
-
-    #[cfg(not(target_arch = "wasm32"))]
-    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
-        Ok(self.run(rows)?)
-    }
-
-    #[cfg(target_arch = "wasm32")]
-    fn evaluate(&mut self, _: &[f32]) -> Result<Vec<f32>, EvaluationError> {
-        Err(CANNOT_BLOCK.into())
-    }
-
-    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluation<'a> {
-        Box::pin(async { Ok(self.run_async(rows).await?) })
-    }
-}
-
-/// All heads of a bank, their outputs side by side.
-#[cfg(feature = "gpu")]
-impl HeadEvaluator for BankRunner {
-    fn inputs(&self) -> usize {
-        BankRunner::inputs(self)
-    }
-
-    fn outputs(&self) -> usize {
-        BankRunner::outputs(self)
+        Model::outputs(self)
     }
 
     #[cfg(not(target_arch = "wasm32"))]

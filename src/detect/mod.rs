@@ -4,8 +4,7 @@
 //! file --decode_image--> RGB --Letterbox--> square --Backbone--> CellFeatures --head--> outputs --decode_detections--> Detection
 //! ```
 //!
-//! [`Detector`] runs the chain, [`BankDetector`] that of several heads behind one backbone; each step also stands on its
-//! own. The head in the middle is whatever implements [`HeadEvaluator`]; the network in front of it whatever implements
+//! [`Detector`] runs the chain, of one head or of several behind one backbone; each step also stands on its own. The head in the middle is whatever implements [`HeadEvaluator`]; the network in front of it whatever implements
 //! [`Backbone`], of which `OnnxBackbone` (feature `onnx`) is the bundled one. [`draw_detections`] shows the result.
 //! Many files go through the stages side by side in a `pipeline` (feature `files`). In a browser, where nothing can block,
 //! a detector's `detect_async` waits for the head's device.
@@ -14,7 +13,6 @@ mod agreement;
 #[cfg(feature = "files")]
 mod assets;
 mod backbone;
-mod bank_detector;
 mod bounds;
 mod decode;
 mod decode_image;
@@ -42,11 +40,10 @@ pub use agreement::BoxAgreement;
 #[cfg(feature = "files")]
 pub use assets::{ASSETS_VARIABLE, Assets};
 pub use backbone::Backbone;
-pub use bank_detector::{BankDetector, DetectingHead, HeadDetections, bank_classes};
 pub use bounds::Bounds;
 pub use decode::{DetectOptions, Detection, decode_detections};
 pub use decode_image::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, decode_image};
-pub use detector::{Detector, Timings};
+pub use detector::{DetectingHead, Detector, HeadDetections, Timings, bank_classes};
 pub use draw::draw_detections;
 pub use error::{BackboneProblem, DetectError, ImageProblem};
 pub use evaluator::{Evaluation, EvaluationError, HeadEvaluator};

@@ -1,7 +1,7 @@
 //! Is the result right, and how good is it.
 //!
-//! `verify` and `verify_bank` hold every kernel against the CPU reference. With the feature `evaluate`, detections are held against
-//! what is really in the images:
+//! `verify` holds every kernel against the CPU reference. With the feature `evaluate`, detections are held against what is
+//! really in the images:
 //!
 //! ```text
 //! VOC folder or COCO file --GroundTruth--> Evaluator <-- detections of each image
@@ -42,6 +42,6 @@ pub use region::{PixelExtent, Region};
 #[cfg(feature = "evaluate")]
 pub use summary::Summary;
 #[cfg(feature = "gpu")]
-pub use verify::{VerifyCheck, VerifyReport, verify_async, verify_bank_async};
+pub use verify::{VerifyCheck, VerifyReport, verify_async};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
-pub use verify::{verify, verify_bank, verify_bank_with, verify_with};
+pub use verify::{verify, verify_with};

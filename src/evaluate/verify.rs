@@ -6,14 +6,14 @@
 
 use serde::Serialize;
 
-use crate::compress::{CompileOptions, Precision, compile, decompress};
+use crate::compress::{CompressOptions, Precision, compile, decompress};
 use crate::fixed_point::Arithmetic;
 use crate::head::{Bank, CompressedHead, Head, InputMap, Member, Quantised};
 use crate::plan::{CodebookPlace, FloatStrategy, Limits, Plan, PlanError, PlanOptions, Strategy};
 use crate::reference::{CompressedReference, DenseReference};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::block_on_any;
-use crate::run::{BankRunner, Gpu, RunError, Session};
+use crate::run::{Gpu, Model, RunError, Session};
 
 /// Largest error that passes of kernels in integers: their sums do not depend on the order of summing, so that every bit
 /// is promised.
@@ -73,7 +73,8 @@ impl VerifyReport {
 
 /// Compares every kernel on `gpu` with the reference, in batches of 1, 7 and `rows`.
 ///
-/// Inputs are spread over each input's grid and a little beyond, knots and ends among them; the same for every call.
+/// Of a bank every head is checked, and then all at once; the names of the checks begin with that of the head. Inputs are
+/// spread over each input's grid and a little beyond, knots and ends among them; the same for every call.
 ///
 /// # Errors
 /// Where the device cannot run the head at all. A wrong result is no error but a check that did not pass.
@@ -104,6 +105,20 @@ pub async fn verify_async(
     options: &PlanOptions,
 ) -> Result<VerifyReport, RunError> {
     let rows = rows.max(1);
+    let checks = match head.bank() {
+        Some(bank) => checks_of_bank(gpu, bank, rows, options).await?,
+        None => checks_of_head(gpu, head, rows, options).await?,
+    };
+    Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
+}
+
+/// Checks one head.
+async fn checks_of_head(
+    gpu: &Gpu,
+    head: &Head,
+    rows: usize,
+    options: &PlanOptions,
+) -> Result<Vec<VerifyCheck>, RunError> {
     let batches = batches(rows);
     let input = spread_inputs(head, rows);
     let mut checks = Vec::new();
@@ -137,56 +152,30 @@ pub async fn verify_async(
         let problem = "the head has no layers in integers".into();
         return Err(PlanError::Kernel { kernel: strategy.name(), problem }.into());
     }
-    Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
+    Ok(checks)
 }
 
-/// Compares every kernel for every head of a bank with the reference as [`verify`] does, and then all heads at once;
-/// the names of the checks begin with that of the head.
-///
-/// # Errors
-/// As [`verify`].
-#[cfg(not(target_arch = "wasm32"))]
-pub fn verify_bank(gpu: &Gpu, bank: &Bank, rows: usize) -> Result<VerifyReport, RunError> {
-    verify_bank_with(gpu, bank, rows, &PlanOptions::default())
-}
-
-/// Compares the kernels of a bank as [`verify_bank`] does, planned as `options` say.
-///
-/// # Errors
-/// As [`verify_with`].
-#[cfg(not(target_arch = "wasm32"))]
-pub fn verify_bank_with(gpu: &Gpu, bank: &Bank, rows: usize, options: &PlanOptions) -> Result<VerifyReport, RunError> {
-    block_on_any(Some(gpu), verify_bank_async(gpu, bank, rows, options))
-}
-
-/// Compares the kernels of a bank as `verify_bank_with` does, without blocking for the device.
-///
-/// # Errors
-/// As [`verify_async`].
-pub async fn verify_bank_async(
+/// Checks every head of a bank alone, and then all at once; the names of the checks begin with that of the head.
+async fn checks_of_bank(
     gpu: &Gpu,
     bank: &Bank,
     rows: usize,
     options: &PlanOptions,
-) -> Result<VerifyReport, RunError> {
-    let rows = rows.max(1);
+) -> Result<Vec<VerifyCheck>, RunError> {
     let mut checks = Vec::new();
     for member in bank.members() {
-        let report = verify_async(gpu, &Head::Compressed(member.head.clone()), rows, options).await?;
-        checks.extend(
-            report
-                .checks
-                .into_iter()
-                .map(|check| VerifyCheck { kernel: format!("{}: {}", member.name, check.kernel), ..check }),
-        );
+        let of_head = checks_of_head(gpu, &member.head.clone().into(), rows, options).await?;
+        let named = |check: VerifyCheck| VerifyCheck { kernel: format!("{}: {}", member.name, check.kernel), ..check };
+        checks.extend(of_head.into_iter().map(named));
     }
-    let input = spread_inputs(&Head::Compressed(bank.members()[0].head.clone()), rows);
+    let head = Head::from(bank.clone());
+    let input = spread_inputs(&head, rows);
     let expected: Vec<Vec<f32>> =
         bank.members().iter().map(|member| CompressedReference::new(&member.head).run(&input)).collect();
-    let mut runner = BankRunner::open_with_async(Some(gpu), bank, rows, options).await?;
+    let mut model = Model::open_on_async(Some(gpu), &head, rows, options).await?;
     for batch in batches(rows) {
-        let found = runner.run_async(&input[..batch * bank.inputs()]).await?;
-        let matrices = runner.multiplies_matrices(batch);
+        let found = model.run_async(&input[..batch * bank.inputs()]).await?;
+        let matrices = model.multiplies_matrices(batch);
         let of_member = |(at, member): (usize, &Member)| {
             let (range, outputs) = (bank.output_range(at), bank.outputs());
             let of_head: Vec<f32> = found.chunks_exact(outputs).flat_map(|row| &row[range.clone()]).copied().collect();
@@ -199,11 +188,11 @@ pub async fn verify_bank_async(
         let kernel = "all heads at once".into();
         checks.push(VerifyCheck { kernel, rows: batch, error, tolerance, passed: error <= tolerance });
     }
-    Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
+    Ok(checks)
 }
 
 fn is_integer(form: &Head) -> bool {
-    matches!(form, Head::Compressed(head) if Arithmetic::of(head) == Arithmetic::Integer)
+    form.compressed().is_some_and(|head| Arithmetic::of(head) == Arithmetic::Integer)
 }
 
 /// The kernels that a form is checked with on an adapter of these limits, by name; the one that `options` name alone,
@@ -234,10 +223,7 @@ fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize, options: &Plan
 
 /// Largest error that passes of a form, evaluated with cooperative matrices or without.
 fn tolerance(form: &Head, matrices: bool) -> f64 {
-    match form {
-        Head::Dense(_) => FLOAT_TOLERANCE,
-        Head::Compressed(head) => codebook_tolerance(head, matrices),
-    }
+    form.compressed().map_or(FLOAT_TOLERANCE, |head| codebook_tolerance(head, matrices))
 }
 
 fn codebook_tolerance(head: &CompressedHead, matrices: bool) -> f64 {
@@ -261,24 +247,27 @@ fn batches(rows: usize) -> Vec<usize> {
 fn forms(head: &Head) -> Vec<(&'static str, Head)> {
     let (dense, compressed) = match head {
         Head::Dense(dense) => {
-            let options = CompileOptions {
+            let options = CompressOptions {
                 codewords: BORROWED_CODEWORDS,
                 precision: Precision::Int8,
                 iterations: 1,
-                ..CompileOptions::default()
+                ..CompressOptions::default()
             };
             (Some(dense.clone()), compile(dense, &options, None, &mut |_| {}).ok().map(|(compressed, _)| compressed))
         }
-        Head::Compressed(compressed) => (decompress(compressed).ok(), Some(compressed.clone())),
+        Head::Compressed(bank) => {
+            let compressed = &bank.members()[0].head;
+            (decompress(compressed).ok(), Some(compressed.clone()))
+        }
     };
     let mut forms = Vec::new();
     forms.extend(dense.map(|dense| ("dense", Head::Dense(dense))));
     if let Some(compressed) = compressed {
         // Kernels in f32 take residual layers as dense ones.
         let name = if has_residual(&compressed) { "residual" } else { "codebook" };
-        forms.extend(in_floats(&compressed).map(|floats| (name, Head::Compressed(floats))));
+        forms.extend(in_floats(&compressed).map(|floats| (name, Head::from(floats))));
         if Arithmetic::of(&compressed) == Arithmetic::Integer {
-            forms.push(("integer", Head::Compressed(compressed)));
+            forms.push(("integer", Head::from(compressed)));
         }
     }
     forms
@@ -308,8 +297,8 @@ fn in_floats(head: &CompressedHead) -> Option<CompressedHead> {
 /// The limits of the device, and those that keep the codebook out of workgroup memory.
 fn places(gpu: &Gpu, head: &Head, rows: usize) -> Vec<(&'static str, Limits)> {
     let residual_in_f32 = |head: &CompressedHead| Arithmetic::of(head) == Arithmetic::Float && has_residual(head);
-    match head {
-        Head::Compressed(head) if !residual_in_f32(head) => {}
+    match head.compressed() {
+        Some(head) if !residual_in_f32(head) => {}
         _ => return vec![("", gpu.limits().clone())],
     }
     let on_chip = |limits: &Limits| -> Vec<bool> {
@@ -342,7 +331,7 @@ fn places(gpu: &Gpu, head: &Head, rows: usize) -> Vec<(&'static str, Limits)> {
 fn reference(head: &Head, input: &[f32]) -> Vec<f32> {
     match head {
         Head::Dense(head) => DenseReference::new(head).run(input).iter().map(|&y| y as f32).collect(),
-        Head::Compressed(head) => CompressedReference::new(head).run(input),
+        Head::Compressed(bank) => CompressedReference::new(&bank.members()[0].head).run(input),
     }
 }
 
@@ -367,7 +356,10 @@ fn largest_error(found: &[f32], expected: &[f32], scale: f64) -> f64 {
 fn spread_inputs(head: &Head, rows: usize) -> Vec<f32> {
     let (inputs, map, basis) = match head {
         Head::Dense(head) => (head.inputs(), &head.layers()[0].input_map, &head.layers()[0].basis),
-        Head::Compressed(head) => (head.inputs(), &head.layers()[0].input_map, &head.layers()[0].basis),
+        Head::Compressed(bank) => {
+            let first = &bank.members()[0].head.layers()[0];
+            (first.inputs, &first.input_map, &first.basis)
+        }
     };
     // Weyl's sequence: even over the range, without a generator.
     let spread = |n: usize| (n as f64 * 0.618_033_988_749_894_9).fract();

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::{FileError, FileProblem, read_text};
 use crate::artifact::Form;
 use crate::container::Header;
-use crate::head::{Bank, CompressedHead, DetectionHead, Head, HeadError};
-use crate::import::{Container, ImportOptions, Layout};
+use crate::head::{Bank, DetectionHead, Head};
+use crate::import::{Container, ImportOptions, Imported, Layout};
 use crate::{artifact, import, regular_file};
 
 /// A head and what its file said.
@@ -32,97 +32,64 @@ pub struct ImportNotes {
     pub assumptions: Vec<String>,
 }
 
-/// A bank and the size of its file.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BankFile {
-    /// The bank.
-    pub bank: Bank,
-    /// Size of the file.
-    pub bytes: u64,
-}
-
-/// What a file holds.
-#[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it, and what it holds lies elsewhere")]
-pub enum Opened {
-    /// One head, dense or compressed.
-    Head(HeadFile),
-    /// Several compressed heads that share their codebooks.
-    Bank(BankFile),
-}
-
-/// Opens a head, dense or compressed; the file's metadata tells which it is.
-///
-/// A compressed head holds everything itself, so of `options` only the detection settings matter to it, and of them
-/// not the clamp, which has become part of its layers.
-///
-/// # Errors
-/// Where the file cannot be read, holds a bank, or is refused as [`import::from_reader`] and [`artifact::read`] say; the
-/// error names the file.
-pub fn open_head(path: &Path, options: &ImportOptions) -> Result<HeadFile, FileError> {
-    match open_head_or_bank(path, options)? {
-        Opened::Head(head) => Ok(head),
-        Opened::Bank(BankFile { bank, .. }) => Err(FileProblem::Bank(names(&bank)).in_file(path)),
-    }
-}
-
-/// Opens one head of a bank by its name; its size is that of the bank's file.
-///
-/// # Errors
-/// Where the file cannot be read, holds no bank or none with such a head; the error names the file.
-pub fn open_member(path: &Path, name: &str, options: &ImportOptions) -> Result<HeadFile, FileError> {
-    let without_settings = ImportOptions { head_config: None, ..options.clone() };
-    let Opened::Bank(BankFile { bank, bytes }) = open_head_or_bank(path, &without_settings)? else {
-        return Err(FileProblem::NoBank.in_file(path));
-    };
-    let known = names(&bank);
-    let Some(member) = bank.into_members().into_iter().find(|member| member.name == name) else {
-        return Err(FileProblem::NoMember { name: name.to_owned(), known }.in_file(path));
-    };
-    let head = with_detection(member.head, options.head_config.as_ref())
-        .map_err(|problem| FileProblem::from(problem).in_file(path))?;
-    Ok(HeadFile { head: Head::Compressed(head), bytes, import: None })
-}
-
-/// Opens whatever a file holds: one head as [`open_head`] does, or a bank.
-///
-/// # Errors
-/// As [`open_head`], [`artifact::read_bank`] for a bank, and for detection settings in `options` with a bank, whose heads
-/// have settings of their own.
-pub fn open_head_or_bank(path: &Path, options: &ImportOptions) -> Result<Opened, FileError> {
-    let (mut file, bytes) = regular_file::open(path).map_err(|problem| FileProblem::from(problem).in_file(path))?;
-    let container = Container::of_path(path);
-    let mut opened = || {
-        // The header is read once; it tells what the file is, and where its tensors are.
-        let header = match container {
-            Container::Safetensors => Some(Header::read(&mut file)?),
-            Container::PyTorch => None,
-        };
-        match header.as_ref().and_then(|header| Some((Form::of(header)?, header))) {
-            Some((Form::Head, header)) => {
-                let head = artifact::read_in(header, &whole(&mut file, bytes)?)?;
-                let head = Head::Compressed(with_detection(head, options.head_config.as_ref())?);
-                Ok(Opened::Head(HeadFile { head, bytes, import: None }))
-            }
-            Some((Form::Bank, header)) => {
-                let bank = artifact::read_bank_in(header, &whole(&mut file, bytes)?)?;
-                match options.head_config {
-                    Some(_) => Err(FileProblem::Bank(names(&bank))),
-                    None => Ok(Opened::Bank(BankFile { bank, bytes })),
+impl HeadFile {
+    /// Reads a file of the form that its metadata tells: dense, compressed, or a bank.
+    ///
+    /// A compressed head holds everything itself, so of `options` only the detection settings matter to it, and of them
+    /// not the clamp, which has become part of its layers. The heads of a bank have settings of their own.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is refused as [`import::from_reader`] and [`artifact::read`] say, or holds a bank and
+    /// `options` detection settings; the error names the file.
+    pub fn open(path: &Path, options: &ImportOptions) -> Result<Self, FileError> {
+        let (mut file, bytes) = regular_file::open(path).map_err(|problem| FileProblem::from(problem).in_file(path))?;
+        let container = Container::of_path(path);
+        let mut opened = || {
+            // The header is read once; it tells what the file is, and where its tensors are.
+            let header = match container {
+                Container::Safetensors => Some(Header::read(&mut file)?),
+                Container::PyTorch => None,
+            };
+            let imported = match header {
+                Some(header) if Form::of(&header).is_some() => {
+                    let mut head = Head::Compressed(artifact::read_in(&header, &whole(&mut file, bytes)?)?);
+                    if let Some(settings) = &options.head_config {
+                        if let Some(bank) = head.bank() {
+                            return Err(FileProblem::Bank(names(bank)));
+                        }
+                        head.set_detection(Some(settings.clone()))?;
+                    }
+                    return Ok(Self { head, bytes, import: None });
                 }
+                Some(header) => import::from_tensors(header, &mut file, options)?,
+                None => import::from_reader(&mut file, container, options)?,
+            };
+            let Imported { head, layout, prefix, assumptions } = imported;
+            Ok(Self { head: head.into(), bytes, import: Some(ImportNotes { layout, prefix, assumptions }) })
+        };
+        opened().map_err(|problem: FileProblem| problem.in_file(path))
+    }
+
+    /// Reads one head of a bank by its name; its size is that of the bank's file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, holds no bank or none with such a head; the error names the file.
+    pub fn open_member(path: &Path, name: &str, options: &ImportOptions) -> Result<Self, FileError> {
+        let mut file = Self::open(path, &ImportOptions { head_config: None, ..options.clone() })?;
+        let mut choose = || {
+            let bank = file.head.bank().ok_or(FileProblem::NoBank)?;
+            let Some(member) = bank.member(name) else {
+                return Err(FileProblem::NoMember { name: name.to_owned(), known: names(bank) });
+            };
+            file.head = member.clone().into();
+            if options.head_config.is_some() {
+                file.head.set_detection(options.head_config.clone())?;
             }
-            None => {
-                let imported = match header {
-                    Some(header) => import::from_tensors(header, &mut file, options)?,
-                    None => import::from_reader(&mut file, container, options)?,
-                };
-                let import::Imported { head, layout, prefix, assumptions } = imported;
-                let import = Some(ImportNotes { layout, prefix, assumptions });
-                Ok(Opened::Head(HeadFile { head: Head::Dense(head), bytes, import }))
-            }
-        }
-    };
-    opened().map_err(|problem: FileProblem| problem.in_file(path))
+            Ok(())
+        };
+        choose().map_err(|problem| problem.in_file(path))?;
+        Ok(file)
+    }
 }
 
 fn names(bank: &Bank) -> Vec<String> {
@@ -132,22 +99,6 @@ fn names(bank: &Bank) -> Vec<String> {
 /// All bytes of a file of this size.
 fn whole(file: &mut (impl Read + Seek), bytes: u64) -> Result<Vec<u8>, FileProblem> {
     file.rewind().and_then(|()| regular_file::rest(file, bytes)).map_err(FileProblem::Read)
-}
-
-/// Replaces what a compressed head says about boxes, if anything shall.
-fn with_detection(mut head: CompressedHead, settings: Option<&DetectionHead>) -> Result<CompressedHead, HeadError> {
-    if let Some(settings) = settings {
-        if settings.channels() != head.outputs() {
-            return Err(HeadError::Detection(format!(
-                "names {} classes, which take {} outputs, but the head has {}",
-                settings.classes.len(),
-                settings.channels(),
-                head.outputs()
-            )));
-        }
-        head.detection = Some(settings.clone());
-    }
-    Ok(head)
 }
 
 /// Reads detection settings from a JSON file of the fields of [`DetectionHead`].

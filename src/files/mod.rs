@@ -10,9 +10,7 @@ mod replace;
 mod rows;
 
 pub use error::{FileError, FileProblem};
-pub use head_file::{
-    BankFile, HeadFile, ImportNotes, Opened, open_head, open_head_or_bank, open_member, read_head_config,
-};
+pub use head_file::{HeadFile, ImportNotes, read_head_config};
 #[cfg(feature = "gpu")]
 pub(crate) use replace::replace_private;
 pub use replace::{check_destination, replace};

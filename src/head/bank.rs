@@ -1,4 +1,4 @@
-//! Several compressed heads of one backbone that share their codebooks.
+//! One compressed head, or several of one backbone that share their codebooks.
 //!
 //! All heads read the same features, each has outputs of its own. At each layer position one codebook serves all heads, so a
 //! further head costs its indices and gains only, and a device that holds the codebook in fast memory holds it for all.
@@ -14,7 +14,8 @@ pub const MAX_MEMBER_NAME: usize = 255;
 /// A head of a [`Bank`] and its name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
-    /// Name of the head within the bank: printable, not empty, at most [`MAX_MEMBER_NAME`] bytes.
+    /// Name of the head within the bank: printable, not empty, at most [`MAX_MEMBER_NAME`] bytes. A head alone, as
+    /// `Bank::from(head)` makes it, has an empty one.
     pub name: String,
     /// The head. It holds its copy of the codebooks, so that it can be run alone.
     pub head: CompressedHead,
@@ -24,6 +25,8 @@ pub struct Member {
 ///
 /// The heads have the same number of layers. At each position their layers have the same kind and size of basis, precision,
 /// codebook and kind of gain scale; input maps, knots, levels of gains and numbers of outputs may differ.
+///
+/// A compressed head alone is a bank of one without a name: `Bank::from(head)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bank {
     members: Vec<Member>,
@@ -63,6 +66,28 @@ impl Bank {
         if known.is_empty() { Err(HeadError::Bank("has no head, expected at least 1".into())) } else { Ok(()) }
     }
 
+    /// The head, where there is one without a name; `None` for heads that were joined by name.
+    pub fn single(&self) -> Option<&CompressedHead> {
+        match self.members.as_slice() {
+            [Member { name, head }] if name.is_empty() => Some(head),
+            _ => None,
+        }
+    }
+
+    /// The head, where there is one without a name, else the bank.
+    ///
+    /// # Errors
+    /// The bank itself, where its heads have names.
+    pub fn into_single(mut self) -> Result<CompressedHead, Self> {
+        match self.members.pop() {
+            Some(Member { name, head }) if name.is_empty() => Ok(head),
+            last => {
+                self.members.extend(last);
+                Err(self)
+            }
+        }
+    }
+
     /// The heads, in order; at least one.
     pub fn members(&self) -> &[Member] {
         &self.members
@@ -76,6 +101,10 @@ impl Bank {
     /// The head of this name.
     pub fn member(&self, name: &str) -> Option<&CompressedHead> {
         self.members.iter().find(|member| member.name == name).map(|member| &member.head)
+    }
+
+    pub(super) fn members_mut(&mut self) -> &mut [Member] {
+        &mut self.members
     }
 
     /// The heads without their bank, in order.
@@ -123,6 +152,12 @@ impl Bank {
     /// Number of edges of all heads.
     pub fn edges(&self) -> usize {
         self.members.iter().map(|member| member.head.edges()).sum()
+    }
+}
+
+impl From<CompressedHead> for Bank {
+    fn from(head: CompressedHead) -> Self {
+        Self { members: vec![Member { name: String::new(), head }] }
     }
 }
 

@@ -245,14 +245,10 @@ impl CompressedHead {
             }
         }
         let outputs = layers[layers.len() - 1].outputs;
-        match &detection {
-            Some(settings) if settings.channels() != outputs => Err(HeadError::Detection(format!(
-                "names {} classes, which take {} outputs, but the head has {outputs}",
-                settings.classes.len(),
-                settings.channels(),
-            ))),
-            _ => Ok(Self { layers, detection }),
+        if let Some(settings) = &detection {
+            settings.check_outputs(outputs)?;
         }
+        Ok(Self { layers, detection })
     }
 
     /// The layers, in order.

@@ -171,6 +171,16 @@ impl DetectionHead {
         (self.input_size / self.stride) as usize
     }
 
+    /// Refuses a head whose outputs are not those of the classes.
+    pub(crate) fn check_outputs(&self, outputs: usize) -> Result<(), HeadError> {
+        if self.channels() == outputs {
+            return Ok(());
+        }
+        let (classes, expected) = (self.classes.len(), self.channels());
+        let problem = format!("names {classes} classes, which take {expected} outputs, but the head has {outputs}");
+        Err(HeadError::Detection(problem))
+    }
+
     /// True where both take the same features of images prepared in the same way.
     pub fn prepares_images_as(&self, other: &Self) -> bool {
         let of = |head: &Self| (head.input_size, head.stride, head.features.clone(), head.pixels.clone());

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! where `z` is the layer's [`InputMap`] applied to `x` and `B_j` its [`Basis`].
-//! A [`CompressedHead`] is the same head after Gain-Shape-Bias quantisation; a [`Bank`] is several of them that share
-//! their codebooks.
+//! A [`CompressedHead`] is the same head after Gain-Shape-Bias quantisation; a [`Bank`] is one of them, or several that
+//! share their codebooks. A [`Head`] is either form.
 //!
 //! Both keep what they hold checked: [`DenseHead::new`] and [`CompressedHead::new`] refuse lengths that do not match,
 //! values that are not finite and layers that do not chain, so the steps after them need no checks of their own.
@@ -38,8 +38,26 @@ use thiserror::Error;
 pub enum Head {
     /// Every coefficient in full.
     Dense(DenseHead),
-    /// Splines shared through a codebook.
-    Compressed(CompressedHead),
+    /// Splines shared through a codebook: one head, or several side by side.
+    Compressed(Bank),
+}
+
+impl From<DenseHead> for Head {
+    fn from(head: DenseHead) -> Self {
+        Self::Dense(head)
+    }
+}
+
+impl From<CompressedHead> for Head {
+    fn from(head: CompressedHead) -> Self {
+        Self::Compressed(Bank::from(head))
+    }
+}
+
+impl From<Bank> for Head {
+    fn from(bank: Bank) -> Self {
+        Self::Compressed(bank)
+    }
 }
 
 impl Head {
@@ -47,32 +65,78 @@ impl Head {
     pub fn inputs(&self) -> usize {
         match self {
             Self::Dense(head) => head.inputs(),
-            Self::Compressed(head) => head.inputs(),
+            Self::Compressed(bank) => bank.inputs(),
         }
     }
 
-    /// Number of outputs of the last layer.
+    /// Number of outputs of the last layer; of a bank, those of all heads together.
     pub fn outputs(&self) -> usize {
         match self {
             Self::Dense(head) => head.outputs(),
-            Self::Compressed(head) => head.outputs(),
+            Self::Compressed(bank) => bank.outputs(),
         }
     }
 
-    /// How the outputs mean boxes, where the head says so.
+    /// The dense head, where it is one.
+    pub fn dense(&self) -> Option<&DenseHead> {
+        match self {
+            Self::Dense(head) => Some(head),
+            Self::Compressed(_) => None,
+        }
+    }
+
+    /// The compressed head, where it is one and alone.
+    pub fn compressed(&self) -> Option<&CompressedHead> {
+        match self {
+            Self::Dense(_) => None,
+            Self::Compressed(bank) => bank.single(),
+        }
+    }
+
+    /// The bank, where heads were joined by name.
+    pub fn bank(&self) -> Option<&Bank> {
+        match self {
+            Self::Compressed(bank) if bank.single().is_none() => Some(bank),
+            _ => None,
+        }
+    }
+
+    /// Each head alone, in order: those of a bank, or this one.
+    pub fn alone(&self) -> Vec<Self> {
+        match self {
+            Self::Dense(_) => vec![self.clone()],
+            Self::Compressed(bank) => bank.members().iter().map(|member| member.head.clone().into()).collect(),
+        }
+    }
+
+    /// How the outputs mean boxes, where the head says so; `None` for a bank, whose heads each say it
+    /// ([`Bank::detection`]).
     pub fn detection(&self) -> Option<&DetectionHead> {
         match self {
             Self::Dense(head) => head.detection.as_ref(),
-            Self::Compressed(head) => head.detection.as_ref(),
+            Self::Compressed(bank) => bank.single()?.detection.as_ref(),
         }
     }
 
     /// Replaces what the head says about boxes.
-    pub fn set_detection(&mut self, detection: Option<DetectionHead>) {
+    ///
+    /// # Errors
+    /// Where the settings contradict themselves or the number of outputs, and for a bank, whose heads have settings of
+    /// their own.
+    pub fn set_detection(&mut self, detection: Option<DetectionHead>) -> Result<(), HeadError> {
+        let outputs = self.outputs();
+        if let Some(settings) = &detection {
+            settings.check()?;
+            settings.check_outputs(outputs)?;
+        }
         match self {
             Self::Dense(head) => head.detection = detection,
-            Self::Compressed(head) => head.detection = detection,
+            Self::Compressed(bank) => match bank.members_mut() {
+                [Member { name, head }] if name.is_empty() => head.detection = detection,
+                _ => return Err(HeadError::Bank("its heads have settings of their own, expected one head".into())),
+            },
         }
+        Ok(())
     }
 }
 

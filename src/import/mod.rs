@@ -190,15 +190,10 @@ fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Import
 /// Joins layers to a head whose outputs fit the detection settings.
 fn join(layers: Vec<DenseLayer>, detection: Option<DetectionHead>) -> Result<DenseHead, HeadError> {
     let head = DenseHead::new(layers, detection)?;
-    match &head.detection {
-        Some(detection) if detection.channels() != head.outputs() => Err(HeadError::Detection(format!(
-            "names {} classes, which take {} outputs, but the head has {}",
-            detection.classes.len(),
-            detection.channels(),
-            head.outputs()
-        ))),
-        _ => Ok(head),
+    if let Some(detection) = &head.detection {
+        detection.check_outputs(head.outputs())?;
     }
+    Ok(head)
 }
 
 /// What the layouts need beside the tensors.

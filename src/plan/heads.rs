@@ -2,7 +2,7 @@
 
 use super::{FloatPlan, IntegerLayerShape, IntegerPlan, Limits, Plan, PlanError, PlanOptions};
 use crate::fixed_point::Int8Layer;
-use crate::head::{Bank, CompressedHead, DenseHead, Head};
+use crate::head::{CompressedHead, DenseHead, Head, Member};
 
 /// A head that is evaluated in f32.
 #[derive(Debug, Clone, Copy)]
@@ -48,30 +48,18 @@ impl<'a> Planned<'a> {
     ) -> Result<Self, PlanError> {
         let head = match head {
             Head::Dense(head) => FloatHead::Dense(head),
-            Head::Compressed(head) => {
-                if let Some(head) = IntegerHead::of(head) {
-                    let layers = IntegerLayerShape::of_head(&head);
-                    let plan = IntegerPlan::new(layers, head.outputs, limits, max_rows, options)?;
-                    return Ok(Self::Integer(vec![head], plan));
+            Head::Compressed(bank) => {
+                let integers = bank.members().iter().map(|member| IntegerHead::of(&member.head));
+                if let Some(heads) = integers.collect::<Option<Vec<_>>>() {
+                    let layers = IntegerLayerShape::of_heads(&heads).ok_or(PlanError::Passes)?;
+                    let plan = IntegerPlan::new(layers, bank.outputs(), limits, max_rows, options)?;
+                    return Ok(Self::Integer(heads, plan));
                 }
+                let [Member { head, .. }] = bank.members() else { return Err(PlanError::Passes) };
                 FloatHead::Codebook(head)
             }
         };
         Ok(Self::Float(head, FloatPlan::new(head, limits, max_rows, options)?))
-    }
-
-    /// Plans the heads of a bank for one pass as [`Plan::of_bank`] does; `None` where they need a pass each.
-    pub(crate) fn of_bank(
-        bank: &'a Bank,
-        limits: &Limits,
-        max_rows: usize,
-        options: &PlanOptions,
-    ) -> Result<Option<Self>, PlanError> {
-        let members = bank.members().iter().map(|member| IntegerHead::of(&member.head));
-        let Some(heads) = members.collect::<Option<Vec<_>>>() else { return Ok(None) };
-        let Some(layers) = IntegerLayerShape::of_heads(&heads) else { return Ok(None) };
-        let plan = IntegerPlan::new(layers, bank.outputs(), limits, max_rows, options)?;
-        Ok(Some(Self::Integer(heads, plan)))
     }
 
     /// Largest batch.

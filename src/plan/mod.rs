@@ -38,7 +38,7 @@ pub use schedule::{Schedule, Tier};
 
 use thiserror::Error;
 
-use crate::head::{Bank, Head};
+use crate::head::Head;
 
 /// A head that an adapter cannot run.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -47,6 +47,11 @@ pub enum PlanError {
     /// A batch of no rows.
     #[error("a session needs a batch of at least 1 row")]
     NoRows,
+    /// A bank whose heads one pass cannot evaluate: they are in floating point, or their inner layers differ in width.
+    #[error(
+        "the heads of the bank need a pass each, which one session cannot give; Model::open gives each one of its own"
+    )]
+    Passes,
     /// A kernel that was asked for and that the adapter cannot run.
     #[error("kernel {kernel}: {problem}")]
     Kernel {
@@ -124,10 +129,11 @@ pub enum CodebookPlace {
 }
 
 impl Plan {
-    /// Plans `head` for batches of up to `max_rows`.
+    /// Plans `head` for batches of up to `max_rows`; the heads of a bank side by side, in one pass.
     ///
     /// # Errors
-    /// Where a single row or tile of the head does not fit the adapter's limits; the limit is named.
+    /// Where a single row or tile of the head does not fit the adapter's limits; the limit is named. [`PlanError::Passes`]
+    /// where the heads of a bank need a pass each.
     pub fn new(head: &Head, limits: &Limits, max_rows: usize) -> Result<Self, PlanError> {
         Self::with_options(head, limits, max_rows, &PlanOptions::default())
     }
@@ -145,18 +151,23 @@ impl Plan {
         Planned::of_head(head, limits, max_rows, options).map(Planned::into_plan)
     }
 
-    /// Plans all heads of a bank for one pass over batches of up to `max_rows`; `None` where they need a pass each: heads
-    /// in floating point, and heads whose inner layers differ in width.
+    /// The plan of the session that evaluates a head, or those of its heads where they need a pass each.
     ///
     /// # Errors
-    /// As [`Plan::with_options`].
-    pub fn of_bank(
-        bank: &Bank,
+    /// As [`Plan::with_options`], but for [`PlanError::Passes`].
+    pub fn of_sessions(
+        head: &Head,
         limits: &Limits,
         max_rows: usize,
         options: &PlanOptions,
-    ) -> Result<Option<Self>, PlanError> {
-        Ok(Planned::of_bank(bank, limits, max_rows, options)?.map(Planned::into_plan))
+    ) -> Result<Vec<Self>, PlanError> {
+        match Self::with_options(head, limits, max_rows, options) {
+            Ok(plan) => Ok(vec![plan]),
+            Err(PlanError::Passes) => {
+                head.alone().iter().map(|head| Self::with_options(head, limits, max_rows, options)).collect()
+            }
+            Err(problem) => Err(problem),
+        }
     }
 
     /// Largest batch.

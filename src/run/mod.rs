@@ -2,8 +2,8 @@
 //!
 //! A `Session` holds everything that a head needs on a device, made once when it is opened for a largest batch; running
 //! it makes no buffer, bind group or pipeline. It takes host slices, or buffers of the caller on the caller's own
-//! device, and can be recorded into the caller's own encoder. `Runner` chooses between a session and the CPU. Without
-//! the feature `gpu` there is the CPU alone, [`CpuSession`].
+//! device, and can be recorded into the caller's own encoder. [`Model`] chooses between sessions and the CPU. Without the
+//! feature `gpu` there is the CPU alone.
 //!
 //! What waits for a device is `async` and has a blocking twin outside a browser, where nothing can block: `run_async` and
 //! `run`, and so on.
@@ -12,9 +12,8 @@
 
 #[cfg(feature = "gpu")]
 mod adapter;
-#[cfg(feature = "gpu")]
-mod bank;
 mod cpu;
+mod device;
 #[cfg(all(feature = "gpu", feature = "files"))]
 mod device_cache;
 #[cfg(feature = "gpu")]
@@ -22,14 +21,13 @@ mod device_threads;
 mod error;
 #[cfg(feature = "gpu")]
 mod kernels;
+mod model;
 #[cfg(not(feature = "gpu"))]
 mod no_gpu;
 #[cfg(feature = "gpu")]
 mod pace;
 #[cfg(feature = "gpu")]
 mod pipelines;
-#[cfg(feature = "gpu")]
-mod runner;
 #[cfg(feature = "gpu")]
 mod scopes;
 #[cfg(feature = "gpu")]
@@ -48,14 +46,14 @@ mod waiting;
 pub use adapter::Rewrite;
 #[cfg(feature = "gpu")]
 pub use adapter::{AdapterReport, Gpu, GpuOptions, list_adapters};
-#[cfg(feature = "gpu")]
-pub use bank::BankRunner;
 pub use cpu::CpuSession;
+pub use device::Device;
 #[cfg(all(feature = "gpu", feature = "files"))]
 pub use device_cache::{CacheError, DeviceCache, DeviceIdentity};
 pub use error::RunError;
 #[cfg(feature = "gpu")]
 pub use kernels::{Access, CallerBuffer, Kernel};
+pub use model::Model;
 #[cfg(not(feature = "gpu"))]
 pub use no_gpu::Gpu;
 #[cfg(feature = "gpu")]
@@ -66,15 +64,13 @@ pub use pipelines::KernelVariant;
 #[cfg(feature = "gpu")]
 pub(crate) use pipelines::lone_pipeline;
 #[cfg(feature = "gpu")]
-pub use runner::{DeviceChoice, Runner};
-#[cfg(feature = "gpu")]
 pub(crate) use scopes::watching;
 #[cfg(feature = "gpu")]
 pub use session::{Binding, Session};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub use tune::tune;
 #[cfg(feature = "gpu")]
-pub use tune::{TileChoice, TileTime, TuneSubject, Tuned, measurements, tune_async};
+pub use tune::{TileChoice, TileTime, Tuned, measurements, tune_async};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub(crate) use waiting::block_on_any;
 #[cfg(feature = "gpu")]

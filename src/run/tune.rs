@@ -13,8 +13,10 @@ use web_time::Instant;
 use super::waiting::block_on;
 use super::waiting::done;
 use super::{Binding, Gpu, RunError, Session};
-use crate::head::{Bank, Head};
-use crate::plan::{IntegerLayerShape, IntegerTile, Plan, PlanError, PlanOptions, Strategy, TunedTile, Tuning};
+use crate::head::Head;
+use crate::plan::{
+    IntegerLayerShape, IntegerPlan, IntegerTile, Plan, PlanError, PlanOptions, Strategy, TunedTile, Tuning,
+};
 
 /// Seconds of work before the first measurement and before finals: an idle GPU runs at a low clock and takes its time to
 /// leave it.
@@ -31,15 +33,6 @@ const FINALISTS: usize = 4;
 const HOPELESS: f64 = 4.0;
 /// A tile replaces the planner's own if it takes at most this part of its time.
 const WORTH_IT: f64 = 0.98;
-
-/// What is tuned.
-#[derive(Debug, Clone, Copy)]
-pub enum TuneSubject<'a> {
-    /// A head.
-    Head(&'a Head),
-    /// The heads of a bank in one pass.
-    Bank(&'a Bank),
-}
 
 /// What a tile was measured to take.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,31 +79,12 @@ pub struct Tuned {
     pub choices: Vec<TileChoice>,
 }
 
-impl<'a> From<&'a Head> for TuneSubject<'a> {
-    fn from(head: &'a Head) -> Self {
-        Self::Head(head)
-    }
-}
-
-impl<'a> From<&'a Bank> for TuneSubject<'a> {
-    fn from(bank: &'a Bank) -> Self {
-        Self::Bank(bank)
-    }
-}
-
-impl TuneSubject<'_> {
-    fn plan(&self, gpu: &Gpu, rows: usize) -> Result<Option<Plan>, PlanError> {
-        match self {
-            Self::Head(head) => Plan::new(head, gpu.limits(), rows).map(Some),
-            Self::Bank(bank) => Plan::of_bank(bank, gpu.limits(), rows, &PlanOptions::default()),
-        }
-    }
-
-    async fn open(&self, gpu: &Gpu, rows: usize, options: &PlanOptions) -> Result<Option<Session>, RunError> {
-        match self {
-            Self::Head(head) => Session::open_with_async(gpu, head, rows, options).await.map(Some),
-            Self::Bank(bank) => Session::open_bank_async(gpu, bank, rows, options).await,
-        }
+/// The plan of a head in integers in one pass; there is nothing to choose in others.
+fn plan_of(gpu: &Gpu, head: &Head, rows: usize) -> Result<Option<IntegerPlan>, PlanError> {
+    match Plan::new(head, gpu.limits(), rows) {
+        Ok(Plan::Integer(plan)) => Ok(Some(plan)),
+        Ok(Plan::Float(_)) | Err(PlanError::Passes) => Ok(None),
+        Err(problem) => Err(problem),
     }
 }
 
@@ -118,16 +92,10 @@ impl TuneSubject<'_> {
 ///
 /// # Errors
 /// Where the adapter cannot run the head.
-pub fn measurements<'a>(
-    gpu: &Gpu,
-    subject: impl Into<TuneSubject<'a>>,
-    batches: &[usize],
-    most: usize,
-) -> Result<usize, RunError> {
-    let subject = subject.into();
+pub fn measurements(gpu: &Gpu, head: &Head, batches: &[usize], most: usize) -> Result<usize, RunError> {
     let mut count = 0;
     for &rows in batches {
-        let Some(Plan::Integer(plan)) = subject.plan(gpu, rows)? else { continue };
+        let Some(plan) = plan_of(gpu, head, rows)? else { continue };
         let tier_rows = plan.schedule.chunk_rows;
         for (shape, &planned) in plan.layers.iter().zip(plan.schedule.tiles(tier_rows)) {
             let tiles = contenders(gpu, shape, planned, tier_rows, most).len();
@@ -145,14 +113,14 @@ pub fn measurements<'a>(
 /// # Errors
 /// Where the adapter cannot run the head. A tile that a driver refuses is passed over, unless it is the planner's own.
 #[cfg(not(target_arch = "wasm32"))]
-pub fn tune<'a>(
+pub fn tune(
     gpu: &Gpu,
-    subject: impl Into<TuneSubject<'a>>,
+    head: &Head,
     batches: &[usize],
     most: usize,
     found: &mut dyn FnMut(&TileTime),
 ) -> Result<Tuned, RunError> {
-    block_on(gpu.device(), tune_async(gpu, subject, batches, most, found))
+    block_on(gpu.device(), tune_async(gpu, head, batches, most, found))
 }
 
 /// Measures tiles as `tune` does, without blocking. What it finds is as good as the clock is: that of a browser counts in
@@ -160,25 +128,23 @@ pub fn tune<'a>(
 ///
 /// # Errors
 /// Where the adapter cannot run the head. A tile that a driver refuses is passed over, unless it is the planner's own.
-pub async fn tune_async<'a>(
+pub async fn tune_async(
     gpu: &Gpu,
-    subject: impl Into<TuneSubject<'a>>,
+    head: &Head,
     batches: &[usize],
     most: usize,
     found: &mut dyn FnMut(&TileTime),
 ) -> Result<Tuned, RunError> {
-    let subject = subject.into();
     let mut tuned = Tuned::default();
     let mut batches = batches.to_vec();
     batches.sort_unstable();
     batches.dedup();
     for rows in batches {
-        // There is nothing to choose in f32.
-        let Some(Plan::Integer(plan)) = subject.plan(gpu, rows)? else { continue };
+        let Some(plan) = plan_of(gpu, head, rows)? else { continue };
         let tier_rows = plan.schedule.chunk_rows;
         for ((layer, shape), &planned) in plan.layers.iter().enumerate().zip(plan.schedule.tiles(tier_rows)) {
             let tiles = contenders(gpu, shape, planned, tier_rows, most);
-            let work = Work { gpu, subject, rows, shape, tier_rows, tuning: &tuned.tuning };
+            let work = Work { gpu, head, rows, shape, tier_rows, tuning: &tuned.tuning };
             let mut tell = |tile, microseconds| found(&TileTime { layer, rows, tile, microseconds });
             let fastest = work.look(&tiles, &mut tell).await?;
             let (planned_us, (best_us, best)) = work.finals(planned, &fastest, &mut tell).await?;
@@ -222,7 +188,7 @@ fn contenders(
 /// A layer and batch whose tiles are measured.
 struct Work<'a> {
     gpu: &'a Gpu,
-    subject: TuneSubject<'a>,
+    head: &'a Head,
     /// Rows of the batch.
     rows: usize,
     shape: &'a IntegerLayerShape,
@@ -297,17 +263,12 @@ impl Work<'_> {
         Ok((own.0, if best.0 <= WORTH_IT * own.0 { best } else { own }))
     }
 
-    /// Opens the subject with a tile in the layer.
+    /// Opens the head with a tile in the layer.
     async fn open(&self, tile: IntegerTile) -> Result<Trial<'_>, RunError> {
         let mut tuning = self.tuning.clone();
         tuning.insert(TunedTile::new(self.shape, self.tier_rows, tile));
         let options = PlanOptions { tuning: Some(tuning), ..PlanOptions::default() };
-        let Some(session) = self.subject.open(self.gpu, self.rows, &options).await? else {
-            return Err(RunError::Refused {
-                what: "one pass over the bank".into(),
-                problem: "its heads differ".into(),
-            });
-        };
+        let session = Session::open_with_async(self.gpu, self.head, self.rows, &options).await?;
         let buffer = |values: usize| {
             self.gpu.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some("tune"),

@@ -46,7 +46,7 @@ pub fn device_of(workgroup_storage: usize, matrix_subgroup: Option<usize>) -> Gp
 }
 
 fn one(layer: sharekan::head::CompressedLayer) -> Head {
-    Head::Compressed(CompressedHead::new(vec![layer], None).unwrap())
+    Head::from(CompressedHead::new(vec![layer], None).unwrap())
 }
 
 fn integer_heads() -> Vec<Head> {
@@ -59,7 +59,7 @@ fn integer_heads() -> Vec<Head> {
         (&[320, 128, 75], 300, true),
         (&[40, 500], 5000, true),
     ] {
-        heads.push(Head::Compressed(integer_head(widths, codewords, table, 1)));
+        heads.push(Head::from(integer_head(widths, codewords, table, 1)));
     }
     for (order, clamp, table) in [(1, None, true), (2, CLAMP, false), (3, None, false)] {
         let map = norm(70, clamp, random);
@@ -75,9 +75,9 @@ fn float_heads() -> Vec<Head> {
     let mut heads = vec![
         Head::Dense(dense_head(&[1280, 64, 40], 1)),
         Head::Dense(dense_head(&[3, 1], 1)),
-        Head::Compressed(float_head(&[97, 31, 3], 16, 1)),
-        Head::Compressed(float_head(&[320, 128, 75], 300, 1)),
-        Head::Compressed(float_head(&[40, 60], 20_000, 1)),
+        Head::from(float_head(&[97, 31, 3], 16, 1)),
+        Head::from(float_head(&[320, 128, 75], 300, 1)),
+        Head::from(float_head(&[40, 60], 20_000, 1)),
     ];
     let bumps = Basis::Gaussian { centres: (0..8).map(f64::from).collect(), denominator: 0.6 };
     let layer_norm = InputMap::LayerNorm { weight: random.many(50), bias: random.many(50), epsilon: 1e-5 };
@@ -124,7 +124,7 @@ pub fn planned(adapters: &[Gpu]) -> BTreeMap<String, KernelVariant> {
         }
         for strategy in [None, Some(Strategy::Rows)] {
             let options = PlanOptions { strategy, ..PlanOptions::default() };
-            add(&Session::open_bank(gpu, &bank(), 200, &options).unwrap().expect("one pass takes these heads"));
+            add(&Session::open_with(gpu, &bank().into(), 200, &options).unwrap());
         }
         for head in float_heads() {
             for float in [None, Some(FloatStrategy::Taps), Some(FloatStrategy::Product)] {

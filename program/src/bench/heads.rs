@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::configuration::setting;
 use super::{BenchError, Form, MAX_EDGES};
-use sharekan::compress::{CompileOptions, Precision, compile, decompress};
+use sharekan::compress::{CompressOptions, Precision, compile, decompress};
 use sharekan::head::{
     Activation, Bank, BasePath, Basis, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, Head,
     InputMap, Knots, MAX_CODEWORDS, Quantised,
@@ -21,11 +21,9 @@ pub enum HeadSource<'a> {
     /// Random numbers, one layer between each two widths.
     Synthetic(&'a [usize]),
     /// A head of the user's. A dense one is compressed for the other forms; of a compressed one the dense form is what
-    /// [`decompress`] makes of it.
+    /// [`decompress`] makes of it. The heads of a bank are measured on the same features: in its own form and, one head
+    /// after the other, in the dense form of each.
     Given(&'a Head),
-    /// A bank of the user's: all its heads on the same features, in its own form and, one head after the other, in the
-    /// dense form of each.
-    Bank(&'a Bank),
 }
 
 impl HeadSource<'_> {
@@ -52,8 +50,7 @@ impl HeadSource<'_> {
                 let form = |form| if form == Form::VqInt8Log { Form::VqInt8 } else { form };
                 (wanted.iter().copied().map(form).collect(), None)
             }
-            Self::Given(Head::Compressed(head)) => own_forms(wanted, head.layers()),
-            Self::Bank(bank) => {
+            Self::Given(Head::Compressed(bank)) => {
                 let layers: Vec<CompressedLayer> =
                     bank.members().iter().flat_map(|member| member.head.layers()).cloned().collect();
                 own_forms(wanted, &layers)
@@ -68,30 +65,27 @@ impl HeadSource<'_> {
         (forms, codewords)
     }
 
+    fn bank(&self) -> Option<&Bank> {
+        match self {
+            Self::Given(head) => head.bank(),
+            Self::Synthetic(_) => None,
+        }
+    }
+
     /// Number of heads, where the source has its own.
     pub(super) fn members(&self) -> Option<usize> {
-        match self {
-            Self::Bank(bank) => Some(bank.members().len()),
-            Self::Synthetic(_) | Self::Given(_) => None,
-        }
+        self.bank().map(|bank| bank.members().len())
     }
 
     /// Names of the heads of a bank; none where there is one head.
     pub(super) fn names(&self) -> Vec<String> {
-        match self {
-            Self::Bank(bank) => bank.members().iter().map(|member| member.name.clone()).collect(),
-            Self::Synthetic(_) | Self::Given(_) => Vec::new(),
-        }
+        self.bank().map_or_else(Vec::new, |bank| bank.names().map(str::to_owned).collect())
     }
 
     fn made(&self, form: Form, codebook: Option<usize>) -> Result<Vec<Head>, BenchError> {
         match self {
             Self::Synthetic(widths) => Ok(vec![synthetic_head(form, widths, codebook.unwrap_or(1))?]),
-            Self::Given(head) => Ok(vec![given(head, form, codebook)?]),
-            Self::Bank(bank) => {
-                let heads = bank.members().iter().map(|member| Head::Compressed(member.head.clone()));
-                heads.map(|head| given(&head, form, codebook)).collect()
-            }
+            Self::Given(head) => head.alone().iter().map(|head| given(head, form, codebook)).collect(),
         }
     }
 }
@@ -144,13 +138,13 @@ fn form_of(layers: &[CompressedLayer]) -> Form {
 fn given(head: &Head, form: Form, codebook: Option<usize>) -> Result<Head, BenchError> {
     match (head, form) {
         (Head::Dense(_), Form::DenseF32) => Ok(head.clone()),
-        (Head::Compressed(compressed), Form::DenseF32) => Ok(Head::Dense(decompress(compressed)?)),
+        (Head::Compressed(bank), Form::DenseF32) => Ok(decompress(&bank.members()[0].head)?.into()),
         (Head::Compressed(_), _) => Ok(head.clone()),
         (Head::Dense(dense), _) => {
             let precision = if form == Form::VqF32 { Precision::F32 } else { Precision::Int8 };
-            let defaults = CompileOptions::default();
-            let options = CompileOptions { precision, codewords: codebook.unwrap_or(defaults.codewords), ..defaults };
-            Ok(Head::Compressed(compile(dense, &options, None, &mut |_| {})?.0))
+            let defaults = CompressOptions::default();
+            let options = CompressOptions { precision, codewords: codebook.unwrap_or(defaults.codewords), ..defaults };
+            Ok(compile(dense, &options, None, &mut |_| {})?.0.into())
         }
     }
 }
@@ -176,7 +170,7 @@ pub fn synthetic_head(form: Form, widths: &[usize], codewords: usize) -> Result<
         }
         _ => {
             let layers = layers.map(|(inputs, outputs)| compressed_layer(form, inputs, outputs, codewords));
-            Head::Compressed(CompressedHead::new(layers.collect(), None)?)
+            CompressedHead::new(layers.collect(), None)?.into()
         }
     })
 }
@@ -247,7 +241,7 @@ mod tests {
             for codewords in [1, 3, 300, 65_536] {
                 let head = synthetic_head(form, &[6, 5, 4], codewords).unwrap();
                 assert_eq!((head.inputs(), head.outputs()), (6, 4));
-                let Head::Compressed(head) = &head else { continue };
+                let Some(head) = head.compressed() else { continue };
                 assert_eq!((head.layers()[1].codewords(), form_of(head.layers())), (codewords, form));
                 assert!(head.layers().iter().all(|layer| layer.indices.iter().all(|&k| usize::from(k) < codewords)));
             }
@@ -278,10 +272,11 @@ mod tests {
 
     #[test]
     fn a_bank_runs_its_own_heads() {
-        let Head::Compressed(head) = synthetic_head(Form::VqInt8, &[4, 3], 2).unwrap() else { panic!() };
+        let head = synthetic_head(Form::VqInt8, &[4, 3], 2).unwrap();
+        let head = head.compressed().unwrap();
         let member = |name: &str| sharekan::head::Member { name: name.into(), head: head.clone() };
-        let bank = Bank::new(vec![member("a"), member("b")]).unwrap();
-        let source = HeadSource::Bank(&bank);
+        let bank = Head::from(Bank::new(vec![member("a"), member("b")]).unwrap());
+        let source = HeadSource::Given(&bank);
         assert_eq!(source.forms(&Form::ALL), (vec![Form::DenseF32, Form::VqInt8], Some(2)));
         assert_eq!((source.members(), source.names()), (Some(2), vec!["a".to_owned(), "b".to_owned()]));
         let mut heads = Heads::new(source);

@@ -336,8 +336,9 @@ fn layers(head: &Head) -> Vec<[usize; 4]> {
         Head::Dense(head) => {
             head.layers().iter().map(|l| [l.inputs, l.outputs, l.basis.len(), l.basis.taps()]).collect()
         }
-        Head::Compressed(head) => {
-            head.layers().iter().map(|l| [l.inputs, l.outputs, l.basis.len(), l.basis.taps()]).collect()
+        Head::Compressed(bank) => {
+            let layers = bank.members()[0].head.layers().iter();
+            layers.map(|l| [l.inputs, l.outputs, l.basis.len(), l.basis.taps()]).collect()
         }
     }
 }
@@ -349,7 +350,10 @@ fn edges(head: &Head) -> usize {
 fn staged_edges(head: &Head) -> usize {
     match head {
         Head::Dense(_) => edges(head),
-        Head::Compressed(head) => head.layers().iter().map(|layer| layer.edges() * layer.stages).sum(),
+        Head::Compressed(bank) => {
+            let layers = bank.members().iter().flat_map(|member| member.head.layers());
+            layers.map(|layer| layer.edges() * layer.stages).sum()
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use super::timer::{Timer, around};
 use super::traffic::on_chip_share;
 use super::{BenchError, Method};
 use sharekan::head::{Head, Member};
-use sharekan::plan::{Plan, PlanOptions};
-use sharekan::run::{Binding, CpuSession, Gpu, Session};
+use sharekan::plan::{Plan, PlanError, PlanOptions};
+use sharekan::run::{Binding, CpuSession, Gpu, RunError, Session};
 
 /// Evaluations up to which end to end is timed in one visit.
 const END_TO_END: usize = 4;
@@ -46,11 +46,15 @@ impl Bank {
             None => Ok::<_, BenchError>(false),
         };
         let results = |session: &Session| buffer(gpu, rows * session.outputs());
-        if let Some(bank) = bank_of(heads)
-            && let Some(session) = Session::open_bank(gpu, &bank, rows, options)?
-        {
-            let binding = session.bind(features, &results(&session))?;
-            return Ok(Self { sessions: vec![(session, binding)], rows, tuned: tuned()? });
+        let bank = bank_of(heads);
+        let together = bank.as_ref().map(|bank| Session::open_with(gpu, bank, rows, options));
+        match together {
+            Some(Ok(session)) => {
+                let binding = session.bind(features, &results(&session))?;
+                return Ok(Self { sessions: vec![(session, binding)], rows, tuned: tuned()? });
+            }
+            Some(Err(RunError::Plan(PlanError::Passes))) | None => {}
+            Some(Err(problem)) => return Err(problem.into()),
         }
         let sessions = heads
             .iter()
@@ -76,11 +80,9 @@ impl Bank {
 
     /// The plans of the sessions.
     fn plans(gpu: &Gpu, heads: &[&Head], rows: usize, options: &PlanOptions) -> Result<Vec<Plan>, BenchError> {
-        let refused = sharekan::run::RunError::from;
-        if let Some(bank) = bank_of(heads)
-            && let Some(plan) = Plan::of_bank(&bank, gpu.limits(), rows, options).map_err(refused)?
-        {
-            return Ok(vec![plan]);
+        let refused = RunError::from;
+        if let Some(bank) = bank_of(heads) {
+            return Ok(Plan::of_sessions(&bank, gpu.limits(), rows, options).map_err(refused)?);
         }
         let mut plans: Vec<Plan> = Vec::with_capacity(heads.len());
         for (at, head) in heads.iter().enumerate() {
@@ -143,13 +145,12 @@ impl Bank {
 }
 
 /// Several compressed heads as a bank; `None` for one head and for dense ones.
-fn bank_of(heads: &[&Head]) -> Option<sharekan::head::Bank> {
-    let member = |(n, head): (usize, &&Head)| match head {
-        Head::Compressed(head) => Some(Member { name: format!("head {n}"), head: head.clone() }),
-        Head::Dense(_) => None,
+fn bank_of(heads: &[&Head]) -> Option<Head> {
+    let member = |(n, head): (usize, &&Head)| {
+        head.compressed().map(|head| Member { name: format!("head {n}"), head: head.clone() })
     };
     let members: Vec<Member> = heads.iter().enumerate().map(member).collect::<Option<_>>()?;
-    if members.len() > 1 { sharekan::head::Bank::new(members).ok() } else { None }
+    if members.len() > 1 { sharekan::head::Bank::new(members).ok().map(Head::from) } else { None }
 }
 
 /// Inputs a row, the same for all heads.

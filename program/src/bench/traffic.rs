@@ -54,7 +54,8 @@ impl Traffic {
                     widths.push(layer.outputs);
                 }
             }
-            Head::Compressed(head) => {
+            Head::Compressed(bank) => {
+                let head = &bank.members()[0].head;
                 let value_bytes = if Arithmetic::of(head) == Arithmetic::Integer { 1 } else { 4 };
                 for layer in head.layers() {
                     let index_bytes = if layer.codewords() > 256 { 2 } else { 1 };
@@ -159,8 +160,8 @@ mod tests {
 
     #[test]
     fn a_residual_codebook_doubles_what_an_edge_takes() {
-        let Head::Compressed(head) = synthetic_head(Form::VqInt8, &PAPER, 256).unwrap() else { panic!() };
-        let layers = head.layers().iter().cloned().map(|mut layer| {
+        let head = synthetic_head(Form::VqInt8, &PAPER, 256).unwrap();
+        let layers = head.compressed().unwrap().layers().iter().cloned().map(|mut layer| {
             layer.stages = 2;
             layer.indices.extend_from_within(..);
             if let Quantised::Int8 { codebook, gains, .. } = &mut layer.quantised {
@@ -169,7 +170,7 @@ mod tests {
             }
             layer
         });
-        let head = Head::Compressed(CompressedHead::new(layers.collect(), None).unwrap());
+        let head = Head::from(CompressedHead::new(layers.collect(), None).unwrap());
         let traffic = Traffic::of(&[&head], 1);
         assert_eq!((traffic.edges, traffic.codebook), (4.0 * EDGES, 4.0 * 2560.0));
     }

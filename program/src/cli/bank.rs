@@ -6,7 +6,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use sharekan::compress::{self, BankStage, Calibration, CompileOptions, CompileReport, HeldHeads, Method, SourceHead};
+use sharekan::compress::{
+    self, BankStage, Calibration, CompressOptions, CompressReport, HeldHeads, Method, SourceHead,
+};
 use sharekan::head::{Bank, Head};
 use sharekan::{Error, artifact, files};
 
@@ -92,19 +94,19 @@ struct CompiledHead<'a> {
     /// Bytes of its tensors, without the codebooks.
     bank_bytes: usize,
     #[serde(flatten)]
-    report: &'a CompileReport,
+    report: &'a CompressReport,
 }
 
 pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     files::check_destination(&args.output)?;
-    let options = CompileOptions {
+    let options = CompressOptions {
         codewords: args.size.codewords(),
         precision: args.precision.into(),
         seed: args.seed,
         gain_bits: args.size.gain_bits(),
         method: MethodArg::or_suitable(args.method, !args.calibrate.is_empty()),
-        ..CompileOptions::default()
+        ..CompressOptions::default()
     };
     if options.method == Method::Calibrated && args.calibrate.is_empty() {
         return Err(Failure::Usage("--method calibrated needs calibration rows: --calibrate [NAME=]DIR".into()));
@@ -133,7 +135,7 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
     bar.finish_and_clear();
     let in_output = |problem: Error| problem.in_file(&args.output);
     let (bank, reports) = compiled.map_err(|e| Failure::from(Error::from(e)))?;
-    let bytes = artifact::bank_to_bytes(&bank).map_err(|e| in_output(e.into()))?;
+    let bytes = artifact::to_bytes(&bank).map_err(|e| in_output(e.into()))?;
     files::replace(&args.output, &bytes)?;
 
     let compiled = compiled_heads(&heads, &bank, &reports, &options)?;
@@ -158,10 +160,10 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
 fn compiled_heads<'a>(
     heads: &'a [DenseFile],
     bank: &Bank,
-    reports: &'a [CompileReport],
-    options: &CompileOptions,
+    reports: &'a [CompressReport],
+    options: &CompressOptions,
 ) -> Result<Vec<CompiledHead<'a>>, Failure> {
-    let of = |((file, report), member): ((&'a DenseFile, &'a CompileReport), &sharekan::head::Member)| {
+    let of = |((file, report), member): ((&'a DenseFile, &'a CompressReport), &sharekan::head::Member)| {
         let alone_bytes = compress::compiled_bytes(&file.dense, options).map_err(Error::from)?;
         let layers = member.head.layers().iter();
         Ok(CompiledHead {

@@ -10,7 +10,7 @@ use crate::bench::{
 };
 use clap::Args;
 use indicatif::ProgressBar;
-use sharekan::files::{self, Opened};
+use sharekan::files;
 use sharekan::head::{Head, MAX_CODEWORDS};
 use sharekan::plan::{Strategy, Tuning};
 
@@ -126,8 +126,7 @@ fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     let opened = args.head.as_deref().map(|path| args.import.open_any(path, &member, screen)).transpose()?;
     let source = match &opened {
         None => HeadSource::Synthetic(&args.shape),
-        Some(Opened::Head(file)) => HeadSource::Given(&file.head),
-        Some(Opened::Bank(file)) => HeadSource::Bank(&file.bank),
+        Some(file) => HeadSource::Given(&file.head),
     };
     refuse_own(args, &source)?;
     let target = device.gpu.as_ref().map_or(Target::Cpu, Target::Gpu);
@@ -162,18 +161,19 @@ fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
 /// Refuses options for what a head or bank of the user's has of its own.
 fn refuse_own(args: &BenchArgs, source: &HeadSource<'_>) -> Result<(), Failure> {
     let path = args.head.as_deref().unwrap_or(Path::new("head")).display();
-    match source {
-        HeadSource::Given(Head::Compressed(_)) | HeadSource::Bank(_) if !args.codebooks.is_empty() => {
-            Err(Failure::new(format!(
-                "{path}: is compressed and has its own codebook, expected a dense head with --codebooks"
-            )))
-        }
-        HeadSource::Bank(bank) if !args.heads.is_empty() => Err(Failure::new(format!(
+    let HeadSource::Given(Head::Compressed(bank)) = source else { return Ok(()) };
+    if !args.codebooks.is_empty() {
+        return Err(Failure::new(format!(
+            "{path}: is compressed and has its own codebook, expected a dense head with --codebooks"
+        )));
+    }
+    if bank.single().is_none() && !args.heads.is_empty() {
+        return Err(Failure::new(format!(
             "{path}: is a bank of {} heads, expected one head with --heads; --member chooses one",
             bank.members().len()
-        ))),
-        _ => Ok(()),
+        )));
     }
+    Ok(())
 }
 
 fn settings(args: &BenchArgs, tuning: Option<Tuning>) -> Settings {

@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use sharekan::compress::{self, Calibration, CompileOptions, Found, LayerReport, Method, Precision, Target};
+use sharekan::compress::{self, Calibration, CompressOptions, Found, LayerReport, Method, Precision, Target};
 use sharekan::head::{DenseHead, DenseLayer, Head};
-use sharekan::run::{DeviceChoice, Gpu};
+use sharekan::run::{Device, Gpu};
 use sharekan::{Error, artifact, files};
 
 use super::calibration::CalibrationArgs;
 use super::failure::Failure;
-use super::options::{AdapterArgs, Device, ImportArgs};
+use super::options::{AdapterArgs, DeviceArg, ImportArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::size::SizeArgs;
@@ -66,7 +66,7 @@ pub(crate) struct CompileArgs {
     calibration: CalibrationArgs,
     /// Where to cluster: auto takes a real GPU for large layers, gpu any adapter for all layers
     #[arg(long, value_enum, default_value_t)]
-    device: Device,
+    device: DeviceArg,
     #[command(flatten)]
     adapter: AdapterArgs,
     #[command(flatten)]
@@ -85,10 +85,10 @@ impl CompileArgs {
             _ => compress::SETTINGS.iter().map(|setting| setting.codewords).max().unwrap_or(0),
         };
         let large = most.saturating_mul(codewords) >= compress::GPU_FROM;
-        if self.device == Device::Auto && !large {
+        if self.device == DeviceArg::Auto && !large {
             return Ok(None);
         }
-        Ok(DeviceChoice::from(self.device).open(&options)?)
+        Ok(Device::from(self.device).open(&options)?)
     }
 }
 
@@ -177,8 +177,8 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         return Err(Failure::new(format!("{path}: is compressed already, expected a dense checkpoint")));
     };
     let gpu = args.gpu(&dense)?;
-    let options = CompileOptions {
-        gpu_from: if args.device == Device::Gpu { 0 } else { compress::GPU_FROM },
+    let options = CompressOptions {
+        gpu_from: if args.device == DeviceArg::Gpu { 0 } else { compress::GPU_FROM },
         gpu,
         codewords: args.size.codewords(),
         precision: args.precision.into(),
@@ -186,7 +186,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         gain_bits: args.size.gain_bits(),
         residual: args.residual,
         method,
-        ..CompileOptions::default()
+        ..CompressOptions::default()
     };
     let in_file = |problem: Error| problem.in_file(&args.head);
     let target = args.target_bytes.map(Target::Bytes).or(args.target_snr.map(Target::SnrDb));
@@ -220,7 +220,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     };
     let found = found.map_err(|e| in_file(e.into()))?;
     bar.finish_and_clear();
-    let bytes = artifact::to_bytes(&found.head).map_err(|e| in_file(e.into()))?;
+    let bytes = artifact::to_bytes(&found.head.clone().into()).map_err(|e| in_file(e.into()))?;
     files::replace(&args.output, &bytes)?;
 
     print_report(screen, &found, bytes.len())?;
@@ -253,7 +253,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
 
 /// The settings that a search chose, as options that give them again.
 fn chosen(found: &Found) -> String {
-    let CompileOptions { codewords, gain_bits, residual, .. } = &found.options;
+    let CompressOptions { codewords, gain_bits, residual, .. } = &found.options;
     let residual = if *residual { " --residual" } else { "" };
     let snr = found.snr_db.map_or_else(String::new, |snr| format!(": {snr:.1} dB on the rows held back"));
     format!("chose --codebook {codewords} --gain-bits {gain_bits}{residual}{snr}")

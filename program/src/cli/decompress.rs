@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use sharekan::head::Head;
 use sharekan::import::ImportOptions;
 use sharekan::{Error, artifact, compress, files};
 
 use super::failure::Failure;
-use super::options::MemberArgs;
+use super::options::{MemberArgs, one_head};
 use super::screen::JsonArgs;
 use super::table::count;
 
@@ -44,16 +43,13 @@ struct Decompressed {
 pub(crate) fn decompress(args: &DecompressArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     files::check_destination(&args.output)?;
-    let file = match &args.member.member {
-        Some(name) => files::open_member(&args.head, name, &ImportOptions::default())?,
-        None => files::open_head(&args.head, &ImportOptions::default())?,
-    };
-    let Head::Compressed(head) = file.head else {
+    let file = one_head(args.member.open(&args.head, &ImportOptions::default())?, &args.head)?;
+    let Some(head) = file.head.compressed() else {
         let path = args.head.display();
         return Err(Failure::new(format!("{path}: is dense already, expected a compressed head")));
     };
     let in_file = |problem: Error| problem.in_file(&args.head);
-    let dense = compress::decompress(&head).map_err(|e| in_file(e.into()))?;
+    let dense = compress::decompress(head).map_err(|e| in_file(e.into()))?;
     let bytes = artifact::write_dense(&dense).map_err(|e| in_file(e.into()))?;
     files::replace(&args.output, &bytes)?;
     screen.line(format!(

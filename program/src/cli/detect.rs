@@ -9,17 +9,17 @@ use serde::Serialize;
 use sharekan::Error;
 use sharekan::detect::pipeline::PipelineReport;
 use sharekan::detect::{
-    Assets, BankDetector, DetectError, DetectOptions, DetectingHead, Detection, ImageDetections, OnnxBackbone,
+    Assets, DetectError, DetectOptions, DetectingHead, Detection, Detector, ImageDetections, OnnxBackbone,
     bank_classes, draw_detections, list_images,
 };
-use sharekan::files::{self, Opened};
-use sharekan::head::{Bank, DetectionHead, Head};
+use sharekan::files;
+use sharekan::head::{DetectionHead, Head};
+use sharekan::run::Model;
 
 use super::device::{KernelArgs, OpenDevice};
 use super::failure::{Failure, say};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
 use super::progress;
-use super::runner::AnyRunner;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, list, table};
 use pictures::PictureNames;
@@ -109,7 +109,7 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
         match found {
             Ok((mut image, found)) => {
                 let (width, height) = image.dimensions();
-                let detections = side_by_side(&found, &by_head);
+                let detections = join(&found, &by_head);
                 let counts = counts(&detections, &classes);
                 bar.suspend(|| screen.line(format!("{}: {width}x{height}, {counts}", path.display())))?;
                 if let Some(names) = &mut names {
@@ -193,18 +193,13 @@ pub(crate) fn one_a_core(backbone: &OnnxBackbone, images: usize) -> Vec<OnnxBack
 }
 
 /// The detector, further backbones for more images at once, and whether the detector is that of a bank.
-type Opening = (BankDetector<OnnxBackbone, AnyRunner>, Vec<OnnxBackbone>, bool);
+type Opening = (Detector<OnnxBackbone, Model>, Vec<OnnxBackbone>, bool);
 
 /// Opens head and backbone.
 fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> {
     args.device.adapter.options()?;
-    let opened = args.import.open_any(&args.head, &args.member, screen)?;
-    let (heads, is_bank) = match &opened {
-        Opened::Head(file) => {
-            (vec![DetectingHead { name: String::new(), settings: settings(&file.head, &args.head)? }], false)
-        }
-        Opened::Bank(file) => (detecting_heads(&file.bank, &args.head)?, true),
-    };
+    let head = args.import.open_any(&args.head, &args.member, screen)?.head;
+    let heads = detecting_heads(&head, &args.head)?;
     let shared = &heads[0].settings;
     let backbone = match &args.backbone {
         Some(path) => OnnxBackbone::open(path, shared)?,
@@ -212,25 +207,26 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> 
     };
     let rows = shared.cells() * shared.cells();
     let device = OpenDevice::open(&args.device, &args.kernel)?;
-    let runner = AnyRunner::open(&opened, &device, rows, &args.head)?;
+    let model = device.model(&head, rows, &args.head)?;
     let options = DetectOptions { score: args.score, nms: args.nms, max_detections: args.max_detections as usize };
     // A single image goes through on all threads.
     let single = matches!(&args.images[..], [image] if image.is_file());
     let mut more = if single { Vec::new() } else { one_a_core(&backbone, usize::MAX) };
     let first = more.pop().unwrap_or(backbone);
-    let detector = BankDetector::new(first, runner, heads, options);
-    Ok((detector.map_err(|e| Error::from(e).in_file(&args.head))?, more, is_bank))
+    let detector = Detector::of_heads(first, model, heads, options);
+    Ok((detector.map_err(|e| Error::from(e).in_file(&args.head))?, more, head.bank().is_some()))
 }
 
-/// The heads of a bank with what they say of boxes.
-pub(crate) fn detecting_heads(bank: &Bank, path: &Path) -> Result<Vec<DetectingHead>, Failure> {
-    let settings = bank.detection().map_err(|e| Error::from(e).in_file(path))?;
-    let named = bank.names().zip(settings);
-    Ok(named.map(|(name, settings)| DetectingHead { name: name.to_owned(), settings: settings.clone() }).collect())
+/// A head, or the heads of a bank, with what they say of boxes.
+pub(crate) fn detecting_heads(head: &Head, path: &Path) -> Result<Vec<DetectingHead>, Failure> {
+    if head.bank().is_none() {
+        return Ok(vec![DetectingHead { name: String::new(), settings: settings(head, path)? }]);
+    }
+    DetectingHead::all_of(head).map_err(|e| Error::from(e).in_file(path).into())
 }
 
 /// The detections of all heads, strongest first, their classes numbered through all heads.
-fn side_by_side(found: &[Vec<Detection>], classes: &[Vec<String>]) -> Vec<Detection> {
+fn join(found: &[Vec<Detection>], classes: &[Vec<String>]) -> Vec<Detection> {
     let (mut all, mut first) = (Vec::new(), 0);
     for (found, classes) in found.iter().zip(classes) {
         all.extend(found.iter().map(|detection| Detection { class: first + detection.class, ..*detection }));

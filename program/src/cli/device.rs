@@ -6,9 +6,9 @@ use std::path::Path;
 use clap::Args;
 use sharekan::Error;
 use sharekan::fixed_point::Arithmetic;
-use sharekan::head::{Bank, Head};
+use sharekan::head::Head;
 use sharekan::plan::{PlanOptions, Strategy};
-use sharekan::run::{DeviceCache, DeviceChoice, Gpu, GpuOptions, RunError, Runner};
+use sharekan::run::{Device, DeviceCache, Gpu, GpuOptions, Model, RunError};
 
 use super::failure::Failure;
 use super::options::DeviceArgs;
@@ -66,7 +66,7 @@ impl OpenDevice {
         Self::choose(device.device.into(), &device.adapter.options()?, kernel)
     }
 
-    pub(crate) fn choose(choice: DeviceChoice, options: &GpuOptions, kernel: &KernelArgs) -> Result<Self, Failure> {
+    pub(crate) fn choose(choice: Device, options: &GpuOptions, kernel: &KernelArgs) -> Result<Self, Failure> {
         let cache = kernel.cache.open();
         let gpu = match &cache {
             Some(cache) => cache.open(choice, options)?,
@@ -92,23 +92,19 @@ impl OpenDevice {
         Ok(Self { gpu, options: PlanOptions { strategy: kernel.kernel, tuning, ..PlanOptions::default() }, cache })
     }
 
-    /// Opens a head for batches of up to `rows`; what does not fit the adapter is named by the head's `path`.
-    pub(crate) fn runner(&self, head: &Head, rows: usize, path: &Path) -> Result<Runner, Failure> {
+    /// Opens a head or a bank for batches of up to `rows`; what does not fit the adapter is named by the head's `path`.
+    pub(crate) fn model(&self, head: &Head, rows: usize, path: &Path) -> Result<Model, Failure> {
         self.check(head, path)?;
-        let runner = Runner::open_on(self.gpu.as_ref(), head, rows, &self.options).map_err(|e| about(e, path))?;
+        let model = Model::open_on(self.gpu.as_ref(), head, rows, &self.options).map_err(|e| about(e, path))?;
         self.keep_kernels();
-        Ok(runner)
+        Ok(model)
     }
 
     /// Refuses a kernel for a head that has no use for it.
     pub(crate) fn check(&self, head: &Head, path: &Path) -> Result<(), Failure> {
-        let integer = matches!(head, Head::Compressed(head) if Arithmetic::of(head) == Arithmetic::Integer);
-        if integer { Ok(()) } else { self.no_kernel(path, "") }
-    }
-
-    /// The same for every head of a bank.
-    pub(crate) fn check_bank(&self, bank: &Bank, path: &Path) -> Result<(), Failure> {
+        let Head::Compressed(bank) = head else { return self.no_kernel(path, "") };
         match bank.members().iter().find(|member| Arithmetic::of(&member.head) == Arithmetic::Float) {
+            Some(member) if member.name.is_empty() => self.no_kernel(path, ""),
             Some(member) => self.no_kernel(path, &format!("head {}: ", member.name)),
             None => Ok(()),
         }

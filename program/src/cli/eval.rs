@@ -9,9 +9,9 @@ use sharekan::Error;
 use sharekan::detect::pipeline::{Passed, Pipeline};
 use sharekan::detect::{DetectError, Letterbox, OnnxBackbone};
 use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, ImageShift, OutputSnr, Summary};
-use sharekan::files::{self, Opened};
+use sharekan::files;
 use sharekan::plan::PlanOptions;
-use sharekan::run::Runner;
+use sharekan::run::Model;
 
 use super::detect::{one_a_core, print_time, settings};
 use super::device::{KernelArgs, OpenDevice, about};
@@ -72,27 +72,27 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         files::check_destination(path)?;
     }
     args.device.adapter.options()?;
-    let head = match args.import.open_any(&args.head, &args.member, screen)? {
-        Opened::Head(file) => file.head,
-        opened @ Opened::Bank(_) => return bank::eval(args, &opened, screen),
-    };
+    let head = args.import.open_any(&args.head, &args.member, screen)?.head;
+    if let Some(bank) = head.bank() {
+        return bank::eval(args, &head, bank, screen);
+    }
     let settings = settings(&head, &args.head)?;
     let truth = args.set.ground_truth(&settings, screen)?;
     let backbone = OnnxBackbone::open(&args.set.backbone_path()?, &settings)?;
     let rows = settings.cells() * settings.cells();
     let device = OpenDevice::open(&args.device, &args.kernel)?;
-    let mut runner = device.runner(&head, rows, &args.head)?;
-    fits(&backbone, &runner, &settings, &args.head)?;
+    let mut model = device.model(&head, rows, &args.head)?;
+    fits(&backbone, &model, &settings, &args.head)?;
     let reference = match &args.reference {
         None => None,
         Some(path) => {
             let dense = args.import.open(path, screen)?.head;
             // A kernel that is asked for is one for the head, not for what it is held against.
             let options = PlanOptions { strategy: None, ..device.options.clone() };
-            let runner = Runner::open_on(device.gpu.as_ref(), &dense, rows, &options).map_err(|e| about(e, path))?;
-            fits(&backbone, &runner, &settings, path)?;
-            let snr = OutputSnr::new(runner.outputs()).map_err(|e| Failure::new(e.to_string()))?;
-            Some((runner, snr))
+            let model = Model::open_on(device.gpu.as_ref(), &dense, rows, &options).map_err(|e| about(e, path))?;
+            fits(&backbone, &model, &settings, path)?;
+            let snr = OutputSnr::new(model.outputs()).map_err(|e| Failure::new(e.to_string()))?;
+            Some((model, snr))
         }
     };
 
@@ -109,8 +109,8 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let time = pipeline.run(
         &files,
         |features| {
-            let run = |runner: &mut Runner| runner.run(features.rows()).map_err(|e| DetectError::Head(e.into()));
-            Ok((run(&mut runner)?, reference.as_mut().map(run).transpose()?))
+            let run = |model: &mut Model| model.run(features.rows()).map_err(|e| DetectError::Head(e.into()));
+            Ok((run(&mut model)?, reference.as_mut().map(run).transpose()?))
         },
         |at, passed| {
             let Passed { letterbox, result: (output, expected), .. } = match passed {
@@ -137,7 +137,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let mut summary = evaluation.summary();
     summary.output_snr_db = snr.as_ref().and_then(OutputSnr::decibels);
     print_report(screen, &evaluation, &summary)?;
-    print_time(&time, runner.device_name(), screen)?;
+    print_time(&time, model.device_name(), screen)?;
     if let Some(path) = &args.plot {
         let title = format!("{} on {}", args.head.display(), args.set.data.display());
         let plot = precision_recall_svg(&evaluation, &title)?;

@@ -7,7 +7,7 @@ use sharekan::detect::{Assets, Backbone, DetectOptions, Letterbox, OnnxBackbone,
 use sharekan::evaluate::ground_truth::{ClassMap, GroundTruth, GroundTruthError};
 use sharekan::evaluate::{EvaluationSettings, Evaluator, ScoredRegion};
 use sharekan::head::DetectionHead;
-use sharekan::run::Runner;
+use sharekan::run::Model;
 
 use super::failure::{Failure, say};
 use super::screen::Screen;
@@ -83,17 +83,17 @@ pub(crate) fn detections(
 /// Refuses a head that does not fit between backbone and boxes.
 pub(crate) fn fits(
     backbone: &OnnxBackbone,
-    runner: &Runner,
+    model: &Model,
     settings: &DetectionHead,
     path: &Path,
 ) -> Result<(), Failure> {
     let path = path.display();
-    if backbone.channels() != runner.inputs() {
-        let (found, expected) = (backbone.channels(), runner.inputs());
+    if backbone.channels() != model.inputs() {
+        let (found, expected) = (backbone.channels(), model.inputs());
         return Err(Failure::new(format!("{path}: takes {expected} features, but the backbone gives {found}")));
     }
-    if settings.channels() != runner.outputs() {
-        let (found, expected) = (runner.outputs(), settings.channels());
+    if settings.channels() != model.outputs() {
+        let (found, expected) = (model.outputs(), settings.channels());
         return Err(Failure::new(format!("{path}: gives {found} outputs, but the classes take {expected}")));
     }
     Ok(())

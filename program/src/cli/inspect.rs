@@ -8,14 +8,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use sharekan::files::{self, Opened};
 use sharekan::fixed_point::Arithmetic;
 use sharekan::head::{DetectionHead, Head};
 use sharekan::plan::{Limits, Plan};
 
 use super::device::KernelArgs;
 use super::failure::Failure;
-use super::options::{AdapterArgs, Device, ImportArgs, MemberArgs};
+use super::options::{AdapterArgs, DeviceArg, ImportArgs, MemberArgs};
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, list, size, table};
 use layer::LayerFacts;
@@ -40,7 +39,7 @@ pub(crate) struct InspectArgs {
     member: MemberArgs,
     /// List the device memory of a session on this device, too
     #[arg(long, value_enum)]
-    device: Option<Device>,
+    device: Option<DeviceArg>,
     /// Largest batch of that session in rows [default: the cells of an image, 1 for other heads]
     #[arg(long, value_name = "N", requires = "device", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     batch: Option<u32>,
@@ -93,19 +92,12 @@ struct SessionFacts {
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    let options = args.import.options()?;
-    let opened = match &args.member.member {
-        Some(name) => Opened::Head(files::open_member(&args.head, name, &options)?),
-        None => files::open_head_or_bank(&args.head, &options)?,
-    };
-    let memory = DeviceMemory::of(args, &opened)?;
-    let file = match opened {
-        Opened::Head(file) => file,
-        Opened::Bank(file) => return bank::inspect(args, &file, memory, screen),
-    };
+    let file = args.member.open(&args.head, &args.import.options()?)?;
+    let memory = DeviceMemory::of(args, &file.head)?;
     let (form, arithmetic, layers) = match &file.head {
         Head::Dense(head) => ("dense", "f32", head.layers().iter().map(LayerFacts::of_dense).collect::<Vec<_>>()),
-        Head::Compressed(head) => {
+        Head::Compressed(bank) => {
+            let Some(head) = bank.single() else { return bank::inspect(args, bank, file.bytes, memory, screen) };
             let arithmetic = match Arithmetic::of(head) {
                 Arithmetic::Integer => "integer",
                 Arithmetic::Float => "f32",

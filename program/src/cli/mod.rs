@@ -17,7 +17,6 @@ mod options;
 mod progress;
 mod quiet_driver;
 mod run;
-mod runner;
 pub(crate) mod screen;
 mod size;
 mod study;

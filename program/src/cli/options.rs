@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use sharekan::files::{self, HeadFile, Opened};
+use sharekan::files::{self, FileError, FileProblem, HeadFile};
 use sharekan::import::{BaseFunction, ImportOptions, Layout};
-use sharekan::run::{DeviceChoice, GpuOptions};
+use sharekan::run::{Device, GpuOptions};
 
 use super::failure::Failure;
 use super::screen::Screen;
@@ -39,24 +39,18 @@ impl ImportArgs {
         })
     }
 
-    /// Opens a head and says what was assumed about it.
+    /// Opens one head and says what was assumed about it.
     pub(crate) fn open(&self, path: &Path, screen: Screen) -> Result<HeadFile, Failure> {
-        let file = files::open_head(path, &self.options()?)?;
+        let file = one_head(HeadFile::open(path, &self.options()?)?, path)?;
         Self::say(path, &file, screen)?;
         Ok(file)
     }
 
     /// Opens a head or a bank, or the head of a bank that `choice` names; says what was assumed.
-    pub(crate) fn open_any(&self, path: &Path, choice: &MemberArgs, screen: Screen) -> Result<Opened, Failure> {
-        let options = self.options()?;
-        let opened = match &choice.member {
-            Some(name) => Opened::Head(files::open_member(path, name, &options)?),
-            None => files::open_head_or_bank(path, &options)?,
-        };
-        if let Opened::Head(file) = &opened {
-            Self::say(path, file, screen)?;
-        }
-        Ok(opened)
+    pub(crate) fn open_any(&self, path: &Path, choice: &MemberArgs, screen: Screen) -> Result<HeadFile, Failure> {
+        let file = choice.open(path, &self.options()?)?;
+        Self::say(path, &file, screen)?;
+        Ok(file)
     }
 
     fn say(path: &Path, file: &HeadFile, screen: Screen) -> Result<(), Failure> {
@@ -79,6 +73,24 @@ pub(crate) struct MemberArgs {
     /// Take only the head of this name, where the file is a bank
     #[arg(long = "head", value_name = "NAME")]
     pub(crate) member: Option<String>,
+}
+
+impl MemberArgs {
+    /// Opens a head or a bank, or the head of it that is named.
+    pub(crate) fn open(&self, path: &Path, options: &ImportOptions) -> Result<HeadFile, FileError> {
+        match &self.member {
+            Some(name) => HeadFile::open_member(path, name, options),
+            None => HeadFile::open(path, options),
+        }
+    }
+}
+
+/// Refuses a bank where one head is needed.
+pub(crate) fn one_head(file: HeadFile, path: &Path) -> Result<HeadFile, FileError> {
+    match file.head.bank() {
+        Some(bank) => Err(FileProblem::Bank(bank.names().map(str::to_owned).collect()).in_file(path)),
+        None => Ok(file),
+    }
 }
 
 /// Which adapter to take.
@@ -104,13 +116,13 @@ impl AdapterArgs {
 pub(crate) struct DeviceArgs {
     /// Where to run the head
     #[arg(long, value_enum, default_value_t)]
-    pub(crate) device: Device,
+    pub(crate) device: DeviceArg,
     #[command(flatten)]
     pub(crate) adapter: AdapterArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(crate) enum Device {
+pub(crate) enum DeviceArg {
     /// A real GPU where there is one, else the CPU
     #[default]
     Auto,
@@ -120,12 +132,12 @@ pub(crate) enum Device {
     Cpu,
 }
 
-impl From<Device> for DeviceChoice {
-    fn from(device: Device) -> Self {
+impl From<DeviceArg> for Device {
+    fn from(device: DeviceArg) -> Self {
         match device {
-            Device::Auto => Self::Auto,
-            Device::Gpu => Self::Gpu,
-            Device::Cpu => Self::Cpu,
+            DeviceArg::Auto => Self::Auto,
+            DeviceArg::Gpu => Self::Gpu,
+            DeviceArg::Cpu => Self::Cpu,
         }
     }
 }

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
-use sharekan::files::{self, BankFile, Opened};
+use sharekan::files;
+use sharekan::head::Head;
 
 use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::progress;
-use super::runner::AnyRunner;
 use super::screen::JsonArgs;
 use super::table::count;
 
@@ -79,32 +79,29 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     args.device.adapter.options()?;
     files::check_destination(&args.output)?;
-    let opened = args.import.open_any(&args.head, &args.member, screen)?;
-    let inputs = match &opened {
-        Opened::Head(file) => file.head.inputs(),
-        Opened::Bank(file) => file.bank.inputs(),
-    };
+    let head = args.import.open_any(&args.head, &args.member, screen)?.head;
+    let inputs = head.inputs();
     let input = files::read_rows(&args.input, inputs)?;
     let rows = input.len() / inputs;
-    let heads = columns(&opened);
+    let heads = columns(&head);
     let device = OpenDevice::open(&args.device, &args.kernel)?;
     let start = Instant::now();
-    let mut runner = AnyRunner::open(&opened, &device, rows.clamp(1, BATCH), &args.head)?;
+    let mut model = device.model(&head, rows.clamp(1, BATCH), &args.head)?;
     let open_seconds = start.elapsed().as_secs_f64();
-    drop(opened);
+    drop(head);
 
-    let batch = if runner.is_on_cpu() { CPU_BATCH } else { BATCH };
+    let batch = if model.is_on_cpu() { CPU_BATCH } else { BATCH };
     let (start, bar) = (Instant::now(), progress::bar("rows", rows));
-    let mut output = Vec::with_capacity(rows * runner.outputs());
+    let mut output = Vec::with_capacity(rows * model.outputs());
     for chunk in input.chunks(batch * inputs) {
-        output.extend(runner.run(chunk)?);
+        output.extend(model.run(chunk)?);
         bar.inc((chunk.len() / inputs) as u64);
     }
     bar.finish_and_clear();
     let seconds = start.elapsed().as_secs_f64();
-    files::write_rows(&args.output, runner.outputs(), &output)?;
+    files::write_rows(&args.output, model.outputs(), &output)?;
 
-    let device = runner.device_name();
+    let device = model.device_name();
     for Columns { name, first, outputs } in &heads {
         screen.line(format!("{name}: outputs {first} to {}", first + outputs - 1))?;
     }
@@ -112,14 +109,14 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         "{} rows of {} inputs to {} outputs on {device} in {seconds:.3} s\nwrote {}",
         count(rows),
         count(inputs),
-        count(runner.outputs()),
+        count(model.outputs()),
         args.output.display()
     ))?;
-    args.json.write(&Ran { rows, inputs, outputs: runner.outputs(), device, open_seconds, seconds, heads })
+    args.json.write(&Ran { rows, inputs, outputs: model.outputs(), device, open_seconds, seconds, heads })
 }
 
-fn columns(opened: &Opened) -> Vec<Columns> {
-    let Opened::Bank(BankFile { bank, .. }) = opened else { return Vec::new() };
+fn columns(head: &Head) -> Vec<Columns> {
+    let Some(bank) = head.bank() else { return Vec::new() };
     let of = |(at, name): (usize, &str)| {
         let range = bank.output_range(at);
         Columns { name: name.to_owned(), first: range.start, outputs: range.len() }

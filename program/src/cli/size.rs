@@ -1,7 +1,7 @@
 //! How large a compressed head becomes: by name, or by codebook and gains.
 
 use clap::Args;
-use sharekan::compress::{CompileOptions, Method, Preset};
+use sharekan::compress::{CompressOptions, Method, Preset};
 
 /// Codebook and gains. What is named by itself wins over the preset.
 #[derive(Args)]
@@ -29,8 +29,8 @@ impl SizeArgs {
         self.gain_bits.unwrap_or_else(|| self.settings().gain_bits)
     }
 
-    fn settings(&self) -> CompileOptions {
-        self.preset.map_or_else(CompileOptions::default, CompileOptions::preset)
+    fn settings(&self) -> CompressOptions {
+        self.preset.map_or_else(CompressOptions::default, CompressOptions::preset)
     }
 
     /// A word where the figures of a preset are not those of the method.

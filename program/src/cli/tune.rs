@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use crate::report::significant;
 use clap::Args;
 use serde::Serialize;
-use sharekan::files::Opened;
 use sharekan::plan::{IntegerTile, Tuning};
-use sharekan::run::{self, DeviceCache, DeviceIdentity, Gpu, TileChoice, TuneSubject, Tuned};
+use sharekan::run::{self, DeviceCache, DeviceIdentity, Gpu, TileChoice, Tuned};
 
 use super::device::CacheArgs;
 use super::failure::Failure;
@@ -68,19 +67,15 @@ fn batch(text: &str) -> Result<usize, String> {
 pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let options = args.adapter.options()?;
-    let opened = args.import.open_any(&args.head, &args.member, screen)?;
+    let head = args.import.open_any(&args.head, &args.member, screen)?.head;
     let cache = args.cache.open();
     let gpu = match &cache {
         Some(cache) => cache.open_gpu(&options)?,
         None => pollster::block_on(Gpu::open(&options))?,
     };
-    let subject = match &opened {
-        Opened::Head(file) => TuneSubject::Head(&file.head),
-        Opened::Bank(file) => TuneSubject::Bank(&file.bank),
-    };
     let most = args.tiles as usize;
     let number =
-        run::measurements(&gpu, subject, &args.batches, most).map_err(|e| super::device::about(e, &args.head))?;
+        run::measurements(&gpu, &head, &args.batches, most).map_err(|e| super::device::about(e, &args.head))?;
     if number == 0 {
         return Err(Failure::new(format!(
             "{}: has no layers in integers in one pass, expected a head or bank that was compressed to 8 bits",
@@ -88,7 +83,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
         )));
     }
     let bar = progress::long_bar(number);
-    let tuned = run::tune(&gpu, subject, &args.batches, most, &mut |time| {
+    let tuned = run::tune(&gpu, &head, &args.batches, most, &mut |time| {
         bar.set_message(format!("layer {}, batch {}, {}", time.layer, time.rows, named(&time.tile)));
         bar.inc(1);
     })?;

@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use sharekan::evaluate::{self, VerifyReport};
-use sharekan::files::Opened;
-use sharekan::run::DeviceChoice;
+use sharekan::run::Device;
 
 use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
@@ -54,14 +53,11 @@ struct Verified<'a> {
 pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let gpu = args.adapter.options()?;
-    let opened = args.import.open_any(&args.head, &args.member, screen)?;
-    let device = OpenDevice::choose(DeviceChoice::Gpu, &gpu, &args.kernel)?;
+    let head = args.import.open_any(&args.head, &args.member, screen)?.head;
+    let device = OpenDevice::choose(Device::Gpu, &gpu, &args.kernel)?;
     let Some(gpu) = &device.gpu else { return Err(Failure::new("no graphics adapter was found")) };
     let spinner = progress::spinner("every kernel against the CPU");
-    let report = match &opened {
-        Opened::Head(file) => evaluate::verify_with(gpu, &file.head, args.rows as usize, &device.options)?,
-        Opened::Bank(file) => evaluate::verify_bank_with(gpu, &file.bank, args.rows as usize, &device.options)?,
-    };
+    let report = evaluate::verify_with(gpu, &head, args.rows as usize, &device.options)?;
     spinner.finish_and_clear();
     device.keep_kernels();
     screen.line(&report.adapter)?;

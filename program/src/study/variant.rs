@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Gptq, ScalarOptions, Steps, StudyError, prune_edges, round_to_nearest};
 use sharekan::artifact;
-use sharekan::compress::{Calibration, CompileOptions, Method, Precision, compile};
-use sharekan::head::{DenseHead, Head};
+use sharekan::compress::{Calibration, CompressOptions, Method, Precision, compile};
+use sharekan::head::{Bank, DenseHead, Head};
 
 /// One way to store a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,9 +99,9 @@ impl Variant {
     }
 
     /// Settings of the compiler, where it makes the variant.
-    pub fn compile_options(&self) -> Option<CompileOptions> {
+    pub fn compile_options(&self) -> Option<CompressOptions> {
         let Self::Codebook { method, codewords, precision, gain_bits } = *self else { return None };
-        Some(CompileOptions { method, codewords, precision, gain_bits, ..CompileOptions::default() })
+        Some(CompressOptions { method, codewords, precision, gain_bits, ..CompressOptions::default() })
     }
 }
 
@@ -175,8 +175,9 @@ impl<'a> Maker<'a> {
                     let (done, steps) = (at.layer * at.iterations + at.iteration, at.layers * at.iterations);
                     progress(MakerProgress { done, steps });
                 })?;
+                let head = Bank::from(head);
                 let bytes = artifact::to_bytes(&head)?.len();
-                Made { head: Head::Compressed(head), bytes }
+                Made { head: head.into(), bytes }
             }
         })
     }

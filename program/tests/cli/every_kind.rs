@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use sharekan::artifact;
-use sharekan::compress::{CompileOptions, HeldHeads, Precision, SourceHead, compile, compile_bank};
-use sharekan::head::{
-    Activation, BasePath, Basis, CompressedHead, DenseHead, DenseLayer, DetectionHead, InputMap, Knots,
-};
+use sharekan::compress::{CompressOptions, HeldHeads, Precision, SourceHead, compile, compile_bank};
+use sharekan::head::{Activation, BasePath, Basis, DenseHead, DenseLayer, DetectionHead, InputMap, Knots};
 use tempfile::TempDir;
 
 use super::onnx;
@@ -195,16 +193,16 @@ impl Files {
         write_tensor(&at("rows"), "input", &[5, INPUTS], &rows);
 
         let (dense, outside) = (dense([-1.0, 1.0]), dense([-2.0, 2.0]));
-        let small = CompileOptions { codewords: 8, iterations: 2, ..CompileOptions::default() };
-        let f32 = CompileOptions { precision: Precision::F32, ..small.clone() };
-        let head = |dense: &DenseHead, options: CompileOptions| {
-            artifact::to_bytes(&compile(dense, &options, None, &mut |_| {}).unwrap().0).unwrap()
+        let small = CompressOptions { codewords: 8, iterations: 2, ..CompressOptions::default() };
+        let f32 = CompressOptions { precision: Precision::F32, ..small.clone() };
+        let head = |dense: &DenseHead, options: CompressOptions| {
+            artifact::to_bytes(&compile(dense, &options, None, &mut |_| {}).unwrap().0.into()).unwrap()
         };
-        let residual = |options: &CompileOptions| CompileOptions { residual: true, ..options.clone() };
-        let bank = |options: &CompileOptions| {
+        let residual = |options: &CompressOptions| CompressOptions { residual: true, ..options.clone() };
+        let bank = |options: &CompressOptions| {
             let source = || SourceHead { head: &dense, calibration: None };
             let mut heads = HeldHeads::new(vec![("a".into(), source()), ("b".into(), source())]);
-            artifact::bank_to_bytes(&compile_bank(&mut heads, options, &mut |_| {}).unwrap().0).unwrap()
+            artifact::to_bytes(&compile_bank(&mut heads, options, &mut |_| {}).unwrap().0).unwrap()
         };
         let mut heads = BTreeMap::new();
         for kind in KINDS {
@@ -212,9 +210,9 @@ impl Files {
             let bytes = match kind {
                 Dense => artifact::write_dense(&dense).unwrap(),
                 Int8 => head(&dense, small.clone()),
-                FourBits => head(&dense, CompileOptions { gain_bits: 4, ..small.clone() }),
-                OneCodeword => head(&dense, CompileOptions { codewords: 1, ..small.clone() }),
-                ManyCodewords => head(&dense, CompileOptions { codewords: 5000, iterations: 1, ..small.clone() }),
+                FourBits => head(&dense, CompressOptions { gain_bits: 4, ..small.clone() }),
+                OneCodeword => head(&dense, CompressOptions { codewords: 1, ..small.clone() }),
+                ManyCodewords => head(&dense, CompressOptions { codewords: 5000, iterations: 1, ..small.clone() }),
                 Residual => head(&dense, residual(&small)),
                 F32 => head(&dense, f32.clone()),
                 ResidualF32 => head(&dense, residual(&f32)),
@@ -393,12 +391,9 @@ fn the_kinds_are_what_they_are_called() {
     let files = Files::make();
     for kind in KINDS.into_iter().filter(|kind| !kind.is_dense()) {
         let bytes = fs::read(&files.heads[&kind]).unwrap();
-        let heads: Vec<CompressedHead> = if kind.is_bank() {
-            artifact::read_bank(&bytes).unwrap().members().iter().map(|member| member.head.clone()).collect()
-        } else {
-            vec![artifact::read(&bytes).unwrap()]
-        };
-        for head in heads {
+        let bank = artifact::read(&bytes).unwrap();
+        assert_eq!(bank.single().is_none(), kind.is_bank(), "{kind:?}");
+        for head in bank.into_members().into_iter().map(|member| member.head) {
             let layers = head.layers();
             assert_eq!(Arithmetic::of(&head) == Arithmetic::Integer, kind.is_integer(), "{kind:?}");
             let residual = matches!(kind, Residual | ResidualF32 | ResidualInF32);

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use sharekan::files;
-use sharekan::import::ImportOptions;
+use sharekan::Head;
 use sharekan::run::{Gpu, GpuOptions, Session};
 use tempfile::TempDir;
 
@@ -227,7 +226,7 @@ fn inspect_lists_the_memory_of_a_session_here() {
     let (_, path, _) = compiled();
     let gpu = pollster::block_on(Gpu::open(&GpuOptions::default())).expect("these tests need an adapter");
     for head in [DENSE, text(path)] {
-        let loaded = files::open_head(Path::new(head), &ImportOptions::default()).unwrap().head;
+        let loaded = Head::load(head).unwrap();
         for rows in ["1", "70"] {
             let arguments = ["inspect", head, "--device", "gpu", "--batch", rows, "--json", "-"];
             let facts = sharekan(&arguments).succeeds().json()["session_on_device"].clone();

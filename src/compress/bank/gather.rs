@@ -10,7 +10,7 @@ use super::super::layer::whiten_edges;
 use super::super::metric::Metric;
 use super::super::moments::{Forms, square};
 use super::super::random::SplitMix;
-use super::{CompileOptions, CompressError, LayerSettings, Method, SharedShapes, runs_in_integers};
+use super::{CompressError, CompressOptions, LayerSettings, Method, SharedShapes, runs_in_integers};
 use crate::head::{Basis, DenseHead, DenseLayer, basis_difference};
 use crate::parallel;
 
@@ -84,7 +84,7 @@ impl Gathered {
     }
 
     /// Adds a head; `rows` are those in front of the layer, with calibration.
-    pub(super) fn add(&mut self, head: &DenseHead, rows: Option<&[f32]>, options: &CompileOptions) {
+    pub(super) fn add(&mut self, head: &DenseHead, rows: Option<&[f32]>, options: &CompressOptions) {
         let layer = &head.layers()[self.at];
         let (d, inputs, outputs) = (layer.basis.len(), layer.inputs, layer.outputs);
         let folded = fold(layer);

@@ -34,7 +34,7 @@ pub struct IntegerLayerShape {
 
 impl IntegerLayerShape {
     /// Shapes of all layers of a head.
-    pub(in crate::plan) fn of_head(head: &IntegerHead<'_>) -> Vec<Self> {
+    fn of_head(head: &IntegerHead<'_>) -> Vec<Self> {
         head.layers.iter().map(Self::of).collect()
     }
 

@@ -121,7 +121,7 @@ mod tests {
             },
             basis,
         };
-        Head::Compressed(CompressedHead::new(vec![layer], None).unwrap())
+        CompressedHead::new(vec![layer], None).unwrap().into()
     }
 
     fn shape() -> IntegerLayerShape {

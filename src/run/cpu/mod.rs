@@ -7,33 +7,28 @@ mod dense;
 mod integer;
 
 use super::RunError;
+use super::model::side_by_side;
 use crate::head::Head;
 use crate::reference::CompressedReference;
 use integer::IntegerHead;
 
-/// A head evaluated on the CPU: the very integers of the kernels for 8-bit heads, f32 for dense ones, f64 for the rest.
+/// A head evaluated on the CPU: the very integers of the kernels for 8-bit heads, f32 for dense ones, f64 for the rest. Of
+/// a bank all heads, one after the other.
 #[derive(Debug, Clone)]
 pub struct CpuSession {
     head: Head,
-    path: Path,
-}
-
-/// How the head is evaluated.
-#[derive(Debug, Clone)]
-enum Path {
-    Integer(IntegerHead),
-    /// In floating point.
-    Float,
+    /// The heads that are evaluated in integers, as they stand in `head`; `None` for those in floating point.
+    integers: Vec<Option<IntegerHead>>,
 }
 
 impl CpuSession {
     /// Takes a head and prepares it.
     pub fn new(head: Head) -> Self {
-        let path = match &head {
-            Head::Compressed(head) => IntegerHead::new(head).map_or(Path::Float, Path::Integer),
-            Head::Dense(_) => Path::Float,
+        let integers = match &head {
+            Head::Compressed(bank) => bank.members().iter().map(|member| IntegerHead::new(&member.head)).collect(),
+            Head::Dense(_) => Vec::new(),
         };
-        Self { head, path }
+        Self { head, integers }
     }
 
     /// Runs `input`, `[rows, inputs]`, and returns `[rows, outputs]`.
@@ -49,11 +44,15 @@ impl CpuSession {
                 expected: format!("whole rows of {inputs}"),
             });
         }
-        Ok(match (&self.path, &self.head) {
-            (Path::Integer(head), _) => head.run(input),
-            (Path::Float, Head::Dense(head)) => dense::run(head, input),
-            (Path::Float, Head::Compressed(head)) => CompressedReference::new(head).run(input),
-        })
+        let bank = match &self.head {
+            Head::Dense(head) => return Ok(dense::run(head, input)),
+            Head::Compressed(bank) => bank,
+        };
+        let outputs = bank.members().iter().zip(&self.integers).map(|(member, integers)| match integers {
+            Some(head) => head.run(input),
+            None => CompressedReference::new(&member.head).run(input),
+        });
+        Ok(side_by_side(outputs.collect(), input.len() / inputs))
     }
 
     /// The head.

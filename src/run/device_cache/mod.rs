@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 
-use super::{DeviceChoice, Gpu, GpuOptions, RunError};
+use super::{Device, Gpu, GpuOptions, RunError};
 use crate::files;
 use crate::plan::Tuning;
 
@@ -32,12 +32,12 @@ const LARGEST_FILE: u64 = 256 << 20;
 /// A folder of what is kept for devices.
 ///
 /// ```no_run
-/// # use sharekan::{head::Head, plan::PlanOptions, run::{DeviceCache, DeviceChoice, GpuOptions, Runner}};
+/// # use sharekan::{head::Head, plan::PlanOptions, run::{DeviceCache, Device, GpuOptions, Model}};
 /// # fn example(head: Head) -> Result<(), sharekan::Error> {
 /// let cache = DeviceCache::of_user()?;
-/// let gpu = cache.open(DeviceChoice::Auto, &GpuOptions::default())?;
+/// let gpu = cache.open(Device::Auto, &GpuOptions::default())?;
 /// let tuning = gpu.as_ref().and_then(|gpu| cache.tuning(gpu).ok().flatten());
-/// let runner = Runner::open_on(gpu.as_ref(), &head, 169, &PlanOptions { tuning, ..PlanOptions::default() })?;
+/// let model = Model::open_on(gpu.as_ref(), &head, 169, &PlanOptions { tuning, ..PlanOptions::default() })?;
 /// if let Some(gpu) = &gpu {
 ///     cache.keep_kernels(gpu)?;
 /// }
@@ -103,11 +103,11 @@ impl DeviceCache {
         }))
     }
 
-    /// Opens an adapter as [`DeviceChoice::open`] does, with the kernels that were kept for it.
+    /// Opens an adapter as [`Device::open`] does, with the kernels that were kept for it.
     ///
     /// # Errors
-    /// As [`DeviceChoice::open`].
-    pub fn open(&self, choice: DeviceChoice, options: &GpuOptions) -> Result<Option<Gpu>, RunError> {
+    /// As [`Device::open`].
+    pub fn open(&self, choice: Device, options: &GpuOptions) -> Result<Option<Gpu>, RunError> {
         pollster::block_on(choice.open_by(options, async { self.open_gpu(options) }))
     }
 

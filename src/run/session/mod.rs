@@ -15,7 +15,7 @@ use super::scopes::watching;
 #[cfg(not(target_arch = "wasm32"))]
 use super::waiting::block_on;
 use super::{Gpu, RunError};
-use crate::head::{Bank, Head};
+use crate::head::Head;
 use crate::plan::{HostBuffers, Plan, PlanError, PlanOptions, Planned};
 use buffers::Allocated;
 use download::Download;
@@ -127,8 +127,12 @@ struct Prepared<'a> {
 impl Session {
     /// Opens `head` on `gpu` for batches of up to `max_rows`: plans, allocates, uploads and compiles.
     ///
+    /// One pass over the features evaluates all heads of a bank side by side, and a row of outputs holds those of every
+    /// head as [`Bank::output_range`](crate::head::Bank::output_range) says.
+    ///
     /// # Errors
-    /// Where the head does not fit the adapter, its memory is too small, or it refuses a kernel.
+    /// Where the head does not fit the adapter, its memory is too small, or it refuses a kernel; for a bank whose heads need
+    /// a pass each (heads in floating point, heads whose inner layers differ in width), which [`Model`](super::Model) runs.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn open(gpu: &Gpu, head: &Head, max_rows: usize) -> Result<Self, RunError> {
         block_on(gpu.device(), Self::open_async(gpu, head, max_rows))
@@ -162,33 +166,6 @@ impl Session {
         options: &PlanOptions,
     ) -> Result<Self, RunError> {
         Self::build(gpu, Planned::of_head(head, gpu.limits(), max_rows, options)?).await
-    }
-
-    /// Opens all heads of a bank for batches of up to `max_rows` in one session: one pass over the features evaluates them
-    /// side by side, and a row of outputs holds those of every head as [`Bank::output_range`] says. `None` where the heads
-    /// need a session each: heads in floating point, and heads whose inner layers differ in width.
-    ///
-    /// # Errors
-    /// As [`Session::open_with`].
-    #[cfg(not(target_arch = "wasm32"))]
-    pub fn open_bank(gpu: &Gpu, bank: &Bank, max_rows: usize, options: &PlanOptions) -> Result<Option<Self>, RunError> {
-        block_on(gpu.device(), Self::open_bank_async(gpu, bank, max_rows, options))
-    }
-
-    /// Opens a bank as `open_bank` does, without blocking: `None` where its heads need a session each.
-    ///
-    /// # Errors
-    /// As [`Session::open_with_async`].
-    pub async fn open_bank_async(
-        gpu: &Gpu,
-        bank: &Bank,
-        max_rows: usize,
-        options: &PlanOptions,
-    ) -> Result<Option<Self>, RunError> {
-        match Planned::of_bank(bank, gpu.limits(), max_rows, options)? {
-            Some(planned) => Self::build(gpu, planned).await.map(Some),
-            None => Ok(None),
-        }
     }
 
     /// Allocates, uploads and compiles, and turns what the device objects to into an error.

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use serde::ser::SerializeStruct;
 use sharekan::Error;
-use sharekan::compress::CompileReport;
+use sharekan::compress::CompressReport;
 use sharekan::detect::{
     Backbone, BoxAgreement, DetectOptions, Detection, Letterbox, OnnxBackbone, decode_detections, draw_detections,
     read_image,
 };
 use sharekan::evaluate::{VerifyReport, output_snr_db};
 use sharekan::head::DetectionHead;
-use sharekan::run::Runner;
+use sharekan::run::Model;
 
 use crate::cli::detect::pictures;
 use crate::cli::failure::Failure;
@@ -25,8 +25,8 @@ pub(super) const SAME_OVERLAP: f32 = 0.7;
 
 /// The two heads behind one backbone.
 pub(super) struct Heads {
-    pub(super) dense: Runner,
-    pub(super) compressed: Runner,
+    pub(super) dense: Model,
+    pub(super) compressed: Model,
     pub(super) backbone: OnnxBackbone,
     pub(super) settings: DetectionHead,
     pub(super) out: PathBuf,
@@ -97,7 +97,7 @@ fn timed<T, E: Into<Error>>(work: impl FnOnce() -> Result<T, E>) -> Result<(T, D
 pub(super) struct Sizes {
     pub(super) seconds: f64,
     pub(super) compressed_bytes: usize,
-    pub(super) report: CompileReport,
+    pub(super) report: CompressReport,
 }
 
 /// Everything that the table and the page show.
@@ -112,7 +112,7 @@ pub(super) struct Summary {
     pub(super) compressed_bytes: usize,
     pub(super) ratio: f64,
     pub(super) compile_seconds: f64,
-    pub(super) report: CompileReport,
+    pub(super) report: CompressReport,
     pub(super) boxes: BoxAgreement,
     /// Signal-to-noise ratio of the compressed head's outputs in decibels.
     pub(super) snr: Option<f64>,

@@ -7,18 +7,19 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use sharekan::compress::{self, Calibration, CompileOptions, Method};
+use sharekan::Error;
+use sharekan::compress::{self, Calibration, CompressOptions, Method};
 use sharekan::detect::{Assets, OnnxBackbone, list_images};
 use sharekan::evaluate::{self, VerifyReport};
-use sharekan::files::{self, FileProblem};
+use sharekan::files::{self, FileProblem, HeadFile};
 use sharekan::head::{DenseHead, DetectionHead, Head};
 use sharekan::import::ImportOptions;
-use sharekan::run::{CpuSession, Gpu, Runner, Session};
-use sharekan::{Error, artifact};
+use sharekan::plan::PlanOptions;
+use sharekan::run::{Gpu, Model};
 
 use super::calibration::CalibrationSource;
 use super::failure::Failure;
-use super::options::{Device, DeviceArgs};
+use super::options::{DeviceArg, DeviceArgs};
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, table};
 use super::{detect, progress, verify};
@@ -50,7 +51,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let options = args.device.adapter.options()?;
     let assets = Assets::locate()?;
     let images = list_images(&[assets.images()])?;
-    let file = files::open_head(&assets.head(), &ImportOptions::default())?;
+    let file = HeadFile::open(&assets.head(), &ImportOptions::default())?;
     let (Head::Dense(dense), Some(settings)) = (&file.head, file.head.detection()) else {
         return Err(Failure::new(format!("{}: is no dense detection head", assets.head().display())));
     };
@@ -60,7 +61,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let (compressed, sizes) = compile(dense, &assets, args, screen)?;
     let check = gpu.as_ref().map(|gpu| check(gpu, &compressed)).transpose()?;
     // A software adapter is slower than the CPU path, so it only runs the heads where it was asked for.
-    let asked = args.device.device == Device::Gpu || options.name.is_some();
+    let asked = args.device.device == DeviceArg::Gpu || options.name.is_some();
     let runs_heads = gpu.as_ref().filter(|gpu| asked || !gpu.is_software());
     let rows = settings.cells() * settings.cells();
     let mut heads = Heads {
@@ -96,13 +97,17 @@ fn make_folder(folder: &std::path::Path) -> Result<(), Failure> {
 }
 
 /// The adapter to check, if there is one.
-fn open_adapter(device: Device, options: &sharekan::run::GpuOptions, screen: Screen) -> Result<Option<Gpu>, Failure> {
-    if device == Device::Cpu {
+fn open_adapter(
+    device: DeviceArg,
+    options: &sharekan::run::GpuOptions,
+    screen: Screen,
+) -> Result<Option<Gpu>, Failure> {
+    if device == DeviceArg::Cpu {
         return Ok(None);
     }
     match pollster::block_on(Gpu::open(options)) {
         Ok(gpu) => Ok(Some(gpu)),
-        Err(problem) if device == Device::Gpu || options.name.is_some() => Err(problem.into()),
+        Err(problem) if device == DeviceArg::Gpu || options.name.is_some() => Err(problem.into()),
         Err(problem) => {
             screen.line(format!("{problem}; everything runs on the CPU"))?;
             Ok(None)
@@ -111,7 +116,7 @@ fn open_adapter(device: Device, options: &sharekan::run::GpuOptions, screen: Scr
 }
 
 fn compile(dense: &DenseHead, assets: &Assets, args: &DemoArgs, screen: Screen) -> Result<(Head, Sizes), Failure> {
-    let options = CompileOptions { method: Method::Calibrated, ..CompileOptions::default() };
+    let options = CompressOptions { method: Method::Calibrated, ..CompressOptions::default() };
     let images = assets.calibration();
     let source = CalibrationSource { source: &images, split: "train", backbone: None };
     let rows = source.rows(dense, &assets.head(), screen)?;
@@ -123,12 +128,13 @@ fn compile(dense: &DenseHead, assets: &Assets, args: &DemoArgs, screen: Screen) 
     })
     .map_err(Error::from)?;
     bar.finish_and_clear();
-    let bytes = artifact::to_bytes(&head).map_err(Error::from)?;
+    let head = Head::from(head);
+    let bytes = head.to_bytes()?;
     let path = args.out.join(HEAD_FILE);
     files::replace(&path, &bytes)?;
     screen.line(format!("compressed the bundled head into {}", path.display()))?;
     let sizes = Sizes { seconds: start.elapsed().as_secs_f64(), compressed_bytes: bytes.len(), report };
-    Ok((Head::Compressed(head), sizes))
+    Ok((head, sizes))
 }
 
 fn check(gpu: &Gpu, head: &Head) -> Result<VerifyReport, Failure> {
@@ -138,12 +144,13 @@ fn check(gpu: &Gpu, head: &Head) -> Result<VerifyReport, Failure> {
     Ok(report)
 }
 
-fn open(head: &Head, gpu: Option<&Gpu>, rows: usize) -> Result<Runner, Failure> {
-    let Some(gpu) = gpu else { return Ok(Runner::Cpu(CpuSession::new(head.clone()))) };
-    let mut session = Session::open(gpu, head, rows)?;
-    // The first run of a session is slower on some drivers and would not be typical of the rest.
-    session.run(&vec![0.0; rows * head.inputs()])?;
-    Ok(Runner::Gpu(Box::new(session), gpu.info().name.clone()))
+fn open(head: &Head, gpu: Option<&Gpu>, rows: usize) -> Result<Model, Failure> {
+    let mut model = Model::open_on(gpu, head, rows, &PlanOptions::default())?;
+    if !model.is_on_cpu() {
+        // The first run of a session is slower on some drivers and would not be typical of the rest.
+        model.run(&vec![0.0; rows * head.inputs()])?;
+    }
+    Ok(model)
 }
 
 fn print_summary(screen: Screen, summary: &Summary, settings: &DetectionHead) -> Result<(), Failure> {

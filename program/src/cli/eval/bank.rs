@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sharekan::detect::{Backbone, DetectingHead, HeadEvaluator, Letterbox, OnnxBackbone, read_image};
+use sharekan::detect::{Backbone, DetectingHead, Letterbox, OnnxBackbone, read_image};
 use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, Summary};
-use sharekan::files::Opened;
-use sharekan::head::DetectionHead;
+use sharekan::head::{Bank, DetectionHead, Head};
 
 use super::super::detect::detecting_heads;
 use super::super::device::OpenDevice;
-use super::super::runner::AnyRunner;
 use super::super::table::list;
 use super::{EvalArgs, Failure, Screen, detections, print_report, progress, say};
 
@@ -24,12 +22,11 @@ struct BankSummary {
 }
 
 /// Measures every head of a bank that has a class of the data.
-pub(super) fn eval(args: &EvalArgs, opened: &Opened, screen: Screen) -> Result<(), Failure> {
+pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) -> Result<(), Failure> {
     if args.reference.is_some() || args.plot.is_some() {
         return Err(Failure::Usage("--reference and --plot are about one head: --head NAME chooses it".into()));
     }
-    let Opened::Bank(file) = opened else { return Ok(()) };
-    let heads = detecting_heads(&file.bank, &args.head)?;
+    let heads = detecting_heads(head, &args.head)?;
     // Classes of the data are mapped to those of all heads together.
     let all = DetectionHead {
         classes: heads.iter().flat_map(|head| head.settings.classes.clone()).collect(),
@@ -50,9 +47,9 @@ pub(super) fn eval(args: &EvalArgs, opened: &Opened, screen: Screen) -> Result<(
     let mut backbone = OnnxBackbone::open(&args.set.backbone_path()?, &all)?;
     let cells = all.cells() * all.cells();
     let device = OpenDevice::open(&args.device, &args.kernel)?;
-    let mut runner = AnyRunner::open(opened, &device, cells, &args.head)?;
-    if backbone.channels() != runner.inputs() {
-        let (found, expected, path) = (backbone.channels(), runner.inputs(), args.head.display());
+    let mut model = device.model(head, cells, &args.head)?;
+    if backbone.channels() != model.inputs() {
+        let (found, expected, path) = (backbone.channels(), model.inputs(), args.head.display());
         return Err(Failure::new(format!("{path}: takes {expected} features, but the backbone gives {found}")));
     }
 
@@ -74,10 +71,10 @@ pub(super) fn eval(args: &EvalArgs, opened: &Opened, screen: Screen) -> Result<(
         let square = letterbox.apply(&pixels, all.pixels.padding)?;
         let square = args.shift.apply_in(&square, &letterbox, at as u64);
         let features = backbone.features(&square)?;
-        let outputs = runner.run(features.rows())?;
+        let outputs = model.run(features.rows())?;
         for (&head, evaluator) in measured.iter().zip(&mut evaluators) {
-            let columns = file.bank.output_range(head);
-            let rows = outputs.chunks_exact(runner.outputs());
+            let columns = bank.output_range(head);
+            let rows = outputs.chunks_exact(model.outputs());
             let own: Vec<f32> = rows.flat_map(|row| &row[columns.clone()]).copied().collect();
             evaluator.add(at, detections(&own, &heads[head].settings, &letterbox)?).map_err(|e| failed(&e))?;
         }
@@ -99,7 +96,7 @@ pub(super) fn eval(args: &EvalArgs, opened: &Opened, screen: Screen) -> Result<(
     if !left_out.is_empty() {
         screen.line(format!("without a class of the data: {}", list(&left_out)))?;
     }
-    screen.line(format!("heads on {}", runner.device_name()))?;
+    screen.line(format!("heads on {}", model.device_name()))?;
     args.json.write(&BankSummary { images: truth.images.len() - bad, heads: summaries, left_out })?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 use sharekan::artifact;
-use sharekan::files::BankFile;
-use sharekan::head::{DetectionHead, Member};
+use sharekan::head::{Bank, DetectionHead, Member};
 
 use super::layer::LayerFacts;
 use super::memory::DeviceMemory;
@@ -52,11 +51,11 @@ struct MemberFacts {
 
 pub(super) fn inspect(
     args: &InspectArgs,
-    file: &BankFile,
+    bank: &Bank,
+    bytes: u64,
     session_on_device: Option<DeviceMemory>,
     screen: Screen,
 ) -> Result<(), Failure> {
-    let bank = &file.bank;
     let codebooks = bank.members()[0].head.layers().iter().map(|layer| CodebookFacts {
         codewords: layer.codewords(),
         coefficients: layer.basis.len(),
@@ -73,7 +72,7 @@ pub(super) fn inspect(
     };
     let facts = BankFacts {
         file: args.head.display().to_string(),
-        bytes: file.bytes,
+        bytes,
         form: "bank",
         inputs: bank.inputs(),
         outputs: bank.outputs(),

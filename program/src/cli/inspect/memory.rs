@@ -1,14 +1,13 @@
 //! Device memory of a session on this machine's adapter.
 
 use serde::Serialize;
-use sharekan::files::Opened;
-use sharekan::head::{Bank, Head};
-use sharekan::plan::{BufferPlan, Limits, Plan, PlanError};
+use sharekan::head::Head;
+use sharekan::plan::{BufferPlan, Plan};
 
 use super::InspectArgs;
 use crate::cli::device::OpenDevice;
 use crate::cli::failure::Failure;
-use crate::cli::options::Device;
+use crate::cli::options::DeviceArg;
 use crate::cli::screen::Screen;
 use crate::cli::table::{Align, count, size, table};
 
@@ -35,32 +34,22 @@ struct BufferFacts {
 
 impl DeviceMemory {
     /// What is asked for; `None` where no device is.
-    pub(super) fn of(args: &InspectArgs, opened: &Opened) -> Result<Option<Self>, Failure> {
+    pub(super) fn of(args: &InspectArgs, head: &Head) -> Result<Option<Self>, Failure> {
         let Some(device) = args.device else { return Ok(None) };
-        let grid = match opened {
-            Opened::Head(file) => file.head.detection().map(|detection| detection.cells() * detection.cells()),
-            Opened::Bank(file) => {
-                let settings = file.bank.members().iter().filter_map(|member| member.head.detection.as_ref());
-                settings.map(|detection| detection.cells() * detection.cells()).max()
-            }
+        let settings = match head {
+            Head::Dense(head) => vec![head.detection.as_ref()],
+            Head::Compressed(bank) => bank.members().iter().map(|member| member.head.detection.as_ref()).collect(),
         };
+        let grid = settings.into_iter().flatten().map(|detection| detection.cells() * detection.cells()).max();
         let rows = args.batch.map_or_else(|| grid.unwrap_or(1), |rows| rows as usize);
         // The CPU takes no device memory, whatever the kernel.
-        if device == Device::Cpu {
+        if device == DeviceArg::Cpu {
             return Ok(Some(Self::of_cpu(rows)));
         }
         let device = OpenDevice::choose(device.into(), &args.adapter.options()?, &args.kernel)?;
         let Some(gpu) = &device.gpu else { return Ok(Some(Self::of_cpu(rows))) };
-        match opened {
-            Opened::Head(file) => device.check(&file.head, &args.head)?,
-            Opened::Bank(file) => device.check_bank(&file.bank, &args.head)?,
-        }
-        let plans = match opened {
-            Opened::Head(file) => {
-                Plan::with_options(&file.head, gpu.limits(), rows, &device.options).map(|plan| vec![plan])
-            }
-            Opened::Bank(file) => plans_of_bank(&file.bank, gpu.limits(), rows, &device),
-        };
+        device.check(head, &args.head)?;
+        let plans = Plan::of_sessions(head, gpu.limits(), rows, &device.options);
         let (plans, problem) = match plans {
             Ok(plans) => (plans, None),
             Err(problem) => (Vec::new(), Some(problem.to_string())),
@@ -105,13 +94,4 @@ impl DeviceMemory {
         shown.add_row(["all".into(), count(bytes)]);
         screen.line(shown.trim_fmt())
     }
-}
-
-/// The plan of the one session of a bank, or those of its heads' sessions.
-fn plans_of_bank(bank: &Bank, limits: &Limits, rows: usize, device: &OpenDevice) -> Result<Vec<Plan>, PlanError> {
-    if let Some(plan) = Plan::of_bank(bank, limits, rows, &device.options)? {
-        return Ok(vec![plan]);
-    }
-    let heads = bank.members().iter().map(|member| Head::Compressed(member.head.clone()));
-    heads.map(|head| Plan::with_options(&head, limits, rows, &device.options)).collect()
 }

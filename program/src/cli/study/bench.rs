@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use crate::study::{Fingerprint, Fingerprinter, Made, Maker, MakerProgress, Point, Variant};
 use indicatif::ProgressBar;
+use sharekan::Error;
 use sharekan::compress::Calibration;
 use sharekan::evaluate::ground_truth::GroundTruth;
 use sharekan::evaluate::{EvaluationSettings, Evaluator, ImageShift, OutputSnr, ScoredRegion};
+use sharekan::files::HeadFile;
 use sharekan::head::{DenseHead, DetectionHead, Head};
 use sharekan::import::ImportOptions;
-use sharekan::run::{GpuOptions, Runner};
-use sharekan::{Error, artifact, files};
+use sharekan::plan::PlanOptions;
+use sharekan::run::{Gpu, Model};
 
 use super::StudyArgs;
 use super::features::{Features, read_outputs, write_outputs};
@@ -71,7 +73,7 @@ pub(super) struct Bench<'a> {
     maker: Maker<'a>,
     features: Features,
     keys: &'a Keys,
-    gpu: &'a GpuOptions,
+    gpu: Option<&'a Gpu>,
     bar: ProgressBar,
     /// Outputs of the dense head by image, on the images of one shift.
     expected: Option<(ImageShift, Vec<Vec<f32>>)>,
@@ -89,7 +91,7 @@ impl<'a> Bench<'a> {
         calibration: Option<Calibration<'a>>,
         features: Features,
         keys: &'a Keys,
-        gpu: &'a GpuOptions,
+        gpu: Option<&'a Gpu>,
         bar: ProgressBar,
     ) -> Self {
         let maker = Maker::new(dense, calibration);
@@ -109,7 +111,7 @@ impl<'a> Bench<'a> {
         let expected = self.expected(shift, *variant == Variant::Dense)?;
 
         let rows = self.settings.cells() * self.settings.cells();
-        let mut runner = Runner::open(&head, self.args.device.device.into(), self.gpu, rows)?;
+        let mut runner = Model::open_on(self.gpu, &head, rows, &PlanOptions::default())?;
         let mut snr = OutputSnr::new(runner.outputs()).map_err(Error::from)?;
         let mut found: Vec<(usize, Vec<ScoredRegion>)> = Vec::new();
         let mut seconds = 0.0;
@@ -174,9 +176,9 @@ impl<'a> Bench<'a> {
                 self.maker.make(variant, &mut progress)?
             }
         };
-        if let (Some(path), Head::Compressed(head)) = (path.filter(|path| !path.exists()), &made.head) {
+        if let (Some(path), Head::Compressed(_)) = (path.filter(|path| !path.exists()), &made.head) {
             super::make_folder(&self.args.out.join("heads"))?;
-            files::replace(&path, &artifact::to_bytes(head).map_err(Error::from)?)?;
+            made.head.save(&path)?;
         }
         if matches!(variant, Variant::Gptq(_)) && !self.made.iter().any(|(known, _)| known == variant) {
             self.made.push((*variant, made.clone()));
@@ -206,7 +208,7 @@ impl<'a> Bench<'a> {
         }
         let rows = self.settings.cells() * self.settings.cells();
         let head = Head::Dense(self.dense.clone());
-        let mut runner = Runner::open(&head, self.args.device.device.into(), self.gpu, rows)?;
+        let mut runner = Model::open_on(self.gpu, &head, rows, &PlanOptions::default())?;
         let folder = self.args.out.join("features").join(shift.name());
         super::make_folder(&folder)?;
         let mut outputs = Vec::new();
@@ -237,7 +239,7 @@ impl<'a> Bench<'a> {
 
 /// A compressed head that was made before; None where there is none that can be read.
 fn read_head(path: &std::path::Path) -> Option<Made> {
-    let file = files::open_head(path, &ImportOptions::default()).ok()?;
+    let file = HeadFile::open(path, &ImportOptions::default()).ok()?;
     let bytes = usize::try_from(file.bytes).ok()?;
     matches!(file.head, Head::Compressed(_)).then_some(Made { head: file.head, bytes })
 }

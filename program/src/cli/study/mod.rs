@@ -13,7 +13,8 @@ use sharekan::detect::OnnxBackbone;
 use sharekan::evaluate::Evaluator;
 use sharekan::files::{self, FileProblem};
 use sharekan::head::{DenseHead, Head};
-use sharekan::run::Runner;
+use sharekan::plan::PlanOptions;
+use sharekan::run::{Device, Model};
 use sharekan::{Error, evaluate::ImageShift};
 
 use super::calibration::CalibrationSource;
@@ -130,7 +131,8 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     let backbone_path = args.set.backbone_path()?;
     let backbone = OnnxBackbone::open(&backbone_path, &settings)?;
     let rows = settings.cells() * settings.cells();
-    let runner = Runner::open(&Head::Dense(dense.clone()), args.device.device.into(), &gpu, rows)
+    let adapter = Device::from(args.device.device).open(&gpu)?;
+    let runner = Model::open_on(adapter.as_ref(), &dense.clone().into(), rows, &PlanOptions::default())
         .map_err(|e| Error::from(e).in_file(&args.head))?;
     fits(&backbone, &runner, &settings, &args.head)?;
     let device = runner.device_name().to_owned();
@@ -192,7 +194,8 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     };
     let mut points = kept;
     let bar = progress::long_bar(Bench::work(&plan, &pending, images));
-    let mut bench = Bench::new(args, &dense, &settings, &truth, calibration, features, &keys, &gpu, bar.clone());
+    let mut bench =
+        Bench::new(args, &dense, &settings, &truth, calibration, features, &keys, adapter.as_ref(), bar.clone());
     for (number, &at) in pending.iter().enumerate() {
         let (variant, shift) = &plan[at];
         bar.set_message(format!("{}/{} {}", done + number + 1, plan.len(), bench::title(variant, *shift)));
