@@ -64,6 +64,7 @@
 //! | `plan` (feature `gpu`) | which kernels and buffers a head needs on a given adapter |
 //! | [`files`] | heads and rows by path |
 //! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
+//! | `network` (feature) | convolutional networks out of ONNX files |
 //! | [`detect`] | from an image to labelled boxes |
 //! | [`evaluate`] | is the result right, and how good is it |
 
@@ -83,6 +84,8 @@ mod journey;
 #[doc(hidden)]
 pub mod measure;
 mod nearest_name;
+#[cfg(feature = "network")]
+pub mod network;
 mod output_snr;
 mod parallel;
 #[cfg(feature = "gpu")]

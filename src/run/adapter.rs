@@ -326,7 +326,7 @@ impl Gpu {
     }
 
     /// Where compiled kernels are kept for the next session, if the device can.
-    pub(super) fn pipeline_cache(&self) -> Option<&wgpu::PipelineCache> {
+    pub(crate) fn pipeline_cache(&self) -> Option<&wgpu::PipelineCache> {
         self.cache.as_ref()
     }
 

@@ -33,7 +33,7 @@ mod scopes;
 #[cfg(feature = "gpu")]
 mod session;
 #[cfg(feature = "gpu")]
-mod template;
+pub(crate) mod template;
 #[cfg(feature = "gpu")]
 mod tune;
 #[cfg(feature = "gpu")]
@@ -50,6 +50,8 @@ pub use cpu::CpuSession;
 pub use device::Device;
 #[cfg(all(feature = "gpu", feature = "files"))]
 pub use device_cache::{CacheError, DeviceCache, DeviceIdentity};
+#[cfg(feature = "network")]
+pub(crate) use device_threads::map_device;
 pub use error::RunError;
 #[cfg(feature = "gpu")]
 pub use kernels::{Access, CallerBuffer, Kernel};
@@ -63,14 +65,20 @@ pub(crate) use pace::{largest_submission, pieces_at_once};
 pub use pipelines::KernelVariant;
 #[cfg(feature = "gpu")]
 pub(crate) use pipelines::lone_pipeline;
+#[cfg(feature = "network")]
+pub(crate) use scopes::Scopes;
 #[cfg(feature = "gpu")]
 pub(crate) use scopes::watching;
+#[cfg(feature = "network")]
+pub(crate) use session::Download;
 #[cfg(feature = "gpu")]
 pub use session::{Binding, Session};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub use tune::tune;
 #[cfg(feature = "gpu")]
 pub use tune::{TileChoice, TileTime, Tuned, measurements, tune_async};
+#[cfg(all(feature = "network", not(target_arch = "wasm32")))]
+pub(crate) use waiting::block_on;
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub(crate) use waiting::block_on_any;
 #[cfg(feature = "gpu")]

@@ -2,7 +2,7 @@
 
 /// Error scopes of all kinds, from when they are opened until they are closed, on the same thread and before anything is
 /// waited for.
-pub(super) struct Scopes {
+pub(crate) struct Scopes {
     // In the order in which scopes that are dropped must close.
     internal: wgpu::ErrorScopeGuard,
     validation: wgpu::ErrorScopeGuard,
@@ -10,7 +10,7 @@ pub(super) struct Scopes {
 }
 
 impl Scopes {
-    pub(super) fn open(device: &wgpu::Device) -> Self {
+    pub(crate) fn open(device: &wgpu::Device) -> Self {
         let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
         let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
         let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
@@ -19,7 +19,7 @@ impl Scopes {
 
     /// Closes the scopes, now; the future tells what the device objected to: lack of memory before all else. In a browser
     /// the answer takes its time, elsewhere it is there at once.
-    pub(super) fn close(self) -> impl Future<Output = Option<wgpu::Error>> + use<> {
+    pub(crate) fn close(self) -> impl Future<Output = Option<wgpu::Error>> + use<> {
         let (internal, validation, memory) = (self.internal.pop(), self.validation.pop(), self.memory.pop());
         async move { [memory.await, internal.await, validation.await].into_iter().flatten().next() }
     }

@@ -9,10 +9,10 @@
 //! says why, so a device or a test refuses the kernel by that name.
 
 /// A constant of a kernel's source and its value.
-pub(super) type Constant = (&'static str, u32);
+pub(crate) type Constant = (&'static str, u32);
 
 /// Expands `source` and puts the constants before it.
-pub(super) fn expand(source: &str, constants: &[Constant]) -> String {
+pub(crate) fn expand(source: &str, constants: &[Constant]) -> String {
     let mut text: String = constants.iter().map(|(name, value)| format!("const {name}: u32 = {value}u;\n")).collect();
     let lines: Vec<&str> = source.lines().collect();
     let values: Vec<(String, u32)> = constants.iter().map(|(name, value)| (format!("{{{name}}}"), *value)).collect();

@@ -13,6 +13,7 @@ mod eval;
 mod failure;
 mod image_set;
 mod inspect;
+mod network;
 mod options;
 mod progress;
 mod quiet_driver;
@@ -77,6 +78,7 @@ enum Command {
     Verify(verify::VerifyArgs),
     Decompress(decompress::DecompressArgs),
     Inspect(inspect::InspectArgs),
+    Network(network::NetworkArgs),
     Bench(Box<bench::BenchArgs>),
     Tune(tune::TuneArgs),
     Adapters(adapters::AdaptersArgs),
@@ -100,6 +102,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Decompress(args)) => decompress::decompress(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
+        Some(Command::Network(args)) => network::network(&args),
         Some(Command::Bench(args)) => bench::bench(&args),
         Some(Command::Tune(args)) => tune::tune(&args),
         Some(Command::Adapters(args)) => adapters::adapters(&args),

@@ -6,7 +6,7 @@ use crate::run::waiting::told;
 
 /// A mapping of the download buffer that was asked for. Whatever becomes of the batch, the buffer is given back to the
 /// device: it would take no other batch as long as it is mapped.
-pub(super) struct Download<'a> {
+pub(crate) struct Download<'a> {
     device: &'a wgpu::Device,
     buffer: &'a wgpu::Buffer,
     bytes: u64,
@@ -15,7 +15,7 @@ pub(super) struct Download<'a> {
 
 impl<'a> Download<'a> {
     /// Asks for the first `bytes` of a buffer, for when what was submitted is done.
-    pub(super) fn ask(device: &'a wgpu::Device, buffer: &'a wgpu::Buffer, bytes: u64) -> Self {
+    pub(crate) fn ask(device: &'a wgpu::Device, buffer: &'a wgpu::Buffer, bytes: u64) -> Self {
         let (sender, receiver) = channel();
         buffer.map_async(wgpu::MapMode::Read, 0..bytes, move |result| {
             // The receiver is only gone where nobody waits any more.
@@ -25,7 +25,7 @@ impl<'a> Download<'a> {
     }
 
     /// Waits for the results and writes them to `output`; false where they do not come.
-    pub(super) async fn read(mut self, output: &mut [f32]) -> bool {
+    pub(crate) async fn read(mut self, output: &mut [f32]) -> bool {
         let Some(answer) = self.answer.take() else { return false };
         if !matches!(told(self.device, answer).await, Ok(Ok(()))) {
             return false;

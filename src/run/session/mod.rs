@@ -18,7 +18,7 @@ use super::{Gpu, RunError};
 use crate::head::Head;
 use crate::plan::{HostBuffers, Plan, PlanError, PlanOptions, Planned};
 use buffers::Allocated;
-use download::Download;
+pub(crate) use download::Download;
 use float::FloatPasses;
 use integer::IntegerPasses;
 use upload::Upload;

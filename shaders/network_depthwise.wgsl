@@ -1,0 +1,71 @@
+// Convolution of every channel by itself. A lane makes a quad of channels of PIXELS neighbouring pixels of a row.
+
+struct Params {
+    count: u32,
+    quads: u32,
+    // Lanes along a row.
+    steps: u32,
+    height: u32,
+    width: u32,
+    in_height: u32,
+    in_width: u32,
+    before_y: u32,
+    before_x: u32,
+    x_offset: u32,
+    x_image: u32,
+    x_row: u32,
+    x_pixel: u32,
+    y_offset: u32,
+    y_image: u32,
+    y_row: u32,
+    y_pixel: u32,
+    unused_0: u32,
+    unused_1: u32,
+    unused_2: u32,
+    operands: array<vec4<u32>, 6>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+// Window, quads of channels.
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let at = (group.x + group.y * groups.x) * LANES + lane;
+    if at >= params.count {
+        return;
+    }
+    let quad = at % params.quads;
+    let px = at / params.quads % params.steps * PIXELS;
+    let py = at / params.quads / params.steps % params.height;
+    let image = at / params.quads / params.steps / params.height;
+    let base = params.x_offset + image * params.x_image + quad;
+    let first = px * STRIDE_X - params.before_x;
+    // repeat p PIXELS
+    var sum{p} = bias[quad];
+    // end
+    for (var ky = 0u; ky < KERNEL_Y; ky++) {
+        // Rows and columns before the first wrap around to large numbers.
+        let row = py * STRIDE_Y + ky * DILATION_Y - params.before_y;
+        if row < params.in_height {
+            let start = base + row * params.x_row;
+            // repeat k KERNEL_X
+            let weight{k} = weights[(ky * KERNEL_X + {k}u) * params.quads + quad];
+            // end
+            // row
+        }
+    }
+    let to = params.y_offset + image * params.y_image + py * params.y_row + px * params.y_pixel + quad;
+    // repeat p PIXELS
+    if px + {p}u < params.width {
+        y[to + {p}u * params.y_pixel] = epilogue(sum{p}, image, py, px + {p}u, quad);
+    }
+    // end
+}

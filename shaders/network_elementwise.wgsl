@@ -1,0 +1,33 @@
+// Arithmetic on elements of operands in any layouts. DIMS dimensions, the first of them innermost.
+
+struct Params {
+    count: u32,
+    unused_0: u32,
+    unused_1: u32,
+    unused_2: u32,
+    sides: array<vec4<u32>, 2>,
+    // Offset and strides, in three vectors for the output and each of the operands.
+    places: array<vec4<u32>, PLACES>,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read_write> y: array<T>;
+
+@compute @workgroup_size(LANES)
+fn main(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let at = (group.x + group.y * groups.x) * LANES + lane;
+    if at >= params.count {
+        return;
+    }
+    var rest = at;
+    // repeat d DIMS
+    let c{d} = rest % params.sides[{d}u / 4u][{d}u % 4u];
+    rest /= params.sides[{d}u / 4u][{d}u % 4u];
+    // end
+    // addresses
+    y[to] = arithmetic(OPERANDS);
+}

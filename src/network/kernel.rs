@@ -1,0 +1,399 @@
+//! The kernels: their sources and what they bind.
+
+use super::expression::{Expression, wgsl};
+use super::op::{Reduce, Window};
+use crate::run::template;
+
+/// Lanes of a workgroup; every adapter has as many.
+pub(super) const LANES: usize = 256;
+
+/// A kernel with all that its source depends on. Sizes are none of it: they are parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Kernel {
+    pub(super) kind: KernelKind,
+    pub(super) arithmetic: Arithmetic,
+}
+
+/// Which kernel.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum KernelKind {
+    /// Whether the window reaches into padding, whether there are groups, and whether the input is read in quads.
+    Conv {
+        window: Window,
+        padded: bool,
+        grouped: bool,
+        quads: bool,
+        tile: Tile,
+    },
+    ConvAny,
+    Depthwise {
+        window: Window,
+        pixels: usize,
+    },
+    /// Dimensions, and elements at a time.
+    Elementwise {
+        dimensions: usize,
+        width: usize,
+    },
+    Pool {
+        maximum: bool,
+        padded: bool,
+        width: usize,
+    },
+    Reduce {
+        kind: Reduce,
+        kept: usize,
+        reduced: usize,
+        columns: usize,
+    },
+    Resize {
+        taps: [usize; 2],
+        width: usize,
+    },
+    Softmax {
+        dimensions: usize,
+    },
+    MatMul {
+        dimensions: usize,
+    },
+    Pad {
+        mode: u32,
+        dimensions: usize,
+    },
+}
+
+/// How much a lane and a workgroup of a convolution make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tile {
+    /// Pixels of a lane.
+    pub(super) pixels: usize,
+    /// Quads of channels of a lane.
+    pub(super) quads: usize,
+    /// Lanes along the channels.
+    pub(super) column_lanes: usize,
+    /// Lanes along the pixels.
+    pub(super) row_lanes: usize,
+    /// Lanes that share an inner dimension.
+    pub(super) slices: usize,
+}
+
+/// What a kernel does with each element that it makes, and how it reads the operands.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Arithmetic {
+    pub(super) expression: Expression,
+    pub(super) operands: Vec<Load>,
+}
+
+/// How an operand is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// An element of `T`.
+    Whole,
+    /// One number for all of a quad.
+    Splat,
+}
+
+/// What a binding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Uniform,
+    Read,
+    Write,
+}
+
+const COMMON: &str = include_str!("../../shaders/network_common.wgsl");
+
+impl KernelKind {
+    /// Name of the kernel's file.
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::Conv { .. } => "network_conv",
+            Self::ConvAny => "network_conv_any",
+            Self::Depthwise { .. } => "network_depthwise",
+            Self::Elementwise { .. } => "network_elementwise",
+            Self::Pool { .. } => "network_pool",
+            Self::Reduce { .. } => "network_reduce",
+            Self::Resize { .. } => "network_resize",
+            Self::Softmax { .. } => "network_softmax",
+            Self::MatMul { .. } => "network_matmul",
+            Self::Pad { .. } => "network_pad",
+        }
+    }
+
+    /// What of it was chosen, for tables.
+    pub(super) fn detail(self) -> String {
+        match self {
+            Self::Conv { window, tile, .. } => {
+                let [ky, kx] = window.kernel;
+                let Tile { pixels, quads, column_lanes, row_lanes, slices } = tile;
+                format!("{ky}x{kx} {pixels}x{quads} of {row_lanes}x{column_lanes}x{slices}")
+            }
+            Self::Depthwise { window, pixels } => format!("{}x{} {pixels}", window.kernel[0], window.kernel[1]),
+            _ => String::new(),
+        }
+    }
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Conv { .. } => include_str!("../../shaders/network_conv.wgsl"),
+            Self::ConvAny => include_str!("../../shaders/network_conv_any.wgsl"),
+            Self::Depthwise { .. } => include_str!("../../shaders/network_depthwise.wgsl"),
+            Self::Elementwise { .. } => include_str!("../../shaders/network_elementwise.wgsl"),
+            Self::Pool { .. } => include_str!("../../shaders/network_pool.wgsl"),
+            Self::Reduce { .. } => include_str!("../../shaders/network_reduce.wgsl"),
+            Self::Resize { .. } => include_str!("../../shaders/network_resize.wgsl"),
+            Self::Softmax { .. } => include_str!("../../shaders/network_softmax.wgsl"),
+            Self::MatMul { .. } => include_str!("../../shaders/network_matmul.wgsl"),
+            Self::Pad { .. } => include_str!("../../shaders/network_pad.wgsl"),
+        }
+    }
+
+    /// Bindings of the kernel itself; operands come after.
+    fn own_bindings(self) -> &'static [Access] {
+        use Access::{Read, Uniform, Write};
+        match self {
+            Self::Conv { .. } | Self::ConvAny | Self::Depthwise { .. } => &[Uniform, Read, Read, Read, Write],
+            Self::Elementwise { .. } => &[Uniform, Write],
+            Self::Pool { .. } | Self::Reduce { .. } | Self::Softmax { .. } | Self::Pad { .. } => {
+                &[Uniform, Read, Write]
+            }
+            Self::Resize { .. } | Self::MatMul { .. } => &[Uniform, Read, Read, Write],
+        }
+    }
+
+    /// Elements of `T`.
+    pub(super) fn width(self) -> usize {
+        match self {
+            Self::Conv { .. } | Self::Depthwise { .. } => 4,
+            Self::Elementwise { width, .. } | Self::Pool { width, .. } | Self::Resize { width, .. } => width,
+            _ => 1,
+        }
+    }
+}
+
+fn vector(width: usize) -> &'static str {
+    if width == 4 { "vec4<f32>" } else { "f32" }
+}
+
+impl Kernel {
+    pub(super) fn bindings(&self) -> Vec<Access> {
+        let operands = self.arithmetic.operands.iter().map(|_| Access::Read);
+        self.kind.own_bindings().iter().copied().chain(operands).collect()
+    }
+
+    /// The kernel in WGSL.
+    pub(super) fn source(&self) -> String {
+        let (mut file, mut constants) = (self.kind.file().to_owned(), Vec::new());
+        let mut before = format!("alias T = {};\n{COMMON}\n", vector(self.kind.width()));
+        match self.kind {
+            KernelKind::Conv { window, padded, grouped, quads, tile } => {
+                before.push_str(&format!("alias X = {};\n", vector(if quads { 4 } else { 1 })));
+                constants.extend(window_constants(&window));
+                let partial = if tile.slices > 1 { tile.lanes() / 2 * tile.pixels * tile.quads } else { 1 };
+                constants.extend([
+                    ("PADDED", u32::from(padded)),
+                    ("GROUPED", u32::from(grouped)),
+                    ("DEPTH", if quads { 4 } else { 1 }),
+                    ("PIXELS", tile.pixels as u32),
+                    ("QUADS", tile.quads as u32),
+                    ("COLUMN_LANES", tile.column_lanes as u32),
+                    ("ROW_LANES", tile.row_lanes as u32),
+                    ("SLICES", tile.slices as u32),
+                    ("PARTIAL", partial as u32),
+                    ("LANES", tile.lanes() as u32),
+                ]);
+                file = file.replace("// products q\n", &products(quads, tile)).replace("// sums\n", &sums(tile));
+            }
+            KernelKind::Depthwise { window, pixels } => {
+                constants.extend(window_constants(&window));
+                constants.push(("PIXELS", pixels as u32));
+                file = file.replace("// row\n", &row(&window, pixels));
+            }
+            KernelKind::Elementwise { dimensions, .. } => {
+                let places = 3 * (1 + self.arithmetic.operands.len());
+                constants.extend([("DIMS", dimensions as u32), ("PLACES", places as u32)]);
+                file = file.replace("// addresses\n", &self.addresses(dimensions));
+                let count = self.arithmetic.operands.len();
+                let operands: Vec<String> = (0..count).map(|operand| format!("value{operand}")).collect();
+                file = file.replace("OPERANDS", &operands.join(", "));
+            }
+            KernelKind::Pool { maximum, padded, .. } => {
+                constants.extend([("MAXIMUM", u32::from(maximum)), ("PADDED", u32::from(padded))]);
+            }
+            KernelKind::Reduce { kind, kept, reduced, columns } => {
+                constants.extend([
+                    ("KEPT", kept as u32),
+                    ("REDUCED", reduced as u32),
+                    ("COLUMN_LANES", columns as u32),
+                ]);
+                before.push_str(&reduction(kind));
+            }
+            KernelKind::Resize { taps, .. } => {
+                constants.extend([("TAPS_Y", taps[0] as u32), ("TAPS_X", taps[1] as u32)]);
+            }
+            KernelKind::Softmax { dimensions } | KernelKind::MatMul { dimensions } => {
+                constants.push(("DIMS", dimensions as u32));
+            }
+            KernelKind::Pad { mode, dimensions } => constants.extend([("MODE", mode), ("DIMS", dimensions as u32)]),
+            KernelKind::ConvAny => {}
+        }
+        if !matches!(self.kind, KernelKind::Conv { .. }) {
+            constants.push(("LANES", LANES as u32));
+        }
+        before.push_str(&self.operands());
+        format!("{before}\n{}", template::expand(&file, &constants))
+    }
+
+    /// The operands' bindings and the function that does the arithmetic.
+    fn operands(&self) -> String {
+        let mut text = String::new();
+        let first = self.kind.own_bindings().len();
+        for (at, load) in self.arithmetic.operands.iter().enumerate() {
+            let element = if *load == Load::Whole { "T" } else { "f32" };
+            let binding = first + at;
+            text.push_str(&format!("@group(0) @binding({binding}) var<storage, read> source{at}: array<{element}>;\n"));
+        }
+        match self.kind {
+            KernelKind::Elementwise { .. } => {
+                let parameters: Vec<String> =
+                    (0..self.arithmetic.operands.len()).map(|operand| format!("operand{operand}: T")).collect();
+                let body = wgsl(&self.arithmetic.expression);
+                text.push_str(&format!("fn arithmetic({}) -> T {{\n{body}}}\n", parameters.join(", ")));
+            }
+            KernelKind::Conv { .. } | KernelKind::ConvAny | KernelKind::Depthwise { .. } => {
+                text.push_str("fn epilogue(value: T, image: u32, row: u32, pixel: u32, channel: u32) -> T {\n");
+                for (at, load) in self.arithmetic.operands.iter().enumerate() {
+                    let (place, step) =
+                        (format!("params.operands[{}]", 2 * at), format!("params.operands[{}].x", 2 * at + 1));
+                    let channel = if *load == Load::Whole { format!(" + channel * {step}") } else { String::new() };
+                    let address =
+                        format!("{place}.x + image * {place}.y + row * {place}.z + pixel * {place}.w{channel}");
+                    text.push_str(&format!("    let operand{at} = T(source{at}[{address}]);\n"));
+                }
+                if self.arithmetic.expression.is_empty() {
+                    text.push_str("    return value;\n");
+                } else {
+                    text.push_str(&wgsl(&self.arithmetic.expression));
+                }
+                text.push_str("}\n");
+            }
+            _ => {}
+        }
+        text
+    }
+
+    /// Where output and operands of elementwise arithmetic lie.
+    fn addresses(&self, dimensions: usize) -> String {
+        let part = |tensor: usize, at: usize| format!("params.places[{}][{}]", tensor * 3 + at / 4, at % 4);
+        let address = |tensor: usize| {
+            let mut text = part(tensor, 0);
+            for d in 0..dimensions {
+                text.push_str(&format!(" + c{d} * {}", part(tensor, d + 1)));
+            }
+            text
+        };
+        let mut text = format!("let to = {};\n", address(0));
+        for operand in 0..self.arithmetic.operands.len() {
+            text.push_str(&format!("    let value{operand} = T(source{operand}[{}]);\n", address(operand + 1)));
+        }
+        text
+    }
+}
+
+impl Tile {
+    pub(super) fn lanes(self) -> usize {
+        self.column_lanes * self.row_lanes * self.slices
+    }
+}
+
+fn window_constants(window: &Window) -> [(&'static str, u32); 6] {
+    [
+        ("KERNEL_Y", window.kernel[0] as u32),
+        ("KERNEL_X", window.kernel[1] as u32),
+        ("STRIDE_Y", window.stride[0] as u32),
+        ("STRIDE_X", window.stride[1] as u32),
+        ("DILATION_Y", window.dilation[0] as u32),
+        ("DILATION_X", window.dilation[1] as u32),
+    ]
+}
+
+/// Products of what a lane has read for a quad of channels; stands in a loop over quads `{q}`.
+fn products(quads: bool, tile: Tile) -> String {
+    let mut text = String::new();
+    if quads {
+        for (step, part) in ["x", "y", "z", "w"].iter().enumerate() {
+            text.push_str(&format!("let weight{step} = weights[w + {step}u * params.quads];\n"));
+            for pixel in 0..tile.pixels {
+                let sum = format!("sum{pixel}_{{q}}");
+                text.push_str(&format!("{sum} = fma(vec4<f32>(value{pixel}.{part}), weight{step}, {sum});\n"));
+            }
+        }
+    } else {
+        text.push_str("let weight = weights[w];\n");
+        for pixel in 0..tile.pixels {
+            let sum = format!("sum{pixel}_{{q}}");
+            text.push_str(&format!("{sum} = fma(vec4<f32>(value{pixel}), weight, {sum});\n"));
+        }
+    }
+    text
+}
+
+/// Adds up what the slices have, the upper half to the lower half and so on.
+fn sums(tile: Tile) -> String {
+    let mut text = String::new();
+    let outputs = tile.column_lanes * tile.row_lanes;
+    let mut half = tile.slices / 2;
+    while half > 0 {
+        text.push_str(&format!("if slice >= {half}u && slice < {}u {{\n", 2 * half));
+        let lanes = half * outputs;
+        let sums = || (0..tile.pixels).flat_map(|p| (0..tile.quads).map(move |q| (p, q))).enumerate();
+        for (at, (p, q)) in sums() {
+            text.push_str(&format!("    partial[lane - {lanes}u + {}u] = sum{p}_{q};\n", at * lanes));
+        }
+        text.push_str(&format!("}}\nworkgroupBarrier();\nif slice < {half}u {{\n"));
+        for (at, (p, q)) in sums() {
+            text.push_str(&format!("    sum{p}_{q} += partial[lane + {}u];\n", at * lanes));
+        }
+        text.push_str("}\nworkgroupBarrier();\n");
+        half /= 2;
+    }
+    text
+}
+
+/// Reads a row of the input once and multiplies it for all pixels of a lane.
+fn row(window: &Window, pixels: usize) -> String {
+    let (stride, dilation, kernel) = (window.stride[1], window.dilation[1], window.kernel[1]);
+    let mut places: Vec<usize> =
+        (0..pixels).flat_map(|p| (0..kernel).map(move |k| p * stride + k * dilation)).collect();
+    places.sort_unstable();
+    places.dedup();
+    let mut text = String::new();
+    for place in places {
+        text.push_str(&format!("let place{place} = first + {place}u;\n"));
+        text.push_str(&format!("let inside{place} = place{place} < params.in_width;\n"));
+        let address = format!("start + select(0u, place{place} * params.x_pixel, inside{place})");
+        text.push_str(&format!("let value{place} = select(vec4<f32>(), x[{address}], inside{place});\n"));
+        for pixel in 0..pixels {
+            for k in (0..kernel).filter(|k| pixel * stride + k * dilation == place) {
+                text.push_str(&format!("sum{pixel} = fma(value{place}, weight{k}, sum{pixel});\n"));
+            }
+        }
+    }
+    text
+}
+
+fn reduction(kind: Reduce) -> String {
+    let (start, joined, taken, finished) = match kind {
+        Reduce::Mean => ("0.0", "a + b", "a", "a / count"),
+        Reduce::Sum => ("0.0", "a + b", "a", "a"),
+        Reduce::Max => ("-3.4028235e38", "max(a, b)", "a", "a"),
+        Reduce::Min => ("3.4028235e38", "min(a, b)", "a", "a"),
+        Reduce::Product => ("1.0", "a * b", "a", "a"),
+        Reduce::L2 => ("0.0", "a + b", "a * a", "sqrt(a)"),
+    };
+    format!(
+        "const START: f32 = {start};\nfn joined(a: f32, b: f32) -> f32 {{ return {joined}; }}\n\
+         fn taken(a: f32) -> f32 {{ return {taken}; }}\n\
+         fn finished(a: f32, count: f32) -> f32 {{ return {finished}; }}\n"
+    )
+}

@@ -1,0 +1,413 @@
+//! A network on a device.
+
+use std::collections::HashMap;
+use std::num::NonZeroU64;
+
+use super::error::{NetworkError, Quoted, Shape};
+use super::kernel::{Access, Kernel};
+use super::plan::{NetworkPlan, Placed, bytes};
+use super::tensor::{HostTensor, elements, row_major};
+use super::view::{BufferId, View};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::run::block_on;
+use crate::run::{Download, Gpu, RunError, Scopes, map_device, watching};
+
+/// Everything that a network needs on a device, made once: running it makes no buffer, bind group or pipeline.
+#[derive(Debug)]
+pub struct NetworkSession {
+    gpu: Gpu,
+    pipelines: Vec<wgpu::ComputePipeline>,
+    dispatches: Vec<Dispatch>,
+    inputs: Vec<(String, View, wgpu::Buffer)>,
+    outputs: Vec<(String, View, wgpu::Buffer)>,
+    /// The outputs one after the other, for the host.
+    download: wgpu::Buffer,
+}
+
+#[derive(Debug)]
+struct Dispatch {
+    pipeline: usize,
+    group: wgpu::BindGroup,
+    workgroups: [u32; 2],
+}
+
+/// Where an output lies on the device.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceTensor<'a> {
+    /// The buffer, of f32.
+    pub buffer: &'a wgpu::Buffer,
+    /// The first element's number.
+    pub offset: usize,
+    /// Sides as the graph has them.
+    pub shape: &'a [usize],
+    /// Elements from one to the next along each side: maps have their channels next to each other.
+    pub strides: &'a [isize],
+}
+
+/// Pieces of large buffers: what is made at once, and what a binding is.
+struct Pieces {
+    buffers: Vec<wgpu::Buffer>,
+    /// For every piece, which buffer and at which byte.
+    places: Vec<(usize, u64)>,
+}
+
+/// Bytes of buffers that small pieces share.
+const SHARED: u64 = 64 << 20;
+
+impl NetworkSession {
+    /// Makes everything that `plan` needs on a device whose limits it was made for.
+    ///
+    /// # Errors
+    /// Where the device has no memory left or refuses a kernel.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(gpu: &Gpu, plan: NetworkPlan) -> Result<Self, NetworkError> {
+        block_on(gpu.device(), Self::open_async(gpu, plan))
+    }
+
+    /// Makes everything that `plan` needs as `open` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the device has no memory left or refuses a kernel.
+    pub async fn open_async(gpu: &Gpu, plan: NetworkPlan) -> Result<Self, NetworkError> {
+        let memory = plan.memory();
+        let needed = memory.constants + memory.activations + 2 * memory.inputs_and_outputs;
+        let refused = |error: wgpu::Error, what: &str| RunError::of_device(&error, needed, what);
+        let (layouts, pipelines, which) =
+            pipelines(gpu, &plan).await.map_err(|e| refused(e, "a kernel of the network"))?;
+        let made = watching(gpu.device(), || Self::make(gpu, plan, &layouts, pipelines, &which)).await;
+        // A device that is lost objects to little or nothing, and to the wrong things.
+        if gpu.is_gone() {
+            return Err(gpu.lost_error().into());
+        }
+        made.map_err(|e| refused(e, "the network's buffers").into())
+    }
+
+    fn make(
+        gpu: &Gpu,
+        plan: NetworkPlan,
+        layouts: &[wgpu::BindGroupLayout],
+        pipelines: Vec<wgpu::ComputePipeline>,
+        which: &[usize],
+    ) -> Self {
+        let device = gpu.device();
+        let limits = device.limits();
+        let params: Vec<&[u8]> = plan.steps.iter().map(|step| bytemuck::cast_slice(&step.params)).collect();
+        let uniform = wgpu::BufferUsages::UNIFORM;
+        let params = Pieces::new(gpu, &params, uniform, u64::from(limits.min_uniform_buffer_offset_alignment));
+        let constants: Vec<&[u8]> = plan
+            .buffers
+            .iter()
+            .map(|buffer| if let Placed::Constant(values) = buffer { bytemuck::cast_slice(values) } else { &[][..] })
+            .collect();
+        let storage = wgpu::BufferUsages::STORAGE;
+        let constants = Pieces::new(gpu, &constants, storage, u64::from(limits.min_storage_buffer_offset_alignment));
+        let buffer = |label, elements, usage| {
+            let size = bytes(elements).max(16);
+            device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
+        };
+        let slots: Vec<wgpu::Buffer> =
+            plan.slots.iter().map(|elements| buffer("network activations", *elements, storage)).collect();
+        let mut own: HashMap<BufferId, wgpu::Buffer> = HashMap::new();
+        for (id, placed) in plan.buffers.iter().enumerate() {
+            match placed {
+                Placed::Input { elements } => {
+                    own.insert(id, buffer("network input", *elements, storage | wgpu::BufferUsages::COPY_DST));
+                }
+                Placed::Output { elements } => {
+                    own.insert(id, buffer("network output", *elements, storage | wgpu::BufferUsages::COPY_SRC));
+                }
+                _ => {}
+            }
+        }
+        let binding = |id: BufferId| match &plan.buffers[id] {
+            Placed::Constant(values) => constants.binding(id, bytes(values.len())),
+            Placed::Slot(slot) => slots[*slot].as_entire_binding(),
+            _ => own.get(&id).map_or_else(|| slots[0].as_entire_binding(), wgpu::Buffer::as_entire_binding),
+        };
+        let mut dispatches = Vec::with_capacity(plan.steps.len());
+        for (at, step) in plan.steps.iter().enumerate() {
+            let pipeline = which[at];
+            let own = params.binding(at, 4 * step.params.len() as u64);
+            let resources = std::iter::once(own).chain(step.buffers.iter().map(|id| binding(*id)));
+            let entries: Vec<wgpu::BindGroupEntry<'_>> = resources
+                .enumerate()
+                .map(|(at, resource)| wgpu::BindGroupEntry { binding: at as u32, resource })
+                .collect();
+            let group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(step.kernel.kind.label()),
+                layout: &layouts[pipeline],
+                entries: &entries,
+            });
+            let most = limits.max_compute_workgroups_per_dimension as usize;
+            let rows = step.workgroups.div_ceil(most).max(1);
+            let workgroups = [step.workgroups.div_ceil(rows) as u32, rows as u32];
+            dispatches.push(Dispatch { pipeline, group, workgroups });
+        }
+        let found = |list: &[(String, View)]| -> Vec<(String, View, wgpu::Buffer)> {
+            let find =
+                |(name, view): &(String, View)| Some((name.clone(), view.clone(), own.get(&view.buffer)?.clone()));
+            list.iter().filter_map(find).collect()
+        };
+        let (inputs, outputs) = (found(&plan.inputs), found(&plan.outputs));
+        let size = outputs.iter().map(|(_, _, buffer)| buffer.size()).sum::<u64>().max(16);
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let label = Some("network download");
+        let download = device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
+        Self { gpu: gpu.clone(), pipelines, dispatches, inputs, outputs, download }
+    }
+
+    /// The buffer of an input, in row-major order of f32: written by the caller before the network runs.
+    pub fn input(&self, name: &str) -> Option<&wgpu::Buffer> {
+        self.inputs.iter().find(|(input, ..)| input == name).map(|(_, _, buffer)| buffer)
+    }
+
+    /// Where an output lies after the network has run.
+    pub fn output(&self, name: &str) -> Option<DeviceTensor<'_>> {
+        let (_, view, buffer) = self.outputs.iter().find(|(output, ..)| output == name)?;
+        Some(DeviceTensor { buffer, offset: view.offset, shape: &view.shape, strides: &view.strides })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Number of dispatches.
+    pub fn dispatches(&self) -> usize {
+        self.dispatches.len()
+    }
+
+    /// Records the network into an encoder of the session's device, as one pass. Nothing is submitted.
+    pub fn record(&self, encoder: &mut wgpu::CommandEncoder) {
+        let mut pass =
+            encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("network"), timestamp_writes: None });
+        self.record_in(&mut pass);
+    }
+
+    /// Records the network into a pass of the caller's.
+    pub fn record_in(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let mut last = usize::MAX;
+        for dispatch in &self.dispatches {
+            if last != dispatch.pipeline {
+                pass.set_pipeline(&self.pipelines[dispatch.pipeline]);
+                last = dispatch.pipeline;
+            }
+            pass.set_bind_group(0, &dispatch.group, &[]);
+            pass.dispatch_workgroups(dispatch.workgroups[0], dispatch.workgroups[1], 1);
+        }
+    }
+
+    /// Records one dispatch, by its number in the plan's steps: to measure it.
+    pub fn record_step(&self, pass: &mut wgpu::ComputePass<'_>, step: usize) {
+        if let Some(dispatch) = self.dispatches.get(step) {
+            pass.set_pipeline(&self.pipelines[dispatch.pipeline]);
+            pass.set_bind_group(0, &dispatch.group, &[]);
+            pass.dispatch_workgroups(dispatch.workgroups[0], dispatch.workgroups[1], 1);
+        }
+    }
+
+    /// Puts a tensor into an input's buffer.
+    ///
+    /// # Errors
+    /// Where there is no such input, or the shape is not what it takes.
+    pub fn write(&self, name: &str, tensor: &HostTensor) -> Result<(), NetworkError> {
+        let refuse = |problem| NetworkError::Tensor { what: "input", name: Quoted(name).to_string(), problem };
+        let Some((_, view, buffer)) = self.inputs.iter().find(|(input, ..)| input == name) else {
+            let known: Vec<&str> = self.inputs.iter().map(|(name, ..)| name.as_str()).collect();
+            return Err(refuse(format!("is not needed, expected {}", known.join(", "))));
+        };
+        if tensor.shape != view.shape || elements(&tensor.shape) != Some(tensor.values.len()) {
+            let (found, expected) = (Shape(&tensor.shape), Shape(&view.shape));
+            return Err(refuse(format!(
+                "has the shape {found} and {} values, expected {expected}",
+                tensor.values.len()
+            )));
+        }
+        self.gpu.queue().write_buffer(buffer, 0, bytemuck::cast_slice(&tensor.values));
+        Ok(())
+    }
+
+    /// Runs the network and gives its outputs, in the order of the plan, in row-major order.
+    ///
+    /// # Errors
+    /// Where an input is missing or does not fit, or the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn run(&mut self, inputs: &[(&str, &HostTensor)]) -> Result<Vec<HostTensor>, NetworkError> {
+        let device = self.gpu.device().clone();
+        block_on(&device, self.run_async(inputs))
+    }
+
+    /// Runs the network as `run` does, without blocking.
+    ///
+    /// # Errors
+    /// Where an input is missing or does not fit, or the device fails.
+    pub async fn run_async(&mut self, inputs: &[(&str, &HostTensor)]) -> Result<Vec<HostTensor>, NetworkError> {
+        if let Some((name, ..)) = self.inputs.iter().find(|(name, ..)| inputs.iter().all(|(given, _)| given != name)) {
+            let name = Quoted(name).to_string();
+            return Err(NetworkError::Tensor { what: "input", name, problem: "is not given".into() });
+        }
+        if self.gpu.lost().is_some() {
+            return Err(self.gpu.lost_error().into());
+        }
+        let device = self.gpu.device();
+        let size = self.download.size();
+        let submitted = watching(device, || {
+            for (name, tensor) in inputs {
+                self.write(name, tensor)?;
+            }
+            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("network") });
+            self.record(&mut encoder);
+            let mut at = 0;
+            for (_, _, buffer) in &self.outputs {
+                encoder.copy_buffer_to_buffer(buffer, 0, &self.download, at, buffer.size());
+                at += buffer.size();
+            }
+            self.gpu.queue().submit([encoder.finish()]);
+            Ok::<(), NetworkError>(())
+        });
+        submitted.await.map_err(|e| RunError::of_device(&e, 0, "the network"))??;
+        let mut all = vec![0.0; (size / 4) as usize];
+        if !Download::ask(device, &self.download, size).read(&mut all).await {
+            return Err(self.gpu.lost_error().into());
+        }
+        let mut at = 0;
+        let mut found = Vec::with_capacity(self.outputs.len());
+        for (_, view, buffer) in &self.outputs {
+            let count = (buffer.size() / 4) as usize;
+            found.push(gather(all.get(at..at + count).unwrap_or_default(), view));
+            at += count;
+        }
+        Ok(found)
+    }
+}
+
+/// The elements of a view in row-major order.
+fn gather(from: &[f32], view: &View) -> HostTensor {
+    let strides = row_major(&view.shape);
+    let place = |at: usize| {
+        let part = |d: usize| view.strides[d] * (at / strides[d] % view.shape[d]) as isize;
+        view.offset.wrapping_add_signed((0..view.shape.len()).map(part).sum())
+    };
+    let values = (0..view.count()).map(|at| from.get(place(at)).copied().unwrap_or(f32::NAN)).collect();
+    HostTensor { shape: view.shape.clone(), values }
+}
+
+impl Pieces {
+    /// Puts `pieces` into as few buffers as there must be, each at a multiple of `alignment`.
+    fn new(gpu: &Gpu, pieces: &[&[u8]], usage: wgpu::BufferUsages, alignment: u64) -> Self {
+        let (device, queue) = (gpu.device(), gpu.queue());
+        let most = SHARED.min(device.limits().max_buffer_size);
+        let (mut sizes, mut places): (Vec<u64>, Vec<(usize, u64)>) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            // Whole quads, see `bytes`.
+            let size = (piece.len() as u64).next_multiple_of(16);
+            let at = sizes.last().map_or(0, |size| size.next_multiple_of(alignment.max(16)));
+            if sizes.is_empty() || at + size > most && at > 0 {
+                sizes.push(0);
+            }
+            let buffer = sizes.len() - 1;
+            let at = if sizes[buffer] == 0 { 0 } else { at };
+            places.push((buffer, at));
+            if size > 0 {
+                sizes[buffer] = at + size;
+            }
+        }
+        let usage = usage | wgpu::BufferUsages::COPY_DST;
+        let label = Some("network constants");
+        let buffer = |size: &u64| {
+            let size = (*size).max(16);
+            device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false })
+        };
+        let buffers: Vec<wgpu::Buffer> = sizes.iter().map(buffer).collect();
+        for (piece, (buffer, at)) in pieces.iter().zip(&places) {
+            if !piece.is_empty() {
+                queue.write_buffer(&buffers[*buffer], *at, piece);
+            }
+        }
+        Self { buffers, places }
+    }
+
+    fn binding(&self, piece: usize, size: u64) -> wgpu::BindingResource<'_> {
+        let (buffer, offset) = self.places[piece];
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer: &self.buffers[buffer],
+            offset,
+            size: NonZeroU64::new(size),
+        })
+    }
+}
+
+type Made = (Vec<wgpu::BindGroupLayout>, Vec<wgpu::ComputePipeline>, Vec<usize>);
+
+/// The pipelines of a plan, several compiled at a time where there are threads, their layouts, and for every step which
+/// one it takes.
+async fn pipelines(gpu: &Gpu, plan: &NetworkPlan) -> Result<Made, wgpu::Error> {
+    let device = gpu.device();
+    let mut kernels: Vec<&Kernel> = Vec::new();
+    let mut which = Vec::with_capacity(plan.steps.len());
+    for step in &plan.steps {
+        which.push(kernels.iter().position(|other| **other == step.kernel).unwrap_or_else(|| {
+            kernels.push(&step.kernel);
+            kernels.len() - 1
+        }));
+    }
+    let made = map_device(&kernels, |kernel| {
+        let scopes = Scopes::open(device);
+        (pipeline(gpu, kernel), scopes.close())
+    });
+    let (mut layouts, mut pipelines) = (Vec::with_capacity(made.len()), Vec::with_capacity(made.len()));
+    for ((layout, pipeline), objection) in made {
+        if let Some(error) = objection.await {
+            return Err(error);
+        }
+        layouts.push(layout);
+        pipelines.push(pipeline);
+    }
+    Ok((layouts, pipelines, which))
+}
+
+fn pipeline(gpu: &Gpu, kernel: &Kernel) -> (wgpu::BindGroupLayout, wgpu::ComputePipeline) {
+    let (device, label) = (gpu.device(), Some(kernel.kind.label()));
+    let entries: Vec<wgpu::BindGroupLayoutEntry> = kernel
+        .bindings()
+        .iter()
+        .enumerate()
+        .map(|(at, access)| {
+            let ty = match access {
+                Access::Uniform => wgpu::BufferBindingType::Uniform,
+                Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+                Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
+            };
+            wgpu::BindGroupLayoutEntry {
+                binding: at as u32,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+                count: None,
+            }
+        })
+        .collect();
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label,
+        bind_group_layouts: &[Some(&layout)],
+        immediate_size: 0,
+    });
+    let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(kernel.source().into()) };
+    // SAFETY: the kernels index their buffers by numbers that follow from the plan: views that lie within their buffers,
+    // and positions that each kernel holds to the sides of its tensors. Every loop ends: its bounds are parameters of the
+    // plan. The tests run the same sources with checks against the reference.
+    let module = unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label,
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &[],
+            // Every kernel writes its workgroup memory before it reads it.
+            zero_initialize_workgroup_memory: false,
+        },
+        cache: gpu.pipeline_cache(),
+    });
+    (layout, pipeline)
+}

@@ -1,0 +1,38 @@
+//! Networks out of ONNX files: those of `tests/data/onnx` have the right outputs beside them.
+
+#![cfg(all(feature = "network", feature = "files"))]
+#![allow(unreachable_pub, reason = "every file of the test uses its own part of the others")]
+
+#[path = "network/case.rs"]
+mod case;
+#[path = "network/device.rs"]
+mod device;
+#[path = "network/graphs.rs"]
+mod graphs;
+#[path = "network/malformed.rs"]
+mod malformed;
+#[cfg(feature = "onnx")]
+#[path = "network/random.rs"]
+mod random;
+
+use sharekan::network::NetworkSession;
+
+use case::{Case, Judge};
+
+#[test]
+fn the_reference_gives_the_right_outputs() {
+    Case::each(Judge::Cpu, |case, network| {
+        let resolved = case.resolve(network)?;
+        let input = case.input();
+        resolved.evaluate(&[(case.input_name.as_str(), &input)]).map_err(|e| e.to_string())
+    });
+}
+
+#[test]
+fn the_adapter_gives_the_right_outputs() {
+    Case::each(Judge::Gpu, |case, network| {
+        let plan = case.resolve(network)?.plan(device::GPU.limits()).map_err(|e| e.to_string())?;
+        let mut session = NetworkSession::open(&device::GPU, plan).map_err(|e| e.to_string())?;
+        session.run(&[(case.input_name.as_str(), &case.input())]).map_err(|e| e.to_string())
+    });
+}
