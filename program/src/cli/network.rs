@@ -15,7 +15,7 @@ use sharekan::network::{
 use sharekan::run::{Device, Gpu};
 
 use super::failure::Failure;
-use super::options::{AdapterArgs, Device};
+use super::options::{AdapterArgs, DeviceArg};
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, size, table};
 
@@ -48,7 +48,7 @@ pub(crate) struct NetworkArgs {
     shape: Vec<String>,
     /// Where to run the network
     #[arg(long, value_enum, default_value_t)]
-    device: Device,
+    device: DeviceArg,
     /// What to compute in
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
@@ -148,7 +148,7 @@ pub(crate) fn network(args: &NetworkArgs) -> Result<(), Failure> {
     let mut fallback = None;
     if let (Some(Err(problem)), _) | (None, Err(problem)) = (&planned, &resolved) {
         // Only what is right but not known here is for another runtime, and not where a GPU was asked for.
-        if !problem.is_unsupported() || args.device == Device::Gpu {
+        if !problem.is_unsupported() || args.device == DeviceArg::Gpu {
             return Err(in_file(file, problem));
         }
         if gpu.is_some() {
