@@ -30,13 +30,12 @@ fn every_kernel_is_broken_and_stays_a_kernel() {
     for line in list.lines().filter(|line| !line.starts_with('#')) {
         let parts: Vec<&str> = line.splitn(4, '|').collect();
         let [tests, label, from, to] = parts[..] else { panic!("{line:?}: expected tests|kernel|what|by what") };
-        if tests == "measure_kernels" {
+        if tests.starts_with("measure_kernels") {
             // The program's; its own test looks after them.
             continue;
         }
-        for test in tests.split(' ') {
-            assert!(fs::exists(format!("tests/{test}.rs")).unwrap(), "{line:?}: there is no test {test}");
-        }
+        let file = tests.split(':').next().unwrap_or_default();
+        assert!(fs::exists(format!("tests/{file}.rs")).unwrap(), "{line:?}: there are no tests {file}");
         let kernel = Kernel::ALL.into_iter().find(|kernel| kernel.label() == label);
         let kernel = kernel.unwrap_or_else(|| panic!("{line:?}: there is no kernel {label}"));
         let source = kernel.source(&kernel.sample_constants());
