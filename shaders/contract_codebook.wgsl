@@ -1,11 +1,11 @@
-// Sums of codebook edges in f32: for each row and output, sum over a slice of the inputs of gain times the taps on the
-// edge's codeword, and of the base value times the base weight where the base path is kept.
+// Sums of codebook edges in f32: for each row and output, sum over a slice of the inputs of gain times the basis
+// weights on the edge's codeword, and of the base value times the base weight where the base path is kept.
 //
 // A workgroup takes ROWS rows, GROUPS groups of four outputs, and SPLIT interleaved parts of a slice of inputs. The
-// codebook lies in workgroup memory; taps pass through it tile by tile.
+// codebook lies in workgroup memory; basis weights pass through it tile by tile.
 
 // [row][input] of start, base value and TAPS weights.
-@group(0) @binding(1) var<storage, read> taps: array<u32>;
+@group(0) @binding(1) var<storage, read> basis: array<u32>;
 // [codeword][coefficient], LENGTH coefficients a codeword, zeros where the layer has none.
 @group(0) @binding(2) var<storage, read> codebook: array<f32>;
 // [input][output group] of four codeword numbers, in one word or two.
@@ -19,29 +19,29 @@
 
 override INPUTS: u32;
 override OUTPUT_GROUPS: u32;
-override TAPS: u32;
+override BASIS_WEIGHTS: u32;
 override LENGTH: u32;
-override WINDOWS: u32;
+override SPANS: u32;
 override ROWS: u32;
 override GROUPS: u32;
 override SPLIT: u32;
-override LANES: u32;
+override INVOCATIONS: u32;
 override CHUNK: u32;
 override HAS_BASE: bool;
 override ON_CHIP: bool;
 override ON_CHIP_WORDS: u32;
 override WIDE_INDICES: bool;
 
-override ENTRY: u32 = TAPS + 2u;
+override ENTRY: u32 = BASIS_WEIGHTS + 2u;
 override PITCH: u32 = ROWS + 1u;
-override TILE_WORDS: u32 = (TAPS + 2u) * CHUNK * (ROWS + 1u);
+override TILE_WORDS: u32 = (BASIS_WEIGHTS + 2u) * CHUNK * (ROWS + 1u);
 
-var<workgroup> shapes: array<f32, ON_CHIP_WORDS>;
+var<workgroup> codewords: array<f32, ON_CHIP_WORDS>;
 var<workgroup> tile: array<u32, TILE_WORDS>;
 
-fn shape(at: vec4<u32>) -> vec4<f32> {
+fn codeword(at: vec4<u32>) -> vec4<f32> {
     if ON_CHIP {
-        return vec4<f32>(shapes[at.x], shapes[at.y], shapes[at.z], shapes[at.w]);
+        return vec4<f32>(codewords[at.x], codewords[at.y], codewords[at.z], codewords[at.w]);
     }
     return vec4<f32>(codebook[at.x], codebook[at.y], codebook[at.z], codebook[at.w]);
 }
@@ -55,44 +55,44 @@ fn codewords_of(at: u32) -> vec4<u32> {
     return unpack4xU8(indices[at]);
 }
 
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+@compute @workgroup_size(INVOCATIONS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
     if ON_CHIP {
-        for (var at = lane; at < ON_CHIP_WORDS; at += LANES) {
-            shapes[at] = codebook[at];
+        for (var at = invocation; at < ON_CHIP_WORDS; at += INVOCATIONS) {
+            codewords[at] = codebook[at];
         }
     }
-    let row = lane % ROWS;
-    let output_group = group.x * GROUPS + (lane / ROWS) % GROUPS;
-    let part = lane / (ROWS * GROUPS);
+    let row = invocation % ROWS;
+    let output_group = group.x * GROUPS + (invocation / ROWS) % GROUPS;
+    let part = invocation / (ROWS * GROUPS);
     let start = group.z * params.slice;
     let end = min(start + params.slice, INPUTS);
     var sums = vec4<f32>(0.0);
     for (var base = start; base < end; base += CHUNK) {
         let count = min(CHUNK, end - base);
         workgroupBarrier();
-        for (var at = lane; at < ROWS * CHUNK * ENTRY; at += LANES) {
+        for (var at = invocation; at < ROWS * CHUNK * ENTRY; at += INVOCATIONS) {
             let tile_row = at / (CHUNK * ENTRY);
             let rest = at % (CHUNK * ENTRY);
             let i = rest / ENTRY;
             let field = rest % ENTRY;
             if i < count {
-                var word = taps[((group.y * ROWS + tile_row) * INPUTS + base) * ENTRY + rest];
+                var word = basis[((group.y * ROWS + tile_row) * INPUTS + base) * ENTRY + rest];
                 // Rows past the batch hold whatever was there before.
-                word = select(word, min(word, WINDOWS - 1u), field == 0u);
+                word = select(word, min(word, SPANS - 1u), field == 0u);
                 tile[(field * CHUNK + i) * PITCH + tile_row] = word;
             }
         }
         workgroupBarrier();
         if output_group < OUTPUT_GROUPS {
             for (var i = part; i < count; i += SPLIT) {
-                let window = tile[i * PITCH + row];
+                let span = tile[i * PITCH + row];
                 let at = (base + i) * OUTPUT_GROUPS + output_group;
-                let first = codewords_of(at) * LENGTH + vec4<u32>(window);
+                let first = codewords_of(at) * LENGTH + vec4<u32>(span);
                 var dots = vec4<f32>(0.0);
-                for (var t = 0u; t < TAPS; t++) {
+                for (var t = 0u; t < BASIS_WEIGHTS; t++) {
                     let weight = bitcast<f32>(tile[((2u + t) * CHUNK + i) * PITCH + row]);
-                    dots += weight * shape(first + vec4<u32>(t));
+                    dots += weight * codeword(first + vec4<u32>(t));
                 }
                 sums += dots * gains[at];
                 if HAS_BASE {

@@ -1,5 +1,5 @@
-// What the kernels that expand inputs in f32 have in common: the map to the spline variable, the basis functions and the
-// base function. They hand their taps to `put_tap`.
+// What the kernels that expand inputs in f32 have in common: the map to the spline variable, the basis functions and
+// the base function. They hand their basis weights to `put_weight`.
 
 // From an input to its spline variable and, on even knots, to steps from the lower end of the grid.
 struct InputMap {
@@ -12,18 +12,18 @@ struct InputMap {
 @group(0) @binding(1) var<storage, read> maps: array<InputMap>;
 // Uneven knots [input][knot], or the centres of Gaussian bumps.
 @group(0) @binding(2) var<storage, read> knots: array<f32>;
-// One word a row: 0, or the NaN that spoils it.
+// One word a row: 0, or the NaN that its outputs are.
 @group(0) @binding(4) var<storage, read_write> flags: array<u32>;
 @group(1) @binding(0) var<storage, read> input: array<f32>;
 
 override INPUTS: u32;
-override LANES: u32;
+override INVOCATIONS: u32;
 // 0 even knots, 1 uneven knots, 2 Gaussian bumps.
 override BASIS: u32;
 override ORDER: u32;
-override TAPS: u32;
-override WINDOWS: u32;
-override FIRST_WINDOW: i32;
+override BASIS_WEIGHTS: u32;
+override SPANS: u32;
+override FIRST_SPAN: i32;
 override KNOTS: u32;
 override INVERSE_DENOMINATOR: f32;
 override CLAMPED: bool;
@@ -36,23 +36,24 @@ override ACTIVATION: u32;
 
 const NAN: u32 = 0x7fc00000u;
 const INFINITY: u32 = 0x7f800000u;
-const MAX_TAPS: u32 = 16u;
+const MAX_BASIS_WEIGHTS: u32 = 16u;
 
-var<workgroup> spoilt: array<atomic<u32>, SIDE>;
-var<workgroup> sums: array<f32, LANES>;
+var<workgroup> nan_rows: array<atomic<u32>, SIDE>;
+var<workgroup> sums: array<f32, INVOCATIONS>;
 
-// Sum of `value` over the lanes of a row, every SIDE-th of the workgroup, by halving: the same order for every run.
-fn sum_over_lanes(lane: u32, value: f32) -> f32 {
+// Sum of `value` over the invocations of a row, every SIDE-th of the workgroup, by halving: the same order for every
+// run.
+fn sum_over_invocations(invocation: u32, value: f32) -> f32 {
     workgroupBarrier();
-    sums[lane] = value;
+    sums[invocation] = value;
     workgroupBarrier();
-    for (var half = LANES / 2u; half >= SIDE; half /= 2u) {
-        if lane < half {
-            sums[lane] += sums[lane + half];
+    for (var half = INVOCATIONS / 2u; half >= SIDE; half /= 2u) {
+        if invocation < half {
+            sums[invocation] += sums[invocation + half];
         }
         workgroupBarrier();
     }
-    let total = sums[lane % SIDE];
+    let total = sums[invocation % SIDE];
     workgroupBarrier();
     return total;
 }
@@ -84,12 +85,12 @@ fn activation(x: f32) -> f32 {
 }
 
 // Even knots: the recursion of Cox and de Boor within one unit interval.
-fn even_taps(at: u32, map: InputMap, z: f32) {
-    let lowest = f32(FIRST_WINDOW);
-    let steps = clamp((z - map.low) * map.inverse_step, lowest, lowest + f32(WINDOWS - 1u));
-    let window = floor(steps);
-    let t = steps - window;
-    var values: array<f32, MAX_TAPS>;
+fn even_basis(at: u32, map: InputMap, z: f32) {
+    let lowest = f32(FIRST_SPAN);
+    let steps = clamp((z - map.low) * map.inverse_step, lowest, lowest + f32(SPANS - 1u));
+    let span = floor(steps);
+    let t = steps - span;
+    var values: array<f32, MAX_BASIS_WEIGHTS>;
     values[0] = 1.0;
     for (var d = 1u; d <= ORDER; d++) {
         let inverse = 1.0 / f32(d);
@@ -102,9 +103,9 @@ fn even_taps(at: u32, map: InputMap, z: f32) {
         }
         values[d] = carried;
     }
-    let first = u32(i32(window) - FIRST_WINDOW);
-    for (var j = 0u; j < TAPS; j++) {
-        put_tap(at, first, j, values[j]);
+    let first = u32(i32(span) - FIRST_SPAN);
+    for (var j = 0u; j < BASIS_WEIGHTS; j++) {
+        put_weight(at, first, j, values[j]);
     }
 }
 
@@ -122,7 +123,7 @@ fn knot(row: u32, j: i32) -> f32 {
 }
 
 // Uneven knots: the same recursion over the knots around `z`.
-fn uneven_taps(at: u32, i: u32, z: f32) {
+fn uneven_basis(at: u32, i: u32, z: f32) {
     let row = i * KNOTS;
     var interval = -1;
     for (var j = 0u; j + 1u < KNOTS; j++) {
@@ -130,18 +131,18 @@ fn uneven_taps(at: u32, i: u32, z: f32) {
             interval = i32(j);
         }
     }
-    var values: array<f32, MAX_TAPS>;
-    for (var j = 0u; j < TAPS; j++) {
+    var values: array<f32, MAX_BASIS_WEIGHTS>;
+    for (var j = 0u; j < BASIS_WEIGHTS; j++) {
         values[j] = 0.0;
     }
     if interval >= 0 {
         // Where a clamp passes the grid by a rounding, the polynomials of its ends go on.
-        interval = clamp(interval, FIRST_WINDOW + i32(ORDER), FIRST_WINDOW + i32(ORDER + WINDOWS) - 1);
+        interval = clamp(interval, FIRST_SPAN + i32(ORDER), FIRST_SPAN + i32(ORDER + SPANS) - 1);
         values[0] = 1.0;
         for (var d = 1; d <= i32(ORDER); d++) {
             var carried = 0.0;
             for (var j = 0; j < d; j++) {
-                // Tap j of degree d - 1 rises from knot `start`, d knots before its end.
+                // Basis weight j of degree d - 1 rises from knot `start`, d knots before its end.
                 let start = knot(row, interval + 1 - d + j);
                 let end = knot(row, interval + 1 + j);
                 let rising = (z - start) / (end - start);
@@ -152,54 +153,54 @@ fn uneven_taps(at: u32, i: u32, z: f32) {
             values[d] = carried;
         }
     }
-    let first = u32(max(interval - i32(ORDER) - FIRST_WINDOW, 0));
-    for (var j = 0u; j < TAPS; j++) {
-        put_tap(at, first, j, values[j]);
+    let first = u32(max(interval - i32(ORDER) - FIRST_SPAN, 0));
+    for (var j = 0u; j < BASIS_WEIGHTS; j++) {
+        put_weight(at, first, j, values[j]);
     }
 }
 
-fn gaussian_taps(at: u32, z: f32) {
-    for (var j = 0u; j < TAPS; j++) {
+fn gaussian_basis(at: u32, z: f32) {
+    for (var j = 0u; j < BASIS_WEIGHTS; j++) {
         let distance = (z - knots[j]) * INVERSE_DENOMINATOR;
-        put_tap(at, 0u, j, exp(-min(distance * distance, 100.0)));
+        put_weight(at, 0u, j, exp(-min(distance * distance, 100.0)));
     }
 }
 
-fn place_taps(at: u32, i: u32, map: InputMap, z: f32) {
+fn basis_of(at: u32, i: u32, map: InputMap, z: f32) {
     switch BASIS {
-        case 0u: { even_taps(at, map, z); }
-        case 1u: { uneven_taps(at, i, z); }
-        default: { gaussian_taps(at, z); }
+        case 0u: { even_basis(at, map, z); }
+        case 1u: { uneven_basis(at, i, z); }
+        default: { gaussian_basis(at, z); }
     }
 }
 
 // True for inputs that make a row of NaN: NaN, and infinities that no clamp bounds.
-fn spoils(x: f32, map: InputMap) -> bool {
+fn makes_nan(x: f32, map: InputMap) -> bool {
     let magnitude = bitcast<u32>(x) & 0x7fffffffu;
     let bounded = CLAMPED && map.scale != 0.0;
     return magnitude > INFINITY || (magnitude == INFINITY && !bounded);
 }
 
 // Mean and inverse deviation of the row whose inputs begin at `first`; 0 and 1 where there is no LayerNorm.
-fn moments(first: u32, lane: u32) -> vec2<f32> {
+fn moments(first: u32, invocation: u32) -> vec2<f32> {
     if !LAYER_NORM {
         return vec2<f32>(0.0, 1.0);
     }
     var sum = 0.0;
-    for (var i = lane / SIDE; i < INPUTS; i += LANES / SIDE) {
+    for (var i = invocation / SIDE; i < INPUTS; i += INVOCATIONS / SIDE) {
         sum += input[first + i];
     }
-    let mean = sum_over_lanes(lane, sum) / f32(INPUTS);
+    let mean = sum_over_invocations(invocation, sum) / f32(INPUTS);
     var squares = 0.0;
-    for (var i = lane / SIDE; i < INPUTS; i += LANES / SIDE) {
+    for (var i = invocation / SIDE; i < INPUTS; i += INVOCATIONS / SIDE) {
         let difference = input[first + i] - mean;
         squares += difference * difference;
     }
-    return vec2<f32>(mean, inverseSqrt(sum_over_lanes(lane, squares) / f32(INPUTS) + EPSILON));
+    return vec2<f32>(mean, inverseSqrt(sum_over_invocations(invocation, squares) / f32(INPUTS) + EPSILON));
 }
 
 fn spline_variable(x: f32, map: InputMap, moments: vec2<f32>) -> f32 {
-    var z = select(x, 0.0, spoils(x, map));
+    var z = select(x, 0.0, makes_nan(x, map));
     if LAYER_NORM {
         z = (z - moments.x) * moments.y;
     }

@@ -9,7 +9,7 @@
 
 override OUTPUTS: u32;
 override OUTPUT_GROUPS: u32;
-override LANES: u32;
+override INVOCATIONS: u32;
 
 // A partial sum; zero past the last.
 fn partial_sum(partial: u32, at: u32) -> f32 {
@@ -17,10 +17,10 @@ fn partial_sum(partial: u32, at: u32) -> f32 {
     return select(0.0, partials[min(partial, params.partials - 1u) * pitch + at], partial < params.partials);
 }
 
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+@compute @workgroup_size(INVOCATIONS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
     let row = group.y;
-    let o = group.x * LANES + lane;
+    let o = group.x * INVOCATIONS + invocation;
     if o >= OUTPUTS {
         return;
     }

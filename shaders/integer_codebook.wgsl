@@ -1,4 +1,4 @@
-// Shared by the kernels whose sums are integers throughout: the codebook by windows, and the levels of gain codes.
+// Shared by the kernels whose sums are integers throughout: the codebook by knot spans, and the levels of gain codes.
 
 override TABLE_GAINS: bool;
 override STRIDE: u32;
@@ -6,16 +6,16 @@ override ON_CHIP: bool;
 override CODEBOOK_AT: u32;
 override CODEBOOK_WORDS: u32;
 override LEVELS_AT: u32;
-override SHAPES: u32;
+override ON_CHIP_WORDS: u32;
 override LEVELS: u32;
 
-// [window][codeword] of four coefficients a word.
-var<workgroup> shapes: array<u32, SHAPES>;
+// [knot span][codeword] of four coefficients a word.
+var<workgroup> codewords: array<u32, ON_CHIP_WORDS>;
 var<workgroup> levels: array<i32, LEVELS>;
 
-fn shape_at(stage: u32, at: u32) -> u32 {
+fn codeword_at(stage: u32, at: u32) -> u32 {
     if ON_CHIP {
-        return shapes[at];
+        return codewords[at];
     }
     return tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
 }
@@ -29,10 +29,10 @@ fn levels_of(codes: u32) -> vec4<i32> {
 }
 
 fn add(at: u32, sums: vec4<i32>) {
-    atomicAdd(&records[at], sums.x);
-    atomicAdd(&records[at + 1u], sums.y);
-    atomicAdd(&records[at + 2u], sums.z);
-    atomicAdd(&records[at + 3u], sums.w);
+    atomicAdd(&accumulators[at], sums.x);
+    atomicAdd(&accumulators[at + 1u], sums.y);
+    atomicAdd(&accumulators[at + 2u], sums.z);
+    atomicAdd(&accumulators[at + 3u], sums.w);
 }
 
 // Four codeword numbers of each of four inputs.
@@ -65,8 +65,8 @@ fn rounded(products: vec4<i32>) -> vec4<i32> {
     return products;
 }
 
-// Place of the window in the codebook and weights of an input of a row; zeros where there is none.
-fn tap_of(head: u32, row: u32, i: u32, rows: u32) -> vec2<u32> {
+// Place of the knot span in the codebook and weights of an input of a row; zeros where there is none.
+fn entry_of(head: u32, row: u32, i: u32, rows: u32) -> vec2<u32> {
     if row >= rows || i >= INPUTS {
         return vec2<u32>();
     }

@@ -1,54 +1,54 @@
-// Sums of edges for few rows: lanes are groups of four edges, which read the streams of codeword numbers and gains side
-// by side. A workgroup takes ROWS rows (a constant of the source), GROUPS groups of four outputs and SPLIT interleaved
-// parts of a slice of inputs.
+// Sums of edges for few rows: invocations are groups of four edges, which read the streams of codeword numbers and
+// gains side by side. A workgroup takes ROWS rows (a constant of the source), GROUPS groups of four outputs and SPLIT
+// interleaved parts of a slice of inputs.
 
 override GROUPS: u32;
 override SPLIT: u32;
-override LANES: u32;
+override INVOCATIONS: u32;
 override TILE: u32 = ROWS * SLICE;
 
-// [row][input] of a window's place in the codebook and four weights.
-var<workgroup> taps: array<vec2<u32>, TILE>;
-// A lane's sums of one row, on their way to the records.
-var<workgroup> parts: array<vec4<i32>, LANES>;
+// [row][input] of a knot span's place in the codebook and four weights.
+var<workgroup> basis: array<vec2<u32>, TILE>;
+// An invocation's sums of one row, on their way to the accumulators.
+var<workgroup> parts: array<vec4<i32>, INVOCATIONS>;
 
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+@compute @workgroup_size(INVOCATIONS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
     let slice = group.z % SLICES;
     let stage = (group.z / SLICES) % STAGES;
     let head = group.z / (SLICES * STAGES);
     let rows = row_count();
     let first_row = group.y * ROWS;
     let base = slice * SLICE;
-    let output_group = group.x * GROUPS + lane % GROUPS;
+    let output_group = group.x * GROUPS + invocation % GROUPS;
     let streams = (head * STAGES + stage) * QUADS + base / 4u;
     let quads = min(SLICE / 4u, QUADS - base / 4u);
     // The streams are read ahead: their way from memory is the longest. Groups past the last one repeat it, and their
     // sums are dropped.
     let stream_group = min(output_group, OUTPUT_GROUPS - 1u);
-    var quad = lane / GROUPS;
+    var quad = invocation / GROUPS;
     var codes = codes_at((streams + min(quad, quads - 1u)) * OUTPUT_GROUPS + stream_group);
     var gain_codes = gains[(streams + min(quad, quads - 1u)) * OUTPUT_GROUPS + stream_group];
-    // So are a lane's first taps.
-    var first_tap = vec2<u32>();
-    if lane < TILE {
-        first_tap = tap_of(head, first_row + lane / SLICE, base + lane % SLICE, rows);
+    // So are an invocation's first basis weights.
+    var first_entry = vec2<u32>();
+    if invocation < TILE {
+        first_entry = entry_of(head, first_row + invocation / SLICE, base + invocation % SLICE, rows);
     }
     if ON_CHIP {
-        for (var at = lane; at < SHAPES; at += LANES) {
-            shapes[at] = tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
+        for (var at = invocation; at < ON_CHIP_WORDS; at += INVOCATIONS) {
+            codewords[at] = tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
         }
     }
     if TABLE_GAINS {
-        for (var at = lane; at < LEVELS; at += LANES) {
+        for (var at = invocation; at < LEVELS; at += INVOCATIONS) {
             levels[at] = bitcast<i32>(tables[LEVELS_AT + head * LEVELS + at]);
         }
     }
-    if lane < TILE {
-        taps[lane] = first_tap;
+    if invocation < TILE {
+        basis[invocation] = first_entry;
     }
-    for (var at = lane + LANES; at < TILE; at += LANES) {
-        taps[at] = tap_of(head, first_row + at / SLICE, base + at % SLICE, rows);
+    for (var at = invocation + INVOCATIONS; at < TILE; at += INVOCATIONS) {
+        basis[at] = entry_of(head, first_row + at / SLICE, base + at % SLICE, rows);
     }
     workgroupBarrier();
     // repeat row ROWS
@@ -57,7 +57,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     while quad < quads {
         let own_codes = codes;
         let own_gain_codes = gain_codes;
-        let tap_at = 4u * quad;
+        let entries_at = 4u * quad;
         quad += SPLIT;
         if quad < quads {
             codes = codes_at((streams + quad) * OUTPUT_GROUPS + stream_group);
@@ -69,12 +69,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let level = levels_of(own_gain_codes[{j}]);
             // repeat row ROWS
             {
-                let tap = taps[{row}u * SLICE + tap_at + {j}u];
+                let entry = basis[{row}u * SLICE + entries_at + {j}u];
                 let dots = vec4<i32>(
-                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.x)),
-                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.y)),
-                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.z)),
-                    dot4I8Packed(tap.y, shape_at(stage, tap.x + k.w)),
+                    dot4I8Packed(entry.y, codeword_at(stage, entry.x + k.x)),
+                    dot4I8Packed(entry.y, codeword_at(stage, entry.x + k.y)),
+                    dot4I8Packed(entry.y, codeword_at(stage, entry.x + k.z)),
+                    dot4I8Packed(entry.y, codeword_at(stage, entry.x + k.w)),
                 );
                 sum_{row} += rounded(dots * level);
             }
@@ -82,19 +82,20 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         // end
     }
-    // Parts are added here, and lanes side by side add outputs side by side: few additions go to the records.
+    // Parts are added here, and invocations side by side add outputs side by side: few additions go to the
+    // accumulators.
     // repeat row ROWS
     if first_row + {row}u < rows {
         workgroupBarrier();
-        parts[lane] = sum_{row};
+        parts[invocation] = sum_{row};
         workgroupBarrier();
         let to = sums_of(head, first_row + {row}u, stage, slice, group.x * GROUPS);
-        for (var o = lane; o < min(4u * GROUPS, WIDTH - 4u * GROUPS * group.x); o += LANES) {
+        for (var o = invocation; o < min(4u * GROUPS, WIDTH - 4u * GROUPS * group.x); o += INVOCATIONS) {
             var total = 0;
             for (var part = 0u; part < SPLIT; part++) {
                 total += parts[part * GROUPS + o / 4u][o % 4u];
             }
-            atomicAdd(&records[to + o], total);
+            atomicAdd(&accumulators[to + o], total);
         }
     }
     // end

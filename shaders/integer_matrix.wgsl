@@ -1,50 +1,51 @@
-// Sums of edges as a matrix product on cooperative matrices in f16, for many rows. `integer_taps` has left the taps in
-// memory, fragment by fragment; weights (codeword times gain level) of a tile of outputs are expanded in workgroup
-// memory, eight inputs at a time, and multiplied into f32. Taps are exact; a weight is rounded to 11 bits. A workgroup's
-// sums are rounded to integers before they are added to those of the others, so the result does not depend on their
-// order.
+// Sums of edges as a matrix product on cooperative matrices in f16, for many rows. `integer_basis` has left the basis
+// weights in memory, fragment by fragment; weights (codeword times gain level) of a tile of outputs are expanded in
+// workgroup memory, eight inputs at a time, and multiplied into f32. Basis weights are exact; a weight is rounded to 11
+// bits. A workgroup's sums are rounded to integers before they are added to those of the others, so the result does not
+// depend on their order.
 //
 // Constants of the source: PER_ROWS and PER_COLUMNS, the fragments of 16 x 16 of a subgroup; SUBGROUP_ROWS and
 // SUBGROUP_COLUMNS, the subgroups of a workgroup; PAIRS, pairs of coefficients a codeword; WEIGHT_ITEMS, outputs that a
-// lane expands four inputs of; AHEAD, blocks of taps that are read ahead; STORES, sums that a lane adds at a time.
+// invocation expands four inputs of; AHEAD, blocks of basis weights that are read ahead; STORES, sums that an
+// invocation adds at a time.
 
-override LANES: u32;
+override INVOCATIONS: u32;
 override ON_CHIP: bool;
 override CODEBOOK_WORDS: u32;
-override SHAPES: u32;
+override ON_CHIP_WORDS: u32;
 // Places of codebook and gain levels in f16.
 override HALF_CODEBOOK_AT: u32;
 override HALF_LEVELS_AT: u32;
-// Blocks of 16 halves a row of taps, and blocks of 16 rows a head.
+// Blocks of 16 halves a row of basis weights, and blocks of 16 rows a head.
 override BLOCKS: u32;
 override ROW_BLOCKS: u32;
 
 const COLUMNS: u32 = 16u * PER_COLUMNS * SUBGROUP_COLUMNS;
 const CHUNK: u32 = 8u;
-// Vectors of four halves from one output of a tile to the next; twice an odd number, so that eight outputs lie in different
-// banks.
+// Vectors of four halves from one output of a tile to the next; twice an odd number, so that eight outputs lie in
+// different banks.
 const PITCH: u32 = 4u * PAIRS + 2u;
 const STAGING: u32 = 256u * SUBGROUP_ROWS * SUBGROUP_COLUMNS;
-// Lanes of a subgroup.
-override SUBGROUP: u32 = LANES / (SUBGROUP_ROWS * SUBGROUP_COLUMNS);
+// Invocations of a subgroup.
+override SUBGROUP: u32 = INVOCATIONS / (SUBGROUP_ROWS * SUBGROUP_COLUMNS);
 
 // The tables again, as pairs of halves.
 @group(0) @binding(8) var<storage, read> half_tables: array<vec2<f16>>;
 // [head][16 rows][16 halves][row][half], four halves a vector.
-@group(0) @binding(9) var<storage, read> taps: array<vec4<f16>>;
+@group(0) @binding(9) var<storage, read> basis: array<vec4<f16>>;
 
 // [codeword][pair]
-var<workgroup> shapes: array<vec2<f16>, SHAPES>;
+var<workgroup> codewords: array<vec2<f16>, ON_CHIP_WORDS>;
 // A gain level twice, by code.
 var<workgroup> levels: array<vec2<f16>, 256>;
 // [output][input][pair] of halves, two pairs a vector.
 var<workgroup> weights: array<vec4<f16>, COLUMNS * PITCH>;
-// Sums of a fragment a subgroup on their way to the records.
+// Sums of a fragment a subgroup on their way to the accumulators.
 var<workgroup> staging: array<f32, STAGING>;
 
-fn shape_at(stage: u32, at: u32) -> vec2<f16> {
+fn codeword_at(stage: u32, at: u32) -> vec2<f16> {
     if ON_CHIP {
-        return shapes[at];
+        return codewords[at];
     }
     return half_tables[HALF_CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
 }
@@ -72,10 +73,10 @@ fn codes_of(words: vec4<u32>, output: u32) -> vec4<u32> {
     return (words >> vec4<u32>(8u * output)) & vec4<u32>(0xffu);
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(INVOCATIONS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) invocation: u32,
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) place: u32,
 ) {
@@ -91,21 +92,21 @@ fn main(
     let streams = (head * STAGES + stage) * QUADS;
     let start = slice * SLICE;
     let end = min(start + SLICE, INPUTS);
-    // Every lane expands four of the eight inputs.
-    let half = lane % 2u;
+    // Every invocation expands four of the eight inputs.
+    let half = invocation % 2u;
     // repeat n WEIGHT_ITEMS
-    let column_{n} = {n}u * (LANES / 2u) + lane / 2u;
+    let column_{n} = {n}u * (INVOCATIONS / 2u) + invocation / 2u;
     let output_group_{n} = min(first_group + column_{n} / 4u, OUTPUT_GROUPS - 1u);
     var at_{n} = (streams + min(start / 4u + half, QUADS - 1u)) * OUTPUT_GROUPS + output_group_{n};
     var codewords_{n} = codewords_at(at_{n}, column_{n} % 4u);
     var codes_{n} = codes_of(gains[at_{n}], column_{n} % 4u);
     // end
     if ON_CHIP {
-        for (var at = lane; at < SHAPES; at += LANES) {
-            shapes[at] = half_tables[HALF_CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
+        for (var at = invocation; at < ON_CHIP_WORDS; at += INVOCATIONS) {
+            codewords[at] = half_tables[HALF_CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
         }
     }
-    for (var at = lane; at < 256u; at += LANES) {
+    for (var at = invocation; at < 256u; at += INVOCATIONS) {
         levels[at] = half_tables[HALF_LEVELS_AT + 256u * head + at];
     }
     let pitch = PITCH;
@@ -122,11 +123,11 @@ fn main(
     var sum_{m}_{n}: coop_mat16x16<f32, C>;
     // end
     // end
-    // Taps are read AHEAD blocks before they are multiplied; those past the end are not used.
+    // Basis weights are read AHEAD blocks before they are multiplied; those past the end are not used.
     // repeat m PER_ROWS
     // repeat k AHEAD
     let first_{m}_{k} = row_{m} + {k}u * 64u;
-    var a_{m}_{k} = coopLoadT<coop_mat16x16<f16, A>>(&taps[first_{m}_{k}], block_width);
+    var a_{m}_{k} = coopLoadT<coop_mat16x16<f16, A>>(&basis[first_{m}_{k}], block_width);
     // end
     // end
     var ahead = AHEAD * 64u;
@@ -138,9 +139,9 @@ fn main(
             // repeat q 4
             {
                 let level = levels[codes_{n}[{q}]];
-                let shape = codewords_{n}[{q}] * PAIRS;
+                let codeword = codewords_{n}[{q}] * PAIRS;
                 // repeat p PAIRS
-                pairs[{q}u * PAIRS + {p}u] = shape_at(stage, shape + {p}u) * level;
+                pairs[{q}u * PAIRS + {p}u] = codeword_at(stage, codeword + {p}u) * level;
                 // end
             }
             // end
@@ -161,7 +162,7 @@ fn main(
         for (var step = 0u; step < PAIRS; step++) {
             // repeat m PER_ROWS
             let block_{m} = row_{m} + ahead;
-            let a_{m}_{AHEAD} = coopLoadT<coop_mat16x16<f16, A>>(&taps[block_{m}], block_width);
+            let a_{m}_{AHEAD} = coopLoadT<coop_mat16x16<f16, A>>(&basis[block_{m}], block_width);
             // end
             ahead += 64u;
             // repeat n PER_COLUMNS
@@ -196,7 +197,7 @@ fn main(
                 let column = (left + {n}u) * 16u + at % 16u;
                 if row < rows && column < WIDTH {
                     let bounded = clamp(round(staging[own + at]), -MOST, MOST);
-                    atomicAdd(&records[sums_at + row * RECORD_WORDS + column], i32(bounded));
+                    atomicAdd(&accumulators[sums_at + row * ACCUMULATOR_WORDS + column], i32(bounded));
                 }
             }
             // end

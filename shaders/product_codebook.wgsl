@@ -11,9 +11,10 @@ override ON_CHIP: bool;
 override ON_CHIP_WORDS: u32;
 override WIDE_INDICES: bool;
 
-var<workgroup> shapes: array<f32, ON_CHIP_WORDS>;
+var<workgroup> codewords: array<f32, ON_CHIP_WORDS>;
 
-// What is fetched for four edges a step before they are multiplied, as it lies in memory: to look into it is to wait for it.
+// What is fetched for four edges a step before they are multiplied, as it lies in memory: to look into it is to wait
+// for it.
 struct Fetched {
     words: vec2<u32>,
     // The same of all four; LENGTH where the gains are base weights.
@@ -21,10 +22,10 @@ struct Fetched {
     gains: vec4<f32>,
 }
 
-fn prepare(lane: u32) {
+fn prepare(invocation: u32) {
     if ON_CHIP {
-        for (var at = lane; at < ON_CHIP_WORDS; at += LANES) {
-            shapes[at] = codebook[at];
+        for (var at = invocation; at < ON_CHIP_WORDS; at += INVOCATIONS) {
+            codewords[at] = codebook[at];
         }
         workgroupBarrier();
     }
@@ -44,8 +45,8 @@ fn codewords_of(words: vec2<u32>) -> vec4<u32> {
     return unpack4xU8(words.x);
 }
 
-// What stands `own` below the depth of a step, for four outputs. In the padding any number will do: the taps there are
-// zero.
+// What stands `own` below the depth of a step, for four outputs. In the padding any number will do: the basis weights
+// there are zero.
 fn fetch(step_depth: u32, own: u32, output_group: u32) -> Fetched {
     if HAS_BASE && step_depth >= SPLINE_DEPTH {
         let at = min(step_depth - SPLINE_DEPTH + own, INPUTS - 1u) * OUTPUT_GROUPS + output_group;
@@ -62,7 +63,7 @@ fn weights_of(fetched: Fetched) -> vec4<f32> {
     }
     let at = codewords_of(fetched.words) * LENGTH + vec4<u32>(fetched.coefficient);
     if ON_CHIP {
-        return fetched.gains * vec4<f32>(shapes[at.x], shapes[at.y], shapes[at.z], shapes[at.w]);
+        return fetched.gains * vec4<f32>(codewords[at.x], codewords[at.y], codewords[at.z], codewords[at.w]);
     }
     return fetched.gains * vec4<f32>(codebook[at.x], codebook[at.y], codebook[at.z], codebook[at.w]);
 }

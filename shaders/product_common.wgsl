@@ -1,12 +1,12 @@
-// Sums of edges in f32 as a product of matrices: the rows' taps, zeros between them, times all coefficients; then the base
-// values times the base weights.
+// Sums of edges in f32 as a product of matrices: the rows' basis weights, zeros between them, times all coefficients;
+// then the base values times the base weights.
 //
 // A workgroup takes a tile of rows and outputs over a slice of the depth, step by step: DEPTH values of every row and
-// weights of every output pass through workgroup memory. A lane takes ROW_QUADS quads of rows and COLUMN_QUADS quads of
-// outputs, its sums in registers. The next step's values are fetched while this step's are multiplied.
+// weights of every output pass through workgroup memory. An invocation takes ROW_QUADS quads of rows and COLUMN_QUADS
+// quads of outputs, its sums in registers. The next step's values are fetched while this step's are multiplied.
 
 // [four rows][depth] of four rows
-@group(0) @binding(1) var<storage, read> taps: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> basis: array<vec4<f32>>;
 // [partial][row][output group]
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4<f32>>;
 // [input][output group]
@@ -20,50 +20,50 @@ override HAS_BASE: bool;
 override SPLINE_DEPTH: u32;
 override ALL_DEPTH: u32;
 
-const LANES: u32 = ROW_LANES * COLUMN_LANES;
-const QUADS: u32 = ROW_LANES * ROW_QUADS;
-const GROUPS: u32 = COLUMN_LANES * COLUMN_QUADS;
-// One more than the quads: lanes that write one quad at several depths meet different banks.
+const INVOCATIONS: u32 = ROW_INVOCATIONS * COLUMN_INVOCATIONS;
+const QUADS: u32 = ROW_INVOCATIONS * ROW_QUADS;
+const GROUPS: u32 = COLUMN_INVOCATIONS * COLUMN_QUADS;
+// One more than the quads: invocations that write one quad at several depths meet different banks.
 const PITCH: u32 = QUADS + 1u;
 
-// No lane has less to carry than others.
-const EVEN_TAPS: bool = DEPTH * QUADS % LANES == 0u;
-const EVEN_WEIGHTS: bool = DEPTH * GROUPS % LANES == 0u;
+// No invocation has less to carry than others.
+const EVEN_BASIS: bool = DEPTH * QUADS % INVOCATIONS == 0u;
+const EVEN_WEIGHTS: bool = DEPTH * GROUPS % INVOCATIONS == 0u;
 
 // [buffer][depth][four rows]
 var<workgroup> rows_tile: array<vec4<f32>, BUFFERS * DEPTH * PITCH>;
 // [buffer][depth][output group]
 var<workgroup> weights_tile: array<vec4<f32>, BUFFERS * DEPTH * GROUPS>;
 
-// Place of a lane along rows and outputs. 32 lanes form a block of 4 by 8, neighbours along rows, so that a subgroup reads
-// few different words and neighbouring lanes read the same weights.
-fn place_of(lane: u32) -> vec2<u32> {
-    if COLUMN_LANES % 8u != 0u || ROW_LANES % 4u != 0u {
-        return vec2<u32>(lane / COLUMN_LANES, lane % COLUMN_LANES);
+// Place of an invocation along rows and outputs. 32 invocations form a block of 4 by 8, neighbours along rows, so that
+// a subgroup reads few different words and neighbouring invocations read the same weights.
+fn place_of(invocation: u32) -> vec2<u32> {
+    if COLUMN_INVOCATIONS % 8u != 0u || ROW_INVOCATIONS % 4u != 0u {
+        return vec2<u32>(invocation / COLUMN_INVOCATIONS, invocation % COLUMN_INVOCATIONS);
     }
-    let across = max(COLUMN_LANES / 8u, 1u);
-    let block = lane / 32u;
-    let own = lane % 32u;
+    let across = max(COLUMN_INVOCATIONS / 8u, 1u);
+    let block = invocation / 32u;
+    let own = invocation % 32u;
     return vec2<u32>(
         block / across * 4u + own / 16u * 2u + own % 2u,
         block % across * 8u + own % 16u / 2u,
     );
 }
 
-@compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+@compute @workgroup_size(INVOCATIONS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
     let steps = ALL_DEPTH / DEPTH;
     let start = group.z * params.slice;
     let end = min(start + params.slice, steps);
-    let place = place_of(lane);
-    prepare(lane);
-    // repeat n TAP_ITEMS
-    let tap_at_{n} = lane + {n}u * LANES;
-    let tap_source_{n} = (group.y * QUADS + min(tap_at_{n} / DEPTH, QUADS - 1u)) * ALL_DEPTH + tap_at_{n} % DEPTH;
-    var tap_{n} = taps[tap_source_{n} + start * DEPTH];
+    let place = place_of(invocation);
+    prepare(invocation);
+    // repeat n BASIS_ITEMS
+    let basis_at_{n} = invocation + {n}u * INVOCATIONS;
+    let basis_source_{n} = (group.y * QUADS + min(basis_at_{n} / DEPTH, QUADS - 1u)) * ALL_DEPTH + basis_at_{n} % DEPTH;
+    var basis_{n} = basis[basis_source_{n} + start * DEPTH];
     // end
     // repeat n WEIGHT_ITEMS
-    let weight_at_{n} = lane + {n}u * LANES;
+    let weight_at_{n} = invocation + {n}u * INVOCATIONS;
     let weight_depth_{n} = min(weight_at_{n} / GROUPS, DEPTH - 1u);
     let weight_group_{n} = min(group.x * GROUPS + weight_at_{n} % GROUPS, OUTPUT_GROUPS - 1u);
     var weight_{n} = fetch(start * DEPTH, weight_depth_{n}, weight_group_{n});
@@ -82,9 +82,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         let to_rows = buffer * DEPTH * PITCH;
         let to_weights = buffer * DEPTH * GROUPS;
-        // repeat n TAP_ITEMS
-        if EVEN_TAPS || tap_at_{n} < DEPTH * QUADS {
-            rows_tile[to_rows + tap_at_{n} % DEPTH * PITCH + tap_at_{n} / DEPTH] = tap_{n};
+        // repeat n BASIS_ITEMS
+        if EVEN_BASIS || basis_at_{n} < DEPTH * QUADS {
+            rows_tile[to_rows + basis_at_{n} % DEPTH * PITCH + basis_at_{n} / DEPTH] = basis_{n};
         }
         // end
         // repeat n WEIGHT_ITEMS
@@ -94,8 +94,8 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         // end
         workgroupBarrier();
         let next = min(step + 1u, end - 1u) * DEPTH;
-        // repeat n TAP_ITEMS
-        tap_{n} = taps[tap_source_{n} + next];
+        // repeat n BASIS_ITEMS
+        basis_{n} = basis[basis_source_{n} + next];
         // end
         // repeat n WEIGHT_ITEMS
         weight_{n} = fetch(next, weight_depth_{n}, weight_group_{n});
@@ -106,10 +106,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             // repeat u UNROLLED
             {
                 // repeat m ROW_QUADS
-                let a_{m} = rows_tile[from_rows + (k + {u}u) * PITCH + {m}u * ROW_LANES];
+                let a_{m} = rows_tile[from_rows + (k + {u}u) * PITCH + {m}u * ROW_INVOCATIONS];
                 // end
                 // repeat n COLUMN_QUADS
-                let b_{n} = weights_tile[from_weights + (k + {u}u) * GROUPS + {n}u * COLUMN_LANES];
+                let b_{n} = weights_tile[from_weights + (k + {u}u) * GROUPS + {n}u * COLUMN_INVOCATIONS];
                 // end
                 // repeat m ROW_QUADS
                 // repeat r 4
@@ -124,11 +124,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let to = group.z * params.row_capacity + 4u * (group.y * QUADS + place.x);
     // repeat n COLUMN_QUADS
-    let output_group_{n} = group.x * GROUPS + place.y + {n}u * COLUMN_LANES;
+    let output_group_{n} = group.x * GROUPS + place.y + {n}u * COLUMN_INVOCATIONS;
     if output_group_{n} < OUTPUT_GROUPS {
         // repeat m ROW_QUADS
         // repeat r 4
-        partials[(to + 4u * {m}u * ROW_LANES + {r}u) * OUTPUT_GROUPS + output_group_{n}] = sum_{m}_{r}_{n};
+        partials[(to + 4u * {m}u * ROW_INVOCATIONS + {r}u) * OUTPUT_GROUPS + output_group_{n}] = sum_{m}_{r}_{n};
         // end
         // end
     }

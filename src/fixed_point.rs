@@ -5,16 +5,17 @@
 //! - **Position.** `p = x * scale + shift` counts 1,024ths of a grid step and is rounded down to an integer (the shift
 //!   holds the half that makes this rounding to nearest). The product is bounded before the sum, so that no compiler can
 //!   fuse the two and every device gets the same bits.
-//! - **Taps.** The position within its step selects `order + 1` basis weights, rounded to integers that sum to 127 by
-//!   largest remainder: the partition of unity survives, and with it the folded bias.
-//! - **Edge.** `dot(taps, codeword) * level`, all integers: at most `127 * 127 * 127`. On a logarithmic scale levels go
+//! - **Basis weights.** The position within its step selects `order + 1` basis weights, rounded to integers that sum to
+//!   127 by largest remainder: the partition of unity survives, and with it the folded bias.
+//! - **Edge.** `dot(weights, codeword) * level`, all integers: at most `127 * 127 * 127`. On a logarithmic scale levels go
 //!   up to 2,047 and the product is rounded to 16ths ([`round_product`]), which is no more.
 //! - **Sum.** Inputs are summed in segments of [`SEGMENT`], short enough that a signed 32-bit sum cannot overflow;
 //!   segment sums become f32 and are added in order, multiplied by the output's factor, and the bias is added. With a
 //!   residual codebook the segments of the second stage follow those of the first; no segment spans both.
 //!
-//! Integer sums do not depend on their order, so every kernel, whatever its tiles, gives the same bits as the reference.
-//! Measured on the demonstration heads, this arithmetic costs at most 0.2 dB of output signal-to-noise ratio.
+//! Integer sums do not depend on their order, so every kernel, whatever its tiles, gives the same bits as the
+//! reference. Measured on the demonstration heads, this arithmetic costs at most 0.2 dB of output signal-to-noise
+//! ratio.
 
 use crate::head::{Basis, CompressedHead, CompressedLayer, GainScale, InputMap, Knots, Quantised};
 use crate::spline::cardinal_taps;
@@ -22,7 +23,7 @@ use crate::spline::cardinal_taps;
 /// Positions a grid step.
 pub const POSITIONS: usize = 1024;
 /// Sum of the integer basis weights.
-pub const TAP_SUM: i32 = 127;
+pub const BASIS_WEIGHT_SUM: i32 = 127;
 /// Bound on `x * scale` in magnitude; keeps products and sums apart and infinities finite.
 pub const LARGE: f32 = 3.0e38;
 /// Inputs a segment: `127^3 * 1024 < 2^31`.
@@ -46,18 +47,18 @@ pub struct PositionMap {
     pub high: f32,
 }
 
-/// The coefficient windows that positions of a layer can name. Window `w` begins at coefficient `first + w` and has
+/// The knot spans that positions of a layer can name. Knot span `w` begins at coefficient `first + w` and has
 /// `order + 1` coefficients; those outside the layer's are zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Windows {
-    /// Coefficient at which window 0 begins; negative where inputs can leave the grid.
+pub struct KnotSpans {
+    /// Coefficient at which knot span 0 begins; negative where inputs can leave the grid.
     pub first: i32,
-    /// Number of windows.
+    /// Number of knot spans.
     pub count: usize,
 }
 
-impl Windows {
-    /// The windows that a layer's inputs can reach.
+impl KnotSpans {
+    /// The knot spans that a layer's inputs can reach.
     pub fn of(basis: &Basis, clamp: Option<[f32; 2]>, inputs: usize) -> Self {
         let Basis::BSpline { order, intervals, .. } = basis else { return Self { first: 0, count: 1 } };
         if basis.keeps_inside(clamp, inputs) {
@@ -118,17 +119,17 @@ impl<'a> Int8Layer<'a> {
     /// What the layer's integer sums are multiplied with, per output.
     pub fn output_factors(&self) -> Vec<f32> {
         let shift = if matches!(self.gain_scale, GainScale::Linear) { 1.0 } else { f64::from(1u32 << TABLE_SHIFT) };
-        self.output_scale.iter().map(|&scale| (f64::from(scale) * shift / f64::from(TAP_SUM)) as f32).collect()
+        self.output_scale.iter().map(|&scale| (f64::from(scale) * shift / f64::from(BASIS_WEIGHT_SUM)) as f32).collect()
     }
 
     /// Position maps, one an input.
     pub fn position_maps(&self) -> Vec<PositionMap> {
-        self.grid.position_maps(self.windows(), &self.layer.input_map)
+        self.grid.position_maps(self.spans(), &self.layer.input_map)
     }
 
-    /// The windows that inputs can reach.
-    pub fn windows(&self) -> Windows {
-        Windows::of(&self.layer.basis, self.layer.input_map.clamp(), self.layer.inputs)
+    /// The knot spans that inputs can reach.
+    pub fn spans(&self) -> KnotSpans {
+        KnotSpans::of(&self.layer.basis, self.layer.input_map.clamp(), self.layer.inputs)
     }
 
     /// Order of the splines, 1 to 3.
@@ -162,11 +163,11 @@ impl<'a> EvenGrid<'a> {
         }
     }
 
-    fn position_maps(&self, windows: Windows, input_map: &InputMap) -> Vec<PositionMap> {
+    fn position_maps(&self, spans: KnotSpans, input_map: &InputMap) -> Vec<PositionMap> {
         let positions = POSITIONS as f64;
-        // Positions that stay within the windows whatever the clamp.
+        // Positions that stay within the knot spans whatever the clamp.
         let ends =
-            [f64::from(windows.first) * positions, (f64::from(windows.first) + windows.count as f64 - 1.0) * positions];
+            [f64::from(spans.first) * positions, (f64::from(spans.first) + spans.count as f64 - 1.0) * positions];
         let inputs = self.low.iter().zip(self.step).enumerate();
         inputs
             .map(|(i, (grid_low, step))| {
@@ -199,7 +200,7 @@ pub(crate) fn allows_positions(basis: &Basis, input_map: &InputMap) -> bool {
 /// Position maps of a basis behind an input map, one an input; `None` where inputs cannot become positions.
 pub(crate) fn position_maps_of(basis: &Basis, input_map: &InputMap, inputs: usize) -> Option<Vec<PositionMap>> {
     let grid = EvenGrid::of(basis, input_map)?;
-    Some(grid.position_maps(Windows::of(basis, input_map.clamp(), inputs), input_map))
+    Some(grid.position_maps(KnotSpans::of(basis, input_map.clamp(), inputs), input_map))
 }
 
 /// The product of an edge's dot with its gain level as it is summed.
@@ -211,8 +212,8 @@ pub fn round_product(product: i32, scale: &GainScale) -> i32 {
 }
 
 impl PositionMap {
-    /// Position of `x`, in 1,024ths of a step from the lower end of the grid; `None` where the row is spoilt: a NaN, or
-    /// an infinity that nothing bounds.
+    /// Position of `x`, in 1,024ths of a step from the lower end of the grid; `None` where the outputs of the row are
+    /// NaN: for a NaN, or an infinity that nothing bounds.
     #[inline]
     pub fn position(&self, x: f32, clamped: bool) -> Option<i32> {
         if x.is_nan() || (x.is_infinite() && (!clamped || self.scale == 0.0)) {
@@ -225,27 +226,27 @@ impl PositionMap {
 }
 
 /// The integer basis weights at each of the [`POSITIONS`] of a step; places beyond `order` are zero.
-pub fn tap_table(order: usize) -> Vec<[i8; 4]> {
+pub fn basis_weight_table(order: usize) -> Vec<[i8; 4]> {
     (0..POSITIONS)
         .map(|position| {
             let exact: Vec<f64> = cardinal_taps(position as f64 / POSITIONS as f64, order)
                 .iter()
-                .map(|tap| tap * f64::from(TAP_SUM))
+                .map(|weight| weight * f64::from(BASIS_WEIGHT_SUM))
                 .collect();
-            let mut taps = [0i8; 4];
-            for (tap, exact) in taps.iter_mut().zip(&exact) {
-                *tap = exact.floor() as i8;
+            let mut weights = [0i8; 4];
+            for (weight, exact) in weights.iter_mut().zip(&exact) {
+                *weight = exact.floor() as i8;
             }
-            let mut missing = TAP_SUM - taps.iter().map(|&tap| i32::from(tap)).sum::<i32>();
+            let mut missing = BASIS_WEIGHT_SUM - weights.iter().map(|&weight| i32::from(weight)).sum::<i32>();
             let mut order: Vec<usize> = (0..exact.len().min(4)).collect();
             order.sort_by(|&a, &b| exact[b].fract().total_cmp(&exact[a].fract()).then(a.cmp(&b)));
             for at in order {
                 if missing > 0 {
-                    taps[at] += 1;
+                    weights[at] += 1;
                     missing -= 1;
                 }
             }
-            taps
+            weights
         })
         .collect()
 }
@@ -255,19 +256,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn taps_sum_to_127_and_stay_within_one_unit() {
+    fn basis_weights_sum_to_127_and_stay_within_one_unit() {
         for order in 1..=3 {
-            for (position, taps) in tap_table(order).iter().enumerate() {
-                assert_eq!(taps.iter().map(|&tap| i32::from(tap)).sum::<i32>(), TAP_SUM);
+            for (position, weights) in basis_weight_table(order).iter().enumerate() {
+                assert_eq!(weights.iter().map(|&weight| i32::from(weight)).sum::<i32>(), BASIS_WEIGHT_SUM);
                 let exact = cardinal_taps(position as f64 / 1024.0, order);
-                for (tap, exact) in taps.iter().zip(exact) {
-                    assert!((f64::from(*tap) - exact * 127.0).abs() < 1.0);
+                for (weight, exact) in weights.iter().zip(exact) {
+                    assert!((f64::from(*weight) - exact * 127.0).abs() < 1.0);
                 }
             }
         }
         // On a knot the cubic weights are 1/6, 4/6, 1/6, 0 of 127: 21.17, 84.67, 21.17, 0.
-        assert_eq!(tap_table(3)[0], [21, 85, 21, 0]);
-        assert_eq!(tap_table(1)[0], [127, 0, 0, 0]);
+        assert_eq!(basis_weight_table(3)[0], [21, 85, 21, 0]);
+        assert_eq!(basis_weight_table(1)[0], [127, 0, 0, 0]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use support::*;
 /// Largest error, in parts of the largest output.
 const TOLERANCE: f64 = 1e-4;
 
-const STRATEGIES: [FloatStrategy; 2] = [FloatStrategy::Taps, FloatStrategy::Product];
+const STRATEGIES: [FloatStrategy; 2] = [FloatStrategy::Lookup, FloatStrategy::Product];
 
 fn reference(head: &Head, input: &[f32]) -> Vec<f32> {
     match head {
@@ -224,7 +224,7 @@ fn a_plan_takes_what_suits_the_batch() {
     let tiny = Limits { workgroup_storage: 1024, ..Limits::default() };
     let plan = Plan::new(&head, &tiny, 1000).unwrap();
     let tiles = tiers(&plan).iter().flat_map(|tier| &tier.tiles);
-    assert!(tiles.into_iter().all(|tile| matches!(tile, FloatTile::Taps(_))));
+    assert!(tiles.into_iter().all(|tile| matches!(tile, FloatTile::Lookup(_))));
     let refused = Plan::with_options(&head, &tiny, 1000, &options(FloatStrategy::Product)).unwrap_err();
     assert!(matches!(refused, PlanError::Kernel { kernel: "product", .. }), "{refused}");
 }

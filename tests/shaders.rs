@@ -23,7 +23,7 @@ fn every_shader_is_valid() {
         let (source, name) = (kernel.source(&kernel.sample_constants()), kernel.label());
         // What a browser offers; halves and cooperative matrices where the kernel is for adapters that have them.
         let mut capabilities = naga::valid::Capabilities::default();
-        if matches!(kernel, Kernel::IntegerTaps | Kernel::IntegerMatrix) {
+        if matches!(kernel, Kernel::IntegerBasis | Kernel::IntegerMatrix) {
             capabilities |= naga::valid::Capabilities::SHADER_FLOAT16
                 | naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32
                 | naga::valid::Capabilities::COOPERATIVE_MATRIX
@@ -69,7 +69,7 @@ fn shaders_bind_what_the_registry_says() {
             .collect();
         let own = kernel.bindings().iter().enumerate().map(|(at, access)| ((0, at as u32), *access));
         let expected: BTreeMap<_, _> =
-            own.chain(kernel.caller_binding().map(|buffer| ((1, 0), buffer.access()))).collect();
+            own.chain(kernel.external_binding().map(|buffer| ((1, 0), buffer.access()))).collect();
         assert_eq!(found, expected, "{}", kernel.label());
         let buffers = found.values().filter(|access| **access != Access::Params).count();
         assert!(buffers <= 8, "{} binds {buffers} storage buffers, WebGPU guarantees 8", kernel.label());

@@ -16,7 +16,7 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use serde_json::{Value, json};
-use sharekan::run::{Access, CallerBuffer, KernelVariant};
+use sharekan::run::{Access, ExternalBuffer, KernelVariant};
 use support::variants::{MATRIX_KERNELS, device_of, largest, others, planned};
 
 const PAGE: &str = include_str!("tint/page.html");
@@ -45,7 +45,7 @@ fn described(variant: &KernelVariant) -> Value {
         "source": variant.kernel.source(&variant.source_constants),
         "constants": constants,
         "bindings": variant.kernel.bindings().iter().map(kind).collect::<Vec<_>>(),
-        "caller": variant.kernel.caller_binding().map(CallerBuffer::access).iter().map(kind).collect::<Vec<_>>(),
+        "caller": variant.kernel.external_binding().map(ExternalBuffer::access).iter().map(kind).collect::<Vec<_>>(),
     })
 }
 

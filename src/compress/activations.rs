@@ -1,7 +1,7 @@
 //! What the basis functions of a layer give on calibration rows, in the arithmetic that the layer will be run in.
 
 use super::moments::Moments;
-use crate::fixed_point::{POSITIONS, TAP_SUM, allows_positions, position_maps_of, tap_table};
+use crate::fixed_point::{BASIS_WEIGHT_SUM, POSITIONS, allows_positions, basis_weight_table, position_maps_of};
 use crate::head::{Basis, DenseLayer, InputMap};
 use crate::parallel;
 use crate::reference::{basis_values, map_inputs};
@@ -43,8 +43,8 @@ impl Activations {
         let clamped = layer.input_map.clamp().is_some();
         let maps = position_maps_of(&layer.basis, &layer.input_map, inputs);
         let store = if let Some(maps) = maps.filter(|_| integers && d + 2 * PAD < 1 << 16) {
-            let table = tap_table(layer.basis.taps() - 1);
-            let table = table.iter().map(|taps| taps.map(|tap| f32::from(tap) / TAP_SUM as f32)).collect();
+            let table = basis_weight_table(layer.basis.taps() - 1);
+            let table = table.iter().map(|taps| taps.map(|tap| f32::from(tap) / BASIS_WEIGHT_SUM as f32)).collect();
             let columns = parallel::map_indices(inputs, |i| {
                 let position = |row: usize| {
                     let p = maps[i].position(rows[row * inputs + i], clamped).unwrap_or(0);

@@ -210,7 +210,7 @@ fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize, options: &Plan
             let options = PlanOptions { float: Some(strategy), ..options.clone() };
             (format!("{kernel}_{name}"), options)
         };
-        [("contract", FloatStrategy::Taps), ("product", FloatStrategy::Product)].into_iter().map(of).collect()
+        [("contract", FloatStrategy::Lookup), ("product", FloatStrategy::Product)].into_iter().map(of).collect()
     };
     let runs = |options: &PlanOptions| Plan::with_options(form, limits, rows, options).is_ok();
     kernels.retain(|(_, options)| runs(options));

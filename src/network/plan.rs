@@ -76,7 +76,7 @@ impl Resolved {
     /// # Errors
     /// As [`Resolved::plan`].
     pub fn plan_with(self, limits: &Limits, fusions: Fusions) -> Result<NetworkPlan, NetworkError> {
-        let lowered = self.lower(fusions, limits.busy_workgroups * super::kernel::LANES)?;
+        let lowered = self.lower(fusions, limits.target_workgroups * super::kernel::LANES)?;
         let plan = NetworkPlan::new(lowered);
         plan.check(limits)?;
         Ok(plan)

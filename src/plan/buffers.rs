@@ -1,7 +1,7 @@
 //! The buffers of a session: their roles, names and sizes.
 //!
-//! Each arithmetic has a struct of its buffers over what is known of a buffer: its bytes in a plan, the buffer itself in a
-//! session, the numbers to upload. Their `map`s name every buffer, in the order in which they are listed.
+//! Each arithmetic has a struct of its buffers over what is known of a buffer: its bytes in a plan, the buffer itself
+//! in a session, the numbers to upload. Their `map`s name every buffer, in the order in which they are listed.
 
 use super::{Limits, PlanError};
 

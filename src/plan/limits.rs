@@ -18,8 +18,8 @@ pub struct Limits {
     /// Alignment of a uniform buffer's dynamic offset.
     pub uniform_alignment: u64,
     /// Workgroups that keep the adapter busy; a guess that only costs speed where it is wrong.
-    pub busy_workgroups: usize,
-    /// Lanes of a subgroup where it can multiply cooperative matrices of 16 x 16 in f16 into f32.
+    pub target_workgroups: usize,
+    /// Invocations of a subgroup where it can multiply cooperative matrices of 16 x 16 in f16 into f32.
     pub matrix_subgroup: Option<usize>,
 }
 
@@ -32,7 +32,7 @@ impl Default for Limits {
             buffer: 256 << 20,
             workgroups_per_dimension: 65_535,
             uniform_alignment: 256,
-            busy_workgroups: 512,
+            target_workgroups: 512,
             matrix_subgroup: None,
         }
     }
@@ -48,7 +48,7 @@ impl Limits {
             buffer: limits.max_buffer_size,
             workgroups_per_dimension: limits.max_compute_workgroups_per_dimension as usize,
             uniform_alignment: u64::from(limits.min_uniform_buffer_offset_alignment),
-            busy_workgroups: if device_type == wgpu::DeviceType::Cpu { 16 } else { 512 },
+            target_workgroups: if device_type == wgpu::DeviceType::Cpu { 16 } else { 512 },
             matrix_subgroup: None,
         }
     }
@@ -63,7 +63,7 @@ impl Limits {
             buffer: self.buffer.min(device.buffer),
             workgroups_per_dimension: self.workgroups_per_dimension.min(device.workgroups_per_dimension),
             uniform_alignment: self.uniform_alignment.clamp(1, 1 << 20).next_multiple_of(alignment),
-            busy_workgroups: self.busy_workgroups,
+            target_workgroups: self.target_workgroups,
             matrix_subgroup: self.matrix_subgroup.filter(|_| self.matrix_subgroup == device.matrix_subgroup),
         }
     }

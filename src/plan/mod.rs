@@ -1,18 +1,19 @@
 //! The static memory plan: every buffer, tile and dispatch of a head on a given adapter, before any of it exists.
 //!
-//! A layer in f32 runs in three kernels. *Expand* turns inputs into taps once per row and input. *Contract* sums edges
-//! over a slice of the inputs for a tile of rows and outputs, the codebook in workgroup memory: by lookups where rows are
-//! few, as a product of matrices where they are many ([`FloatStrategy`]). *Finish* adds the slices' partial sums, the
-//! output's factor and its bias.
+//! A layer in f32 runs in three kernels. *Expand* turns inputs into basis weights once per row and input. *Contract*
+//! sums edges over a slice of the inputs for a tile of rows and outputs, the codebook in workgroup memory: by lookups
+//! where rows are few, as a product of matrices where they are many ([`FloatStrategy`]). *Finish* adds the slices'
+//! partial sums, the output's factor and its bias.
 //!
-//! A layer in integers runs in one kernel, of which there are several ([`Strategy`]): each makes the taps of its tile
-//! itself and adds its sums to [`Records`] that the next layer reads, because integer additions may come in any order.
-//! Cooperative matrices ([`MatrixTile`]) have their taps made by a kernel before, for all tiles of outputs at once. One
-//! last kernel turns sums into outputs. Few rows mean many slices, so that there is work for every processor.
+//! A layer in integers runs in one kernel, of which there are several ([`Strategy`]): each makes the basis weights of
+//! its tile itself and adds its sums to [`Accumulators`] that the next layer reads, because integer additions may come
+//! in any order. Cooperative matrices ([`MatrixTile`]) have their basis weights made by a kernel before, for all tiles
+//! of outputs at once. One last kernel turns sums into outputs. Few rows mean many slices, so that there is work for
+//! every processor.
 //!
-//! A [`Plan`] follows from the head's shape, the adapter's [`Limits`] and the largest batch alone: it can be computed and
-//! tested without a device, and its byte count is what a session takes. Batches beyond what fits one pass are cut into
-//! chunks of rows.
+//! A [`Plan`] follows from the head's shape, the adapter's [`Limits`] and the largest batch alone: it can be computed
+//! and tested without a device, and its byte count is what a session takes. Batches beyond what fits one pass are cut
+//! into chunks of rows.
 
 mod buffers;
 mod float;
@@ -25,14 +26,14 @@ pub use buffers::{BufferPlan, HostBuffers, Role};
 pub(crate) use buffers::{UNUSED_BYTES, params_stride};
 pub use float::{
     EdgeBuffers, FloatBuffers, FloatEdges, FloatLayerBuffers, FloatLayerShape, FloatPlan, FloatStrategy, FloatTile,
-    FloatWork, ProductShape, ProductTile, TapsTile,
+    FloatWork, LookupTile, ProductShape, ProductTile,
 };
 pub(crate) use heads::{FloatHead, IntegerHead, Planned};
 pub use integer::{
-    EdgesTile, IntegerBuffers, IntegerLayerBuffers, IntegerLayerShape, IntegerPlan, IntegerTile, IntegerWork,
-    MatrixTile, Records, RowsTile, Strategy, TunedTile, Tuning,
+    Accumulators, EdgesTile, IntegerBuffers, IntegerLayerBuffers, IntegerLayerShape, IntegerPlan, IntegerTile,
+    IntegerWork, MatrixTile, RowsTile, Strategy, TunedTile, Tuning,
 };
-pub(crate) use integer::{Tables, TapFragments, numbers, tap_blocks};
+pub(crate) use integer::{BasisFragments, Tables, basis_blocks, params_entries};
 pub use limits::Limits;
 pub use schedule::{Schedule, Tier};
 

@@ -84,8 +84,8 @@ impl<T: PartialEq> Schedule<T> {
     }
 }
 
-/// The sizes of batches that have tiles of their own in chunks of `chunk_rows`: those of `sizes` below it, and the chunk.
-/// Each with the size before it, above which it serves.
+/// The sizes of batches that have tiles of their own in chunks of `chunk_rows`: those of `sizes` below it, and the
+/// chunk. Each with the size before it, above which it serves.
 pub(super) fn batch_sizes(sizes: &[usize], chunk_rows: usize) -> Vec<(usize, usize)> {
     let own: Vec<usize> = sizes.iter().copied().filter(|&rows| rows < chunk_rows).chain([chunk_rows]).collect();
     std::iter::once(0).chain(own.iter().copied()).zip(own.iter().copied()).collect()

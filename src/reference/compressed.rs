@@ -1,7 +1,7 @@
 //! Compressed heads: in double precision, and in the very integers of the kernels.
 
 use super::dense::{Support, map_inputs};
-use crate::fixed_point::{Int8Layer, LARGE, POSITIONS, SEGMENT, round_product, tap_table};
+use crate::fixed_point::{Int8Layer, LARGE, POSITIONS, SEGMENT, basis_weight_table, round_product};
 use crate::head::{CompressedHead, CompressedLayer, Quantised};
 use crate::parallel;
 
@@ -93,14 +93,14 @@ fn integer_layer(int8: &Int8Layer<'_>, input: &[f32]) -> Vec<f32> {
     let Int8Layer { layer, codebook, gains, gain_scale, .. } = *int8;
     let d = layer.basis.len();
     let maps = int8.position_maps();
-    let table = tap_table(int8.order());
+    let table = basis_weight_table(int8.order());
     let clamped = layer.input_map.clamp().is_some();
-    let windows = int8.windows();
+    let spans = int8.spans();
     // Codewords with zeros on both sides, so that every window has four coefficients.
-    let row = windows.count + 3;
+    let row = spans.count + 3;
     let mut padded = vec![0i8; layer.stages * layer.codewords() * row];
     for (padded, codeword) in padded.chunks_exact_mut(row).zip(codebook.chunks_exact(d)) {
-        let before = windows.first.unsigned_abs() as usize;
+        let before = spans.first.unsigned_abs() as usize;
         padded.iter_mut().skip(before).zip(codeword).for_each(|(place, &c)| *place = c);
     }
     let factors = int8.output_factors();
@@ -117,7 +117,7 @@ fn integer_layer(int8: &Int8Layer<'_>, input: &[f32]) -> Vec<f32> {
         let taps: Vec<(usize, [i8; 4])> = positions
             .iter()
             .map(|&p| {
-                let window = p.div_euclid(POSITIONS as i32) - windows.first;
+                let window = p.div_euclid(POSITIONS as i32) - spans.first;
                 (window as usize, table[p.rem_euclid(POSITIONS as i32) as usize])
             })
             .collect();

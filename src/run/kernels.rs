@@ -15,7 +15,7 @@ pub enum Access {
 
 /// A buffer that may be the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallerBuffer {
+pub enum ExternalBuffer {
     /// Features, which are read.
     Input,
     /// Outputs, which are written.
@@ -23,9 +23,9 @@ pub enum CallerBuffer {
 }
 
 use Access::{Params, Read, Write};
-use CallerBuffer::{Input, Output};
+use ExternalBuffer::{Input, Output};
 
-impl CallerBuffer {
+impl ExternalBuffer {
     /// What a kernel does with it.
     pub fn access(self) -> Access {
         match self {
@@ -38,27 +38,27 @@ impl CallerBuffer {
 /// A kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kernel {
-    /// Inputs to integer sums over a codebook of bytes, lanes are edges.
+    /// Inputs to integer sums over a codebook of bytes, invocations are edges.
     IntegerEdges,
-    /// Inputs to integer sums, lanes are rows.
+    /// Inputs to integer sums, invocations are rows.
     IntegerRows,
-    /// Inputs to taps in f16, fragment by fragment.
-    IntegerTaps,
-    /// These taps to integer sums, with cooperative matrices in f16.
+    /// Inputs to basis weights in f16, fragment by fragment.
+    IntegerBasis,
+    /// These basis weights to integer sums, with cooperative matrices in f16.
     IntegerMatrix,
     /// Integer sums to outputs.
     IntegerFinish,
-    /// Inputs to taps in f32.
+    /// Inputs to basis weights in f32.
     ExpandFloat,
-    /// Inputs to the taps of a product, zeros between them.
+    /// Inputs to the basis weights of a product, zeros between them.
     ExpandProduct,
-    /// Taps to sums over dense coefficients, by lookups.
+    /// Basis weights to sums over dense coefficients, by lookups.
     ContractDense,
-    /// Taps to sums over a codebook in f32, by lookups.
+    /// Basis weights to sums over a codebook in f32, by lookups.
     ContractCodebook,
-    /// Taps to sums over dense coefficients, as a product of matrices.
+    /// Basis weights to sums over dense coefficients, as a product of matrices.
     ProductDense,
-    /// Taps to sums over a codebook in f32, as a product of matrices.
+    /// Basis weights to sums over a codebook in f32, as a product of matrices.
     ProductCodebook,
     /// Sums in f32 to outputs.
     FinishFloat,
@@ -75,12 +75,12 @@ pub enum Kernel {
 }
 
 macro_rules! kernel {
-    ($label:literal, $group:expr, $caller:expr) => {
+    ($label:literal, $group:expr, $external:expr) => {
         Parts {
             label: $label,
             source: include_str!(concat!("../../shaders/", $label, ".wgsl")),
             group: $group,
-            caller: $caller,
+            external: $external,
         }
     };
 }
@@ -89,14 +89,14 @@ struct Parts {
     label: &'static str,
     source: &'static str,
     group: &'static [Access],
-    caller: Option<CallerBuffer>,
+    external: Option<ExternalBuffer>,
 }
 
 /// Rows, in two digits, and the chunk; inputs, tables, indices, gains, records.
 const INTEGER: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write];
-/// The same as [`INTEGER`], and the taps.
-const INTEGER_TAPS: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Write];
-/// The same, and the tables as halves and the taps.
+/// The same as [`INTEGER`], and the basis weights.
+const INTEGER_BASIS: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Write];
+/// The same, and the tables as halves and the basis weights.
 const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Read, Read];
 /// The parameters of the kernels in f32.
 const FLOAT_PARAMS: &str = include_str!("../../shaders/float_params.wgsl");
@@ -120,7 +120,7 @@ impl Kernel {
     pub const ALL: [Self; 17] = [
         Self::IntegerEdges,
         Self::IntegerRows,
-        Self::IntegerTaps,
+        Self::IntegerBasis,
         Self::IntegerMatrix,
         Self::IntegerFinish,
         Self::ExpandFloat,
@@ -141,7 +141,7 @@ impl Kernel {
         match self {
             Self::IntegerEdges => kernel!("integer_edges", INTEGER, Some(Input)),
             Self::IntegerRows => kernel!("integer_rows", INTEGER, Some(Input)),
-            Self::IntegerTaps => kernel!("integer_taps", INTEGER_TAPS, Some(Input)),
+            Self::IntegerBasis => kernel!("integer_basis", INTEGER_BASIS, Some(Input)),
             Self::IntegerMatrix => kernel!("integer_matrix", INTEGER_MATRIX, Some(Input)),
             Self::IntegerFinish => kernel!("integer_finish", &[Params, Read, Read, Write], Some(Output)),
             Self::ExpandFloat => kernel!("expand_float", &[Params, Read, Read, Write, Write], Some(Input)),
@@ -177,7 +177,7 @@ impl Kernel {
                 let common = format!("{INTEGER_COMMON}\n{INTEGER_SUMS}\n{INTEGER_CODEBOOK}");
                 format!("requires packed_4x8_integer_dot_product;\n{common}\n{own}")
             }
-            Self::IntegerTaps => format!("{INTEGER_COMMON}\n{}", template::expand(own, constants)),
+            Self::IntegerBasis => format!("{INTEGER_COMMON}\n{}", template::expand(own, constants)),
             Self::IntegerMatrix => {
                 let own = template::expand(own, constants);
                 format!("enable f16;\nenable wgpu_cooperative_matrix;\n{INTEGER_COMMON}\n{INTEGER_SUMS}\n{own}")
@@ -207,16 +207,16 @@ impl Kernel {
                 ("AHEAD", 2),
                 ("STORES", 4),
             ],
-            Self::IntegerTaps => vec![("PAIRS", 5)],
+            Self::IntegerBasis => vec![("PAIRS", 5)],
             Self::ProductDense | Self::ProductCodebook => vec![
-                ("ROW_LANES", 8),
-                ("COLUMN_LANES", 8),
+                ("ROW_INVOCATIONS", 8),
+                ("COLUMN_INVOCATIONS", 8),
                 ("ROW_QUADS", 2),
                 ("COLUMN_QUADS", 2),
                 ("DEPTH", 8),
                 ("UNROLLED", 8),
                 ("BUFFERS", 2),
-                ("TAP_ITEMS", 2),
+                ("BASIS_ITEMS", 2),
                 ("WEIGHT_ITEMS", 2),
             ],
             _ => Vec::new(),
@@ -229,7 +229,7 @@ impl Kernel {
     }
 
     /// The one binding of group 1, an input or output that may be the caller's.
-    pub fn caller_binding(self) -> Option<CallerBuffer> {
-        self.parts().caller
+    pub fn external_binding(self) -> Option<ExternalBuffer> {
+        self.parts().external
     }
 }

@@ -54,7 +54,7 @@ pub use device_cache::{CacheError, DeviceCache, DeviceIdentity};
 pub(crate) use device_threads::map_device;
 pub use error::RunError;
 #[cfg(feature = "gpu")]
-pub use kernels::{Access, CallerBuffer, Kernel};
+pub use kernels::{Access, ExternalBuffer, Kernel};
 pub use model::Model;
 #[cfg(not(feature = "gpu"))]
 pub use no_gpu::Gpu;

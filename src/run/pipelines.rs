@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::num::NonZeroU64;
 
 use super::device_threads::map_device;
-use super::kernels::CallerBuffer;
+use super::kernels::ExternalBuffer;
 use super::scopes::Scopes;
 use super::template::Constant;
 use super::{Access, Gpu, Kernel, Rewrite};
@@ -14,7 +14,7 @@ pub(super) const PARAMS_SIZE: u64 = 16;
 
 /// Layouts of the kernels in use, made on first need, and the pipelines that were asked for. These are compiled together
 /// in the end: a driver takes tenths of a second for some, and compiles several at a time.
-pub(super) struct Workshop<'a> {
+pub(super) struct PipelineBuilder<'a> {
     device: &'a wgpu::Device,
     cache: Option<&'a wgpu::PipelineCache>,
     rewrite: Option<Rewrite>,
@@ -38,11 +38,11 @@ pub struct KernelVariant {
     pub constants: Vec<(&'static str, f64)>,
 }
 
-/// Which of the pipelines of a [`Workshop`].
+/// Which of the pipelines of a [`PipelineBuilder`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct PipelineNumber(usize);
 
-/// The pipelines of a [`Workshop`], compiled.
+/// The pipelines of a [`PipelineBuilder`], compiled.
 #[derive(Debug)]
 pub(super) struct Pipelines {
     compiled: Vec<wgpu::ComputePipeline>,
@@ -50,7 +50,7 @@ pub(super) struct Pipelines {
 }
 
 impl Pipelines {
-    /// A pipeline; its number must be of the same workshop.
+    /// A pipeline; its number must be of the same builder.
     pub(super) fn get(&self, number: PipelineNumber) -> &wgpu::ComputePipeline {
         &self.compiled[number.0]
     }
@@ -62,11 +62,11 @@ impl Pipelines {
 }
 
 struct Layouts {
-    own: wgpu::BindGroupLayout,
+    internal: wgpu::BindGroupLayout,
     pipeline: wgpu::PipelineLayout,
 }
 
-impl<'a> Workshop<'a> {
+impl<'a> PipelineBuilder<'a> {
     pub(super) fn new(gpu: &'a Gpu) -> Self {
         let (device, cache, rewrite) = (gpu.device(), gpu.pipeline_cache(), gpu.rewrite());
         Self {
@@ -83,19 +83,19 @@ impl<'a> Workshop<'a> {
     fn layouts(&mut self, kernel: Kernel) -> &Layouts {
         let device = self.device;
         self.layouts.entry(kernel).or_insert_with(|| {
-            let own = layout(device, kernel.label(), kernel.bindings());
-            let caller = kernel.caller_binding().map(|buffer| match buffer {
-                CallerBuffer::Input => &self.input_layout,
-                CallerBuffer::Output => &self.output_layout,
+            let internal = layout(device, kernel.label(), kernel.bindings());
+            let external = kernel.external_binding().map(|buffer| match buffer {
+                ExternalBuffer::Input => &self.input_layout,
+                ExternalBuffer::Output => &self.output_layout,
             });
             let groups: Vec<Option<&wgpu::BindGroupLayout>> =
-                std::iter::once(Some(&own)).chain(caller.map(Some)).collect();
+                std::iter::once(Some(&internal)).chain(external.map(Some)).collect();
             let pipeline = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(kernel.label()),
                 bind_group_layouts: &groups,
                 immediate_size: 0,
             });
-            Layouts { own, pipeline }
+            Layouts { internal, pipeline }
         })
     }
 
@@ -164,7 +164,7 @@ impl<'a> Workshop<'a> {
 
     /// The bind group of a session's own buffers: the parameters wherever the kernel takes parameters, the other
     /// buffers in order.
-    pub(super) fn own_group(
+    pub(super) fn internal_group(
         &mut self,
         kernel: Kernel,
         params: &wgpu::Buffer,
@@ -190,7 +190,7 @@ impl<'a> Workshop<'a> {
             .collect();
         device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(kernel.label()),
-            layout: &self.layouts(kernel).own,
+            layout: &self.layouts(kernel).internal,
             entries: &entries,
         })
     }
@@ -259,20 +259,20 @@ pub(crate) fn lone_pipeline(gpu: &Gpu, kernel: Kernel, constants: &[(&str, f64)]
 }
 
 /// The bind group of one input or output buffer.
-pub(super) fn caller_group(
+pub(super) fn external_group(
     device: &wgpu::Device,
     layout: &wgpu::BindGroupLayout,
     buffer: &wgpu::Buffer,
 ) -> wgpu::BindGroup {
     device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some("caller"),
+        label: Some("external"),
         layout,
         entries: &[wgpu::BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }],
     })
 }
 
 /// The bind group of the first `values` of one input or output buffer.
-pub(super) fn caller_rows(
+pub(super) fn external_rows(
     device: &wgpu::Device,
     layout: &wgpu::BindGroupLayout,
     buffer: &wgpu::Buffer,
@@ -280,7 +280,7 @@ pub(super) fn caller_rows(
 ) -> wgpu::BindGroup {
     let binding = wgpu::BufferBinding { buffer, offset: 0, size: NonZeroU64::new(4 * values as u64) };
     device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some("caller"),
+        label: Some("external"),
         layout,
         entries: &[wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(binding) }],
     })

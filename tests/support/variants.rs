@@ -10,7 +10,7 @@ use sharekan::run::{Gpu, Kernel, KernelVariant, Session};
 use super::*;
 
 /// Kernels that an adapter without cooperative matrices is never given.
-pub const MATRIX_KERNELS: [Kernel; 2] = [Kernel::IntegerTaps, Kernel::IntegerMatrix];
+pub const MATRIX_KERNELS: [Kernel; 2] = [Kernel::IntegerBasis, Kernel::IntegerMatrix];
 
 /// A name that is the same for the same constants.
 pub fn name(variant: &KernelVariant) -> String {
@@ -127,7 +127,7 @@ pub fn planned(adapters: &[Gpu]) -> BTreeMap<String, KernelVariant> {
             add(&Session::open_with(gpu, &bank().into(), 200, &options).unwrap());
         }
         for head in float_heads() {
-            for float in [None, Some(FloatStrategy::Taps), Some(FloatStrategy::Product)] {
+            for float in [None, Some(FloatStrategy::Lookup), Some(FloatStrategy::Product)] {
                 let options = PlanOptions { float, ..PlanOptions::default() };
                 match Session::open_with(gpu, &head, 1500, &options) {
                     Ok(session) => add(&session),

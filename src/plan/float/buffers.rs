@@ -43,8 +43,8 @@ pub enum EdgeBuffers<T> {
 pub struct FloatWork<T> {
     /// Stands in for knots and base weights of layers that have none.
     pub unused: T,
-    /// Taps of one layer.
-    pub taps: T,
+    /// Basis weights of one layer.
+    pub basis: T,
     /// Partial sums of one layer.
     pub partials: T,
     /// A NaN or zero a row.
@@ -95,7 +95,7 @@ impl<T> FloatWork<T> {
         let activations = self.activations.iter().enumerate();
         FloatWork {
             unused: make("unused", Role::Storage, &self.unused),
-            taps: make("taps", Role::Storage, &self.taps),
+            basis: make("taps", Role::Storage, &self.basis),
             partials: make("partials", Role::Storage, &self.partials),
             flags: make("flags", Role::Storage, &self.flags),
             activations: activations.map(|(at, t)| make(&format!("activations.{at}"), Role::Storage, t)).collect(),
@@ -118,11 +118,11 @@ impl<T> FloatBuffers<T> {
 impl FloatWork<u64> {
     /// Sizes for passes of `schedule`, parameters `params_stride` bytes apart.
     pub(super) fn sizes(layers: &[FloatLayerShape], schedule: &Schedule<FloatTile>, params_stride: u64) -> Self {
-        let [taps, partials, flags, activations] = Self::of_pass(layers, &schedule.tiers, schedule.chunk_rows);
+        let [basis, partials, flags, activations] = Self::of_pass(layers, &schedule.tiers, schedule.chunk_rows);
         let passes = schedule.chunks(schedule.max_rows) * schedule.tiers.len() * layers.len() * 2;
         Self {
             unused: UNUSED_BYTES,
-            taps,
+            basis,
             partials,
             flags,
             activations: vec![activations; (layers.len() - 1).min(2)],
@@ -130,7 +130,7 @@ impl FloatWork<u64> {
         }
     }
 
-    /// Bytes of taps, partial sums, flags and activations of a pass.
+    /// Bytes of basis weights, partial sums, flags and activations of a pass.
     pub(super) fn of_pass(
         layers: &[FloatLayerShape],
         tiers: &[crate::plan::Tier<FloatTile>],
@@ -141,7 +141,7 @@ impl FloatWork<u64> {
         for tier in tiers {
             for (layer, tile) in layers.iter().zip(&tier.tiles) {
                 let rows = tile.row_capacity() as u64;
-                grow(0, tile.tap_bytes(layer));
+                grow(0, tile.basis_bytes(layer));
                 grow(1, 16 * rows * (tile.partials() * layer.output_groups()) as u64);
                 grow(2, 4 * rows);
             }

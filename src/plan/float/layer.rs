@@ -1,7 +1,7 @@
 //! The shape of a layer as the kernels in f32 see it.
 
 use super::buffers::{EdgeBuffers, FloatLayerBuffers};
-use crate::fixed_point::Windows;
+use crate::fixed_point::KnotSpans;
 use crate::head::{Basis, InputMap, Knots};
 use crate::plan::buffers::least;
 use crate::plan::heads::FloatHead;
@@ -28,9 +28,9 @@ pub struct FloatLayerShape {
     /// How the edges are stored.
     pub edges: FloatEdges,
     /// Basis functions that can be non-zero at one point.
-    pub taps: usize,
-    /// Coefficient windows that inputs can reach.
-    pub windows: Windows,
+    pub basis_weights: usize,
+    /// Knot spans that inputs can reach.
+    pub spans: KnotSpans,
     /// The layer has a base path.
     pub base: bool,
     /// Knots or centres on the device; 0 for even knots.
@@ -73,8 +73,8 @@ impl FloatLayerShape {
             Basis::BSpline { .. } => 0,
             Basis::Gaussian { centres, .. } => centres.len(),
         };
-        let windows = Windows::of(basis, map.clamp(), inputs);
-        Self { inputs, outputs, edges, taps: basis.taps(), windows, base, knots, coefficients: basis.len() }
+        let spans = KnotSpans::of(basis, map.clamp(), inputs);
+        Self { inputs, outputs, edges, basis_weights: basis.taps(), spans, base, knots, coefficients: basis.len() }
     }
 
     /// Groups of four outputs.
@@ -82,14 +82,14 @@ impl FloatLayerShape {
         self.outputs.div_ceil(4)
     }
 
-    /// Words of an input's taps: window, base value and weights.
+    /// Words of an input's basis weights: knot span, base value and weights.
     pub fn entry_words(&self) -> usize {
-        2 + self.taps
+        2 + self.basis_weights
     }
 
     /// Coefficients that a stored row of them has, zeros included.
     pub fn row_length(&self) -> usize {
-        self.windows.count + self.taps - 1
+        self.spans.count + self.basis_weights - 1
     }
 
     /// The edges share a codebook.

@@ -1,20 +1,20 @@
 //! How the workgroups of the contract kernels in f32 cut a layer.
 //!
-//! There are two ways. With few rows, lanes look up the coefficients that their taps meet ([`TapsTile`]). With many, a
-//! weight is worth fetching for all rows at once, and a dense product over every coefficient, taps or not, keeps more
-//! arithmetic units busy than lookups do ([`ProductTile`]).
+//! There are two ways. With few rows, invocations look up the coefficients that their basis weights meet
+//! ([`LookupTile`]). With many, a weight is worth fetching for all rows at once, and a dense product over every
+//! coefficient, basis weights or not, keeps more arithmetic units busy than lookups do ([`ProductTile`]).
 
 mod buffers;
 mod layer;
+mod lookup;
 mod plan;
 mod product;
-mod taps;
 
 pub use buffers::{EdgeBuffers, FloatBuffers, FloatLayerBuffers, FloatWork};
 pub use layer::{FloatEdges, FloatLayerShape};
+pub use lookup::LookupTile;
 pub use plan::FloatPlan;
 pub use product::{ProductShape, ProductTile};
-pub use taps::TapsTile;
 
 use super::{Limits, PlanError, PlanOptions};
 
@@ -26,9 +26,10 @@ const PRODUCT_OUTPUTS: usize = 8;
 /// How the edges of a layer in f32 are summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FloatStrategy {
-    /// Lanes are a row and four outputs each; they look up the coefficients that their taps meet.
-    Taps,
-    /// Lanes hold blocks of rows and outputs and multiply all coefficients, those that no tap meets by zero.
+    /// Invocations are a row and four outputs each; they look up the coefficients that their basis weights meet.
+    Lookup,
+    /// Invocations hold blocks of rows and outputs and multiply all coefficients, those that no basis weight meets by
+    /// zero.
     Product,
 }
 
@@ -36,7 +37,7 @@ pub enum FloatStrategy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FloatTile {
     /// For lookups.
-    Taps(TapsTile),
+    Lookup(LookupTile),
     /// For a product.
     Product(ProductTile),
 }
@@ -56,15 +57,15 @@ impl FloatTile {
                 kernel: "product",
                 problem: format!("no tile fits {} bytes of workgroup memory", limits.workgroup_storage),
             }),
-            None if suits => product().map_or_else(|| TapsTile::choose(layer, limits, rows).map(Self::Taps), Ok),
-            _ => TapsTile::choose(layer, limits, rows).map(Self::Taps),
+            None if suits => product().map_or_else(|| LookupTile::choose(layer, limits, rows).map(Self::Lookup), Ok),
+            _ => LookupTile::choose(layer, limits, rows).map(Self::Lookup),
         }
     }
 
     /// The codebook lies in workgroup memory; false where it does not fit or there is none.
     pub fn on_chip(&self) -> bool {
         match self {
-            Self::Taps(tile) => tile.on_chip,
+            Self::Lookup(tile) => tile.on_chip,
             Self::Product(tile) => tile.on_chip,
         }
     }
@@ -72,25 +73,25 @@ impl FloatTile {
     /// Name of the kernel that sums the edges.
     pub fn kernel(&self, layer: &FloatLayerShape) -> &'static str {
         match (self, layer.edges) {
-            (Self::Taps(_), FloatEdges::Dense) => "dense",
-            (Self::Taps(_), FloatEdges::Codebook { .. }) => "codebook",
+            (Self::Lookup(_), FloatEdges::Dense) => "dense",
+            (Self::Lookup(_), FloatEdges::Codebook { .. }) => "codebook",
             (Self::Product(_), FloatEdges::Dense) => "dense product",
             (Self::Product(_), FloatEdges::Codebook { .. }) => "codebook product",
         }
     }
 
     /// Invocations of a workgroup.
-    pub fn lanes(&self) -> usize {
+    pub fn invocations(&self) -> usize {
         match self {
-            Self::Taps(tile) => tile.lanes(),
-            Self::Product(tile) => tile.lanes(),
+            Self::Lookup(tile) => tile.invocations(),
+            Self::Product(tile) => tile.invocations(),
         }
     }
 
     /// What a workgroup takes of a layer in one slice, in the kernel's own measure: inputs, or steps of a product.
     pub fn slice(&self) -> usize {
         match self {
-            Self::Taps(tile) => tile.slice,
+            Self::Lookup(tile) => tile.slice,
             Self::Product(tile) => tile.slice,
         }
     }
@@ -98,23 +99,23 @@ impl FloatTile {
     /// Partial sums a row and output.
     pub fn partials(&self) -> usize {
         match self {
-            Self::Taps(tile) => tile.partials(),
+            Self::Lookup(tile) => tile.partials(),
             Self::Product(tile) => tile.slices,
         }
     }
 
-    /// Rows that the buffers of partial sums and taps have room for.
+    /// Rows that the buffers of partial sums and basis weights have room for.
     pub fn row_capacity(&self) -> usize {
         match self {
-            Self::Taps(tile) => tile.row_capacity,
+            Self::Lookup(tile) => tile.row_capacity,
             Self::Product(tile) => tile.row_capacity,
         }
     }
 
-    /// Bytes of the taps of all rows that there is room for.
-    pub fn tap_bytes(&self, layer: &FloatLayerShape) -> u64 {
+    /// Bytes of the basis weights of all rows that there is room for.
+    pub fn basis_bytes(&self, layer: &FloatLayerShape) -> u64 {
         let words = match self {
-            Self::Taps(_) => layer.inputs * layer.entry_words(),
+            Self::Lookup(_) => layer.inputs * layer.entry_words(),
             Self::Product(_) => ProductTile::depth_of(layer),
         };
         4 * (self.row_capacity() * words) as u64
@@ -123,7 +124,7 @@ impl FloatTile {
     /// Workgroups of a dispatch for `rows`: over outputs, rows and slices.
     pub fn workgroups(&self, layer: &FloatLayerShape, rows: usize) -> [usize; 3] {
         match self {
-            Self::Taps(tile) => tile.workgroups(layer, rows),
+            Self::Lookup(tile) => tile.workgroups(layer, rows),
             Self::Product(tile) => tile.workgroups(layer, rows),
         }
     }
@@ -131,7 +132,7 @@ impl FloatTile {
     /// Workgroups that expand `rows`: over rows and inputs.
     pub(crate) fn expand_workgroups(&self, layer: &FloatLayerShape, rows: usize) -> [usize; 2] {
         match self {
-            Self::Taps(_) => [rows, 1],
+            Self::Lookup(_) => [rows, 1],
             Self::Product(tile) => tile.expand_workgroups(layer, rows),
         }
     }
@@ -140,7 +141,7 @@ impl FloatTile {
     #[must_use]
     pub fn compiled(&self) -> Self {
         match *self {
-            Self::Taps(tile) => Self::Taps(TapsTile { slice: 0, slices: 0, row_capacity: 0, ..tile }),
+            Self::Lookup(tile) => Self::Lookup(LookupTile { slice: 0, slices: 0, row_capacity: 0, ..tile }),
             Self::Product(tile) => Self::Product(ProductTile { slice: 0, slices: 0, row_capacity: 0, ..tile }),
         }
     }

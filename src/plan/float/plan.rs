@@ -9,7 +9,7 @@ use crate::plan::{BufferPlan, Limits, PlanError, PlanOptions, Schedule, Tier, pa
 
 /// Batch sizes up to which a layer has tiles of its own; larger batches take those of the whole chunk.
 const TIERS: [usize; 9] = [1, 4, 16, 32, 64, 128, 256, 512, 1024];
-/// Largest chunk of rows: enough to keep an adapter busy, and no more taps than that.
+/// Largest chunk of rows: enough to keep an adapter busy, and no more basis weights than that.
 const MAX_CHUNK: usize = 2048;
 
 /// Every buffer, tile and dispatch of a head in f32 on an adapter.
@@ -39,10 +39,10 @@ impl FloatPlan {
             tiers.collect()
         };
         let footprint = |tiers: &[Tier<FloatTile>], chunk_rows: usize| {
-            let [taps, partials, _, activations] = FloatWork::of_pass(&layers, tiers, chunk_rows);
-            Footprint { found: taps.max(partials).max(activations), allowed: limits.storage_binding }
+            let [basis, partials, _, activations] = FloatWork::of_pass(&layers, tiers, chunk_rows);
+            Footprint { found: basis.max(partials).max(activations), allowed: limits.storage_binding }
         };
-        let schedule = Schedule::new(max_rows, MAX_CHUNK, limits, "one row of taps", tiers, footprint)?;
+        let schedule = Schedule::new(max_rows, MAX_CHUNK, limits, "one row of basis weights", tiers, footprint)?;
         let (inputs, outputs) = (layers[0].inputs, layers[layers.len() - 1].outputs);
         let buffers = FloatBuffers {
             layers: layers.iter().map(FloatLayerShape::buffers).collect(),
@@ -71,7 +71,7 @@ impl FloatPlan {
 
     /// Multiplications that every row makes in the layers' edges.
     pub(in crate::plan) fn products_a_row(&self) -> f64 {
-        let of_edge = |layer: &FloatLayerShape| layer.taps + usize::from(layer.base);
+        let of_edge = |layer: &FloatLayerShape| layer.basis_weights + usize::from(layer.base);
         self.layers.iter().map(|layer| layer.inputs as f64 * layer.outputs as f64 * of_edge(layer) as f64).sum()
     }
 

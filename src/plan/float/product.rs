@@ -1,17 +1,17 @@
 //! How the workgroups of the product kernels cut a layer.
 //!
-//! A product multiplies the rows' taps, written out with the zeros between them, by all coefficients. Its depth is a
-//! layer's inputs times the coefficients of an edge, and the inputs once more where there is a base path.
+//! A product multiplies the rows' basis weights, written out with the zeros between them, by all coefficients. Its
+//! depth is a layer's inputs times the coefficients of an edge, and the inputs once more where there is a base path.
 
 use super::{FloatLayerShape, floor_power_of_two};
 use crate::plan::Limits;
 
-/// Rows whose taps lie side by side in memory.
+/// Rows whose basis weights lie side by side in memory.
 const QUAD: usize = 4;
 /// The depths of both paths are padded to a multiple of this; the depth of every shape divides it.
 const DEPTH_STEP: usize = 16;
-/// Lanes that keep an adapter busy, for each of the workgroups that [`Limits::busy_workgroups`] counts.
-const LANES_A_WORKGROUP: usize = 128;
+/// Invocations that keep an adapter busy, for each of the workgroups that [`Limits::target_workgroups`] counts.
+const INVOCATIONS_A_WORKGROUP: usize = 128;
 /// Least steps a slice: filling the pipeline and writing partial sums must not be most of its work.
 const LEAST_STEPS: usize = 8;
 /// Most bytes of partial sums.
@@ -24,9 +24,9 @@ const UNROLLED: usize = 8;
 /// A way to cut products into tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProductShape {
-    /// Lanes along rows and along outputs.
-    pub lanes: [usize; 2],
-    /// Quads of rows and quads of outputs a lane.
+    /// Invocations along rows and along outputs.
+    pub invocations: [usize; 2],
+    /// Quads of rows and quads of outputs an invocation.
     pub quads: [usize; 2],
     /// Coefficients a step: 4, 8 or 16.
     pub depth: usize,
@@ -38,15 +38,16 @@ pub struct ProductShape {
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     shape: ProductShape,
-    /// Speed a lane's sum beside the fastest, 1 to 100: larger blocks a lane read less workgroup memory a product.
+    /// Speed an invocation's sum beside the fastest, 1 to 100: larger blocks an invocation read less workgroup memory a
+    /// product.
     speed: usize,
 }
 
-const fn candidate(lanes: [usize; 2], quads: [usize; 2], depth: usize, speed: usize) -> Candidate {
-    Candidate { shape: ProductShape { lanes, quads, depth, buffers: 2 }, speed }
+const fn candidate(invocations: [usize; 2], quads: [usize; 2], depth: usize, speed: usize) -> Candidate {
+    Candidate { shape: ProductShape { invocations, quads, depth, buffers: 2 }, speed }
 }
 
-/// Candidates, the first of equals preferred. Each takes `4 * lanes * quads` rows and outputs.
+/// Candidates, the first of equals preferred. Each takes `4 * invocations * quads` rows and outputs.
 const CANDIDATES: [Candidate; 10] = [
     // 128 rows, 128 outputs.
     candidate([16, 16], [2, 2], 8, 100),
@@ -73,9 +74,9 @@ const CANDIDATES: [Candidate; 10] = [
 /// A cut of a layer for a product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProductTile {
-    /// Lanes along rows and along outputs.
-    pub lanes: [usize; 2],
-    /// Quads of rows and quads of outputs a lane.
+    /// Invocations along rows and along outputs.
+    pub invocations: [usize; 2],
+    /// Quads of rows and quads of outputs an invocation.
     pub quads: [usize; 2],
     /// Coefficients a step.
     pub depth: usize,
@@ -89,7 +90,7 @@ pub struct ProductTile {
     pub slice: usize,
     /// Number of slices.
     pub slices: usize,
-    /// Rows that the buffers of partial sums and taps have room for.
+    /// Rows that the buffers of partial sums and basis weights have room for.
     pub row_capacity: usize,
 }
 
@@ -104,7 +105,7 @@ impl ProductTile {
     ) -> Option<Self> {
         let expand_inputs = expand_inputs(layer, limits)?;
         let tile = |shape: ProductShape, on_chip: bool| Self {
-            lanes: shape.lanes,
+            invocations: shape.invocations,
             quads: shape.quads,
             depth: shape.depth,
             buffers: shape.buffers,
@@ -114,8 +115,9 @@ impl ProductTile {
             slices: 1,
             row_capacity: 1,
         };
-        let fits =
-            |tile: &Self| tile.lanes() <= limits.invocations && tile.workgroup_bytes(layer) <= limits.workgroup_storage;
+        let fits = |tile: &Self| {
+            tile.invocations() <= limits.invocations && tile.workgroup_bytes(layer) <= limits.workgroup_storage
+        };
         let best = |buffers: usize, on_chip: bool| {
             let tiles = CANDIDATES.iter().map(|candidate| {
                 let shape = ProductShape { buffers, ..candidate.shape };
@@ -136,7 +138,7 @@ impl ProductTile {
         let row_capacity = rows.div_ceil(self.rows()) * self.rows();
         let steps = Self::depth_of(layer) / self.depth;
         let tiles = layer.outputs.div_ceil(self.outputs()) * rows.div_ceil(self.rows());
-        let workgroups = limits.busy_workgroups * LANES_A_WORKGROUP / self.lanes();
+        let workgroups = limits.target_workgroups * INVOCATIONS_A_WORKGROUP / self.invocations();
         let bytes = (16 * row_capacity * layer.output_groups()) as u64;
         let most = ((MOST_PARTIALS / bytes) as usize).min(steps / LEAST_STEPS).min(limits.workgroups_per_dimension);
         let slice = steps.div_ceil((workgroups / tiles).clamp(1, most.max(1)));
@@ -156,17 +158,17 @@ impl ProductTile {
 
     /// Rows a workgroup.
     pub fn rows(&self) -> usize {
-        QUAD * self.lanes[0] * self.quads[0]
+        QUAD * self.invocations[0] * self.quads[0]
     }
 
     /// Outputs a workgroup.
     pub fn outputs(&self) -> usize {
-        4 * self.lanes[1] * self.quads[1]
+        4 * self.invocations[1] * self.quads[1]
     }
 
     /// Invocations of a workgroup.
-    pub fn lanes(&self) -> usize {
-        self.lanes[0] * self.lanes[1]
+    pub fn invocations(&self) -> usize {
+        self.invocations[0] * self.invocations[1]
     }
 
     /// Coefficients of a step whose products stand one after the other in the kernel.
@@ -174,8 +176,8 @@ impl ProductTile {
         self.depth.min(UNROLLED)
     }
 
-    /// Lanes of a workgroup that expands.
-    pub(crate) fn expand_lanes(&self) -> usize {
+    /// Invocations of a workgroup that expands.
+    pub(crate) fn expand_invocations(&self) -> usize {
         QUAD * self.expand_inputs
     }
 
@@ -184,7 +186,8 @@ impl ProductTile {
         [rows.div_ceil(QUAD), layer.inputs.div_ceil(self.expand_inputs)]
     }
 
-    /// Bytes of workgroup memory: tiles of taps, a quad longer than its rows, tiles of weights, and the codebook.
+    /// Bytes of workgroup memory: tiles of basis weights, a quad longer than its rows, tiles of weights, and the
+    /// codebook.
     fn workgroup_bytes(&self, layer: &FloatLayerShape) -> usize {
         let tiles = 4 * self.buffers * self.depth * (self.rows() + QUAD + self.outputs());
         tiles + 4 * if self.on_chip { layer.codebook_words() } else { 1 }
@@ -199,7 +202,7 @@ impl ProductTile {
 impl ProductShape {
     /// True where the kernel can be written over the shape.
     fn is_sound(&self) -> bool {
-        let counts = [self.lanes, self.quads].concat();
+        let counts = [self.invocations, self.quads].concat();
         counts.iter().all(|&count| count > 0) && [4, 8, 16].contains(&self.depth) && [1, 2].contains(&self.buffers)
     }
 }
@@ -207,13 +210,13 @@ impl ProductShape {
 impl Candidate {
     /// Time that the padded sums of a layer take, in a measure of its own.
     fn cost(&self, layer: &FloatLayerShape, rows: usize) -> usize {
-        let padded = |n: usize, at: usize| n.next_multiple_of(4 * self.shape.lanes[at] * self.shape.quads[at]);
+        let padded = |n: usize, at: usize| n.next_multiple_of(4 * self.shape.invocations[at] * self.shape.quads[at]);
         1000 * padded(rows, 0) * padded(layer.outputs, 1) / self.speed
     }
 }
 
-/// Inputs that a workgroup of `expand_product` takes, of four rows: a power of two, as sums over lanes are made by
-/// halving. `None` where not even one input's coefficients fit.
+/// Inputs that a workgroup of `expand_product` takes, of four rows: a power of two, as sums over invocations are made
+/// by halving. `None` where not even one input's coefficients fit.
 fn expand_inputs(layer: &FloatLayerShape, limits: &Limits) -> Option<usize> {
     let beside = 4 * QUAD * (EXPAND_INPUTS + 1);
     let room = limits.workgroup_storage.saturating_sub(beside) / (4 * QUAD * layer.row_length());

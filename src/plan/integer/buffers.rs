@@ -1,6 +1,6 @@
 //! The buffers of heads in integers.
 
-use super::{IntegerLayerShape, Records};
+use super::{Accumulators, IntegerLayerShape};
 use crate::plan::buffers::{HostBuffers, Role, least};
 use crate::plan::{Schedule, UNUSED_BYTES};
 
@@ -9,7 +9,7 @@ use crate::plan::{Schedule, UNUSED_BYTES};
 pub struct IntegerLayerBuffers<T> {
     /// What the kernels know of each input.
     pub inputs: T,
-    /// Tap weights, codebook and gain levels.
+    /// Basis weights, codebook and gain levels.
     pub tables: T,
     /// Codeword numbers of all edges.
     pub indices: T,
@@ -23,12 +23,12 @@ pub struct IntegerWork<T> {
     /// Stands in where inner layers do not read the caller's input.
     pub unused: T,
     /// Sums of all layers.
-    pub records: T,
-    /// Taps for cooperative matrices; `None` where no tile multiplies them.
-    pub taps: Option<T>,
+    pub accumulators: T,
+    /// Basis weights for cooperative matrices; `None` where no tile multiplies them.
+    pub basis: Option<T>,
     /// First output of each head in a row, and their number.
-    pub columns: T,
-    /// The table of numbers.
+    pub output_ranges: T,
+    /// The table of parameters: entry n is n.
     pub params: T,
 }
 
@@ -63,9 +63,9 @@ impl<T> IntegerWork<T> {
     pub(crate) fn map<U>(&self, make: &mut impl FnMut(&str, Role, &T) -> U) -> IntegerWork<U> {
         IntegerWork {
             unused: make("unused", Role::Storage, &self.unused),
-            records: make("records", Role::Storage, &self.records),
-            taps: self.taps.as_ref().map(|taps| make("taps", Role::Storage, taps)),
-            columns: make("columns", Role::Storage, &self.columns),
+            accumulators: make("records", Role::Storage, &self.accumulators),
+            basis: self.basis.as_ref().map(|basis| make("taps", Role::Storage, basis)),
+            output_ranges: make("columns", Role::Storage, &self.output_ranges),
             params: make("params", Role::Params, &self.params),
         }
     }
@@ -84,25 +84,25 @@ impl<T> IntegerBuffers<T> {
 }
 
 impl IntegerWork<u64> {
-    /// Sizes for passes of `schedule`, entries of the table of numbers `params_stride` bytes apart.
+    /// Sizes for passes of `schedule`, entries of the table of parameters `params_stride` bytes apart.
     pub(super) fn sizes<T: PartialEq>(
         layers: &[IntegerLayerShape],
         schedule: &Schedule<T>,
-        taps: Option<u64>,
+        basis: Option<u64>,
         params_stride: u64,
     ) -> Self {
         let heads = layers[0].heads;
         Self {
             unused: UNUSED_BYTES,
-            records: least(Records::new(layers).bytes(heads, schedule.chunk_rows)),
-            taps: taps.map(least),
-            columns: least(8 * heads as u64),
-            params: least(numbers(schedule.chunks(schedule.max_rows)) as u64 * params_stride),
+            accumulators: least(Accumulators::new(layers).bytes(heads, schedule.chunk_rows)),
+            basis: basis.map(least),
+            output_ranges: least(8 * heads as u64),
+            params: least(params_entries(schedule.chunks(schedule.max_rows)) as u64 * params_stride),
         }
     }
 }
 
-/// Entries of the table of numbers: 0 to 64, which count rows, and the numbers of the chunks.
-pub(crate) fn numbers(chunks: usize) -> usize {
+/// Entries of the table of parameters: 0 to 64, which count rows, and the numbers of the chunks.
+pub(crate) fn params_entries(chunks: usize) -> usize {
     chunks.max(65)
 }

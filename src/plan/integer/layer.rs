@@ -2,7 +2,7 @@
 
 use super::IntegerLayerBuffers;
 use super::tables::Tables;
-use crate::fixed_point::{Int8Layer, SEGMENT, Windows};
+use crate::fixed_point::{Int8Layer, KnotSpans, SEGMENT};
 use crate::head::{GAIN_CODES, GainScale};
 use crate::plan::buffers::least;
 use crate::plan::heads::IntegerHead;
@@ -19,9 +19,9 @@ pub struct IntegerLayerShape {
     /// Gain codes are places in a table.
     pub table_gains: bool,
     /// Basis functions that can be non-zero at one point.
-    pub taps: usize,
-    /// Coefficient windows that inputs can reach.
-    pub windows: Windows,
+    pub basis_weights: usize,
+    /// Knot spans that inputs can reach.
+    pub spans: KnotSpans,
     /// Coefficients an edge.
     pub coefficients: usize,
     /// Stages of the codebook.
@@ -70,8 +70,8 @@ impl IntegerLayerShape {
             outputs: layer.outputs,
             codewords: layer.codewords(),
             table_gains: matches!(int8.gain_scale, GainScale::Table(_)),
-            taps: layer.basis.taps(),
-            windows: int8.windows(),
+            basis_weights: layer.basis.taps(),
+            spans: int8.spans(),
             coefficients: layer.basis.len(),
             stages: layer.stages,
             heads: 1,
@@ -116,11 +116,11 @@ impl IntegerLayerShape {
 
     /// Words of a stage's codebook on the device.
     pub fn codebook_words(&self) -> usize {
-        self.windows.count * self.codebook_stride()
+        self.spans.count * self.codebook_stride()
     }
 
-    /// Words from one window of the codebook to the next. Odd, so that the windows of one codeword lie in different banks
-    /// of workgroup memory.
+    /// Words from one knot span of the codebook to the next. Odd, so that the knot spans of one codeword lie in
+    /// different banks of workgroup memory.
     pub fn codebook_stride(&self) -> usize {
         self.codewords | 1
     }
@@ -136,8 +136,8 @@ impl IntegerLayerShape {
         }
     }
 
-    /// Words that the layer's sums take in a record, as [`Records`](super::Records) places them.
-    pub(super) fn record_words(&self) -> usize {
+    /// Words that the layer's sums take among a row's, as [`Accumulators`](super::Accumulators) places them.
+    pub(super) fn accumulator_words(&self) -> usize {
         self.segments() * 4 * self.output_groups()
     }
 }

@@ -1,4 +1,5 @@
-//! How workgroups cut a layer into products of cooperative matrices, and how the taps that these read are made.
+//! How workgroups cut a layer into products of cooperative matrices, and how the basis weights that these read are
+//! made.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,13 +12,13 @@ use crate::plan::Limits;
 pub(super) const FRAGMENT: usize = 16;
 /// Inputs whose weights lie in workgroup memory at once.
 const CHUNK: usize = 8;
-/// Lanes of a workgroup at most: with more, drivers were seen to compile for minutes.
-const MAX_LANES: usize = 256;
+/// Invocations of a workgroup at most: with more, drivers were seen to compile for minutes.
+const MAX_INVOCATIONS: usize = 256;
 /// Fragments of a subgroup that leave registers free to read ahead.
 const SMALL: usize = 12;
-/// Blocks of taps that are read ahead at most.
+/// Blocks of basis weights that are read ahead at most.
 const AHEAD: usize = 2;
-/// Sums of a fragment that a lane adds at a time at most: more would only be more code to compile.
+/// Sums of a fragment that an invocation adds at a time at most: more would only be more code to compile.
 const STORES: usize = 4;
 
 /// A cut of a layer into products of cooperative matrices.
@@ -27,7 +28,7 @@ pub struct MatrixTile {
     pub fragments: [usize; 2],
     /// Subgroups of a workgroup along rows and outputs.
     pub subgroups: [usize; 2],
-    /// Lanes of a subgroup.
+    /// Invocations of a subgroup.
     pub subgroup_size: usize,
     /// Inputs a workgroup, a power of two.
     pub slice: usize,
@@ -42,21 +43,21 @@ impl MatrixTile {
     }
 
     /// Outputs a workgroup.
-    pub fn columns(&self) -> usize {
+    pub fn outputs(&self) -> usize {
         FRAGMENT * self.fragments[1] * self.subgroups[1]
     }
 
     /// Invocations of a workgroup.
-    pub fn lanes(&self) -> usize {
+    pub fn invocations(&self) -> usize {
         self.subgroups[0] * self.subgroups[1] * self.subgroup_size
     }
 
-    /// Blocks of taps that a subgroup reads before it multiplies them.
+    /// Blocks of basis weights that a subgroup reads before it multiplies them.
     pub(crate) fn ahead(&self) -> usize {
         if self.fragments[0] * self.fragments[1] <= SMALL { AHEAD } else { 0 }
     }
 
-    /// Sums that a lane adds to the records at a time.
+    /// Sums that an invocation adds to the accumulators at a time.
     pub(crate) fn stores(&self) -> usize {
         if self.fragments[0] * self.fragments[1] <= SMALL {
             STORES.min(FRAGMENT * FRAGMENT / self.subgroup_size)
@@ -66,19 +67,19 @@ impl MatrixTile {
     }
 
     pub(super) fn workgroup_words(&self, layer: &IntegerLayerShape) -> usize {
-        let shapes = if self.on_chip { layer.half_codebook_words() } else { 1 };
+        let codewords = if self.on_chip { layer.half_codebook_words() } else { 1 };
         let pitch = CHUNK * layer.pairs() + 4;
         let staging = FRAGMENT * FRAGMENT * self.subgroups[0] * self.subgroups[1];
-        shapes + GAIN_CODES + self.columns() * pitch + staging
+        codewords + GAIN_CODES + self.outputs() * pitch + staging
     }
 
     pub(super) fn fits(&self, layer: &IntegerLayerShape, limits: &Limits) -> bool {
         limits.matrix_subgroup == Some(self.subgroup_size)
             && (FRAGMENT * FRAGMENT).is_multiple_of(self.subgroup_size)
             && self.fragments.iter().chain(&self.subgroups).all(|n| (1..=8).contains(n))
-            && self.lanes() <= MAX_LANES
+            && self.invocations() <= MAX_INVOCATIONS
             && self.slice >= CHUNK
-            && TapFragments::of(layer, limits).fits(layer, limits)
+            && BasisFragments::of(layer, limits).fits(layer, limits)
     }
 
     /// Cuts of `layer` for `rows`, the one expected to be fastest first.
@@ -96,8 +97,8 @@ impl MatrixTile {
                 ([1, 1], [2, 2]),
             ]
         } else {
-            // Four subgroups each: workgroups of more were slower, since fewer of them shared a processor and took turns at
-            // expanding and multiplying.
+            // Four subgroups each: workgroups of more were slower, since fewer of them shared a processor and took
+            // turns at expanding and multiplying.
             let tall = [([4, 4], [4, 1]), ([3, 4], [4, 1]), ([2, 4], [4, 1]), ([1, 4], [4, 1])];
             let other = [([4, 4], [4, 2]), ([3, 4], [4, 2]), ([1, 2], [2, 4]), ([2, 2], [2, 2]), ([1, 1], [4, 2])];
             tall.into_iter().chain(other).collect()
@@ -112,9 +113,9 @@ impl MatrixTile {
         let mut tiles = Vec::new();
         for (fragments, subgroups) in cuts {
             let tile = Self { fragments, subgroups, subgroup_size, slice: CHUNK, on_chip: true };
-            let count = layer.outputs.div_ceil(tile.columns()) * rows.div_ceil(tile.rows());
+            let count = layer.outputs.div_ceil(tile.outputs()) * rows.div_ceil(tile.rows());
             // A workgroup is large: half the usual number keeps every processor busy.
-            let wanted = limits.busy_workgroups.div_ceil(2 * count * layer.heads * layer.stages).max(1);
+            let wanted = limits.target_workgroups.div_ceil(2 * count * layer.heads * layer.stages).max(1);
             let best = layer.inputs.div_ceil(wanted).next_power_of_two().clamp(2 * CHUNK, SEGMENT);
             for slice in [best, 2 * best, best / 2] {
                 for on_chip in [true, false] {
@@ -126,30 +127,30 @@ impl MatrixTile {
     }
 }
 
-/// How the taps of a layer are made before its matrices are multiplied: in blocks of 16 rows by 16 halves.
+/// How the basis weights of a layer are made before its matrices are multiplied: in blocks of 16 rows by 16 halves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct TapFragments {
-    /// Four inputs each, that a workgroup makes the taps of at once; even.
+pub(crate) struct BasisFragments {
+    /// Four inputs each, that a workgroup makes the basis weights of at once; even.
     pub(crate) quads: usize,
     /// Workgroups that keep the adapter busy: more would only load their table of positions more often.
     busy: usize,
 }
 
-impl TapFragments {
+impl BasisFragments {
     /// The largest cut that fits the adapter's workgroup memory, or else the smallest of all.
     pub(crate) fn of(layer: &IntegerLayerShape, limits: &Limits) -> Self {
-        let tile = |quads| Self { quads, busy: limits.busy_workgroups };
+        let tile = |quads| Self { quads, busy: limits.target_workgroups };
         [16, 8, 4].map(tile).into_iter().find(|tile| tile.fits(layer, limits)).unwrap_or(tile(2))
     }
 
     /// True where the adapter allows this cut; no tile multiplies matrices where it does not.
     fn fits(&self, layer: &IntegerLayerShape, limits: &Limits) -> bool {
-        let words = POSITIONS + 4 * self.lanes() * layer.pairs();
-        self.lanes() <= limits.invocations && 4 * words <= limits.workgroup_storage
+        let words = POSITIONS + 4 * self.invocations() * layer.pairs();
+        self.invocations() <= limits.invocations && 4 * words <= limits.workgroup_storage
     }
 
     /// Invocations of a workgroup.
-    pub(crate) fn lanes(&self) -> usize {
+    pub(crate) fn invocations(&self) -> usize {
         FRAGMENT * self.quads
     }
 
@@ -161,12 +162,12 @@ impl TapFragments {
     }
 }
 
-/// Blocks of 16 halves in a row of a layer's taps.
-pub(crate) fn tap_blocks(layer: &IntegerLayerShape) -> usize {
+/// Blocks of 16 halves in a row of a layer's basis weights.
+pub(crate) fn basis_blocks(layer: &IntegerLayerShape) -> usize {
     layer.inputs.div_ceil(CHUNK) * layer.pairs()
 }
 
-/// Bytes of the taps of a layer, for `row_blocks` blocks of 16 rows a head and what is read past the last one.
-pub(super) fn tap_bytes(layer: &IntegerLayerShape, row_blocks: usize) -> u64 {
-    2 * ((layer.heads * row_blocks * tap_blocks(layer) + AHEAD) * FRAGMENT * FRAGMENT) as u64
+/// Bytes of the basis weights of a layer, for `row_blocks` blocks of 16 rows a head and what is read past the last one.
+pub(super) fn basis_bytes(layer: &IntegerLayerShape, row_blocks: usize) -> u64 {
+    2 * ((layer.heads * row_blocks * basis_blocks(layer) + AHEAD) * FRAGMENT * FRAGMENT) as u64
 }

@@ -1,20 +1,20 @@
 //! How workgroups cut a layer in integers: three strategies, and which one is taken when.
 
+mod accumulators;
 mod buffers;
 mod layer;
 mod matrix;
 mod plan;
-mod records;
 mod tables;
 mod tuning;
 
-pub(crate) use buffers::numbers;
+pub use accumulators::Accumulators;
+pub(crate) use buffers::params_entries;
 pub use buffers::{IntegerBuffers, IntegerLayerBuffers, IntegerWork};
 pub use layer::IntegerLayerShape;
 pub use matrix::MatrixTile;
-pub(crate) use matrix::{TapFragments, tap_blocks};
+pub(crate) use matrix::{BasisFragments, basis_blocks};
 pub use plan::IntegerPlan;
-pub use records::Records;
 pub(crate) use tables::Tables;
 pub use tuning::{TunedTile, Tuning};
 
@@ -28,22 +28,23 @@ const MAX_CHUNK: usize = 4096;
 
 /// Rows that a workgroup of [`EdgesTile`] takes at most, as its shader declares.
 const MAX_EDGES_ROWS: usize = 8;
-/// Inputs a workgroup of [`EdgesTile`] at most: many heads make many workgroups, and short ones share processors evenly.
+/// Inputs a workgroup of [`EdgesTile`] at most: many heads make many workgroups, and short ones share processors
+/// evenly.
 const MAX_EDGES_SLICE: usize = 128;
-/// Groups of four outputs that a lane of [`RowsTile`] takes at most, as its shader declares.
+/// Groups of four outputs that an invocation of [`RowsTile`] takes at most, as its shader declares.
 const MAX_OWN: usize = 4;
-/// Lanes of a workgroup; more would only wait for each other.
-const MAX_LANES: usize = 256;
+/// Invocations of a workgroup; more would only wait for each other.
+const MAX_INVOCATIONS: usize = 256;
 /// The same for [`EdgesTile`]s of several heads.
-const MAX_BANK_LANES: usize = 512;
+const MAX_BANK_INVOCATIONS: usize = 512;
 /// Interleaved parts of a slice at least, for several heads.
 const BANK_SPLIT: usize = 4;
 /// Interleaved parts of a slice of [`EdgesTile`] at most.
 const MAX_SPLIT: usize = 8;
-/// Fewest rows for which lanes are rows, and fewest edges times rows: below, too few lanes would have work.
+/// Fewest rows for which invocations are rows, and fewest edges times rows: below, too few invocations would have work.
 const MANY_ROWS: usize = 32;
 const MANY_ROWS_WORK: usize = 16 << 20;
-/// Groups of four outputs below which workgroups of [`EdgesTile`] have too few lanes to be better.
+/// Groups of four outputs below which workgroups of [`EdgesTile`] have too few invocations to be better.
 const FEW_GROUPS: usize = 8;
 /// Fewest rows times outputs for which a matrix product pays.
 const MATRIX_WORK: usize = 24_576;
@@ -52,9 +53,9 @@ const MATRIX_WORK: usize = 24_576;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Strategy {
-    /// Lanes are edges: few rows.
+    /// Invocations are edges: few rows.
     Edges,
-    /// Lanes are rows: many rows.
+    /// Invocations are rows: many rows.
     Rows,
     /// A product of cooperative matrices in f16, where the adapter offers them.
     Matrix,
@@ -74,7 +75,7 @@ impl Strategy {
     }
 }
 
-/// A cut of a layer in which lanes are groups of four edges.
+/// A cut of a layer in which invocations are groups of four edges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct EdgesTile {
     /// Rows a workgroup.
@@ -89,16 +90,16 @@ pub struct EdgesTile {
     pub on_chip: bool,
 }
 
-/// A cut of a layer in which lanes are rows.
+/// A cut of a layer in which invocations are rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RowsTile {
     /// Rows a workgroup.
     pub rows: usize,
-    /// Lanes of a workgroup for the same row.
+    /// Invocations of a workgroup for the same row.
     pub parts: usize,
-    /// Groups of four outputs a lane.
+    /// Groups of four outputs an invocation.
     pub own: usize,
-    /// Inputs whose taps lie in workgroup memory at once.
+    /// Inputs whose basis weights lie in workgroup memory at once.
     pub chunk: usize,
     /// Inputs a workgroup, a power of two.
     pub slice: usize,
@@ -110,9 +111,9 @@ pub struct RowsTile {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum IntegerTile {
-    /// Lanes are edges.
+    /// Invocations are edges.
     Edges(EdgesTile),
-    /// Lanes are rows.
+    /// Invocations are rows.
     Rows(RowsTile),
     /// Cooperative matrices.
     Matrix(MatrixTile),
@@ -147,11 +148,11 @@ impl IntegerTile {
     }
 
     /// Invocations of a workgroup.
-    pub fn lanes(&self) -> usize {
+    pub fn invocations(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.groups * tile.split,
             Self::Rows(tile) => tile.rows * tile.parts,
-            Self::Matrix(tile) => tile.lanes(),
+            Self::Matrix(tile) => tile.invocations(),
         }
     }
 
@@ -169,18 +170,18 @@ impl IntegerTile {
         match self {
             Self::Edges(tile) => tile.groups,
             Self::Rows(tile) => tile.parts * tile.own,
-            Self::Matrix(tile) => tile.columns() / 4,
+            Self::Matrix(tile) => tile.outputs() / 4,
         }
     }
 
     /// Words of workgroup memory.
     pub fn workgroup_words(&self, layer: &IntegerLayerShape) -> usize {
         let integers = |on_chip| {
-            let shapes = if on_chip { layer.codebook_words() } else { 1 };
-            shapes + layer.level_words()
+            let codewords = if on_chip { layer.codebook_words() } else { 1 };
+            codewords + layer.level_words()
         };
         match self {
-            Self::Edges(tile) => integers(tile.on_chip) + 2 * tile.rows * tile.slice + 4 * self.lanes(),
+            Self::Edges(tile) => integers(tile.on_chip) + 2 * tile.rows * tile.slice + 4 * self.invocations(),
             Self::Rows(tile) => integers(tile.on_chip) + 2 * tile.chunk * (tile.rows + 1),
             Self::Matrix(tile) => tile.workgroup_words(layer),
         }
@@ -212,7 +213,7 @@ impl IntegerTile {
         shaders
             && (4..=SEGMENT).contains(&self.slice())
             && self.slice().is_power_of_two()
-            && self.lanes() <= limits.invocations
+            && self.invocations() <= limits.invocations
             && 4 * self.workgroup_words(layer) <= limits.workgroup_storage
             && x.max(y).max(z) <= limits.workgroups_per_dimension
     }
@@ -282,31 +283,35 @@ impl Strategy {
 
 /// Inputs a workgroup so that a dispatch of `tiles` tiles keeps the adapter busy.
 fn slice_for(layer: &IntegerLayerShape, limits: &Limits, tiles: usize, least: usize) -> usize {
-    let wanted = limits.busy_workgroups.div_ceil(tiles * layer.heads * layer.stages).max(1);
+    let wanted = limits.target_workgroups.div_ceil(tiles * layer.heads * layer.stages).max(1);
     layer.inputs.div_ceil(wanted).next_power_of_two().clamp(least, SEGMENT)
 }
 
-/// Lanes of a workgroup: a power of two up to `most`.
-fn lanes(limits: &Limits, most: usize) -> usize {
-    let lanes = limits.invocations.min(most);
-    if lanes == 0 { 1 } else { 1 << lanes.ilog2() }
+/// Invocations of a workgroup: a power of two up to `most`.
+fn invocations(limits: &Limits, most: usize) -> usize {
+    let invocations = limits.invocations.min(most);
+    if invocations == 0 { 1 } else { 1 << invocations.ilog2() }
 }
 
 fn edges(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
     // The streams of many heads come at the speed of memory alone, which large workgroups keep busier.
-    let (lanes, least_split) =
-        if layer.heads > 1 { (lanes(limits, MAX_BANK_LANES), BANK_SPLIT) } else { (lanes(limits, MAX_LANES), 1) };
-    let groups = layer.output_groups().next_power_of_two().min((lanes / least_split).max(1));
-    let split = (lanes / groups).min(MAX_SPLIT);
+    let (invocations, least_split) = if layer.heads > 1 {
+        (invocations(limits, MAX_BANK_INVOCATIONS), BANK_SPLIT)
+    } else {
+        (invocations(limits, MAX_INVOCATIONS), 1)
+    };
+    let groups = layer.output_groups().next_power_of_two().min((invocations / least_split).max(1));
+    let split = (invocations / groups).min(MAX_SPLIT);
     let mut tiles = Vec::new();
-    // With many tiles of rows there is work enough, and fewer sums a lane leave room for more workgroups side by side.
+    // With many tiles of rows there is work enough, and fewer sums an invocation leave room for more workgroups side by
+    // side.
     let best_rows = if rows >= MANY_ROWS { 4 } else { MAX_EDGES_ROWS };
     for tile_rows in [rows.next_power_of_two().min(best_rows), 8, 4, 2, 1] {
         if tile_rows > rows.next_power_of_two() {
             continue;
         }
         let count = layer.output_groups().div_ceil(groups) * rows.div_ceil(tile_rows);
-        // A lane reads its first inputs before anything else, so one or two quads a lane are best.
+        // An invocation reads its first inputs before anything else, so one or two quads an invocation are best.
         let halves = if rows >= MANY_ROWS { 1 } else { 2 };
         let best = slice_for(layer, limits, halves * count, 4 * split).min(MAX_EDGES_SLICE.max(4 * split));
         for slice in [best, 2 * best, best / 2, 4 * best, 16, 4] {
@@ -320,14 +325,14 @@ fn edges(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Vec<Integer
 }
 
 fn many_rows(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
-    let lanes = lanes(limits, MAX_LANES);
+    let invocations = invocations(limits, MAX_INVOCATIONS);
     let mut tiles = Vec::new();
-    let most = rows.next_power_of_two().min(lanes);
+    let most = rows.next_power_of_two().min(invocations);
     for tile_rows in [64, 32, 128, 16, 8, 4, 2, 1] {
         if tile_rows > most {
             continue;
         }
-        let parts = (lanes / tile_rows).min(layer.output_groups().next_power_of_two());
+        let parts = (invocations / tile_rows).min(layer.output_groups().next_power_of_two());
         let most_own = layer.output_groups().div_ceil(parts).min(MAX_OWN);
         for own in [4, 2, 1, 3] {
             if own > most_own {

@@ -1,18 +1,18 @@
 //! The plan of heads in integers.
 
 use super::buffers::IntegerWork;
-use super::matrix::{FRAGMENT, tap_bytes};
-use super::{IntegerBuffers, IntegerLayerShape, IntegerTile, MAX_CHUNK, Records};
+use super::matrix::{FRAGMENT, basis_bytes};
+use super::{Accumulators, IntegerBuffers, IntegerLayerShape, IntegerTile, MAX_CHUNK};
 use crate::plan::buffers::{self, HostBuffers, least};
 use crate::plan::schedule::{Footprint, batch_sizes};
 use crate::plan::{BufferPlan, Limits, PlanError, PlanOptions, Schedule, Tier, params_stride};
 
 /// Batch sizes up to which a layer has tiles of its own; larger batches take those of the whole chunk.
 const TIERS: [usize; 6] = [1, 4, 16, 32, 64, 256];
-/// Most bytes of taps for cooperative matrices, and bytes more for each further head of a bank: larger batches take several
-/// passes.
-const MAX_TAP_BYTES: u64 = 96 << 20;
-const MORE_TAP_BYTES: u64 = 8 << 20;
+/// Most bytes of basis weights for cooperative matrices, and bytes more for each further head of a bank: larger batches
+/// take several passes.
+const MAX_BASIS_BYTES: u64 = 96 << 20;
+const MORE_BASIS_BYTES: u64 = 8 << 20;
 
 /// Every buffer, tile and dispatch of heads in integers on an adapter.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,8 +24,8 @@ pub struct IntegerPlan {
     /// Passes and tiles.
     pub schedule: Schedule<IntegerTile>,
     /// Where the sums lie.
-    pub records: Records,
-    /// Blocks of 16 rows a head that the taps for cooperative matrices have room for; 0 where there are none.
+    pub accumulators: Accumulators,
+    /// Blocks of 16 rows a head that the basis weights for cooperative matrices have room for; 0 where there are none.
     pub row_blocks: usize,
     /// Sizes of the buffers in bytes.
     pub buffers: IntegerBuffers<u64>,
@@ -40,7 +40,7 @@ impl IntegerPlan {
         options: &PlanOptions,
     ) -> Result<Self, PlanError> {
         let heads = layers[0].heads;
-        let records = Records::new(&layers);
+        let accumulators = Accumulators::new(&layers);
         let tiers = |chunk_rows: usize| {
             let tiers = batch_sizes(&TIERS, chunk_rows).into_iter().map(|(above, rows)| {
                 let tile = |layer: &IntegerLayerShape| {
@@ -54,19 +54,19 @@ impl IntegerPlan {
             });
             tiers.collect()
         };
-        let taps = |row_blocks| layers.iter().map(|layer| tap_bytes(layer, row_blocks)).max().unwrap_or(0);
+        let basis = |row_blocks| layers.iter().map(|layer| basis_bytes(layer, row_blocks)).max().unwrap_or(0);
         let footprint = |tiers: &[Tier<IntegerTile>], chunk_rows: usize| {
-            let (binding, records) = (limits.storage_binding, records.bytes(heads, chunk_rows));
-            if records > binding {
-                return Footprint { found: records, allowed: binding };
+            let (binding, accumulators) = (limits.storage_binding, accumulators.bytes(heads, chunk_rows));
+            if accumulators > binding {
+                return Footprint { found: accumulators, allowed: binding };
             }
-            let allowed = MAX_TAP_BYTES + MORE_TAP_BYTES * (heads as u64 - 1);
-            Footprint { found: taps(row_blocks(tiers)), allowed: allowed.min(binding) }
+            let allowed = MAX_BASIS_BYTES + MORE_BASIS_BYTES * (heads as u64 - 1);
+            Footprint { found: basis(row_blocks(tiers)), allowed: allowed.min(binding) }
         };
-        let schedule = Schedule::new(max_rows, MAX_CHUNK, limits, "one record", tiers, footprint)?;
+        let schedule = Schedule::new(max_rows, MAX_CHUNK, limits, "one row of accumulators", tiers, footprint)?;
         let row_blocks = row_blocks(&schedule.tiers);
         let matrix = row_blocks > 0;
-        let work = IntegerWork::sizes(&layers, &schedule, matrix.then(|| taps(row_blocks)), params_stride(limits));
+        let work = IntegerWork::sizes(&layers, &schedule, matrix.then(|| basis(row_blocks)), params_stride(limits));
         let widest = layers[layers.len() - 1].output_groups();
         let buffers = IntegerBuffers {
             layers: layers.iter().map(|layer| layer.buffers(matrix)).collect(),
@@ -74,7 +74,7 @@ impl IntegerPlan {
             work,
             host: HostBuffers::sizes(max_rows, layers[0].inputs, outputs),
         };
-        let plan = Self { layers, outputs, schedule, records, row_blocks, buffers };
+        let plan = Self { layers, outputs, schedule, accumulators, row_blocks, buffers };
         let mut refused = Ok(());
         plan.buffers.map(&mut |name, role, &bytes| {
             if refused.is_ok() {
@@ -104,7 +104,7 @@ impl IntegerPlan {
 
     /// Multiplications that every row makes in the layers' edges.
     pub(in crate::plan) fn products_a_row(&self) -> f64 {
-        let of_edge = |layer: &IntegerLayerShape| layer.taps * layer.stages * layer.heads;
+        let of_edge = |layer: &IntegerLayerShape| layer.basis_weights * layer.stages * layer.heads;
         self.layers.iter().map(|layer| layer.edges() as f64 * of_edge(layer) as f64).sum()
     }
 

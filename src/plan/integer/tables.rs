@@ -7,7 +7,7 @@ use crate::head::GAIN_CODES;
 /// Places of a layer's tables in their buffer, in words. The weights of the positions come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tables {
-    /// Codebook by windows, stage after stage.
+    /// Codebook by knot spans, stage after stage.
     pub(crate) codebook: usize,
     /// Gain levels, head after head, where the scale is a table.
     pub(crate) levels: usize,

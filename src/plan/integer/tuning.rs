@@ -1,7 +1,7 @@
 //! Tiles that were found by measuring, to be planned with on the same adapter.
 //!
-//! A plan has tiers of batch sizes, a tuning the batches that were measured; they rarely agree. A tier takes the tile of
-//! the measured batch that is nearest to the tier's largest, as a ratio, among those that the tier itself serves and
+//! A plan has tiers of batch sizes, a tuning the batches that were measured; they rarely agree. A tier takes the tile
+//! of the measured batch that is nearest to the tier's largest, as a ratio, among those that the tier itself serves and
 //! those less than a factor of two from its largest. Where there is none, the cost model's tile stands.
 
 use serde::{Deserialize, Serialize};

@@ -6,16 +6,16 @@ use super::Binding;
 use super::buffers::{Allocated, empty, filled};
 use crate::plan::{
     BufferPlan, EdgeBuffers, FloatBuffers, FloatHead, FloatLayerBuffers, FloatLayerShape, FloatPlan, FloatTile,
-    FloatWork, PlanError, ProductTile, TapsTile, params_stride,
+    FloatWork, LookupTile, PlanError, ProductTile, params_stride,
 };
 use crate::run::Gpu;
 use crate::run::kernels::Kernel;
-use crate::run::pipelines::{PipelineNumber, Pipelines, Workshop, caller_group};
+use crate::run::pipelines::{PipelineBuilder, PipelineNumber, Pipelines, external_group};
 use crate::run::template::Constant;
 use crate::run::upload::{ExpandConstants, float_layers};
 
-/// Lanes of a finish workgroup.
-const FINISH_LANES: usize = 64;
+/// Invocations of a finish workgroup.
+const FINISH_INVOCATIONS: usize = 64;
 
 /// The layers of a head in f32.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl FloatPasses {
     /// Allocates, uploads a head's layers and asks for their kernels.
     pub(super) fn new(
         gpu: &Gpu,
-        workshop: &mut Workshop<'_>,
+        builder: &mut PipelineBuilder<'_>,
         head: FloatHead<'_>,
         plan: &FloatPlan,
     ) -> Result<(Self, Allocated), PlanError> {
@@ -66,7 +66,7 @@ impl FloatPasses {
         for (n, data) in float_layers(head, &plan.layers).enumerate() {
             let own = data.buffers.map(n, &mut |name, role, contents| filled(gpu, name, role, contents));
             let mut maker =
-                LayerMaker { workshop, shape: &plan.layers[n], expand: &data.expand, own: &own, work: &work };
+                LayerMaker { builder, shape: &plan.layers[n], expand: &data.expand, own: &own, work: &work };
             let tiles = plan.schedule.tiers.iter().map(|tier| &tier.tiles[n]);
             let sums = maker.sums(tiles);
             let (finish, finish_group) = maker.finish();
@@ -75,8 +75,8 @@ impl FloatPasses {
                 sums,
                 finish,
                 finish_group,
-                reads: (n > 0).then(|| caller_group(device, &workshop.input_layout, &work.activations[(n - 1) % 2])),
-                writes: (n < last).then(|| caller_group(device, &workshop.output_layout, &work.activations[n % 2])),
+                reads: (n > 0).then(|| external_group(device, &builder.input_layout, &work.activations[(n - 1) % 2])),
+                writes: (n < last).then(|| external_group(device, &builder.output_layout, &work.activations[n % 2])),
             });
             layer_buffers.push(own);
         }
@@ -117,14 +117,14 @@ impl FloatPasses {
             pass.set_pipeline(pipelines.get(layer.finish));
             pass.set_bind_group(0, &layer.finish_group, &offset(1));
             pass.set_bind_group(1, layer.writes.as_ref().unwrap_or(&binding.output), &[]);
-            pass.dispatch_workgroups(shape.outputs.div_ceil(FINISH_LANES) as u32, rows as u32, 1);
+            pass.dispatch_workgroups(shape.outputs.div_ceil(FINISH_INVOCATIONS) as u32, rows as u32, 1);
         }
     }
 }
 
 /// What a layer's pipelines and bind groups are made of.
 struct LayerMaker<'a, 'w> {
-    workshop: &'a mut Workshop<'w>,
+    builder: &'a mut PipelineBuilder<'w>,
     shape: &'a FloatLayerShape,
     expand: &'a ExpandConstants,
     own: &'a FloatLayerBuffers<wgpu::Buffer>,
@@ -144,26 +144,26 @@ impl LayerMaker<'_, '_> {
         // A layer without knots or base weights has kernels that read none.
         let (own, work) = (self.own, self.work);
         let base_weights = own.base_weights.as_ref().unwrap_or(&work.unused);
-        let expand_buffers = [&own.maps, own.knots.as_ref().unwrap_or(&work.unused), &work.taps, &work.flags];
+        let expand_buffers = [&own.maps, own.knots.as_ref().unwrap_or(&work.unused), &work.basis, &work.flags];
         let contract_buffers = match (&own.edges, tile) {
-            (EdgeBuffers::Dense { coefficients }, FloatTile::Taps(_)) => {
-                vec![&work.taps, coefficients, base_weights, &work.partials]
+            (EdgeBuffers::Dense { coefficients }, FloatTile::Lookup(_)) => {
+                vec![&work.basis, coefficients, base_weights, &work.partials]
             }
             (EdgeBuffers::Dense { coefficients }, FloatTile::Product(_)) => {
-                vec![&work.taps, &work.partials, base_weights, coefficients]
+                vec![&work.basis, &work.partials, base_weights, coefficients]
             }
-            (EdgeBuffers::Codebook { codebook, indices, gains }, FloatTile::Taps(_)) => {
-                vec![&work.taps, codebook, indices, gains, base_weights, &work.partials]
+            (EdgeBuffers::Codebook { codebook, indices, gains }, FloatTile::Lookup(_)) => {
+                vec![&work.basis, codebook, indices, gains, base_weights, &work.partials]
             }
             (EdgeBuffers::Codebook { codebook, indices, gains }, FloatTile::Product(_)) => {
-                vec![&work.taps, &work.partials, base_weights, codebook, indices, gains]
+                vec![&work.basis, &work.partials, base_weights, codebook, indices, gains]
             }
         };
         SumPipelines {
-            expand: self.workshop.pipeline(expand, &expand_constants),
-            expand_group: self.workshop.own_group(expand, &work.params, &expand_buffers),
-            contract: self.workshop.pipeline_over(contract, source, &constants),
-            contract_group: self.workshop.own_group(contract, &work.params, &contract_buffers),
+            expand: self.builder.pipeline(expand, &expand_constants),
+            expand_group: self.builder.internal_group(expand, &work.params, &expand_buffers),
+            contract: self.builder.pipeline_over(contract, source, &constants),
+            contract_group: self.builder.internal_group(contract, &work.params, &contract_buffers),
         }
     }
 
@@ -171,11 +171,11 @@ impl LayerMaker<'_, '_> {
         let constants = [
             ("OUTPUTS", self.shape.outputs as f64),
             ("OUTPUT_GROUPS", self.shape.output_groups() as f64),
-            ("LANES", FINISH_LANES as f64),
+            ("INVOCATIONS", FINISH_INVOCATIONS as f64),
         ];
         let buffers = [&self.work.partials, &self.own.scale_bias, &self.work.flags];
-        let pipeline = self.workshop.pipeline(Kernel::FinishFloat, &constants);
-        (pipeline, self.workshop.own_group(Kernel::FinishFloat, &self.work.params, &buffers))
+        let pipeline = self.builder.pipeline(Kernel::FinishFloat, &constants);
+        (pipeline, self.builder.internal_group(Kernel::FinishFloat, &self.work.params, &buffers))
     }
 
     /// 0 even knots, 1 uneven knots, 2 Gaussian bumps: the last two are read from a buffer.
@@ -186,19 +186,19 @@ impl LayerMaker<'_, '_> {
         }
     }
 
-    /// The kernel that makes taps, and its constants.
+    /// The kernel that makes basis weights, and its constants.
     fn expand_kernel(&self, tile: &FloatTile) -> (Kernel, Vec<(&'static str, f64)>) {
         let shape = self.shape;
         let mut constants = expand_constants(shape, self.expand, self.basis());
         match tile {
-            FloatTile::Taps(_) => {
-                // A power of two, because sums over lanes are made by halving.
-                constants.push(("LANES", shape.inputs.next_power_of_two().clamp(32, 256) as f64));
+            FloatTile::Lookup(_) => {
+                // A power of two, because sums over invocations are made by halving.
+                constants.push(("INVOCATIONS", shape.inputs.next_power_of_two().clamp(32, 256) as f64));
                 (Kernel::ExpandFloat, constants)
             }
             FloatTile::Product(tile) => {
                 constants.extend([
-                    ("LANES", tile.expand_lanes() as f64),
+                    ("INVOCATIONS", tile.expand_invocations() as f64),
                     ("BLOCK", tile.expand_inputs as f64),
                     ("LENGTH", shape.row_length() as f64),
                     ("HAS_BASE", flag(self.own.base_weights.is_some())),
@@ -229,8 +229,8 @@ impl LayerMaker<'_, '_> {
             ]);
         }
         match tile {
-            FloatTile::Taps(tile) => {
-                constants.extend(taps_constants(shape, tile));
+            FloatTile::Lookup(tile) => {
+                constants.extend(lookup_constants(shape, tile));
                 let kernel = if codebook { Kernel::ContractCodebook } else { Kernel::ContractDense };
                 (kernel, Vec::new(), constants)
             }
@@ -255,11 +255,11 @@ fn expand_constants(shape: &FloatLayerShape, expand: &ExpandConstants, basis: u8
     vec![
         ("INPUTS", shape.inputs as f64),
         ("CLAMPED", flag(expand.clamp.is_some())),
-        ("FIRST_WINDOW", f64::from(shape.windows.first)),
+        ("FIRST_SPAN", f64::from(shape.spans.first)),
         ("BASIS", f64::from(basis)),
         ("ORDER", f64::from(expand.order)),
-        ("TAPS", shape.taps as f64),
-        ("WINDOWS", shape.windows.count as f64),
+        ("BASIS_WEIGHTS", shape.basis_weights as f64),
+        ("SPANS", shape.spans.count as f64),
         ("KNOTS", f64::from(expand.knots)),
         ("INVERSE_DENOMINATOR", expand.inverse_denominator),
         ("CLAMP_LOW", f64::from(low)),
@@ -271,30 +271,30 @@ fn expand_constants(shape: &FloatLayerShape, expand: &ExpandConstants, basis: u8
 }
 
 /// Constants of the kernels that look up coefficients.
-fn taps_constants(shape: &FloatLayerShape, tile: &TapsTile) -> [(&'static str, f64); 7] {
+fn lookup_constants(shape: &FloatLayerShape, tile: &LookupTile) -> [(&'static str, f64); 7] {
     [
-        ("TAPS", shape.taps as f64),
-        ("WINDOWS", shape.windows.count as f64),
+        ("BASIS_WEIGHTS", shape.basis_weights as f64),
+        ("SPANS", shape.spans.count as f64),
         ("ROWS", tile.rows as f64),
         ("GROUPS", tile.groups as f64),
         ("SPLIT", tile.split as f64),
-        ("LANES", tile.lanes() as f64),
+        ("INVOCATIONS", tile.invocations() as f64),
         ("CHUNK", tile.chunk as f64),
     ]
 }
 
 /// Constants of the product kernels that are no overrides.
 fn product_source(tile: &ProductTile) -> Vec<Constant> {
-    let items = |count: usize| count.div_ceil(tile.lanes()) as u32;
+    let items = |count: usize| count.div_ceil(tile.invocations()) as u32;
     vec![
-        ("ROW_LANES", tile.lanes[0] as u32),
-        ("COLUMN_LANES", tile.lanes[1] as u32),
+        ("ROW_INVOCATIONS", tile.invocations[0] as u32),
+        ("COLUMN_INVOCATIONS", tile.invocations[1] as u32),
         ("ROW_QUADS", tile.quads[0] as u32),
         ("COLUMN_QUADS", tile.quads[1] as u32),
         ("DEPTH", tile.depth as u32),
         ("UNROLLED", tile.unrolled() as u32),
         ("BUFFERS", tile.buffers as u32),
-        ("TAP_ITEMS", items(tile.depth * tile.rows() / 4)),
+        ("BASIS_ITEMS", items(tile.depth * tile.rows() / 4)),
         ("WEIGHT_ITEMS", items(tile.depth * tile.outputs() / 4)),
     ]
 }

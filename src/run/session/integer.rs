@@ -3,16 +3,16 @@
 use super::Binding;
 use super::buffers::{Allocated, empty, filled};
 use crate::plan::{
-    BufferPlan, IntegerBuffers, IntegerHead, IntegerLayerBuffers, IntegerLayerShape, IntegerPlan, IntegerTile,
-    PlanError, Role, Tables, TapFragments, UNUSED_BYTES, numbers, params_stride, tap_blocks,
+    BasisFragments, BufferPlan, IntegerBuffers, IntegerHead, IntegerLayerBuffers, IntegerLayerShape, IntegerPlan,
+    IntegerTile, PlanError, Role, Tables, UNUSED_BYTES, basis_blocks, params_entries, params_stride,
 };
 use crate::run::kernels::Kernel;
-use crate::run::pipelines::{PipelineNumber, Pipelines, Workshop, caller_group};
+use crate::run::pipelines::{PipelineBuilder, PipelineNumber, Pipelines, external_group};
 use crate::run::template::Constant;
 use crate::run::{Gpu, upload};
 
-/// Lanes of a finish workgroup.
-const FINISH_LANES: usize = 128;
+/// Invocations of a finish workgroup.
+const FINISH_INVOCATIONS: usize = 128;
 /// Base of the two digits in which rows are counted.
 const DIGIT: usize = 64;
 
@@ -25,7 +25,7 @@ pub(super) struct IntegerPasses {
     no_input: wgpu::BindGroup,
     finish: PipelineNumber,
     finish_group: wgpu::BindGroup,
-    /// Bytes from one number to the next.
+    /// Bytes from one entry of the table of parameters to the next.
     stride: u64,
 }
 
@@ -38,25 +38,25 @@ struct LayerPasses {
 /// What a tier dispatches for a layer.
 #[derive(Debug)]
 struct TierPasses {
-    /// Makes the taps that cooperative matrices read.
-    taps: Option<TapsPass>,
+    /// Makes the basis weights that cooperative matrices read.
+    basis: Option<BasisPass>,
     pipeline: PipelineNumber,
     group: wgpu::BindGroup,
 }
 
-/// The pass that makes taps for cooperative matrices.
+/// The pass that makes basis weights for cooperative matrices.
 #[derive(Debug, Clone)]
-struct TapsPass {
+struct BasisPass {
     pipeline: PipelineNumber,
     group: wgpu::BindGroup,
-    tile: TapFragments,
+    tile: BasisFragments,
 }
 
 impl IntegerPasses {
     /// Allocates, uploads the heads' layers and asks for their kernels.
     pub(super) fn new(
         gpu: &Gpu,
-        workshop: &mut Workshop<'_>,
+        builder: &mut PipelineBuilder<'_>,
         heads: &[IntegerHead<'_>],
         plan: &IntegerPlan,
     ) -> Result<(Self, Allocated), PlanError> {
@@ -76,12 +76,12 @@ impl IntegerPasses {
         let mut made = Vec::new();
         buffers.map(&mut |name, _, buffer| made.push(BufferPlan { name: name.into(), bytes: buffer.size() }));
         let chunks = plan.schedule.chunks(plan.schedule.max_rows);
-        gpu.queue().write_buffer(&buffers.work.params, 0, &upload::numbers(numbers(chunks), stride));
-        gpu.queue().write_buffer(&buffers.work.columns, 0, &upload::columns(heads));
+        gpu.queue().write_buffer(&buffers.work.params, 0, &upload::params_table(params_entries(chunks), stride));
+        gpu.queue().write_buffer(&buffers.work.output_ranges, 0, &upload::output_ranges(heads));
         let maker = LayerMaker { gpu, plan, buffers: &buffers };
-        let layers = (0..plan.layers.len()).map(|n| maker.layer(workshop, n)).collect::<Result<_, _>>()?;
-        let (finish, finish_group) = maker.finish(workshop);
-        let no_input = caller_group(gpu.device(), &workshop.input_layout, &buffers.work.unused);
+        let layers = (0..plan.layers.len()).map(|n| maker.layer(builder, n)).collect::<Result<_, _>>()?;
+        let (finish, finish_group) = maker.finish(builder);
+        let no_input = external_group(gpu.device(), &builder.input_layout, &buffers.work.unused);
         let allocated = Allocated::check(&made, &plan.buffers(), buffers.host)?;
         Ok((Self { plan: plan.clone(), layers, no_input, finish, finish_group, stride }, allocated))
     }
@@ -97,17 +97,17 @@ impl IntegerPasses {
     ) {
         let schedule = &self.plan.schedule;
         let tier = schedule.tier(rows);
-        let number = |n: usize| (n as u64 * self.stride) as u32;
-        let offsets = [number(rows % DIGIT), number(rows / DIGIT), number(chunk)];
+        let entry = |n: usize| (n as u64 * self.stride) as u32;
+        let offsets = [entry(rows % DIGIT), entry(rows / DIGIT), entry(chunk)];
         let tiles = &schedule.tiers[tier].tiles;
         for (n, ((layer, shape), tile)) in self.layers.iter().zip(&self.plan.layers).zip(tiles).enumerate() {
             let input = if n == 0 { &binding.input } else { &self.no_input };
-            let TierPasses { taps, pipeline, group } = &layer.tiers[tier];
-            if let Some(taps) = taps {
-                pass.set_pipeline(pipelines.get(taps.pipeline));
-                pass.set_bind_group(0, &taps.group, &offsets);
+            let TierPasses { basis, pipeline, group } = &layer.tiers[tier];
+            if let Some(basis) = basis {
+                pass.set_pipeline(pipelines.get(basis.pipeline));
+                pass.set_bind_group(0, &basis.group, &offsets);
                 pass.set_bind_group(1, input, &[]);
-                let [x, y, z] = taps.tile.workgroups(shape, rows).map(|count| count as u32);
+                let [x, y, z] = basis.tile.workgroups(shape, rows).map(|count| count as u32);
                 pass.dispatch_workgroups(x, y, z);
             }
             pass.set_pipeline(pipelines.get(*pipeline));
@@ -131,28 +131,28 @@ struct LayerMaker<'a> {
 }
 
 impl LayerMaker<'_> {
-    fn layer(&self, workshop: &mut Workshop<'_>, n: usize) -> Result<LayerPasses, PlanError> {
+    fn layer(&self, builder: &mut PipelineBuilder<'_>, n: usize) -> Result<LayerPasses, PlanError> {
         let tiles = self.plan.schedule.tiers.iter().map(|tier| &tier.tiles[n]);
-        Ok(LayerPasses { tiers: tiles.map(|tile| self.tier(workshop, n, tile)).collect::<Result<_, _>>()? })
+        Ok(LayerPasses { tiers: tiles.map(|tile| self.tier(builder, n, tile)).collect::<Result<_, _>>()? })
     }
 
-    fn tier(&self, workshop: &mut Workshop<'_>, n: usize, tile: &IntegerTile) -> Result<TierPasses, PlanError> {
+    fn tier(&self, builder: &mut PipelineBuilder<'_>, n: usize, tile: &IntegerTile) -> Result<TierPasses, PlanError> {
         let params = &self.buffers.work.params;
         let IntegerLayerBuffers { inputs, tables, indices, gains } = &self.buffers.layers[n];
-        let mut own = vec![inputs, tables, indices, gains, &self.buffers.work.records];
-        let mut taps = None;
+        let mut own = vec![inputs, tables, indices, gains, &self.buffers.work.accumulators];
+        let mut basis = None;
         let kernel = match tile {
             IntegerTile::Edges(_) => Kernel::IntegerEdges,
             IntegerTile::Rows(_) => Kernel::IntegerRows,
             IntegerTile::Matrix(_) => {
                 let missing = || PlanError::Buffer { name: "taps".into(), found: 0, needed: UNUSED_BYTES };
-                let buffer = self.buffers.work.taps.as_ref().ok_or_else(missing)?;
-                let tile = TapFragments::of(&self.plan.layers[n], self.gpu.limits());
+                let buffer = self.buffers.work.basis.as_ref().ok_or_else(missing)?;
+                let tile = BasisFragments::of(&self.plan.layers[n], self.gpu.limits());
                 let source = vec![("PAIRS", self.plan.layers[n].pairs() as u32)];
-                let constants = taps_constants(self.plan, n, &tile);
-                taps = Some(TapsPass {
-                    pipeline: workshop.pipeline_over(Kernel::IntegerTaps, source, &constants),
-                    group: workshop.own_group(Kernel::IntegerTaps, params, &[own.as_slice(), &[buffer]].concat()),
+                let constants = lookup_constants(self.plan, n, &tile);
+                basis = Some(BasisPass {
+                    pipeline: builder.pipeline_over(Kernel::IntegerBasis, source, &constants),
+                    group: builder.internal_group(Kernel::IntegerBasis, params, &[own.as_slice(), &[buffer]].concat()),
                     tile,
                 });
                 own.extend([tables, buffer]);
@@ -161,28 +161,28 @@ impl LayerMaker<'_> {
         };
         let source = source_constants(&self.plan.layers[n], tile);
         Ok(TierPasses {
-            taps,
-            pipeline: workshop.pipeline_over(kernel, source, &constants(self.plan, n, tile)),
-            group: workshop.own_group(kernel, params, &own),
+            basis,
+            pipeline: builder.pipeline_over(kernel, source, &constants(self.plan, n, tile)),
+            group: builder.internal_group(kernel, params, &own),
         })
     }
 
-    fn finish(&self, workshop: &mut Workshop<'_>) -> (PipelineNumber, wgpu::BindGroup) {
+    fn finish(&self, builder: &mut PipelineBuilder<'_>) -> (PipelineNumber, wgpu::BindGroup) {
         let (plan, work) = (self.plan, &self.buffers.work);
         let last = plan.layers.len() - 1;
         let shape = &plan.layers[last];
         let constants = [
-            ("COLUMNS", number(plan.outputs)),
+            ("OUTPUTS", number(plan.outputs)),
             ("WIDTH", number(4 * shape.output_groups())),
             ("SEGMENTS", number(shape.segments())),
-            ("SUMS_AT", number(plan.records.sums[last])),
-            ("RECORD_WORDS", number(plan.records.words)),
+            ("SUMS_AT", number(plan.accumulators.sums[last])),
+            ("ACCUMULATOR_WORDS", number(plan.accumulators.words)),
             ("CHUNK_ROWS", number(plan.schedule.chunk_rows)),
-            ("LANES", number(FINISH_LANES)),
+            ("INVOCATIONS", number(FINISH_INVOCATIONS)),
         ];
-        let buffers = [&self.buffers.factors, &work.columns, &work.records];
-        let pipeline = workshop.pipeline(Kernel::IntegerFinish, &constants);
-        (pipeline, workshop.own_group(Kernel::IntegerFinish, &work.params, &buffers))
+        let buffers = [&self.buffers.factors, &work.output_ranges, &work.accumulators];
+        let pipeline = builder.pipeline(Kernel::IntegerFinish, &constants);
+        (pipeline, builder.internal_group(Kernel::IntegerFinish, &work.params, &buffers))
     }
 }
 
@@ -192,15 +192,15 @@ fn source_constants(shape: &IntegerLayerShape, tile: &IntegerTile) -> Vec<Consta
         IntegerTile::Edges(tile) => vec![("ROWS", tile.rows as u32)],
         IntegerTile::Rows(tile) => vec![("OWN", tile.own as u32)],
         IntegerTile::Matrix(matrix) => {
-            // A lane expands four of the eight inputs of an output.
-            let items = |count: usize| (2 * count).div_ceil(tile.lanes()) as u32;
+            // An invocation expands four of the eight inputs of an output.
+            let items = |count: usize| (2 * count).div_ceil(tile.invocations()) as u32;
             vec![
                 ("PER_ROWS", matrix.fragments[0] as u32),
                 ("PER_COLUMNS", matrix.fragments[1] as u32),
                 ("SUBGROUP_ROWS", matrix.subgroups[0] as u32),
                 ("SUBGROUP_COLUMNS", matrix.subgroups[1] as u32),
                 ("PAIRS", shape.pairs() as u32),
-                ("WEIGHT_ITEMS", items(matrix.columns())),
+                ("WEIGHT_ITEMS", items(matrix.outputs())),
                 ("AHEAD", matrix.ahead() as u32),
                 ("STORES", matrix.stores() as u32),
             ]
@@ -218,28 +218,28 @@ fn number(value: usize) -> f64 {
 
 /// The override constants of `integer_common.wgsl`.
 fn layer_constants(plan: &IntegerPlan, n: usize) -> Vec<(&'static str, f64)> {
-    let (shape, records) = (&plan.layers[n], &plan.records);
-    let before = n.checked_sub(1).map(|before| (records.sums[before], &plan.layers[before]));
+    let (shape, accumulators) = (&plan.layers[n], &plan.accumulators);
+    let before = n.checked_sub(1).map(|before| (accumulators.sums[before], &plan.layers[before]));
     vec![
         ("INPUTS", number(shape.inputs)),
-        ("FIRST_WINDOW", f64::from(shape.windows.first)),
+        ("FIRST_SPAN", f64::from(shape.spans.first)),
         ("CLAMPED", flag(shape.clamped)),
         ("FIRST_LAYER", flag(n == 0)),
         ("CHUNK_ROWS", number(plan.schedule.chunk_rows)),
-        ("RECORD_WORDS", number(records.words)),
+        ("ACCUMULATOR_WORDS", number(accumulators.words)),
         ("SOURCE_AT", number(before.map_or(0, |(at, _)| at))),
         ("SOURCE_SEGMENTS", number(before.map_or(0, |(_, layer)| layer.segments()))),
         ("SOURCE_WIDTH", number(before.map_or(0, |(_, layer)| 4 * layer.output_groups()))),
     ]
 }
 
-/// The override constants of the kernel that makes a layer's taps.
-fn taps_constants(plan: &IntegerPlan, n: usize, tile: &TapFragments) -> Vec<(&'static str, f64)> {
+/// The override constants of the kernel that makes a layer's basis weights.
+fn lookup_constants(plan: &IntegerPlan, n: usize, tile: &BasisFragments) -> Vec<(&'static str, f64)> {
     let mut constants = layer_constants(plan, n);
     constants.extend([
         ("STEP_QUADS", number(tile.quads)),
-        ("LANES", number(tile.lanes())),
-        ("BLOCKS", number(tap_blocks(&plan.layers[n]))),
+        ("INVOCATIONS", number(tile.invocations())),
+        ("BLOCKS", number(basis_blocks(&plan.layers[n]))),
         ("ROW_BLOCKS", number(plan.row_blocks)),
     ]);
     constants
@@ -255,10 +255,10 @@ fn constants(plan: &IntegerPlan, n: usize, tile: &IntegerTile) -> Vec<(&'static 
         ("OUTPUT_GROUPS", number(shape.output_groups())),
         ("STAGES", number(shape.stages)),
         ("WIDE_INDICES", flag(shape.wide_indices())),
-        ("SUMS_AT", number(plan.records.sums[n])),
+        ("SUMS_AT", number(plan.accumulators.sums[n])),
         ("SLICE", number(tile.slice())),
         ("SLICES", number(shape.inputs.div_ceil(tile.slice()))),
-        ("LANES", number(tile.lanes())),
+        ("INVOCATIONS", number(tile.invocations())),
         ("ON_CHIP", flag(tile.on_chip())),
     ]);
     // Those of `integer_codebook.wgsl`.
@@ -266,7 +266,7 @@ fn constants(plan: &IntegerPlan, n: usize, tile: &IntegerTile) -> Vec<(&'static 
         ("TABLE_GAINS", flag(shape.table_gains)),
         ("STRIDE", number(shape.codebook_stride())),
         ("CODEBOOK_WORDS", number(shape.codebook_words())),
-        ("SHAPES", number(if tile.on_chip() { shape.codebook_words() } else { 1 })),
+        ("ON_CHIP_WORDS", number(if tile.on_chip() { shape.codebook_words() } else { 1 })),
         ("LEVELS", number(shape.level_words())),
         ("CODEBOOK_AT", number(tables.codebook)),
         ("LEVELS_AT", number(tables.levels)),
@@ -286,10 +286,10 @@ fn constants(plan: &IntegerPlan, n: usize, tile: &IntegerTile) -> Vec<(&'static 
         }
         IntegerTile::Matrix(tile) => constants.extend([
             ("CODEBOOK_WORDS", number(shape.half_codebook_words())),
-            ("SHAPES", number(if tile.on_chip { shape.half_codebook_words() } else { 1 })),
+            ("ON_CHIP_WORDS", number(if tile.on_chip { shape.half_codebook_words() } else { 1 })),
             ("HALF_CODEBOOK_AT", number(tables.half_codebook)),
             ("HALF_LEVELS_AT", number(tables.half_levels)),
-            ("BLOCKS", number(tap_blocks(shape))),
+            ("BLOCKS", number(basis_blocks(shape))),
             ("ROW_BLOCKS", number(plan.row_blocks)),
         ]),
     }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::pace::{largest_submission, pieces_at_once};
-use super::pipelines::{KernelVariant, Pipelines, Workshop, caller_group, caller_rows};
+use super::pipelines::{KernelVariant, PipelineBuilder, Pipelines, external_group, external_rows};
 use super::scopes::watching;
 #[cfg(not(target_arch = "wasm32"))]
 use super::waiting::block_on;
@@ -73,7 +73,7 @@ pub struct Session {
     upload: Upload,
     output: wgpu::Buffer,
     download: wgpu::Buffer,
-    own: Binding,
+    internal: Binding,
     device_bytes: u64,
     /// Chunks of rows that one submission takes.
     chunks_at_once: usize,
@@ -102,14 +102,18 @@ enum Passes {
 
 impl Passes {
     /// Allocates, uploads the heads and asks for their kernels.
-    fn new(gpu: &Gpu, workshop: &mut Workshop<'_>, planned: &Planned<'_>) -> Result<(Self, Allocated), PlanError> {
+    fn new(
+        gpu: &Gpu,
+        builder: &mut PipelineBuilder<'_>,
+        planned: &Planned<'_>,
+    ) -> Result<(Self, Allocated), PlanError> {
         Ok(match planned {
             Planned::Float(head, plan) => {
-                let (passes, allocated) = FloatPasses::new(gpu, workshop, *head, plan)?;
+                let (passes, allocated) = FloatPasses::new(gpu, builder, *head, plan)?;
                 (Self::Float(passes), allocated)
             }
             Planned::Integer(heads, plan) => {
-                let (passes, allocated) = IntegerPasses::new(gpu, workshop, heads, plan)?;
+                let (passes, allocated) = IntegerPasses::new(gpu, builder, heads, plan)?;
                 (Self::Integer(passes), allocated)
             }
         })
@@ -118,10 +122,10 @@ impl Passes {
 
 /// All of a session but its pipelines.
 struct Prepared<'a> {
-    workshop: Workshop<'a>,
+    builder: PipelineBuilder<'a>,
     passes: Passes,
     allocated: Allocated,
-    own: Binding,
+    internal: Binding,
 }
 
 impl Session {
@@ -174,7 +178,7 @@ impl Session {
         let id = NEXT_SESSION.fetch_add(1, Ordering::Relaxed);
         // What goes wrong before pipelines are compiled is why they cannot be.
         let made = match watching(device, || Self::prepare(gpu, id, &planned)).await {
-            Ok(Ok(mut prepared)) => prepared.workshop.compile().await.map(|pipelines| (prepared, pipelines)),
+            Ok(Ok(mut prepared)) => prepared.builder.compile().await.map(|pipelines| (prepared, pipelines)),
             Ok(Err(problem)) => return Err(problem.into()),
             Err(error) => Err(error),
         };
@@ -185,9 +189,9 @@ impl Session {
         }
         let (prepared, pipelines) =
             made.map_err(|error| RunError::of_device(&error, plan.device_bytes(), "the session"))?;
-        let Prepared { workshop, passes, allocated: Allocated { host, bytes: device_bytes }, own } = prepared;
+        let Prepared { builder, passes, allocated: Allocated { host, bytes: device_bytes }, internal } = prepared;
         let HostBuffers { input, upload, output, download } = host;
-        let Workshop { input_layout, output_layout, .. } = workshop;
+        let PipelineBuilder { input_layout, output_layout, .. } = builder;
         Ok(Self {
             passes,
             pipelines,
@@ -197,7 +201,7 @@ impl Session {
             upload: Upload::new(upload),
             output,
             download,
-            own,
+            internal,
             device_bytes,
             chunks_at_once: chunks_at_once(&plan, gpu),
             plan,
@@ -207,16 +211,16 @@ impl Session {
 
     /// Allocates and uploads, and asks for the pipelines.
     fn prepare<'a>(gpu: &'a Gpu, id: u64, planned: &Planned<'_>) -> Result<Prepared<'a>, PlanError> {
-        let mut workshop = Workshop::new(gpu);
-        let (passes, allocated) = Passes::new(gpu, &mut workshop, planned)?;
+        let mut builder = PipelineBuilder::new(gpu);
+        let (passes, allocated) = Passes::new(gpu, &mut builder, planned)?;
         gpu.queue().submit([]);
-        let own = Binding {
+        let internal = Binding {
             session: id,
-            input: caller_group(gpu.device(), &workshop.input_layout, &allocated.host.input),
-            output: caller_group(gpu.device(), &workshop.output_layout, &allocated.host.output),
+            input: external_group(gpu.device(), &builder.input_layout, &allocated.host.input),
+            output: external_group(gpu.device(), &builder.output_layout, &allocated.host.output),
             rows: planned.max_rows(),
         };
-        Ok(Prepared { workshop, passes, allocated, own })
+        Ok(Prepared { builder, passes, allocated, internal })
     }
 
     /// The plan that the session follows; its byte count is the device memory that the session takes.
@@ -285,7 +289,7 @@ impl Session {
         self.check_output(output.len(), rows)?;
         let (inputs, outputs, most) = (self.inputs(), self.outputs(), self.plan.max_rows());
         for (x, y) in input.chunks(most * inputs).zip(output.chunks_mut(most * outputs)) {
-            self.submit(&self.own, Some(x), x.len() / inputs, y).await?;
+            self.submit(&self.internal, Some(x), x.len() / inputs, y).await?;
         }
         Ok(())
     }
@@ -341,7 +345,7 @@ impl Session {
     ) -> Result<(), RunError> {
         self.check_binding(binding, rows)?;
         self.check_output(output.len(), rows)?;
-        let binding = Binding { output: self.own.output.clone(), ..binding.clone() };
+        let binding = Binding { output: self.internal.output.clone(), ..binding.clone() };
         self.submit(&binding, None, rows, output).await
     }
 
@@ -388,9 +392,9 @@ impl Session {
         let device = self.gpu.device();
         // What is bound has the length that was counted on, whatever the device thinks the buffer's is.
         let bind = || Binding {
-            session: self.own.session,
-            input: caller_rows(device, &self.input_layout, input, input_rows * self.inputs()),
-            output: caller_rows(device, &self.output_layout, output, output_rows * self.outputs()),
+            session: self.internal.session,
+            input: external_rows(device, &self.input_layout, input, input_rows * self.inputs()),
+            output: external_rows(device, &self.output_layout, output, output_rows * self.outputs()),
             rows: input_rows.min(output_rows),
         };
         watching(device, bind).await.map_err(|error| RunError::refused("the buffers", &error))
@@ -457,7 +461,7 @@ impl Session {
 
     /// Refuses buffers that another session bound, and more rows than they or the session hold.
     fn check_binding(&self, binding: &Binding, rows: usize) -> Result<(), RunError> {
-        if binding.session != self.own.session {
+        if binding.session != self.internal.session {
             return Err(RunError::OtherSession);
         }
         let most = self.plan.max_rows().min(binding.rows);

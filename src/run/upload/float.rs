@@ -77,11 +77,11 @@ fn codebook(layer: &CompressedLayer, shape: &FloatLayerShape) -> EdgeBuffers<Vec
         Quantised::Int8 { codebook, .. } => Box::new(|at| f32::from(codebook[at])),
         Quantised::Float { codebook, .. } => Box::new(|at| codebook[at]),
     };
-    let mut shapes = vec![0.0f32; layer.codewords() * row];
+    let mut codewords = vec![0.0f32; layer.codewords() * row];
     for k in 0..layer.codewords() {
         for (j, at) in placed(shape, d).enumerate() {
             if let Some(at) = at {
-                shapes[k * row + at] = value(k * d + j);
+                codewords[k * row + at] = value(k * d + j);
             }
         }
     }
@@ -92,7 +92,7 @@ fn codebook(layer: &CompressedLayer, shape: &FloatLayerShape) -> EdgeBuffers<Vec
         }),
         Quantised::Float { gains, .. } => by_input(layer.inputs, layer.outputs, |edge| gains[edge]),
     };
-    EdgeBuffers::Codebook { codebook: bytes(&shapes), indices: indices(layer, shape), gains }
+    EdgeBuffers::Codebook { codebook: bytes(&codewords), indices: indices(layer, shape), gains }
 }
 
 /// All coefficients of a layer by input and place, outputs padded to groups of four.
@@ -114,9 +114,9 @@ where
     EdgeBuffers::Dense { coefficients: bytes(&values) }
 }
 
-/// Place of each of the `d` coefficients in a stored row; `None` for those that no window reaches.
+/// Place of each of the `d` coefficients in a stored row; `None` for those that no knot span reaches.
 fn placed(shape: &FloatLayerShape, d: usize) -> impl Iterator<Item = Option<usize>> + use<> {
-    let (first, row) = (shape.windows.first, shape.row_length());
+    let (first, row) = (shape.spans.first, shape.row_length());
     (0..d).map(move |j| usize::try_from(j as i32 - first).ok().filter(|&at| at < row))
 }
 

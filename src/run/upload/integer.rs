@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::bytes;
-use crate::fixed_point::{Int8Layer, TABLE_SHIFT, tap_table};
+use crate::fixed_point::{Int8Layer, TABLE_SHIFT, basis_weight_table};
 use crate::head::{GAIN_CODES, GainScale};
 use crate::plan::{IntegerHead, IntegerLayerBuffers, IntegerLayerShape};
 
@@ -49,22 +49,22 @@ pub(in crate::run) fn factors(heads: &[IntegerHead<'_>], shape: &IntegerLayerSha
     bytes(&all)
 }
 
-/// First column of each head's outputs in a row, and their number.
-pub(in crate::run) fn columns(heads: &[IntegerHead<'_>]) -> Vec<u8> {
+/// First output of each head's outputs in a row, and their number.
+pub(in crate::run) fn output_ranges(heads: &[IntegerHead<'_>]) -> Vec<u8> {
     let mut first = 0;
-    let columns: Vec<[u32; 2]> = heads
+    let ranges: Vec<[u32; 2]> = heads
         .iter()
         .map(|head| {
-            let column = [first, head.outputs as u32];
-            first += column[1];
-            column
+            let range = [first, head.outputs as u32];
+            first += range[1];
+            range
         })
         .collect();
-    bytes(&columns)
+    bytes(&ranges)
 }
 
-/// The numbers 0 to `count - 1`, `stride` bytes apart.
-pub(in crate::run) fn numbers(count: usize, stride: u64) -> Vec<u8> {
+/// The table of parameters: the numbers 0 to `count - 1`, `stride` bytes apart.
+pub(in crate::run) fn params_table(count: usize, stride: u64) -> Vec<u8> {
     let mut bytes = vec![0; count * stride as usize];
     for (n, entry) in bytes.chunks_exact_mut(stride as usize).enumerate() {
         entry[..4].copy_from_slice(&(n as u32).to_le_bytes());
@@ -96,12 +96,12 @@ fn levels(int8: &Int8Layer<'_>) -> impl Iterator<Item = i32> {
 /// Tables in the order of [`Tables`](crate::plan::Tables).
 fn tables(layers: &[&Int8Layer<'_>], shape: &IntegerLayerShape, matrix: bool) -> Vec<u32> {
     let Int8Layer { codebook, gain_scale, .. } = *layers[0];
-    let taps = tap_table(shape.taps - 1);
-    let mut words: Vec<u32> = taps.iter().map(|taps| u32::from_le_bytes(taps.map(|tap| tap as u8))).collect();
+    let basis = basis_weight_table(shape.basis_weights - 1);
+    let mut words: Vec<u32> = basis.iter().map(|basis| u32::from_le_bytes(basis.map(|entry| entry as u8))).collect();
     let d = shape.coefficients;
     let stages = || codebook.chunks_exact(shape.codewords * d);
     for codebook in stages() {
-        words.extend(windows(codebook, shape));
+        words.extend(spans(codebook, shape));
     }
     if matches!(gain_scale, GainScale::Table(_)) {
         words.extend(layers.iter().flat_map(|layer| levels(layer)).map(i32::cast_unsigned));
@@ -123,20 +123,20 @@ fn tables(layers: &[&Int8Layer<'_>], shape: &IntegerLayerShape, matrix: bool) ->
     words
 }
 
-/// A stage's codebook: for every window the coefficients of every codeword in it, four bytes a word.
-fn windows(codebook: &[i8], shape: &IntegerLayerShape) -> Vec<u32> {
+/// A stage's codebook: for every knot span the coefficients of every codeword in it, four bytes a word.
+fn spans(codebook: &[i8], shape: &IntegerLayerShape) -> Vec<u32> {
     let (d, stride) = (shape.coefficients, shape.codebook_stride());
-    let mut windows = vec![0u32; shape.windows.count * stride];
-    for (w, row) in windows.chunks_exact_mut(stride).enumerate() {
+    let mut spans = vec![0u32; shape.spans.count * stride];
+    for (w, row) in spans.chunks_exact_mut(stride).enumerate() {
         for (word, codeword) in row.iter_mut().zip(codebook.chunks_exact(d)) {
-            let first = shape.windows.first + w as i32;
+            let first = shape.spans.first + w as i32;
             *word = u32::from_le_bytes(std::array::from_fn(|t| {
                 let at = usize::try_from(first + t as i32).ok();
-                at.filter(|_| t < shape.taps).and_then(|at| codeword.get(at)).map_or(0, |&c| c as u8)
+                at.filter(|_| t < shape.basis_weights).and_then(|at| codeword.get(at)).map_or(0, |&c| c as u8)
             }));
         }
     }
-    windows
+    spans
 }
 
 /// Calls `put` with the place of every edge in the streams, [head][stage][four inputs][output group][input][output],

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::edges::{GROUP, Slots, Stage};
-use crate::fixed_point::{Int8Layer, LARGE, POSITIONS, PositionMap, SEGMENT, tap_table};
+use crate::fixed_point::{Int8Layer, LARGE, POSITIONS, PositionMap, SEGMENT, basis_weight_table};
 use crate::head::GainScale;
 
 /// Inputs of a piece.
@@ -54,7 +54,7 @@ impl IntegerLayer {
             stages,
             clamped: layer.input_map.clamp().is_some(),
             maps: int8.position_maps(),
-            taps: tap_table(int8.order()),
+            taps: basis_weight_table(int8.order()),
             factors: int8.output_factors(),
             bias: layer.bias.clone(),
         }

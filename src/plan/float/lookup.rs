@@ -3,25 +3,25 @@
 use super::{FloatLayerShape, floor_power_of_two};
 use crate::plan::{Limits, PlanError};
 
-/// Rows that a workgroup takes at most: lanes of one row each share the codeword that they read.
+/// Rows that a workgroup takes at most: invocations of one row each share the codeword that they read.
 const MAX_ROWS: usize = 32;
 /// Invocations of a workgroup; more would only wait for each other.
-const MAX_LANES: usize = 256;
+const MAX_INVOCATIONS: usize = 256;
 /// Interleaved parts of a slice within a workgroup.
 const MAX_SPLIT: usize = 8;
-/// Inputs whose taps lie in workgroup memory at once.
+/// Inputs whose basis weights lie in workgroup memory at once.
 const CHUNKS: [usize; 5] = [64, 32, 16, 8, 4];
 
-/// A cut of a layer for batches up to a size. Lanes are numbered rows first, then output groups, then parts.
+/// A cut of a layer for batches up to a size. Invocations are numbered rows first, then output groups, then parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TapsTile {
+pub struct LookupTile {
     /// Rows a workgroup.
     pub rows: usize,
     /// Groups of four outputs a workgroup.
     pub groups: usize,
     /// Interleaved parts of a slice.
     pub split: usize,
-    /// Inputs whose taps lie in workgroup memory at once.
+    /// Inputs whose basis weights lie in workgroup memory at once.
     pub chunk: usize,
     /// The codebook lies in workgroup memory; false where it does not fit or there is none.
     pub on_chip: bool,
@@ -29,18 +29,18 @@ pub struct TapsTile {
     pub slice: usize,
     /// Number of slices.
     pub slices: usize,
-    /// Rows that the buffers of partial sums and taps have room for.
+    /// Rows that the buffers of partial sums and basis weights have room for.
     pub row_capacity: usize,
 }
 
-impl TapsTile {
+impl LookupTile {
     /// Cuts `layer` for batches of up to `rows`.
     pub(super) fn choose(layer: &FloatLayerShape, limits: &Limits, rows: usize) -> Result<Self, PlanError> {
-        let lanes = floor_power_of_two(limits.invocations.min(MAX_LANES));
-        let mut tile_rows = rows.next_power_of_two().min(MAX_ROWS).min(lanes);
+        let invocations = floor_power_of_two(limits.invocations.min(MAX_INVOCATIONS));
+        let mut tile_rows = rows.next_power_of_two().min(MAX_ROWS).min(invocations);
         let chunk_limit = layer.inputs.next_power_of_two().max(4);
         loop {
-            let groups = layer.output_groups().next_power_of_two().min(lanes / tile_rows);
+            let groups = layer.output_groups().next_power_of_two().min(invocations / tile_rows);
             let fitting = |on_chip: bool| {
                 let codebook = if on_chip { layer.codebook_words() } else { 1 };
                 CHUNKS.into_iter().filter(|&chunk| chunk <= chunk_limit).find(|chunk| {
@@ -49,7 +49,7 @@ impl TapsTile {
             };
             let found = fitting(true).filter(|_| layer.codebook()).map(|chunk| (chunk, true));
             if let Some((chunk, on_chip)) = found.or_else(|| fitting(false).map(|chunk| (chunk, false))) {
-                return Ok(Self::cut(layer, limits, rows, tile_rows, groups, (lanes, chunk, on_chip)));
+                return Ok(Self::cut(layer, limits, rows, tile_rows, groups, (invocations, chunk, on_chip)));
             }
             if tile_rows == 1 {
                 return Err(PlanError::Limit {
@@ -69,11 +69,11 @@ impl TapsTile {
         rows: usize,
         tile_rows: usize,
         groups: usize,
-        (lanes, chunk, on_chip): (usize, usize, bool),
+        (invocations, chunk, on_chip): (usize, usize, bool),
     ) -> Self {
-        let split = (lanes / (tile_rows * groups)).min(MAX_SPLIT).min(chunk);
+        let split = (invocations / (tile_rows * groups)).min(MAX_SPLIT).min(chunk);
         let tiles = layer.output_groups().div_ceil(groups) * rows.div_ceil(tile_rows);
-        let wanted = limits.busy_workgroups.div_ceil(tiles).clamp(1, layer.inputs.div_ceil(chunk));
+        let wanted = limits.target_workgroups.div_ceil(tiles).clamp(1, layer.inputs.div_ceil(chunk));
         let mut slice = layer.inputs.div_ceil(wanted).next_power_of_two().max(chunk);
         while layer.inputs.div_ceil(slice) > limits.workgroups_per_dimension {
             slice *= 2;
@@ -91,7 +91,7 @@ impl TapsTile {
     }
 
     /// Invocations of a workgroup.
-    pub fn lanes(&self) -> usize {
+    pub fn invocations(&self) -> usize {
         self.rows * self.groups * self.split
     }
 

@@ -1,5 +1,6 @@
-// From a row's inputs to taps in f16, for `integer_matrix`: made once a row here, not once for every tile of outputs.
-// An input's row of coefficients is written out, zeros and all, in the order in which fragments of matrices are read:
+// From a row's inputs to basis weights in f16, for `integer_matrix`: made once a row here, not once for every tile of
+// outputs. An input's row of coefficients is written out, zeros and all, in the order in which fragments of matrices
+// are read:
 // [head][16 rows][16 halves], row after row within a block, so that a fragment is one run of memory.
 //
 // A workgroup takes 16 rows and STEP_QUADS times four inputs, and goes on to the next inputs that no other one takes.
@@ -9,14 +10,14 @@ override STEP_QUADS: u32;
 // Blocks of 16 halves a row, and blocks of 16 rows a head.
 override BLOCKS: u32;
 override ROW_BLOCKS: u32;
-override LANES: u32;
-override UNITS: u32 = LANES * PAIRS;
+override INVOCATIONS: u32;
+override UNITS: u32 = INVOCATIONS * PAIRS;
 
-@group(0) @binding(8) var<storage, read_write> taps: array<vec4<u32>>;
+@group(0) @binding(8) var<storage, read_write> basis: array<vec4<u32>>;
 
-// Tap weights of every position, four bytes a word.
+// Basis weights of every position, four bytes a word.
 var<workgroup> positions: array<u32, 1024>;
-// Taps on their way to memory, so that it is written in runs.
+// Basis weights on their way to memory, so that it is written in runs.
 var<workgroup> units: array<vec4<u32>, UNITS>;
 
 // A pair of bytes as halves: 1024 + b has the bits 0x6400 + b.
@@ -25,18 +26,18 @@ fn halves_of(bytes: u32) -> u32 {
     return pack2x16float(unpack2x16float(bits) - vec2<f32>(1024.0));
 }
 
-@compute @workgroup_size(LANES)
+@compute @workgroup_size(INVOCATIONS)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
+    @builtin(local_invocation_index) invocation: u32,
 ) {
-    for (var at = lane; at < 1024u; at += LANES) {
+    for (var at = invocation; at < 1024u; at += INVOCATIONS) {
         positions[at] = tables[at];
     }
     let head = group.z;
-    let own_row = lane % 16u;
-    let own_quad = lane / 16u;
+    let own_row = invocation % 16u;
+    let own_quad = invocation / 16u;
     let row = group.y * 16u + own_row;
     let is_row = row < row_count();
     let source_row = min(row, row_count() - 1u);
@@ -52,15 +53,15 @@ fn main(
         {
             let live = is_row && i_{q} < INPUTS;
             let position = position_{q};
-            let window = i32(position.x) + FIRST_WINDOW;
+            let span = i32(position.x) + FIRST_SPAN;
             // Six bytes from an even coefficient on.
             let bytes = select(0u, positions[position.y], live);
-            let odd = (window & 1) != 0;
+            let odd = (span & 1) != 0;
             let front = select(bytes, bytes << 8u, odd);
             let low = halves_of(front);
             let middle = halves_of(front >> 16u);
             let high = halves_of(select(0u, bytes >> 24u, odd));
-            let first = window >> 1u;
+            let first = span >> 1u;
             // repeat p PAIRS
             pairs[{q}u * PAIRS + {p}u] =
                 select(select(select(0u, high, first == {p} - 2), middle, first == {p} - 1), low, first == {p});
@@ -78,8 +79,8 @@ fn main(
         let first_unit = ((head * ROW_BLOCKS + group.y) * BLOCKS) * 32u + first_quad * PAIRS * 16u;
         let count = min(UNITS, (BLOCKS * 2u - min(first_quad * PAIRS, BLOCKS * 2u)) * 16u);
         // repeat u PAIRS
-        if {u}u * LANES + lane < count {
-            taps[first_unit + {u}u * LANES + lane] = units[{u}u * LANES + lane];
+        if {u}u * INVOCATIONS + invocation < count {
+            basis[first_unit + {u}u * INVOCATIONS + invocation] = units[{u}u * INVOCATIONS + invocation];
         }
         // end
     }
