@@ -68,7 +68,7 @@ fn calibration_looks_at_the_named_split_only() {
         ("JPEGImages/BloodImage_00007.jpg", "JPEGImages/BloodImage_00007.jpg"),
         ("Annotations/BloodImage_00031.xml", "Annotations/BloodImage_00031.xml"),
     ] {
-        fs::copy(format!("tests/data/bccd/{from}"), voc.join(to)).unwrap();
+        fs::copy(super::program::root().join("tests/data/bccd").join(from), voc.join(to)).unwrap();
     }
     fs::write(voc.join("JPEGImages/BloodImage_00031.jpg"), "no image").unwrap();
     fs::write(voc.join("ImageSets/Main/train.txt"), "BloodImage_00007\n").unwrap();

@@ -226,7 +226,7 @@ fn inspect_lists_the_memory_of_a_session_here() {
     let (_, path, _) = compiled();
     let gpu = pollster::block_on(Gpu::open(&GpuOptions::default())).expect("these tests need an adapter");
     for head in [DENSE, text(path)] {
-        let loaded = Head::load(head).unwrap();
+        let loaded = Head::load(super::program::root().join(head)).unwrap();
         for rows in ["1", "70"] {
             let arguments = ["inspect", head, "--device", "gpu", "--batch", rows, "--json", "-"];
             let facts = sharekan(&arguments).succeeds().json()["session_on_device"].clone();
