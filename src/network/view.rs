@@ -175,7 +175,8 @@ mod tests {
         // [1,6,2,2] with channels innermost; channels in two groups of three, groups and channels changed.
         let map = View::new(0, &[1, 6, 2, 2], &[0, 2, 3, 1]);
         let grouped = map.reshaped(&[1, 2, 3, 2, 2]).unwrap();
-        assert_eq!(grouped.strides, [24, 3, 1, 12, 6]);
+        // A step along the dimension of one element is never taken.
+        assert_eq!(grouped.strides[1..], [3, 1, 12, 6]);
         let shuffled = grouped.transposed(&[0, 2, 1, 3, 4]);
         assert!(shuffled.reshaped(&[1, 6, 2, 2]).is_none());
         // A copy keeps the channels innermost.
@@ -196,6 +197,6 @@ mod tests {
     #[test]
     fn a_whole_map_is_flattened_only_where_it_lies_in_order() {
         assert!(View::new(0, &[1, 8, 2, 2], &[0, 2, 3, 1]).reshaped(&[1, 32]).is_none());
-        assert_eq!(View::row_major(0, &[1, 8, 2, 2]).reshaped(&[1, 32]).unwrap().strides, [32, 1]);
+        assert_eq!(View::row_major(0, &[3, 8, 2, 2]).reshaped(&[3, 32]).unwrap().strides, [32, 1]);
     }
 }
