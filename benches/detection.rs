@@ -5,13 +5,13 @@ mod support;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sharekan::detect::{DetectOptions, Letterbox, decode_detections, decode_image};
-use sharekan::head::{DetectionHead, PixelPreparation};
+use sharekan::head::{DetectionConfig, PixelPreparation};
 use support::Random;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images/BloodImage_00385.jpg");
 
-fn settings(classes: usize) -> DetectionHead {
-    DetectionHead {
+fn settings(classes: usize) -> DetectionConfig {
+    DetectionConfig {
         version: 1,
         classes: (0..classes).map(|class| format!("class {class}")).collect(),
         input_size: 416,

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sharekan::artifact::{self, MANIFEST_KEY};
 use sharekan::head::{
-    Activation, Basis, CompressedBase, CompressedHead, CompressedLayer, DetectionHead, InputMap, PixelPreparation,
+    Activation, Basis, CompressedBase, CompressedHead, CompressedLayer, DetectionConfig, InputMap, PixelPreparation,
 };
 use support::*;
 
@@ -18,8 +18,8 @@ fn small() -> CompressedHead {
     CompressedHead::new(layers, Some(settings(2))).unwrap()
 }
 
-fn settings(classes: usize) -> DetectionHead {
-    DetectionHead {
+fn settings(classes: usize) -> DetectionConfig {
+    DetectionConfig {
         version: 1,
         classes: (0..classes).map(|c| format!("class {c}")).collect(),
         input_size: 64,

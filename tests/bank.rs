@@ -10,7 +10,7 @@ use sharekan::compress::{
 };
 use sharekan::evaluate::{output_snr_db, verify};
 use sharekan::head::{
-    Bank, CompressedHead, CompressedLayer, DenseHead, DenseLayer, DetectionHead, GainScale, Head, Member,
+    Bank, CompressedHead, CompressedLayer, DenseHead, DenseLayer, DetectionConfig, GainScale, Head, Member,
     PixelPreparation, Quantised,
 };
 use sharekan::plan::PlanOptions;
@@ -18,8 +18,8 @@ use sharekan::reference::{CompressedReference, DenseReference};
 use sharekan::run::{Model, Session};
 use support::*;
 
-fn settings(classes: usize) -> DetectionHead {
-    DetectionHead {
+fn settings(classes: usize) -> DetectionConfig {
+    DetectionConfig {
         version: 1,
         classes: (0..classes).map(|c| format!("class {c}")).collect(),
         input_size: 64,

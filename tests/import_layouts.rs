@@ -4,7 +4,7 @@ mod fixtures;
 
 use fixtures::checkpoint::{Checkpoint, even, join, unit_layer};
 use sharekan::{
-    head::{Activation, Basis, DetectionHead, InputMap, Knots},
+    head::{Activation, Basis, DetectionConfig, InputMap, Knots},
     import::{self, BaseFunction, ImportError, ImportOptions, Imported, Layout},
     reference::DenseReference,
 };
@@ -191,7 +191,7 @@ fn norms_need_the_range_that_they_clamp_to() {
     close(&outputs(&stored, &[0.1]), &expected(0.3));
     close(&outputs(&stored, &[7.0]), &expected(0.5));
     let options =
-        ImportOptions { head_config: Some(DetectionHead::from_json(DETECTION).unwrap()), ..Default::default() };
+        ImportOptions { head_config: Some(DetectionConfig::from_json(DETECTION).unwrap()), ..Default::default() };
     assert_eq!(import_with(&wide, &options).unwrap().head, stored.head);
 
     refused(

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::manifest::LayerManifest;
 use super::read::{File, check_stages, read_layers};
 use super::{ArtifactError, codebook_bytes};
-use crate::head::{Bank, CompressedHead, DetectionHead, MAX_STAGES, Member};
+use crate::head::{Bank, CompressedHead, DetectionConfig, MAX_STAGES, Member};
 
 /// Key of a bank's metadata entry.
 pub const BANK_KEY: &str = "sharekan_bank";
@@ -36,7 +36,7 @@ pub struct MemberManifest {
     pub layers: Vec<LayerManifest>,
     /// How the outputs mean boxes, where they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detection_head: Option<DetectionHead>,
+    pub detection_head: Option<DetectionConfig>,
 }
 
 /// True for a tensor that all heads of a bank share.
@@ -85,7 +85,7 @@ pub(super) fn read_members(file: &mut File<'_>, manifest: BankManifest) -> Resul
 fn read_member(
     file: &mut File<'_>,
     layers: &[LayerManifest],
-    detection: Option<DetectionHead>,
+    detection: Option<DetectionConfig>,
 ) -> Result<CompressedHead, ArtifactError> {
     if let Some(detection) = &detection {
         detection.check()?;

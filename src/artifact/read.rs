@@ -10,8 +10,8 @@ use super::manifest::{BasisManifest, FORMAT_VERSION, Grid, LayerManifest, MANIFE
 use super::packing::{bits_for, packed_bytes, unpack};
 use crate::container::{Dtype, Header, Quoted, TensorEntry};
 use crate::head::{
-    Bank, Basis, CompressedBase, CompressedHead, CompressedLayer, DETECTION_KEY, DetectionHead, GAIN_CODES, GainScale,
-    InputMap, Knots, MAX_CODEWORDS, MAX_STAGES, NARROW_GAIN_CODES, Quantised,
+    Bank, Basis, CompressedBase, CompressedHead, CompressedLayer, DETECTION_KEY, DetectionConfig, GAIN_CODES,
+    GainScale, InputMap, Knots, MAX_CODEWORDS, MAX_STAGES, NARROW_GAIN_CODES, Quantised,
 };
 
 /// What a file of this library holds.
@@ -50,7 +50,7 @@ pub(crate) fn read_in(header: &Header, bytes: &[u8]) -> Result<Bank, ArtifactErr
             let (version, manifest) = manifest::<Manifest>(text, FORMAT_VERSION, ArtifactError::Manifest)?;
             check_stages(&manifest.layers, version, if version == 1 { 1 } else { MAX_STAGES })?;
             let detection =
-                header.metadata.get(DETECTION_KEY).map(|text| DetectionHead::from_json(text)).transpose()?;
+                header.metadata.get(DETECTION_KEY).map(|text| DetectionConfig::from_json(text)).transpose()?;
             let mut file = File::new(header, bytes)?;
             let layers = read_layers(&mut file, &manifest.layers)?;
             file.check_all_read()?;

@@ -6,7 +6,7 @@ use super::manifest::{MANIFEST_KEY, Manifest};
 use super::packing::{bits_for, pack};
 use crate::container::{self, Dtype, TensorBytes};
 use crate::head::{
-    Bank, Basis, CompressedLayer, DETECTION_KEY, DenseHead, DetectionHead, GainScale, InputMap, Knots, Quantised,
+    Bank, Basis, CompressedLayer, DETECTION_KEY, DenseHead, DetectionConfig, GainScale, InputMap, Knots, Quantised,
 };
 
 /// Tensors in the order in which they were added.
@@ -103,9 +103,9 @@ pub fn write_dense(head: &DenseHead) -> Result<Vec<u8>, ArtifactError> {
 fn metadata<'a>(
     key: &'a str,
     value: String,
-    detection: Option<&DetectionHead>,
+    detection: Option<&DetectionConfig>,
 ) -> Result<Vec<(&'a str, String)>, ArtifactError> {
-    let settings = detection.map(DetectionHead::to_json).transpose()?;
+    let settings = detection.map(DetectionConfig::to_json).transpose()?;
     Ok(std::iter::once((key, value)).chain(settings.map(|settings| (DETECTION_KEY, settings))).collect())
 }
 

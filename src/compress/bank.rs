@@ -115,7 +115,7 @@ struct State {
     reports: Vec<LayerReport>,
     /// Rows in front of the next layer; `None` in front of the first.
     rows: Option<LayerRows>,
-    detection: Option<crate::head::DetectionHead>,
+    detection: Option<crate::head::DetectionConfig>,
 }
 
 /// Compresses dense heads onto one codebook per layer position, and reports what each kept and lost.

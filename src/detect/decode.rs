@@ -4,7 +4,7 @@ use glam::Vec2;
 
 use super::suppress::suppress;
 use super::{Bounds, DetectError, Letterbox};
-use crate::head::DetectionHead;
+use crate::head::DetectionConfig;
 
 /// Which boxes are kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,7 +70,7 @@ pub(super) struct Candidate {
 /// Where `outputs` has another length or an option is out of range.
 pub fn decode_detections(
     outputs: &[f32],
-    head: &DetectionHead,
+    head: &DetectionConfig,
     letterbox: &Letterbox,
     options: &DetectOptions,
 ) -> Result<Vec<Detection>, DetectError> {
@@ -90,7 +90,7 @@ pub fn decode_detections(
 }
 
 /// All boxes with at least this score, cell after cell.
-fn candidates(outputs: &[f32], head: &DetectionHead, score: f32) -> Vec<Candidate> {
+fn candidates(outputs: &[f32], head: &DetectionConfig, score: f32) -> Vec<Candidate> {
     let (cells, classes) = (head.cells(), head.classes.len());
     let mut candidates = Vec::new();
     for (cell, row) in outputs.chunks_exact(head.channels()).enumerate() {
@@ -126,8 +126,8 @@ mod tests {
     use crate::head::PixelPreparation;
 
     /// Two classes, 2 x 2 cells of 16 pixels, image as large as the square.
-    fn head() -> DetectionHead {
-        DetectionHead {
+    fn head() -> DetectionConfig {
+        DetectionConfig {
             version: 1,
             classes: vec!["a".into(), "b".into()],
             input_size: 32,

@@ -9,7 +9,7 @@ use web_time::Instant;
 use super::{
     Backbone, CellFeatures, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, decode_detections,
 };
-use crate::head::{DetectionHead, Head, HeadError};
+use crate::head::{DetectionConfig, Head, HeadError};
 
 /// Where the time of one image went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct DetectingHead {
     /// Name of the head; empty where there is one alone.
     pub name: String,
     /// How its outputs mean boxes.
-    pub settings: DetectionHead,
+    pub settings: DetectionConfig,
 }
 
 impl DetectingHead {
@@ -84,7 +84,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
     pub fn new(
         backbone: B,
         evaluator: H,
-        settings: DetectionHead,
+        settings: DetectionConfig,
         options: DetectOptions,
     ) -> Result<Self, DetectError> {
         Self::of_heads(backbone, evaluator, vec![DetectingHead { name: String::new(), settings }], options)
@@ -265,7 +265,11 @@ pub fn bank_classes(heads: &[DetectingHead]) -> Vec<Vec<String>> {
 }
 
 /// Refuses features that are not those of the settings' cells.
-pub(super) fn check_cells(features: &CellFeatures, settings: &DetectionHead, inputs: usize) -> Result<(), DetectError> {
+pub(super) fn check_cells(
+    features: &CellFeatures,
+    settings: &DetectionConfig,
+    inputs: usize,
+) -> Result<(), DetectError> {
     if features.cells() == settings.cells() && features.channels() == inputs {
         return Ok(());
     }
@@ -289,7 +293,7 @@ pub(super) struct Seen {
 pub(super) fn see(
     backbone: &mut impl Backbone,
     head: &mut impl HeadEvaluator,
-    settings: &DetectionHead,
+    settings: &DetectionConfig,
     image: &RgbImage,
     clock: &mut Clock,
 ) -> Result<Seen, DetectError> {
@@ -302,7 +306,7 @@ pub(super) fn see(
 pub(super) async fn see_async(
     backbone: &mut impl Backbone,
     head: &mut impl HeadEvaluator,
-    settings: &DetectionHead,
+    settings: &DetectionConfig,
     image: &RgbImage,
     clock: &mut Clock,
 ) -> Result<Seen, DetectError> {
@@ -315,7 +319,7 @@ pub(super) async fn see_async(
 fn look(
     backbone: &mut impl Backbone,
     inputs: usize,
-    settings: &DetectionHead,
+    settings: &DetectionConfig,
     image: &RgbImage,
     clock: &mut Clock,
 ) -> Result<(Letterbox, CellFeatures, Timings), DetectError> {
@@ -384,8 +388,8 @@ mod tests {
         }
     }
 
-    fn settings(classes: &[&str]) -> DetectionHead {
-        DetectionHead {
+    fn settings(classes: &[&str]) -> DetectionConfig {
+        DetectionConfig {
             version: 1,
             classes: classes.iter().map(|name| name.to_string()).collect(),
             input_size: 64,
@@ -456,7 +460,7 @@ mod tests {
     }
 
     fn head(name: &str, classes: &[&str]) -> DetectingHead {
-        let settings = DetectionHead {
+        let settings = DetectionConfig {
             version: 1,
             classes: classes.iter().map(|name| name.to_string()).collect(),
             input_size: 64,

@@ -1,7 +1,7 @@
 //! Features of the cells: the rows that a head evaluates.
 
 use super::{BackboneProblem, DetectError};
-use crate::head::DetectionHead;
+use crate::head::DetectionConfig;
 
 /// Features of all cells of one image. Row `y * cells + x` holds the channels of cell (x, y).
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +30,7 @@ impl CellFeatures {
     /// # Errors
     /// Where a map is not square, is finer than the cells or does not divide them. The backbone is called `backbone`
     /// in the text.
-    pub fn join(maps: &[FeatureMap<'_>], head: &DetectionHead, backbone: &str) -> Result<Self, DetectError> {
+    pub fn join(maps: &[FeatureMap<'_>], head: &DetectionConfig, backbone: &str) -> Result<Self, DetectError> {
         let cells = head.cells();
         let channels = maps.iter().map(|map| map.channels).sum();
         let mut rows = vec![0.0; cells * cells * channels];
@@ -111,8 +111,8 @@ mod tests {
     use super::*;
     use crate::head::PixelPreparation;
 
-    fn head(input_size: u32, stride: u32) -> DetectionHead {
-        DetectionHead {
+    fn head(input_size: u32, stride: u32) -> DetectionConfig {
+        DetectionConfig {
             version: 1,
             classes: vec!["a".into()],
             input_size,

@@ -7,7 +7,7 @@ use rten::{DataType, Dimension, Model, ModelOptions, NodeId, NodeInfo, RunOption
 
 use super::error::one_line;
 use super::{Backbone, BackboneProblem, CellFeatures, DetectError, FeatureMap};
-use crate::head::{DetectionHead, TensorLayout};
+use crate::head::{DetectionConfig, TensorLayout};
 
 /// A network from an ONNX file whose named outputs are the feature maps of a head.
 ///
@@ -20,7 +20,7 @@ pub struct OnnxBackbone {
     input: NodeId,
     outputs: Vec<NodeId>,
     channels: Vec<usize>,
-    head: DetectionHead,
+    head: DetectionConfig,
 }
 
 impl OnnxBackbone {
@@ -30,7 +30,7 @@ impl OnnxBackbone {
     /// # Errors
     /// Where the bytes are no ONNX network that `rten` runs; where an input or output that the settings name is missing;
     /// where a type, shape or size does not fit the settings.
-    pub fn from_bytes(bytes: Vec<u8>, name: &str, head: &DetectionHead) -> Result<Self, DetectError> {
+    pub fn from_bytes(bytes: Vec<u8>, name: &str, head: &DetectionConfig) -> Result<Self, DetectError> {
         head.check()?;
         let fail = |problem| DetectError::Backbone { backbone: name.to_string(), problem };
         let model = ModelOptions::with_all_ops()
@@ -60,7 +60,7 @@ impl OnnxBackbone {
     /// # Errors
     /// Where the file cannot be read, and as [`OnnxBackbone::from_bytes`].
     #[cfg(feature = "files")]
-    pub fn open(path: &std::path::Path, head: &DetectionHead) -> Result<Self, DetectError> {
+    pub fn open(path: &std::path::Path, head: &DetectionConfig) -> Result<Self, DetectError> {
         let name = path.display().to_string();
         let bytes = crate::regular_file::read(path, u64::MAX)
             .map_err(|problem| DetectError::Unreadable { path: name.clone(), problem: problem.into() })?;
@@ -151,7 +151,7 @@ impl OutputMap {
     }
 }
 
-fn find_input(model: &Model, head: &DetectionHead) -> Result<NodeId, BackboneProblem> {
+fn find_input(model: &Model, head: &DetectionConfig) -> Result<NodeId, BackboneProblem> {
     let name = &head.pixels.input;
     let inputs = model.input_ids();
     let found = || listed(model, inputs);
@@ -184,7 +184,7 @@ fn find_input(model: &Model, head: &DetectionHead) -> Result<NodeId, BackbonePro
     Ok(input)
 }
 
-fn find_outputs(model: &Model, head: &DetectionHead) -> Result<Vec<NodeId>, BackboneProblem> {
+fn find_outputs(model: &Model, head: &DetectionConfig) -> Result<Vec<NodeId>, BackboneProblem> {
     let outputs = model.output_ids();
     let find = |name: &String| match outputs.iter().find(|&&id| named(model, id, name)) {
         Some(&output) => Ok(output),

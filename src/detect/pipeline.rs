@@ -22,7 +22,7 @@ use serde::Serialize;
 
 use super::error::one_line;
 use super::{Backbone, CellFeatures, DetectError, Letterbox, read_image};
-use crate::head::DetectionHead;
+use crate::head::DetectionConfig;
 
 /// Backbones a thread that decodes can feed.
 const BACKBONES_A_DECODER: usize = 4;
@@ -37,7 +37,7 @@ pub struct Pipeline<'a, B> {
     /// At least one; more than one work on several images at once.
     pub backbones: &'a mut [B],
     /// Size and padding of the letterbox.
-    pub settings: &'a DetectionHead,
+    pub settings: &'a DetectionConfig,
     /// A change to the letterboxed images, or none.
     pub adjust: Option<Adjust<'a>>,
 }
@@ -211,7 +211,7 @@ fn take<T>(items: &Mutex<Receiver<T>>) -> Option<T> {
 fn decode(
     at: usize,
     file: &std::path::Path,
-    settings: &DetectionHead,
+    settings: &DetectionConfig,
     adjust: Option<Adjust>,
 ) -> Result<Passed<RgbImage>, DetectError> {
     let image = read_image(file)?;
@@ -293,8 +293,8 @@ mod tests {
         }
     }
 
-    fn settings() -> DetectionHead {
-        DetectionHead {
+    fn settings() -> DetectionConfig {
+        DetectionConfig {
             version: 1,
             classes: vec!["red".into()],
             input_size: 16,

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::{FileError, FileProblem, read_text};
 use crate::artifact::Form;
 use crate::container::Header;
-use crate::head::{Bank, DetectionHead, Head};
+use crate::head::{Bank, DetectionConfig, Head};
 use crate::import::{Container, ImportOptions, Imported, Layout};
 use crate::{artifact, import, regular_file};
 
@@ -101,11 +101,11 @@ fn whole(file: &mut (impl Read + Seek), bytes: u64) -> Result<Vec<u8>, FileProbl
     file.rewind().and_then(|()| regular_file::rest(file, bytes)).map_err(FileProblem::Read)
 }
 
-/// Reads detection settings from a JSON file of the fields of [`DetectionHead`].
+/// Reads detection settings from a JSON file of the fields of [`DetectionConfig`].
 ///
 /// # Errors
 /// Where the file cannot be read, is no such JSON, has a key that is not known or stands twice, or a field is out of
 /// range; the error names the file.
-pub fn read_head_config(path: &Path) -> Result<DetectionHead, FileError> {
-    DetectionHead::from_config(&read_text(path)?).map_err(|problem| FileProblem::from(problem).in_file(path))
+pub fn read_head_config(path: &Path) -> Result<DetectionConfig, FileError> {
+    DetectionConfig::from_config(&read_text(path)?).map_err(|problem| FileProblem::from(problem).in_file(path))
 }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use super::{Basis, CompressedHead, CompressedLayer, DetectionHead, GainScale, HeadError, Knots, Quantised};
+use super::{Basis, CompressedHead, CompressedLayer, DetectionConfig, GainScale, HeadError, Knots, Quantised};
 
 /// Longest name of a member, in bytes.
 pub const MAX_MEMBER_NAME: usize = 255;
@@ -134,7 +134,7 @@ impl Bank {
     ///
     /// # Errors
     /// Where a head is no detection head, or two heads take different features of differently prepared images.
-    pub fn detection(&self) -> Result<Vec<&DetectionHead>, HeadError> {
+    pub fn detection(&self) -> Result<Vec<&DetectionConfig>, HeadError> {
         let settings = self.members.iter().map(|member| {
             let none = || HeadError::Bank(format!("{} has no metadata detection_head", member.name));
             member.head.detection.as_ref().ok_or_else(none)

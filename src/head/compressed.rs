@@ -6,7 +6,7 @@
 //! With a residual codebook an edge has a second index and gain, into a second codebook that was fitted to what the first
 //! leaves undone; its coefficients are the sum of both stages.
 
-use super::{Activation, Basis, DetectionHead, HeadError, InputMap, check_length, check_values};
+use super::{Activation, Basis, DetectionConfig, HeadError, InputMap, check_length, check_values};
 
 /// Largest number of codewords of a codebook: indices have at most 16 bits.
 pub const MAX_CODEWORDS: usize = 65_536;
@@ -225,7 +225,7 @@ impl CompressedLayer {
 pub struct CompressedHead {
     layers: Vec<CompressedLayer>,
     /// How the outputs mean boxes; `None` for a head that is no detection head.
-    pub detection: Option<DetectionHead>,
+    pub detection: Option<DetectionConfig>,
 }
 
 impl CompressedHead {
@@ -234,7 +234,7 @@ impl CompressedHead {
     /// # Errors
     /// Where a length does not follow from the layer's shape, a value is not finite or out of range, an index names no
     /// codeword, or two layers do not chain.
-    pub fn new(layers: Vec<CompressedLayer>, detection: Option<DetectionHead>) -> Result<Self, HeadError> {
+    pub fn new(layers: Vec<CompressedLayer>, detection: Option<DetectionConfig>) -> Result<Self, HeadError> {
         if layers.is_empty() {
             return Err(HeadError::Empty);
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Basis, DetectionHead, HeadError, InputMap, check_values};
+use super::{Basis, DetectionConfig, HeadError, InputMap, check_values};
 
 /// The function on the base path of an edge. It stands in no state dict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ impl DenseLayer {
 pub struct DenseHead {
     layers: Vec<DenseLayer>,
     /// How the outputs mean boxes; `None` for a head that is no detection head or whose file does not say.
-    pub detection: Option<DetectionHead>,
+    pub detection: Option<DetectionConfig>,
 }
 
 impl DenseHead {
@@ -104,7 +104,7 @@ impl DenseHead {
     /// # Errors
     /// Where a length does not follow from the layer's shape, a value is not finite, a range does not rise or two
     /// layers do not chain.
-    pub fn new(layers: Vec<DenseLayer>, detection: Option<DetectionHead>) -> Result<Self, HeadError> {
+    pub fn new(layers: Vec<DenseLayer>, detection: Option<DetectionConfig>) -> Result<Self, HeadError> {
         if layers.is_empty() {
             return Err(HeadError::Empty);
         }

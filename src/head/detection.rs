@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::HeadError;
 use crate::nearest_name::nearest;
 
-/// Name of the metadata entry that holds a [`DetectionHead`].
+/// Name of the metadata entry that holds a [`DetectionConfig`].
 pub const DETECTION_KEY: &str = "detection_head";
 
 /// Detection settings of a head.
@@ -17,7 +17,7 @@ pub const DETECTION_KEY: &str = "detection_head";
 /// A head of C classes gives `C + 5` channels a cell: class logits, log-distances to the left, top, right and bottom
 /// side, and a centreness logit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DetectionHead {
+pub struct DetectionConfig {
     /// Version of these fields, 1.
     #[serde(default = "version_one")]
     pub version: u32,
@@ -42,7 +42,7 @@ pub struct DetectionHead {
     pub pixels: PixelPreparation,
 }
 
-/// The keys of [`DetectionHead`] in JSON.
+/// The keys of [`DetectionConfig`] in JSON.
 const KEYS: [&str; 9] =
     ["version", "classes", "input_size", "stride", "features", "clamp", "box_scale", "test_map50", "pixels"];
 
@@ -127,7 +127,7 @@ impl PixelPreparation {
     }
 }
 
-impl DetectionHead {
+impl DetectionConfig {
     /// Reads the JSON form and checks it.
     ///
     /// # Errors
@@ -138,11 +138,11 @@ impl DetectionHead {
         Ok(head)
     }
 
-    /// Reads the text of a file that the user wrote (`--head-config`) and checks it. Unlike [`DetectionHead::from_json`]
+    /// Reads the text of a file that the user wrote (`--head-config`) and checks it. Unlike [`DetectionConfig::from_json`]
     /// it refuses keys that it does not know: a misspelt key would silently leave its default in place.
     ///
     /// # Errors
-    /// As [`DetectionHead::from_json`], and where a key is not known or stands twice; the text names it, and the known
+    /// As [`DetectionConfig::from_json`], and where a key is not known or stands twice; the text names it, and the known
     /// ones, the nearest first.
     pub fn from_config(text: &str) -> Result<Self, HeadError> {
         let value: Value = serde_json::from_str(text).map_err(|e| HeadError::Detection(e.to_string()))?;
@@ -231,13 +231,13 @@ mod tests {
         "clamp": [-1, 1], "box_scale": 24"#;
 
     fn refusal(rest: &str) -> String {
-        DetectionHead::from_config(&format!("{MINIMAL}{rest}}}")).unwrap_err().to_string()
+        DetectionConfig::from_config(&format!("{MINIMAL}{rest}}}")).unwrap_err().to_string()
     }
 
     #[test]
     fn a_config_of_known_keys_is_read() {
         let rest = r#", "pixels": {"mean": [1, 2, 3], "channel_order": "bgr", "layout": "nhwc", "input": "image"}}"#;
-        let head = DetectionHead::from_config(&format!("{MINIMAL}{rest}")).unwrap();
+        let head = DetectionConfig::from_config(&format!("{MINIMAL}{rest}")).unwrap();
         assert_eq!((head.cells(), head.channels(), head.version), (4, 7, 1));
         let expected = PixelPreparation {
             mean: [1.0, 2.0, 3.0],
@@ -247,12 +247,12 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(head.pixels, expected);
-        assert_eq!(DetectionHead::from_config(&head.to_json().unwrap()).unwrap(), head);
+        assert_eq!(DetectionConfig::from_config(&head.to_json().unwrap()).unwrap(), head);
     }
 
     #[test]
     fn every_field_has_its_key() {
-        let mut head = DetectionHead::from_config(&format!("{MINIMAL}}}")).unwrap();
+        let mut head = DetectionConfig::from_config(&format!("{MINIMAL}}}")).unwrap();
         head.test_map50 = Some(1.0);
         head.pixels.padding = 0;
         let written: Value = serde_json::from_str(&head.to_json().unwrap()).unwrap();
@@ -284,8 +284,8 @@ mod tests {
             assert!(text.contains(twice), "{text}");
         }
         assert!(refusal(r#", "pixels": 3"#).starts_with("detection_head: 'pixels' must be an object of the keys mean"));
-        assert!(DetectionHead::from_config("[]").unwrap_err().to_string().contains("the settings must be an object"));
+        assert!(DetectionConfig::from_config("[]").unwrap_err().to_string().contains("the settings must be an object"));
         let tolerated = format!(r#"{MINIMAL}, "author": "x", "pixels": {{"std": 1}}}}"#);
-        assert!(DetectionHead::from_json(&tolerated).is_ok());
+        assert!(DetectionConfig::from_json(&tolerated).is_ok());
     }
 }

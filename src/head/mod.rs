@@ -28,7 +28,7 @@ pub use compressed::{
     NARROW_GAIN_CODES, Quantised,
 };
 pub use dense::{Activation, BasePath, DenseHead, DenseLayer};
-pub use detection::{ChannelOrder, DETECTION_KEY, DetectionHead, PixelPreparation, TensorLayout};
+pub use detection::{ChannelOrder, DETECTION_KEY, DetectionConfig, PixelPreparation, TensorLayout};
 pub use input_map::InputMap;
 
 use thiserror::Error;
@@ -111,7 +111,7 @@ impl Head {
 
     /// How the outputs mean boxes, where the head says so; `None` for a bank, whose heads each say it
     /// ([`Bank::detection`]).
-    pub fn detection(&self) -> Option<&DetectionHead> {
+    pub fn detection(&self) -> Option<&DetectionConfig> {
         match self {
             Self::Dense(head) => head.detection.as_ref(),
             Self::Compressed(bank) => bank.single()?.detection.as_ref(),
@@ -123,7 +123,7 @@ impl Head {
     /// # Errors
     /// Where the settings contradict themselves or the number of outputs, and for a bank, whose heads have settings of
     /// their own.
-    pub fn set_detection(&mut self, detection: Option<DetectionHead>) -> Result<(), HeadError> {
+    pub fn set_detection(&mut self, detection: Option<DetectionConfig>) -> Result<(), HeadError> {
         let outputs = self.outputs();
         if let Some(settings) = &detection {
             settings.check()?;

@@ -30,7 +30,7 @@ use tensors::Tensors;
 
 use crate::container::{Header, Sentence};
 pub use crate::head::DETECTION_KEY;
-use crate::head::{Activation, BasePath, DenseHead, DenseLayer, DetectionHead, HeadError, InputMap};
+use crate::head::{Activation, BasePath, DenseHead, DenseLayer, DetectionConfig, HeadError, InputMap};
 
 /// The function on the base path as a user chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub struct ImportOptions {
     /// Width of fast-kan's bumps, positive; `None` assumes the library's default, the spacing of the centres.
     pub rbf_denominator: Option<f64>,
     /// Detection settings, instead of those in the file.
-    pub head_config: Option<DetectionHead>,
+    pub head_config: Option<DetectionConfig>,
 }
 
 /// A checkpoint that was read.
@@ -169,7 +169,7 @@ fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Import
             Some(config.clone())
         }
         (None, Some(text)) => Some(
-            DetectionHead::from_json(text)
+            DetectionConfig::from_json(text)
                 .map_err(|e| ImportError::Container(format!("metadata {}", Sentence(&e.to_string()))))?,
         ),
         (None, None) => None,
@@ -188,7 +188,7 @@ fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Import
 }
 
 /// Joins layers to a head whose outputs fit the detection settings.
-fn join(layers: Vec<DenseLayer>, detection: Option<DetectionHead>) -> Result<DenseHead, HeadError> {
+fn join(layers: Vec<DenseLayer>, detection: Option<DetectionConfig>) -> Result<DenseHead, HeadError> {
     let head = DenseHead::new(layers, detection)?;
     if let Some(detection) = &head.detection {
         detection.check_outputs(head.outputs())?;
@@ -199,7 +199,7 @@ fn join(layers: Vec<DenseLayer>, detection: Option<DetectionHead>) -> Result<Den
 /// What the layouts need beside the tensors.
 struct Context<'a> {
     options: &'a ImportOptions,
-    detection: Option<&'a DetectionHead>,
+    detection: Option<&'a DetectionConfig>,
     assumptions: Vec<String>,
 }
 

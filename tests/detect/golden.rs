@@ -4,13 +4,13 @@ use image::RgbImage;
 use sharekan::detect::{
     Backbone, DetectOptions, Detector, ImageDetections, Letterbox, OnnxBackbone, decode_detections, read_image,
 };
-use sharekan::head::{DetectionHead, Head};
+use sharekan::head::{DetectionConfig, Head};
 use sharekan::run::CpuSession;
 
 use crate::agreement::Agreement;
 use crate::data::{Golden, bccd_head, bccd_image, bccd_test_images, golden_detections, path};
 
-fn settings() -> DetectionHead {
+fn settings() -> DetectionConfig {
     bccd_head().detection.unwrap()
 }
 

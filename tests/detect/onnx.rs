@@ -1,17 +1,17 @@
 //! ONNX files that do not fit the head's settings are refused with both sides named.
 
 use sharekan::detect::{DetectOptions, Detector, EvaluationError, HeadEvaluator, OnnxBackbone};
-use sharekan::head::{DetectionHead, TensorLayout};
+use sharekan::head::{DetectionConfig, TensorLayout};
 
 use crate::data::{bccd_head, path};
 
-fn settings(change: impl FnOnce(&mut DetectionHead)) -> DetectionHead {
+fn settings(change: impl FnOnce(&mut DetectionConfig)) -> DetectionConfig {
     let mut settings = bccd_head().detection.unwrap();
     change(&mut settings);
     settings
 }
 
-fn refusal(change: impl FnOnce(&mut DetectionHead)) -> String {
+fn refusal(change: impl FnOnce(&mut DetectionConfig)) -> String {
     let bytes = std::fs::read(path("assets/backbone/efficientnet_lite0.onnx")).unwrap();
     let error = OnnxBackbone::from_bytes(bytes, "lite0.onnx", &settings(change)).err().unwrap();
     error.to_string()

@@ -7,7 +7,7 @@ use sharekan::Error;
 use sharekan::detect::{Assets, Backbone, Letterbox, OnnxBackbone, list_images, read_image};
 use sharekan::evaluate::ground_truth::GroundTruth;
 use sharekan::files;
-use sharekan::head::{DenseHead, DetectionHead};
+use sharekan::head::{DenseHead, DetectionConfig};
 
 use super::failure::Failure;
 use super::progress;
@@ -95,7 +95,7 @@ impl CalibrationSource<'_> {
         &self,
         head: &DenseHead,
         path: &Path,
-        settings: &DetectionHead,
+        settings: &DetectionConfig,
         images: &[PathBuf],
         screen: Screen,
     ) -> Result<Vec<f32>, Failure> {

@@ -13,7 +13,7 @@ use sharekan::detect::{
     bank_classes, draw_detections, list_images,
 };
 use sharekan::files;
-use sharekan::head::{DetectionHead, Head};
+use sharekan::head::{DetectionConfig, Head};
 use sharekan::run::Model;
 
 use super::device::{KernelArgs, OpenDevice};
@@ -237,7 +237,7 @@ fn join(found: &[Vec<Detection>], classes: &[Vec<String>]) -> Vec<Detection> {
 }
 
 /// What the head says of boxes.
-pub(crate) fn settings(head: &Head, path: &Path) -> Result<DetectionHead, Failure> {
+pub(crate) fn settings(head: &Head, path: &Path) -> Result<DetectionConfig, Failure> {
     head.detection().cloned().ok_or_else(|| {
         Failure::new(format!(
             "{}: has no metadata detection_head, expected it or --head-config FILE with the same fields",

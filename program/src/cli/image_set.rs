@@ -6,7 +6,7 @@ use clap::Args;
 use sharekan::detect::{Assets, Backbone, DetectOptions, Letterbox, OnnxBackbone, decode_detections};
 use sharekan::evaluate::ground_truth::{ClassMap, GroundTruth, GroundTruthError};
 use sharekan::evaluate::{EvaluationSettings, Evaluator, ScoredRegion};
-use sharekan::head::DetectionHead;
+use sharekan::head::DetectionConfig;
 use sharekan::run::Model;
 
 use super::failure::{Failure, say};
@@ -35,7 +35,7 @@ pub(crate) struct ImageSetArgs {
 
 impl ImageSetArgs {
     /// The images with their objects, in the head's classes where there is a class map.
-    pub(crate) fn ground_truth(&self, settings: &DetectionHead, screen: Screen) -> Result<GroundTruth, Failure> {
+    pub(crate) fn ground_truth(&self, settings: &DetectionConfig, screen: Screen) -> Result<GroundTruth, Failure> {
         let failed = |e: GroundTruthError| Failure::new(e.to_string());
         let mut truth = GroundTruth::read(&self.data, &self.split, self.images.as_deref()).map_err(failed)?;
         if let Some(path) = &self.class_map {
@@ -73,7 +73,7 @@ pub(crate) fn say_unknown_classes(evaluator: &Evaluator<'_>) {
 /// The boxes in a head's output of an image, down to the scores that average precision is measured with.
 pub(crate) fn detections(
     output: &[f32],
-    settings: &DetectionHead,
+    settings: &DetectionConfig,
     letterbox: &Letterbox,
 ) -> Result<Vec<ScoredRegion>, Failure> {
     let options = DetectOptions { score: EvaluationSettings::SCORE, ..DetectOptions::default() };
@@ -84,7 +84,7 @@ pub(crate) fn detections(
 pub(crate) fn fits(
     backbone: &OnnxBackbone,
     model: &Model,
-    settings: &DetectionHead,
+    settings: &DetectionConfig,
     path: &Path,
 ) -> Result<(), Failure> {
     let path = path.display();

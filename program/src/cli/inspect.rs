@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 use sharekan::fixed_point::Arithmetic;
-use sharekan::head::{DetectionHead, Head};
+use sharekan::head::{DetectionConfig, Head};
 use sharekan::plan::{Limits, Plan};
 
 use super::device::KernelArgs;
@@ -74,7 +74,7 @@ struct HeadFacts {
     /// `f32`, or `integer` where a compressed head is evaluated in integers.
     arithmetic: &'static str,
     layers: Vec<LayerFacts>,
-    detection: Option<DetectionHead>,
+    detection: Option<DetectionConfig>,
     /// Device memory under WebGPU's default limits.
     sessions: Vec<SessionFacts>,
     /// Device memory on an adapter of this machine, where it was asked for.

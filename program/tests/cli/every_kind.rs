@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use sharekan::artifact;
 use sharekan::compress::{CompressOptions, HeldHeads, Precision, SourceHead, compile, compile_bank};
-use sharekan::head::{Activation, BasePath, Basis, DenseHead, DenseLayer, DetectionHead, InputMap, Knots};
+use sharekan::head::{Activation, BasePath, Basis, DenseHead, DenseLayer, DetectionConfig, InputMap, Knots};
 use tempfile::TempDir;
 
 use super::onnx;
@@ -320,7 +320,7 @@ fn dense(clamp: [f32; 2]) -> DenseHead {
             bias: None,
         }
     };
-    let detection = DetectionHead { clamp, ..DetectionHead::from_config(DETECTION).unwrap() };
+    let detection = DetectionConfig { clamp, ..DetectionConfig::from_config(DETECTION).unwrap() };
     DenseHead::new(vec![layer(INPUTS, 160), layer(160, 10)], Some(detection)).unwrap()
 }
 

@@ -12,7 +12,7 @@ use sharekan::detect::{
     read_image,
 };
 use sharekan::evaluate::{VerifyReport, output_snr_db};
-use sharekan::head::DetectionHead;
+use sharekan::head::DetectionConfig;
 use sharekan::run::Model;
 
 use crate::cli::detect::pictures;
@@ -28,7 +28,7 @@ pub(super) struct Heads {
     pub(super) dense: Model,
     pub(super) compressed: Model,
     pub(super) backbone: OnnxBackbone,
-    pub(super) settings: DetectionHead,
+    pub(super) settings: DetectionConfig,
     pub(super) out: PathBuf,
 }
 

@@ -12,7 +12,7 @@ use sharekan::compress::{self, Calibration, CompressOptions, Method};
 use sharekan::detect::{Assets, OnnxBackbone, list_images};
 use sharekan::evaluate::{self, VerifyReport};
 use sharekan::files::{self, FileProblem, HeadFile};
-use sharekan::head::{DenseHead, DetectionHead, Head};
+use sharekan::head::{DenseHead, DetectionConfig, Head};
 use sharekan::import::ImportOptions;
 use sharekan::plan::PlanOptions;
 use sharekan::run::{Gpu, Model};
@@ -153,7 +153,7 @@ fn open(head: &Head, gpu: Option<&Gpu>, rows: usize) -> Result<Model, Failure> {
     Ok(model)
 }
 
-fn print_summary(screen: Screen, summary: &Summary, settings: &DetectionHead) -> Result<(), Failure> {
+fn print_summary(screen: Screen, summary: &Summary, settings: &DetectionConfig) -> Result<(), Failure> {
     let right = Align::Right;
     let mut heads = table([("", Align::Left), ("dense", right), ("compressed", right), ("", Align::Left)]);
     let milliseconds = |time: Duration| format!("{:.1}", 1e3 * time.as_secs_f64());

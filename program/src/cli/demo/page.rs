@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use maud::{Markup, html};
 use sharekan::detect::{Detection, class_colour};
-use sharekan::head::DetectionHead;
+use sharekan::head::DetectionConfig;
 
 use super::HEAD_FILE;
 use super::measure::{ImageFacts, SAME_OVERLAP, SHOWN_SCORE, Summary};
@@ -12,7 +12,7 @@ use crate::cli::detect::counts;
 use crate::report::table::{count, list, size};
 use crate::report::{Page, figure};
 
-pub(super) fn render(summary: &Summary, settings: &DetectionHead) -> String {
+pub(super) fn render(summary: &Summary, settings: &DetectionConfig) -> String {
     let boxes = &summary.boxes;
     let page = Page {
         title: &format!("sharekan: blood cells, found by a head {:.0} times smaller", summary.ratio),
@@ -88,7 +88,7 @@ fn milliseconds(time: Duration) -> String {
     if time < 100.0 { format!("{time:.1}") } else { format!("{time:.0}") }
 }
 
-fn legend(settings: &DetectionHead) -> Markup {
+fn legend(settings: &DetectionConfig) -> Markup {
     html! {
         @for (class, name) in settings.classes.iter().enumerate() {
             @let [r, g, b] = class_colour(class).0;
@@ -97,7 +97,7 @@ fn legend(settings: &DetectionHead) -> Markup {
     }
 }
 
-fn pair(image: &ImageFacts, settings: &DetectionHead) -> Markup {
+fn pair(image: &ImageFacts, settings: &DetectionConfig) -> Markup {
     let (width, height) = image.size;
     let picture = |source: &str, head: &str, found: &[Detection], time: Duration| {
         let caption = counts(found, &settings.classes);

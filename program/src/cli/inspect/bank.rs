@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use sharekan::artifact;
-use sharekan::head::{Bank, DetectionHead, Member};
+use sharekan::head::{Bank, DetectionConfig, Member};
 
 use super::layer::LayerFacts;
 use super::memory::DeviceMemory;
@@ -46,7 +46,7 @@ struct MemberFacts {
     /// Bytes of its own tensors.
     bytes: usize,
     layers: Vec<LayerFacts>,
-    detection: Option<DetectionHead>,
+    detection: Option<DetectionConfig>,
 }
 
 pub(super) fn inspect(

@@ -10,7 +10,7 @@ use sharekan::compress::Calibration;
 use sharekan::evaluate::ground_truth::GroundTruth;
 use sharekan::evaluate::{EvaluationSettings, Evaluator, ImageShift, OutputSnr, ScoredRegion};
 use sharekan::files::HeadFile;
-use sharekan::head::{DenseHead, DetectionHead, Head};
+use sharekan::head::{DenseHead, DetectionConfig, Head};
 use sharekan::import::ImportOptions;
 use sharekan::plan::PlanOptions;
 use sharekan::run::{Gpu, Model};
@@ -68,7 +68,7 @@ pub(super) fn title(variant: &Variant, shift: ImageShift) -> String {
 pub(super) struct Bench<'a> {
     args: &'a StudyArgs,
     dense: &'a DenseHead,
-    settings: &'a DetectionHead,
+    settings: &'a DetectionConfig,
     truth: &'a GroundTruth,
     maker: Maker<'a>,
     features: Features,
@@ -86,7 +86,7 @@ impl<'a> Bench<'a> {
     pub(super) fn new(
         args: &'a StudyArgs,
         dense: &'a DenseHead,
-        settings: &'a DetectionHead,
+        settings: &'a DetectionConfig,
         truth: &'a GroundTruth,
         calibration: Option<Calibration<'a>>,
         features: Features,

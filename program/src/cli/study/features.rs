@@ -8,7 +8,7 @@ use sharekan::detect::{Backbone, CellFeatures, Letterbox, OnnxBackbone, read_ima
 use sharekan::evaluate::ImageShift;
 use sharekan::evaluate::ground_truth::GroundTruth;
 use sharekan::files;
-use sharekan::head::DetectionHead;
+use sharekan::head::DetectionConfig;
 
 use crate::cli::failure::{Failure, say};
 
@@ -24,7 +24,7 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn letterbox(&self, settings: &DetectionHead) -> Result<Letterbox, Failure> {
+    pub(super) fn letterbox(&self, settings: &DetectionConfig) -> Result<Letterbox, Failure> {
         Ok(Letterbox::new(self.size[0], self.size[1], settings.input_size)?)
     }
 }
@@ -35,7 +35,7 @@ pub(super) struct Features {
     /// Images that could not be read.
     pub(super) bad: usize,
     folder: PathBuf,
-    settings: DetectionHead,
+    settings: DetectionConfig,
     backbone: OnnxBackbone,
 }
 
@@ -45,7 +45,7 @@ impl Features {
     pub(super) fn new(
         folder: PathBuf,
         truth: &GroundTruth,
-        settings: &DetectionHead,
+        settings: &DetectionConfig,
         backbone: OnnxBackbone,
         backbone_digest: &Fingerprint,
         limit: usize,
@@ -109,7 +109,7 @@ impl Features {
 fn shifted_features(
     backbone: &mut OnnxBackbone,
     pixels: &RgbImage,
-    settings: &DetectionHead,
+    settings: &DetectionConfig,
     shift: ImageShift,
     at: usize,
 ) -> Result<(Letterbox, CellFeatures), Failure> {
