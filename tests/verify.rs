@@ -60,7 +60,7 @@ fn a_part_in_a_thousand_of_a_float_kernel_is_found() {
 
 #[test]
 fn outputs_that_are_no_numbers_are_found() {
-    let nan = |_, source: String| source.replace("NAN, spoilt)", "NAN, true)");
+    let nan = |_, source: String| source.replace("NAN, nan_row)", "NAN, true)");
     let report = verify(&broken(nan), &head(), 9).unwrap();
     assert_failed(&report, &["integer_"]);
     assert!(report.checks.iter().all(|check| check.passed || check.error == f64::INFINITY), "{report:?}");
