@@ -40,7 +40,7 @@ fn cluster(c: &mut Criterion) {
     let points = numbers(POINTS * 10);
     for codewords in [16, 256] {
         for score in [Score::Distance, Score::Direction] {
-            let settings = Settings { score, codewords, iterations: 10, enough: 0.0, seed: 0 };
+            let settings = Settings::default().score(score).codewords(codewords).iterations(10);
             group.bench_function(BenchmarkId::new(format!("{score:?}"), codewords), |bencher| {
                 bencher.iter(|| {
                     KMeans::new(black_box(&points), 10, None)

@@ -43,7 +43,7 @@ fn boxes(c: &mut Criterion) {
     let mut group = c.benchmark_group("boxes of 26 x 26 cells, 20 classes");
     group.throughput(Throughput::Elements(26 * 26));
     for (name, score) in [("score 0.8", 0.8), ("score 0.3", 0.3), ("score 0.02", 0.02)] {
-        let options = DetectOptions { score, ..DetectOptions::default() };
+        let options = DetectOptions::default().score(score);
         group.bench_function(name, |b| {
             b.iter(|| decode_detections(&outputs, &settings, &letterbox, &options).unwrap());
         });

@@ -75,17 +75,17 @@ fn parse(setting: &str) -> Option<CompressOptions> {
         Some(_) => return None,
         None => (codewords, false),
     };
-    Some(CompressOptions {
-        method: match method {
-            "plain" => Method::Plain,
-            "uniform" => Method::Uniform,
-            "aware" | "calibrated" => Method::Calibrated,
-            _ => return None,
-        },
-        codewords: codewords.parse().ok()?,
-        gain_bits: gain_bits.parse().ok()?,
-        feedback: feedback.parse().ok()?,
-        residual,
-        ..CompressOptions::default()
-    })
+    Some(
+        CompressOptions::default()
+            .method(match method {
+                "plain" => Method::Plain,
+                "uniform" => Method::Uniform,
+                "aware" | "calibrated" => Method::Calibrated,
+                _ => return None,
+            })
+            .codewords(codewords.parse().ok()?)
+            .gain_bits(gain_bits.parse().ok()?)
+            .feedback(feedback.parse().ok()?)
+            .residual(residual),
+    )
 }

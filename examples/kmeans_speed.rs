@@ -53,7 +53,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::write(path, bytemuck::cast_slice(&points))?;
     }
     let gpu = match on_gpu {
-        true => Some(pollster::block_on(Gpu::open(&GpuOptions { name: adapter, ..GpuOptions::default() }))?),
+        true => Some(pollster::block_on(Gpu::open(&GpuOptions::default().name(adapter)))?),
         false => None,
     };
     let place = gpu.as_ref().map_or("CPU".to_owned(), |gpu| gpu.info().name.clone());
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let (clock, before) = (Instant::now(), cpu_seconds());
             let kmeans = KMeans::new(&points, D, gpu.as_ref())?;
             let ready = clock.elapsed().as_secs_f64();
-            let settings = Settings { score, codewords, iterations: ITERATIONS, enough: 0.0, seed: 0 };
+            let settings = Settings::default().score(score).codewords(codewords).iterations(ITERATIONS);
             let found = kmeans.cluster(&settings, &mut |_, _| {})?;
             let (wall, cpu) = (clock.elapsed().as_secs_f64(), cpu_seconds() - before);
             let error = squared_error(&points, &found, &kmeans, score)?;

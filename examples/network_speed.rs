@@ -87,7 +87,7 @@ fn check(
 
 fn main() -> Result<(), Box<dyn Error>> {
     let options = options()?;
-    let gpu = pollster::block_on(Gpu::open(&GpuOptions { name: options.adapter.clone(), ..GpuOptions::default() }))?;
+    let gpu = pollster::block_on(Gpu::open(&GpuOptions::default().name(options.adapter.clone())))?;
     println!("{} ({})", gpu.info().name, gpu.kind());
     let network = Network::load(options.path.as_ref())?;
     let input = network.inputs().first().ok_or("the network has no input")?;

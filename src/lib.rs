@@ -94,6 +94,7 @@ pub mod reference;
 #[cfg(feature = "files")]
 mod regular_file;
 pub mod run;
+mod setters;
 pub mod spline;
 
 pub use compress::CompressOptions;

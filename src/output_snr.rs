@@ -5,6 +5,7 @@ use thiserror::Error;
 /// Outputs whose length is not that of whole rows, or differs between reference and candidate.
 #[derive(Debug, Error, PartialEq)]
 #[error("{what} has {found} values, expected {expected}")]
+#[non_exhaustive]
 pub struct SnrError {
     /// Which of the two.
     what: &'static str,

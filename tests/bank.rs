@@ -377,7 +377,7 @@ fn small_heads_count_as_much_as_large_ones() {
     let calibration = Some(Calibration::new(&rows, 24).unwrap());
     let test = Random::new(4).many(300 * 24);
     for method in [Method::Plain, Method::Uniform, Method::Calibrated] {
-        let options = CompressOptions { method, codewords: 16, ..CompressOptions::default() };
+        let options = CompressOptions::default().method(method).codewords(16);
         let mut heads = HeldHeads::new([
             ("large".to_string(), SourceHead { head: &large, calibration }),
             ("small".to_string(), SourceHead { head: &small, calibration }),
@@ -416,7 +416,7 @@ fn heads_may_come_one_at_a_time() {
     let heads = [dense_head(&[6, 5, 3], 0), dense_head(&[6, 5, 4], 1)];
     let held =
         heads.iter().zip(["a", "b"]).map(|(head, name)| (name.to_string(), SourceHead { head, calibration: None }));
-    let options = CompressOptions { codewords: 16, ..CompressOptions::default() };
+    let options = CompressOptions::default().codewords(16);
     let compile = |heads: &mut dyn HeadSource| compile_bank(heads, &options, &mut |_| {}).map(|(bank, _)| bank);
     let bank = compile(&mut HeldHeads::new(held)).unwrap();
     let names = |count: usize| ["a", "b", "c"].iter().take(count).map(|name| name.to_string()).collect();
@@ -481,7 +481,7 @@ fn heads_that_make_no_bank_are_not_compiled() {
         let heads = heads.map(|(name, head)| (name.to_string(), SourceHead { head, calibration: None }));
         compile_bank(&mut HeldHeads::new(heads), options, &mut |_| {}).unwrap_err().to_string()
     };
-    let options = CompressOptions { codewords: 4, ..CompressOptions::default() };
+    let options = CompressOptions::default().codewords(4);
     assert!(
         with(&dense_head(&[6, 3], 1), &options).starts_with("head b: the bank: the heads do not fit: 2 layers and 1")
     );
@@ -492,9 +492,9 @@ fn heads_that_make_no_bank_are_not_compiled() {
         DenseHead::new(vec![other, dense_layer(3, 3, even(3, 3, 7), norm(3, CLAMP, random), None, random)], None)
             .unwrap();
     assert!(with(&other, &options).contains("layer 0: B-splines of order 3 over 7"));
-    let aware = CompressOptions { method: Method::Calibrated, ..options.clone() };
+    let aware = options.clone().method(Method::Calibrated);
     assert!(with(&first, &aware).starts_with("head a: calibration: is missing"));
-    let residual = CompressOptions { residual: true, ..options };
+    let residual = options.residual(true);
     assert!(with(&first, &residual).contains("residual"));
 }
 

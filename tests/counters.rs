@@ -50,7 +50,7 @@ fn counters(gpu: &Gpu) -> [isize; 12] {
 
 /// A device that no other test makes anything on.
 fn own_device() -> Gpu {
-    let options = GpuOptions { plain: true, ..GpuOptions::default() };
+    let options = GpuOptions::default().plain(true);
     pollster::block_on(Gpu::open(&options)).expect("these tests need an adapter")
 }
 
@@ -139,8 +139,7 @@ fn a_session_has_the_buffers_of_its_plan_and_no_others() {
             let gpu = own_device();
             settle(&gpu);
             let before = counters(&gpu);
-            let session =
-                Session::open_with(&gpu, &head, rows, &PlanOptions { strategy, ..PlanOptions::default() }).unwrap();
+            let session = Session::open_with(&gpu, &head, rows, &PlanOptions::default().strategy(strategy)).unwrap();
             settle(&gpu);
             let after = counters(&gpu);
             let plan = session.plan();

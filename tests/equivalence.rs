@@ -63,7 +63,7 @@ fn large_batches_in_chunks_and_tiers() {
         ("integer", Head::from(integer_head(&widths, 64, false, 1)), INTEGER_TOLERANCE),
     ];
     // A binding so small that a batch takes several chunks.
-    let small = GPU.clone().with_limits(Limits { storage_binding: 300_000, ..GPU.limits().clone() });
+    let small = GPU.clone().with_limits(GPU.limits().clone().storage_binding(300_000));
     for (kind, head, tolerance) in heads {
         for rows in [676, 4097] {
             compare(&GPU, &format!("{kind}, {rows} rows"), &head, &inputs_for(&head, rows, 2), rows, tolerance);
@@ -102,10 +102,9 @@ fn codebooks_from_one_to_65536() {
 #[test]
 fn small_adapters() {
     let guaranteed = Limits::default();
-    let smaller =
-        Limits { workgroup_storage: 4096, invocations: 64, workgroups_per_dimension: 500, ..Limits::default() };
+    let smaller = Limits::default().workgroup_storage(4096).invocations(64).workgroups_per_dimension(500);
     for limits in [guaranteed, smaller] {
-        let gpu = GPU.clone().with_limits(Limits { uniform_alignment: GPU.limits().uniform_alignment, ..limits });
+        let gpu = GPU.clone().with_limits(limits.uniform_alignment(GPU.limits().uniform_alignment));
         for (kind, head, tolerance) in [
             ("dense", Head::Dense(dense_head(&[97, 31, 3], 7)), FLOAT_TOLERANCE),
             ("codebook", Head::from(float_head(&[97, 31, 3], 256, 7)), FLOAT_TOLERANCE),

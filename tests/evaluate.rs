@@ -97,7 +97,7 @@ fn evaluate(case: &Case, extent: PixelExtent) -> Evaluation {
         });
         evaluator.add(number, scored).unwrap();
     }
-    evaluator.evaluate(&EvaluationSettings { extent, ..EvaluationSettings::default() })
+    evaluator.evaluate(&EvaluationSettings::default().extent(extent))
 }
 
 fn assert_close(what: &str, found: Option<f64>, expected: Option<f64>) {
@@ -184,7 +184,7 @@ fn a_coco_file_agrees_with_pycocotools() {
     let evaluation = evaluator.evaluate(&EvaluationSettings::default());
     assert_coco(&evaluation, &expected);
     assert_voc(&evaluation, &expected.voc_continuous);
-    let inclusive = EvaluationSettings { extent: PixelExtent::Inclusive, ..EvaluationSettings::default() };
+    let inclusive = EvaluationSettings::default().extent(PixelExtent::Inclusive);
     assert_voc(&evaluator.evaluate(&inclusive), &expected.voc_inclusive);
 }
 

@@ -19,7 +19,7 @@ const COMPRESSED_TOLERANCE: f64 = 1e-4;
 
 fn import(fixture: &Fixture) -> DenseHead {
     let base_function: Option<BaseFunction> = fixture.base_activation.as_deref().map(|name| name.parse().unwrap());
-    let options = ImportOptions { base_function, ..ImportOptions::default() };
+    let options = ImportOptions::default().base_function(base_function);
     import::from_bytes(&fixture.checkpoint(), &options).unwrap_or_else(|e| panic!("{}: {e}", fixture.name)).head
 }
 
@@ -50,7 +50,7 @@ fn accepted_checkpoints_give_the_libraries_outputs() {
 fn every_imported_head_compiles_and_runs() {
     for fixture in accepted() {
         let (dense, input) = (import(&fixture), fixture.io().f32("input"));
-        let options = CompressOptions { codewords: 4096, iterations: 2, ..CompressOptions::default() };
+        let options = CompressOptions::default().codewords(4096).iterations(2);
         let (compressed, _) =
             compile(&dense, &options, None, &mut |_| {}).unwrap_or_else(|e| panic!("{}: {e}", fixture.name));
         let bytes = artifact::to_bytes(&compressed.clone().into()).unwrap();

@@ -29,7 +29,7 @@ fn tiers(plan: &Plan) -> &[Tier<FloatTile>] {
 }
 
 fn options(strategy: FloatStrategy) -> PlanOptions {
-    PlanOptions { float: Some(strategy), ..PlanOptions::default() }
+    PlanOptions::default().float(strategy)
 }
 
 fn inputs_for(head: &Head, rows: usize) -> Vec<f32> {
@@ -178,9 +178,9 @@ fn clamps_that_pass_the_grid_by_little() {
 /// What WebGPU guarantees, and less; chunks of rows; codebooks that do not fit beside a tile.
 #[test]
 fn products_on_small_adapters() {
-    let own = Limits { uniform_alignment: GPU.limits().uniform_alignment, ..Limits::default() };
-    let small = Limits { workgroup_storage: 4096, invocations: 64, workgroups_per_dimension: 500, ..own.clone() };
-    let chunks = Limits { storage_binding: 300_000, ..own.clone() };
+    let own = Limits::default().uniform_alignment(GPU.limits().uniform_alignment);
+    let small = own.clone().workgroup_storage(4096).invocations(64).workgroups_per_dimension(500);
+    let chunks = own.clone().storage_binding(300_000);
     for limits in [own, small, chunks] {
         let gpu = GPU.clone().with_limits(limits);
         let head = Head::Dense(dense_head(&[97, 31, 9], 7));
@@ -221,7 +221,7 @@ fn a_plan_takes_what_suits_the_batch() {
             assert_eq!(matches!(tile, FloatTile::Product(_)), tier.rows > 32, "{tier:?}");
         }
     }
-    let tiny = Limits { workgroup_storage: 1024, ..Limits::default() };
+    let tiny = Limits::default().workgroup_storage(1024);
     let plan = Plan::new(&head, &tiny, 1000).unwrap();
     let tiles = tiers(&plan).iter().flat_map(|tier| &tier.tiles);
     assert!(tiles.into_iter().all(|tile| matches!(tile, FloatTile::Lookup(_))));

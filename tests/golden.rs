@@ -91,14 +91,13 @@ fn compiled_int8_is_small_and_close() {
 #[test]
 fn f32_precision_is_no_worse_and_the_same_seed_gives_the_same_bytes() {
     let (golden, dense) = (golden(), head());
-    let options =
-        CompressOptions { precision: Precision::F32, iterations: 3, codewords: 64, ..CompressOptions::default() };
+    let options = CompressOptions::default().precision(Precision::F32).iterations(3).codewords(64);
     let compile = |options: &CompressOptions| compile(&dense, options, None, &mut |_| {}).unwrap().0;
     let float = compile(&options);
-    let int8 = compile(&CompressOptions { precision: Precision::Int8, ..options.clone() });
+    let int8 = compile(&options.clone().precision(Precision::Int8));
     let snr = |head| snr_db(&CompressedReference::new(head).run(&golden.input), &golden.output, 8);
     assert!(snr(&float) > snr(&int8) - 0.2, "f32 {:.2} dB, int8 {:.2} dB", snr(&float), snr(&int8));
-    let again = compile(&CompressOptions { precision: Precision::Int8, ..options });
+    let again = compile(&options.precision(Precision::Int8));
     // No assert_eq: half a million bytes are no message.
     assert!(
         artifact::to_bytes(&int8.clone().into()).unwrap() == artifact::to_bytes(&again.clone().into()).unwrap(),
@@ -110,7 +109,7 @@ fn f32_precision_is_no_worse_and_the_same_seed_gives_the_same_bytes() {
 #[test]
 fn gpu_reproduces_golden_output_and_integer_reference() {
     let (golden, dense) = (golden(), head());
-    let options = CompressOptions { iterations: 3, ..CompressOptions::default() };
+    let options = CompressOptions::default().iterations(3);
     let (compressed, _) = compile(&dense, &options, None, &mut |_| {}).unwrap();
     let mut session = Session::open(&support::GPU, &Head::Dense(dense), 676).unwrap();
     let error = worst(session.run(&golden.input).unwrap().into_iter().map(f64::from), &golden.output);
@@ -128,8 +127,7 @@ fn gpu_reproduces_golden_output_and_integer_reference() {
 #[test]
 fn verify_passes_every_kernel() {
     let dense = head();
-    let (compressed, _) =
-        compile(&dense, &CompressOptions { iterations: 1, ..CompressOptions::default() }, None, &mut |_| {}).unwrap();
+    let (compressed, _) = compile(&dense, &CompressOptions::default().iterations(1), None, &mut |_| {}).unwrap();
     let mut kernels = std::collections::BTreeSet::new();
     for head in [Head::Dense(dense), Head::from(compressed)] {
         let report = verify(&support::GPU, &head, 40).unwrap();
@@ -168,8 +166,7 @@ fn calibration_beats_the_uniform_metric_at_two_thirds_of_the_size() {
     let (golden, dense) = (golden(), head());
     let rows = calibration_rows();
     let calibration = Calibration::new(&rows, dense.inputs()).unwrap();
-    let options =
-        CompressOptions { method: Method::Calibrated, codewords: 64, gain_bits: 4, ..CompressOptions::default() };
+    let options = CompressOptions::default().method(Method::Calibrated).codewords(64).gain_bits(4);
     let (compressed, _) = compile(&dense, &options, Some(&calibration), &mut |_| {}).unwrap();
     let bytes = artifact::to_bytes(&compressed.clone().into()).unwrap();
     let ratio = dense.dense_bytes() as f64 / bytes.len() as f64;

@@ -10,7 +10,7 @@ use sharekan::{
 
 fn import(fixture: &Fixture) -> Result<import::Imported, import::ImportError> {
     let base_function: Option<BaseFunction> = fixture.base_activation.as_deref().map(|name| name.parse().unwrap());
-    import::from_bytes(&fixture.checkpoint(), &ImportOptions { base_function, ..Default::default() })
+    import::from_bytes(&fixture.checkpoint(), &ImportOptions::default().base_function(base_function))
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn tensors_that_are_not_read_are_refused_by_name() {
 
 #[test]
 fn the_layout_option_overrides_the_names() {
-    let options = ImportOptions { layout: Some(Layout::Inkan), ..Default::default() };
+    let options = ImportOptions::default().layout(Layout::Inkan);
     let message = import_with(&unit_layer("layers.0.", 1.0), &options).unwrap_err().to_string();
     assert!(message.contains("layers.0.grid_starts"), "{message}");
     assert!("efficient-kan".parse::<Layout>().is_ok() && "mlp".parse::<Layout>().is_err());
@@ -108,8 +108,7 @@ fn base_functions_follow_the_option_and_are_said_when_assumed() {
         [("identity", 0.5), ("relu", 0.5), ("zero", 0.0), ("tanh", 0.5_f64.tanh()), ("gelu", 0.345_731_230_6)]
     {
         let base_function: BaseFunction = name.parse().unwrap();
-        let imported =
-            import_with(&layer, &ImportOptions { base_function: Some(base_function), ..Default::default() }).unwrap();
+        let imported = import_with(&layer, &ImportOptions::default().base_function(base_function)).unwrap();
         close(&outputs(&imported, &[0.5]), &[1.0 + expected]);
         assert!(imported.assumptions.is_empty());
         assert_eq!(imported.head.layers()[0].base.is_none(), name == "zero");
@@ -190,8 +189,7 @@ fn norms_need_the_range_that_they_clamp_to() {
     let stored = import(&wide.clone().metadata("detection_head", DETECTION)).unwrap();
     close(&outputs(&stored, &[0.1]), &expected(0.3));
     close(&outputs(&stored, &[7.0]), &expected(0.5));
-    let options =
-        ImportOptions { head_config: Some(DetectionConfig::from_json(DETECTION).unwrap()), ..Default::default() };
+    let options = ImportOptions::default().head_config(DetectionConfig::from_json(DETECTION).unwrap());
     assert_eq!(import_with(&wide, &options).unwrap().head, stored.head);
 
     refused(
@@ -219,11 +217,11 @@ fn fast_kan_takes_its_width_from_the_centres_or_the_option() {
     close(&outputs(&imported, &[0.5, 1.5]), &[bump(0.5, 0.0, 1.0) + 2.0 * bump(1.5, 2.0, 1.0)]);
     assert_eq!(imported.assumptions, ["RBF denominator = spacing of the centres"]);
 
-    let options = ImportOptions { rbf_denominator: Some(0.7), ..Default::default() };
+    let options = ImportOptions::default().rbf_denominator(0.7);
     let imported = import_with(&fast_kan(), &options).unwrap();
     close(&outputs(&imported, &[0.5, 1.5]), &[bump(0.5, 0.0, 0.7) + 2.0 * bump(1.5, 2.0, 0.7)]);
     assert!(imported.assumptions.is_empty());
-    let zero = ImportOptions { rbf_denominator: Some(0.0), ..Default::default() };
+    let zero = ImportOptions::default().rbf_denominator(0.0);
     assert!(import_with(&fast_kan(), &zero).is_err());
 
     let single = Checkpoint::default().with("rbf.grid", &[1], &[0.0]).with("spline_linear.weight", &[1, 1], &[1.0]);
@@ -246,7 +244,7 @@ fn fast_kan_normalises_only_what_the_bumps_see() {
     let bumps = (-z[0] * z[0]).exp() + 2.0 * (-(z[1] - 2.0).powi(2)).exp();
     let expected = bumps + 3.0 * silu(x[0]) + 4.0 * silu(x[1]) + 0.125;
     close(&outputs(&import(&layer).unwrap(), &[3.0, 5.0]), &[expected]);
-    let silent = ImportOptions { base_function: Some(BaseFunction::Zero), ..Default::default() };
+    let silent = ImportOptions::default().base_function(BaseFunction::Zero);
     close(&outputs(&import_with(&layer, &silent).unwrap(), &[3.0, 5.0]), &[bumps + 0.125]);
     refused(&layer.clone().without("base_linear.bias"), &["base_linear.bias"]);
     refused(&layer.clone().without("layernorm.bias"), &["layernorm.bias"]);

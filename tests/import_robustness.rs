@@ -14,7 +14,7 @@ fn import(bytes: &[u8]) {
         assert!(!line.contains('\n') && line.len() < 1000, "{line}");
     };
     for layout in std::iter::once(None).chain(Layout::ALL.map(Some)) {
-        let options = ImportOptions { layout, ..Default::default() };
+        let options = ImportOptions::default().layout(layout);
         import::from_bytes(bytes, &options).err().into_iter().for_each(line);
     }
     import::from_reader(Cursor::new(bytes), Container::PyTorch, &ImportOptions::default())

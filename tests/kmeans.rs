@@ -19,7 +19,7 @@ fn numbers(count: usize) -> Vec<f32> {
 }
 
 fn settings(score: Score, codewords: usize, iterations: usize) -> Settings {
-    Settings { score, codewords, iterations, enough: 0.0, seed: 5 }
+    Settings::default().score(score).codewords(codewords).iterations(iterations).enough(0.0).seed(5)
 }
 
 fn gpu() -> Gpu {

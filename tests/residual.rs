@@ -199,7 +199,7 @@ fn a_residual_codebook_keeps_more_with_every_method() {
         for gain_bits in [4, 8] {
             let snr = |residual| {
                 let options =
-                    CompressOptions { method, codewords: 16, gain_bits, residual, ..CompressOptions::default() };
+                    CompressOptions::default().method(method).codewords(16).gain_bits(gain_bits).residual(residual);
                 let (small, report) = compile(&head, &options, Some(&calibration), &mut |_| {}).unwrap();
                 assert!(report.layers.iter().all(|layer| layer.stages == 1 + usize::from(residual)));
                 let bytes = artifact::to_bytes(&small.clone().into()).unwrap();

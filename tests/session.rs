@@ -115,11 +115,11 @@ fn adapters_that_are_too_small_are_refused_by_the_name_of_the_limit() {
         other => panic!("{other:?}"),
     };
     let guaranteed = Limits::default;
-    assert_eq!(limit(Limits { workgroup_storage: 32, ..guaranteed() }, 1), "max_compute_workgroup_storage_size");
-    assert_eq!(limit(Limits { storage_binding: 128, ..guaranteed() }, 1), "max_storage_buffer_binding_size");
+    assert_eq!(limit(guaranteed().workgroup_storage(32), 1), "max_compute_workgroup_storage_size");
+    assert_eq!(limit(guaranteed().storage_binding(128), 1), "max_storage_buffer_binding_size");
     assert_eq!(limit(guaranteed(), 100_000_000), "max_buffer_size");
     assert_eq!(Plan::new(&head, &guaranteed(), 0), Err(PlanError::NoRows));
-    let gpu = GPU.clone().with_limits(Limits { workgroup_storage: 32, ..GPU.limits().clone() });
+    let gpu = GPU.clone().with_limits(GPU.limits().clone().workgroup_storage(32));
     let message = Session::open(&gpu, &head, 1).unwrap_err().to_string();
     assert!(message.contains("max_compute_workgroup_storage_size is 32"), "{message}");
 }
@@ -169,7 +169,7 @@ fn kernels_that_the_device_does_not_compile_are_an_error_and_it_goes_on() {
     let gpu = strict_device(|limits| limits);
     // Not so: the kernel is in f16, which the device was not asked for.
     let matrices = gpu.clone().rewriting_kernels(Some(32), |_, source| source);
-    let options = PlanOptions { strategy: Some(Strategy::Matrix), ..PlanOptions::default() };
+    let options = PlanOptions::default().strategy(Strategy::Matrix);
     let (head, input, expected) = head();
     for rows in [1, 64] {
         refuses(Session::open_with(&matrices, &head, rows, &options), "f16");
@@ -189,19 +189,18 @@ fn the_error_is_what_pipelines_fail_for_and_not_that_they_do() {
 #[test]
 fn limits_are_never_raised() {
     let own = GPU.limits().clone();
-    let more = Limits {
-        workgroup_storage: usize::MAX,
-        invocations: usize::MAX,
-        storage_binding: u64::MAX,
-        buffer: u64::MAX,
-        workgroups_per_dimension: usize::MAX,
-        uniform_alignment: 1,
-        matrix_subgroup: Some(32),
-        ..own.clone()
-    };
+    let more = own
+        .clone()
+        .workgroup_storage(usize::MAX)
+        .invocations(usize::MAX)
+        .storage_binding(u64::MAX)
+        .buffer(u64::MAX)
+        .workgroups_per_dimension(usize::MAX)
+        .uniform_alignment(1)
+        .matrix_subgroup(32);
     assert_eq!(GPU.clone().with_limits(more.clone()).limits(), &own);
     // Not by way of smaller ones either, and what was lowered may rise again to what the device has.
-    let small = GPU.clone().with_limits(Limits { workgroup_storage: 32, ..own.clone() });
+    let small = GPU.clone().with_limits(own.clone().workgroup_storage(32));
     assert_eq!(small.limits().workgroup_storage, 32);
     assert_eq!(small.with_limits(more).limits(), &own);
 }

@@ -95,7 +95,7 @@ fn sessions_set_the_overrides_of_their_kernels() {
     let mut seen = BTreeSet::new();
     for head in &heads {
         for strategy in [Strategy::Edges, Strategy::Rows] {
-            let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
+            let options = PlanOptions::default().strategy(strategy);
             let session = Session::open_with(&GPU, head, 64, &options).unwrap();
             for variant in session.variants() {
                 let label = variant.kernel.label();

@@ -16,7 +16,7 @@ const DEEP_MATRIX_TOLERANCE: f64 = 2e-2;
 const SHAPES: [&[usize]; 6] = [&[1, 1], &[13, 17], &[97, 31, 3], &[1030, 9], &[70, 150, 5], &[9, 400, 101]];
 
 fn outputs(gpu: &Gpu, head: &CompressedHead, input: &[f32], rows: usize, strategy: Strategy) -> Vec<f32> {
-    let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
+    let options = PlanOptions::default().strategy(strategy);
     Session::open_with(gpu, &Head::from(head.clone()), rows, &options).unwrap().run(input).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn spoilt_rows_leave_no_trace() {
             spoilt[head.inputs() - 1] = f32::NAN;
             spoilt[2 * head.inputs() + 5] = f32::NAN;
             for strategy in [Strategy::Edges, Strategy::Rows] {
-                let options = PlanOptions { strategy: Some(strategy), ..PlanOptions::default() };
+                let options = PlanOptions::default().strategy(strategy);
                 let mut session = Session::open_with(&GPU, &Head::from(head.clone()), rows, &options).unwrap();
                 for input in [&spoilt, &input] {
                     let expected = CompressedReference::new(&head).run(input);
@@ -76,7 +76,7 @@ fn edges_and_rows_give_the_bits_of_the_reference() {
 
 /// Heads and a bank with cooperative matrices on `gpu`, for these numbers of rows.
 fn matrices_come_close(gpu: &Gpu, batches: &[usize]) {
-    let options = PlanOptions { strategy: Some(Strategy::Matrix), ..PlanOptions::default() };
+    let options = PlanOptions::default().strategy(Strategy::Matrix);
     let inputs = |rows, width| Random::new(3).many(rows * width).iter().map(|x| 1.6 * x).collect::<Vec<f32>>();
     let most = batches.iter().copied().max().unwrap();
     for (name, head) in heads() {
@@ -124,7 +124,7 @@ fn matrices_of_adapters_that_have_them_come_close() {
 
 #[test]
 fn an_adapter_without_matrices_refuses_them() {
-    let options = PlanOptions { strategy: Some(Strategy::Matrix), ..PlanOptions::default() };
+    let options = PlanOptions::default().strategy(Strategy::Matrix);
     let head = Head::from(integer_head(&[13, 17], 30, false, 1));
     let refused = Session::open_with(&GPU, &head, 4, &options).unwrap_err().to_string();
     assert_eq!(refused, "kernel matrix: the adapter offers no cooperative matrices of 16 x 16 in f16");
@@ -151,14 +151,14 @@ fn bank(table: bool) -> Bank {
 /// two blocks of 16 x 16 that are read past the end. A batch whose taps take more than 96 MiB takes several equal passes.
 #[test]
 fn plans_have_room_for_the_taps_of_matrices() {
-    let limits = Limits { workgroup_storage: 49_152, matrix_subgroup: Some(32), ..Limits::default() };
+    let limits = Limits::default().workgroup_storage(49_152).matrix_subgroup(32);
     let head = Head::from(integer_head(&[2045, 512, 5], 256, false, 1));
     let taps = |plan: &Plan| plan.buffers().iter().find(|buffer| buffer.name == "taps").map(|buffer| buffer.bytes);
     let plan = Plan::new(&head, &limits, 169).unwrap();
     assert_eq!(taps(&plan), Some(192 * 2048 * 10 * 2 + 1024));
     let plan = Plan::new(&head, &limits, 4096).unwrap();
     assert_eq!((plan.chunk_rows(), taps(&plan)), (2048, Some(2048 * 2048 * 10 * 2 + 1024)));
-    let plain = Plan::new(&head, &Limits { matrix_subgroup: None, ..limits }, 4096).unwrap();
+    let plain = Plan::new(&head, &limits.matrix_subgroup(None), 4096).unwrap();
     assert_eq!((plain.chunk_rows(), taps(&plain)), (4096, None));
 }
 
@@ -168,7 +168,7 @@ fn a_bank_in_one_pass_gives_what_its_heads_give() {
     for table in [false, true] {
         let bank = bank(table);
         for strategy in [None, Some(Strategy::Edges), Some(Strategy::Rows)] {
-            let options = PlanOptions { strategy, ..PlanOptions::default() };
+            let options = PlanOptions::default().strategy(strategy);
             let mut session = Session::open_with(&GPU, &bank.clone().into(), 40, &options).unwrap();
             for rows in [1, 3, 40] {
                 let input: Vec<f32> = Random::new(3).many(rows * 41).iter().map(|x| 1.6 * x).collect();

@@ -11,7 +11,7 @@ use sharekan::reference::{CompressedReference, DenseReference};
 use support::*;
 
 fn options() -> CompressOptions {
-    CompressOptions { method: Method::Calibrated, iterations: 5, feedback: 1, ..CompressOptions::default() }
+    CompressOptions::default().method(Method::Calibrated).iterations(5).feedback(1)
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn calibration_must_fit_and_be_there() {
     let narrow = Calibration::new(&rows, 4).unwrap();
     assert!(matches!(compile(&head, &options(), None, &mut |_| {}), Err(CompressError::Calibration(_))));
     assert!(matches!(compile(&head, &options(), Some(&narrow), &mut |_| {}), Err(CompressError::Calibration(_))));
-    let odd = CompressOptions { gain_bits: 5, method: Method::Uniform, ..options() };
+    let odd = options().gain_bits(5).method(Method::Uniform);
     assert!(matches!(compile(&head, &odd, None, &mut |_| {}), Err(CompressError::GainBits(5))));
     // One row, all the same: nothing to fit, and no trouble.
     let one = Calibration::new(&rows[..5], 5).unwrap();

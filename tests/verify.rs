@@ -4,7 +4,6 @@ mod support;
 
 use sharekan::evaluate::{VerifyReport, verify};
 use sharekan::head::{Bank, Head, Member};
-use sharekan::plan::Limits;
 use sharekan::run::{Gpu, Kernel};
 use support::*;
 
@@ -95,7 +94,7 @@ fn matrices_are_held_to_what_rounding_allows() {
 /// A report without a check of the head's own form would pass without having looked.
 #[test]
 fn a_head_that_no_kernel_takes_does_not_pass() {
-    let gpu = GPU.clone().with_limits(Limits { buffer: 256, ..GPU.limits().clone() });
+    let gpu = GPU.clone().with_limits(GPU.limits().clone().buffer(256));
     for head in [head(), Head::Dense(dense_head(&[13, 17, 4], 1)), Head::from(float_head(&[13, 17, 4], 12, 2))] {
         let refusal = verify(&gpu, &head, 9).unwrap_err().to_string();
         assert!(refusal.contains("max_buffer_size"), "{refusal}");

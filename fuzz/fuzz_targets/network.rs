@@ -7,7 +7,7 @@ use sharekan::plan::Limits;
 
 fuzz_target!(|bytes: &[u8]| {
     // As little as an input of this size can need, so that what asks for more shows.
-    let budget = Budget { tensor: 1 << 16, folded: 1 << 18, work: 1 << 24 };
+    let budget = Budget::default().tensor(1 << 16).folded(1 << 18).work(1 << 24);
     let planned = Network::parse(bytes).and_then(|network| {
         // Open sides become 8.
         let shapes: Vec<(String, Vec<usize>)> = network

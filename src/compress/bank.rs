@@ -92,6 +92,7 @@ pub enum BankStage {
 
 /// How far a compilation of a bank is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BankProgress {
     /// Layer position being compiled; `None` where all go at once.
     pub layer: Option<usize>,

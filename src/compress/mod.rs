@@ -60,6 +60,7 @@ use crate::head::{
     MAX_STAGES, Quantised,
 };
 use crate::run::Gpu;
+use crate::setters::setters;
 
 /// Precision of codewords and gains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +87,7 @@ pub enum Method {
 
 /// Settings of a compilation.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct CompressOptions {
     /// What the codebook is fitted to.
     pub method: Method,
@@ -132,6 +134,20 @@ impl Default for CompressOptions {
         }
     }
 }
+
+setters! { CompressOptions {
+    method: Method,
+    codewords: usize,
+    precision: Precision,
+    seed: u64,
+    iterations: usize,
+    gain_bits: u8,
+    feedback: usize,
+    residual: bool,
+    gpu: into Option<Gpu>,
+    gpu_from: usize,
+    rows: into Option<Arc<[f32]>>,
+}}
 
 impl CompressOptions {
     /// These settings, calibrated on rows of the head's inputs, `[rows, inputs]`: for example the features of some hundred
@@ -196,6 +212,7 @@ impl From<kmeans::KMeansError> for CompressError {
 
 /// How far a compilation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress {
     /// Layer being compiled, from 0.
     pub layer: usize,

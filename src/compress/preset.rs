@@ -9,6 +9,7 @@ use super::CompressOptions;
 /// images ([`Method::Calibrated`](super::Method::Calibrated)); without calibration the sizes are about the same and the
 /// losses larger. `docs/compiler.md` has the figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Preset {
     /// 256 codewords, gains of 8 bits: about 21 times smaller than dense f32.
     Faithful,

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 /// One layer of a [`CompressReport`].
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct LayerReport {
     /// Number of inputs.
     pub inputs: usize,
@@ -33,6 +34,7 @@ pub struct LayerReport {
 
 /// What a compilation kept and lost, layer by layer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct CompressReport {
     /// The layers, in order.
     pub layers: Vec<LayerReport>,

@@ -9,6 +9,7 @@ use crate::reference::CompressedReference;
 
 /// What a head shall reach.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Target {
     /// A file of at most so many bytes, as accurate as that allows.
     Bytes(usize),
@@ -19,6 +20,7 @@ pub enum Target {
 
 /// What a search found.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Found {
     /// The compressed head.
     pub head: CompressedHead,
@@ -30,8 +32,16 @@ pub struct Found {
     pub snr_db: Option<f64>,
 }
 
+impl Found {
+    /// A head that was made without a search, so without a measured ratio.
+    pub fn new(head: CompressedHead, report: CompressReport, options: CompressOptions) -> Self {
+        Self { head, report, options, snr_db: None }
+    }
+}
+
 /// What a search chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Setting {
     /// Codewords of each stage.
     pub codewords: usize,
@@ -95,7 +105,7 @@ pub fn compile_to_target(
     };
     let mut run = |options: CompressOptions, rows: Option<&Calibration<'_>>| {
         let (head, report) = compile(head, &options, rows, progress)?;
-        Ok::<_, CompressError>(Found { head, report, options, snr_db: None })
+        Ok::<_, CompressError>(Found::new(head, report, options))
     };
     match target {
         Target::Bytes(most) => {

@@ -4,6 +4,7 @@ use super::Detection;
 
 /// How many boxes of one image two heads have in common.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct BoxAgreement {
     /// Boxes of the reference.
     pub reference: usize,

@@ -5,9 +5,11 @@ use glam::Vec2;
 use super::suppress::suppress;
 use super::{Bounds, DetectError, Letterbox};
 use crate::head::DetectionConfig;
+use crate::setters::setters;
 
 /// Which boxes are kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct DetectOptions {
     /// Lowest score of a box, 0 to 1.
     pub score: f32,
@@ -23,6 +25,12 @@ impl Default for DetectOptions {
         Self { score: 0.3, nms: 0.5, max_detections: 100 }
     }
 }
+
+setters! { DetectOptions {
+    score: f32,
+    nms: f32,
+    max_detections: usize,
+}}
 
 impl DetectOptions {
     /// Refuses thresholds outside 0 to 1.

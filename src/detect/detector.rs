@@ -13,6 +13,7 @@ use crate::head::{DetectionConfig, Head, HeadError};
 
 /// Where the time of one image went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Timings {
     /// Letterboxing.
     pub letterbox: Duration,

@@ -44,6 +44,7 @@ pub struct Pipeline<'a, B> {
 
 /// An image on its way.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Passed<T> {
     /// The image as it was read.
     pub image: RgbImage,
@@ -55,6 +56,7 @@ pub struct Passed<T> {
 
 /// Where the time of a run went.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct PipelineReport {
     /// Images that went all the way.
     pub images: usize,
@@ -70,6 +72,7 @@ pub struct PipelineReport {
 
 /// How long a stage worked, waiting not counted.
 #[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
 pub struct StageTime {
     /// Name of the stage.
     pub stage: &'static str,

@@ -6,6 +6,7 @@ use super::Detection;
 
 /// The detections of one image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ImageDetections {
     /// The image as it was named.
     pub image: String,
@@ -19,6 +20,7 @@ pub struct ImageDetections {
 
 /// One detection.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DetectionRecord {
     /// Name of the head within its bank; `None` for a head that is alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]

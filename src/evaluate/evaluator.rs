@@ -7,15 +7,22 @@ use super::average_precision::{
 };
 use super::ground_truth::{GroundTruth, GroundTruthImage};
 use super::{EvaluationError, PixelExtent, Region, Summary};
+use crate::setters::setters;
 
 /// How VOC's average precision is computed; COCO's has no settings.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct EvaluationSettings {
     /// Least overlap (intersection over union) of a right detection.
     pub iou: f64,
     /// How far boxes reach.
     pub extent: PixelExtent,
 }
+
+setters! { EvaluationSettings {
+    iou: f64,
+    extent: PixelExtent,
+}}
 
 impl EvaluationSettings {
     /// Lowest score of the detections that the published figures of the example heads were measured with.
@@ -164,7 +171,8 @@ impl<'a> Evaluator<'a> {
 }
 
 /// How good detections are. All figures are fractions, 0 to 1; [`Summary`] has them in percent.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Images that were evaluated.
     pub images: usize,
@@ -174,6 +182,7 @@ pub struct Evaluation {
 
 /// How good the detections of one class are.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ClassEvaluation {
     /// Name of the class.
     pub name: String,

@@ -15,6 +15,7 @@ use crate::detect::{Letterbox, resize};
 /// on the image scaled into its letterbox, without the padding ([`Self::apply_in`]). On the original image, scaling
 /// down afterwards averages most of the noise away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum ImageShift {
     /// No change.
     #[default]

@@ -8,6 +8,7 @@ use super::Evaluation;
 
 /// What an evaluation found, in percent. Figures that no object counts for are null.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Summary {
     /// Images that were evaluated.
     pub images: usize,

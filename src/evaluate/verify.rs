@@ -36,6 +36,7 @@ const BORROWED_CODEWORDS: usize = 16;
 
 /// One comparison.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct VerifyCheck {
     /// The kernels compared, for example `integer_rows, codebook on chip`.
     pub kernel: String,
@@ -52,6 +53,7 @@ pub struct VerifyCheck {
 
 /// All comparisons of a head on a device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct VerifyReport {
     /// Name of the adapter.
     pub adapter: String,

@@ -13,6 +13,7 @@ use crate::regular_file::Unread;
 /// A file that cannot be read, written or used. The text begins with its path.
 #[derive(Debug, Error)]
 #[error("{}: {problem}", path.display())]
+#[non_exhaustive]
 pub struct FileError {
     /// The file.
     pub path: PathBuf,

@@ -12,6 +12,7 @@ use crate::{artifact, import, regular_file};
 
 /// A head and what its file said.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct HeadFile {
     /// The head.
     pub head: Head,
@@ -23,6 +24,7 @@ pub struct HeadFile {
 
 /// How a dense checkpoint was read.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct ImportNotes {
     /// The library's layout.
     pub layout: Layout,

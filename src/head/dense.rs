@@ -7,6 +7,7 @@ use super::{Basis, DetectionConfig, HeadError, InputMap, check_values};
 /// The function on the base path of an edge. It stands in no state dict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Activation {
     /// `x / (1 + exp(-x))`, the default of every library.
     Silu,

@@ -31,6 +31,7 @@ use tensors::Tensors;
 use crate::container::{Header, Sentence};
 pub use crate::head::DETECTION_KEY;
 use crate::head::{Activation, BasePath, DenseHead, DenseLayer, DetectionConfig, HeadError, InputMap};
+use crate::setters::setters;
 
 /// The function on the base path as a user chooses it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +66,7 @@ impl FromStr for BaseFunction {
 
 /// What a checkpoint does not hold.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct ImportOptions {
     /// Layout to read as, instead of the one that the names suggest.
     pub layout: Option<Layout>,
@@ -76,8 +78,16 @@ pub struct ImportOptions {
     pub head_config: Option<DetectionConfig>,
 }
 
+setters! { ImportOptions {
+    layout: into Option<Layout>,
+    base_function: into Option<BaseFunction>,
+    rbf_denominator: into Option<f64>,
+    head_config: into Option<DetectionConfig>,
+}}
+
 /// A checkpoint that was read.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Imported {
     /// The head.
     pub head: DenseHead,

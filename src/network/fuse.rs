@@ -10,6 +10,7 @@ use super::expression::{Expression, MAX_TERMS, Term, substitute};
 use super::op::{Combine, Instruction, Op, PadMode, ValueId};
 use super::resolve::Resolved;
 use super::tensor::Tensor;
+use crate::setters::setters;
 
 /// What a kernel computes, and the arithmetic that it does on it.
 #[derive(Debug, Clone)]
@@ -27,6 +28,7 @@ pub(super) struct Fused {
 
 /// What to leave out; everything is on by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fusions {
     /// Factors and shifts of channels into weights, padding into convolutions.
     pub weights: bool,
@@ -39,6 +41,11 @@ impl Default for Fusions {
         Self { weights: true, arithmetic: true }
     }
 }
+
+setters! { Fusions {
+    weights: bool,
+    arithmetic: bool,
+}}
 
 /// Operands that a kernel with a root takes at most, and one without.
 const MAX_OPERANDS: [usize; 2] = [3, 6];

@@ -8,6 +8,7 @@ use crate::run::{Download, Gpu, RunError, watching};
 
 /// Seconds of device time, medians.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct NetworkTimes {
     /// The whole network as one pass.
     pub whole: f64,

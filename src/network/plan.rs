@@ -36,6 +36,7 @@ pub(super) enum Placed {
 
 /// A step of a plan, for tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct StepSummary {
     /// The kernel.
     pub kernel: &'static str,
@@ -53,6 +54,7 @@ pub struct StepSummary {
 
 /// Bytes of device memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NetworkMemory {
     /// Weights and tables.
     pub constants: u64,

@@ -1,9 +1,11 @@
 //! What an adapter allows.
 
 use super::PlanError;
+use crate::setters::setters;
 
 /// Limits of an adapter that bear on a plan. The default is what WebGPU guarantees.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// Bytes of workgroup memory.
     pub workgroup_storage: usize,
@@ -37,6 +39,17 @@ impl Default for Limits {
         }
     }
 }
+
+setters! { Limits {
+    workgroup_storage: usize,
+    invocations: usize,
+    storage_binding: u64,
+    buffer: u64,
+    workgroups_per_dimension: usize,
+    uniform_alignment: u64,
+    target_workgroups: usize,
+    matrix_subgroup: into Option<usize>,
+}}
 
 impl Limits {
     /// The limits that wgpu reports, for a plan on `device_type`.

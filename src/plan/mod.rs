@@ -40,6 +40,7 @@ pub use schedule::{Schedule, Tier};
 use thiserror::Error;
 
 use crate::head::Head;
+use crate::setters::setters;
 
 /// A head that an adapter cannot run.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -87,6 +88,7 @@ pub enum PlanError {
 
 /// What a plan may be told beside the head and the limits.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct PlanOptions {
     /// The kernel for layers in integers; `None` takes the one that suits each batch size.
     pub strategy: Option<Strategy>,
@@ -97,6 +99,13 @@ pub struct PlanOptions {
     /// Tiles found by measuring.
     pub tuning: Option<Tuning>,
 }
+
+setters! { PlanOptions {
+    strategy: into Option<Strategy>,
+    float: into Option<FloatStrategy>,
+    product: into Option<ProductShape>,
+    tuning: into Option<Tuning>,
+}}
 
 /// Every buffer, tile and dispatch of a head on an adapter.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,6 +118,7 @@ pub enum Plan {
 
 /// How a layer's edges are summed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LayerKernel {
     /// Number of inputs.
     pub inputs: usize,
@@ -122,6 +132,7 @@ pub struct LayerKernel {
 
 /// Where a kernel reads its codebook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CodebookPlace {
     /// In workgroup memory.
     OnChip,

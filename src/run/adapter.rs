@@ -9,9 +9,11 @@ use serde::Serialize;
 use super::scopes::Scopes;
 use super::{Kernel, RunError};
 use crate::plan::Limits;
+use crate::setters::setters;
 
 /// Which adapter to take.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct GpuOptions {
     /// Part of the adapter's name, in any case; `None` takes the best one.
     pub name: Option<String>,
@@ -20,6 +22,12 @@ pub struct GpuOptions {
     /// Leaves wgpu's experimental features (cooperative matrices) alone.
     pub plain: bool,
 }
+
+setters! { GpuOptions {
+    name: into Option<String>,
+    backends: into Option<wgpu::Backends>,
+    plain: bool,
+}}
 
 /// Changes a kernel's source before it is compiled.
 #[doc(hidden)]
@@ -41,6 +49,7 @@ pub struct Gpu {
 
 /// An adapter and what of it matters to a head.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct AdapterReport {
     /// Name as the driver gives it.
     pub name: String,

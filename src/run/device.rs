@@ -5,6 +5,7 @@ use super::{Gpu, GpuOptions, RunError};
 
 /// Where to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Device {
     /// A real GPU where there is one, else the CPU. A software adapter is slower than the CPU path and is not taken.
     #[default]

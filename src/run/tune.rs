@@ -36,6 +36,7 @@ const WORTH_IT: f64 = 0.98;
 
 /// What a tile was measured to take.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TileTime {
     /// Layer that the tile cuts, from 0.
     pub layer: usize,
@@ -49,6 +50,7 @@ pub struct TileTime {
 
 /// The tile that was found for a layer and batch.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct TileChoice {
     /// Layer, from 0.
     pub layer: usize,
@@ -72,6 +74,7 @@ pub struct TileChoice {
 
 /// What tuning found.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Tuned {
     /// The fastest tile of every layer and batch, the planner's own among them.
     pub tuning: Tuning,

@@ -381,7 +381,7 @@ fn differs(seed: u64) -> Option<String> {
     };
     let mut found = vec![("reference", resolved.evaluate(&[("x", &input)]))];
     for (what, weights, arithmetic) in [("fused", true, true), ("not fused", false, false)] {
-        let plan = resolved.clone().plan_with(GPU.limits(), Fusions { weights, arithmetic });
+        let plan = resolved.clone().plan_with(GPU.limits(), Fusions::default().weights(weights).arithmetic(arithmetic));
         let run = |plan| NetworkSession::open(&GPU, plan).and_then(|mut session| session.run(&[("x", &input)]));
         found.push((what, plan.and_then(run)));
     }

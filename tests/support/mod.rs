@@ -17,7 +17,7 @@ use sharekan::run::{Gpu, GpuOptions};
 /// The adapter of this machine, a software one where there is no other. A machine without any fails the tests.
 pub static GPU: LazyLock<Gpu> = LazyLock::new(|| {
     // Without cooperative matrices, whose results are close and not the same; they have a test of their own.
-    let options = GpuOptions { plain: true, ..GpuOptions::default() };
+    let options = GpuOptions::default().plain(true);
     let gpu = pollster::block_on(Gpu::open(&options)).expect("these tests need an adapter");
     if breaks::BREAK.is_some() { gpu.rewriting_kernels(None, breaks::rewrite) } else { gpu }
 });

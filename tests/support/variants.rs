@@ -41,7 +41,7 @@ pub fn device_of(workgroup_storage: usize, matrix_subgroup: Option<usize>) -> Gp
     };
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("it has everything");
     let gpu = Gpu::with_device(device, queue, adapter.get_info());
-    gpu.with_limits(Limits { workgroup_storage, ..Limits::default() })
+    gpu.with_limits(Limits::default().workgroup_storage(workgroup_storage))
         .rewriting_kernels(matrix_subgroup, |_, source| source)
 }
 
@@ -114,7 +114,7 @@ pub fn planned(adapters: &[Gpu]) -> BTreeMap<String, KernelVariant> {
             [None, Some(Strategy::Edges), Some(Strategy::Rows)].into_iter().chain(matrix).collect();
         for head in integer_heads() {
             for &strategy in &strategies {
-                let options = PlanOptions { strategy, ..PlanOptions::default() };
+                let options = PlanOptions::default().strategy(strategy);
                 // A matrix's tile of a large codeword may not fit.
                 match Session::open_with(gpu, &head, 700, &options) {
                     Ok(session) => add(&session),
@@ -123,12 +123,12 @@ pub fn planned(adapters: &[Gpu]) -> BTreeMap<String, KernelVariant> {
             }
         }
         for strategy in [None, Some(Strategy::Rows)] {
-            let options = PlanOptions { strategy, ..PlanOptions::default() };
+            let options = PlanOptions::default().strategy(strategy);
             add(&Session::open_with(gpu, &bank().into(), 200, &options).unwrap());
         }
         for head in float_heads() {
             for float in [None, Some(FloatStrategy::Lookup), Some(FloatStrategy::Product)] {
-                let options = PlanOptions { float, ..PlanOptions::default() };
+                let options = PlanOptions::default().float(float);
                 match Session::open_with(gpu, &head, 1500, &options) {
                     Ok(session) => add(&session),
                     Err(e) => assert_eq!(float, Some(FloatStrategy::Product), "{e}"),

@@ -143,7 +143,8 @@ fn given(head: &Head, form: Form, codebook: Option<usize>) -> Result<Head, Bench
         (Head::Dense(dense), _) => {
             let precision = if form == Form::VqF32 { Precision::F32 } else { Precision::Int8 };
             let defaults = CompressOptions::default();
-            let options = CompressOptions { precision, codewords: codebook.unwrap_or(defaults.codewords), ..defaults };
+            let codewords = codebook.unwrap_or(defaults.codewords);
+            let options = defaults.precision(precision).codewords(codewords);
             Ok(compile(dense, &options, None, &mut |_| {})?.0.into())
         }
     }

@@ -42,7 +42,7 @@ impl Bank {
             Ok(plans.iter().map(of).collect::<Vec<_>>())
         };
         let tuned = || match options.tuning {
-            Some(_) => Ok(tiles(options)? != tiles(&PlanOptions { tuning: None, ..options.clone() })?),
+            Some(_) => Ok(tiles(options)? != tiles(&options.clone().tuning(None))?),
             None => Ok::<_, BenchError>(false),
         };
         let results = |session: &Session| buffer(gpu, rows * session.outputs());

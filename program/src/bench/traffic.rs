@@ -188,7 +188,7 @@ mod tests {
     fn the_plan_says_which_reads_stay_on_chip() {
         let share = |form, codewords, storage| {
             let head = synthetic_head(form, &PAPER, codewords).unwrap();
-            let limits = Limits { workgroup_storage: storage, ..Limits::default() };
+            let limits = Limits::default().workgroup_storage(storage);
             on_chip_share(&Plan::new(&head, &limits, 100).unwrap(), 100)
         };
         assert_eq!(share(Form::DenseF32, 1, 16_384), None);

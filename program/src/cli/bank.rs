@@ -100,14 +100,12 @@ struct CompiledHead<'a> {
 pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     files::check_destination(&args.output)?;
-    let options = CompressOptions {
-        codewords: args.size.codewords(),
-        precision: args.precision.into(),
-        seed: args.seed,
-        gain_bits: args.size.gain_bits(),
-        method: MethodArg::or_suitable(args.method, !args.calibrate.is_empty()),
-        ..CompressOptions::default()
-    };
+    let options = CompressOptions::default()
+        .codewords(args.size.codewords())
+        .precision(args.precision.into())
+        .seed(args.seed)
+        .gain_bits(args.size.gain_bits())
+        .method(MethodArg::or_suitable(args.method, !args.calibrate.is_empty()));
     if options.method == Method::Calibrated && args.calibrate.is_empty() {
         return Err(Failure::Usage("--method calibrated needs calibration rows: --calibrate [NAME=]DIR".into()));
     }

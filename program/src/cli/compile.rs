@@ -177,17 +177,15 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         return Err(Failure::new(format!("{path}: is compressed already, expected a dense checkpoint")));
     };
     let gpu = args.gpu(&dense)?;
-    let options = CompressOptions {
-        gpu_from: if args.device == DeviceArg::Gpu { 0 } else { compress::GPU_FROM },
-        gpu,
-        codewords: args.size.codewords(),
-        precision: args.precision.into(),
-        seed: args.seed,
-        gain_bits: args.size.gain_bits(),
-        residual: args.residual,
-        method,
-        ..CompressOptions::default()
-    };
+    let options = CompressOptions::default()
+        .gpu_from(if args.device == DeviceArg::Gpu { 0 } else { compress::GPU_FROM })
+        .gpu(gpu)
+        .codewords(args.size.codewords())
+        .precision(args.precision.into())
+        .seed(args.seed)
+        .gain_bits(args.size.gain_bits())
+        .residual(args.residual)
+        .method(method);
     let in_file = |problem: Error| problem.in_file(&args.head);
     let target = args.target_bytes.map(Target::Bytes).or(args.target_snr.map(Target::SnrDb));
     let needs_rows = options.method == Method::Calibrated || args.target_snr.is_some();
@@ -211,12 +209,8 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     };
     let found = match target {
         Some(target) => compress::compile_to_target(&dense, target, &options, calibration.as_ref(), &mut step),
-        None => compress::compile(&dense, &options, calibration.as_ref(), &mut step).map(|(head, report)| Found {
-            head,
-            report,
-            options,
-            snr_db: None,
-        }),
+        None => compress::compile(&dense, &options, calibration.as_ref(), &mut step)
+            .map(|(head, report)| Found::new(head, report, options)),
     };
     let found = found.map_err(|e| in_file(e.into()))?;
     bar.finish_and_clear();

@@ -208,7 +208,7 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> 
     let rows = shared.cells() * shared.cells();
     let device = OpenDevice::open(&args.device, &args.kernel)?;
     let model = device.model(&head, rows, &args.head)?;
-    let options = DetectOptions { score: args.score, nms: args.nms, max_detections: args.max_detections as usize };
+    let options = DetectOptions::default().score(args.score).nms(args.nms).max_detections(args.max_detections as usize);
     // A single image goes through on all threads.
     let single = matches!(&args.images[..], [image] if image.is_file());
     let mut more = if single { Vec::new() } else { one_a_core(&backbone, usize::MAX) };

@@ -89,7 +89,7 @@ impl OpenDevice {
             }),
             _ => None,
         };
-        Ok(Self { gpu, options: PlanOptions { strategy: kernel.kernel, tuning, ..PlanOptions::default() }, cache })
+        Ok(Self { gpu, options: PlanOptions::default().strategy(kernel.kernel).tuning(tuning), cache })
     }
 
     /// Opens a head or a bank for batches of up to `rows`; what does not fit the adapter is named by the head's `path`.

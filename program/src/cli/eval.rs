@@ -10,7 +10,6 @@ use sharekan::detect::pipeline::{Passed, Pipeline};
 use sharekan::detect::{DetectError, Letterbox, OnnxBackbone};
 use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, ImageShift, OutputSnr, Summary};
 use sharekan::files;
-use sharekan::plan::PlanOptions;
 use sharekan::run::Model;
 
 use super::detect::{one_a_core, print_time, settings};
@@ -88,7 +87,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         Some(path) => {
             let dense = args.import.open(path, screen)?.head;
             // A kernel that is asked for is one for the head, not for what it is held against.
-            let options = PlanOptions { strategy: None, ..device.options.clone() };
+            let options = device.options.clone().strategy(None);
             let model = Model::open_on(device.gpu.as_ref(), &dense, rows, &options).map_err(|e| about(e, path))?;
             fits(&backbone, &model, &settings, path)?;
             let snr = OutputSnr::new(model.outputs()).map_err(|e| Failure::new(e.to_string()))?;

@@ -76,7 +76,7 @@ pub(crate) fn detections(
     settings: &DetectionConfig,
     letterbox: &Letterbox,
 ) -> Result<Vec<ScoredRegion>, Failure> {
-    let options = DetectOptions { score: EvaluationSettings::SCORE, ..DetectOptions::default() };
+    let options = DetectOptions::default().score(EvaluationSettings::SCORE);
     Ok(decode_detections(output, settings, letterbox, &options)?.iter().map(ScoredRegion::from).collect())
 }
 

@@ -31,12 +31,11 @@ pub(crate) struct ImportArgs {
 
 impl ImportArgs {
     pub(crate) fn options(&self) -> Result<ImportOptions, Failure> {
-        Ok(ImportOptions {
-            layout: self.layout,
-            base_function: self.base_activation,
-            rbf_denominator: self.rbf_denominator,
-            head_config: self.head_config.as_deref().map(files::read_head_config).transpose()?,
-        })
+        Ok(ImportOptions::default()
+            .layout(self.layout)
+            .base_function(self.base_activation)
+            .rbf_denominator(self.rbf_denominator)
+            .head_config(self.head_config.as_deref().map(files::read_head_config).transpose()?))
     }
 
     /// Opens one head and says what was assumed about it.
@@ -107,7 +106,7 @@ impl AdapterArgs {
         if backends.is_some_and(|backends| backends.is_empty()) {
             return Err(Failure::Usage("WGPU_BACKEND names no backend, expected vulkan, metal, dx12 or webgpu".into()));
         }
-        Ok(GpuOptions { name: self.adapter.clone().filter(|name| !name.is_empty()), backends, plain: false })
+        Ok(GpuOptions::default().name(self.adapter.clone().filter(|name| !name.is_empty())).backends(backends))
     }
 }
 

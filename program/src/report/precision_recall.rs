@@ -163,8 +163,7 @@ mod tests {
             assert!(svg.contains(text), "{text} is missing");
         }
         assert!(svg.len() < 200_000, "{} bytes", svg.len());
-        let nothing = Evaluation { images: 0, classes: vec![] };
-        let problem = precision_recall_svg(&nothing, "").unwrap_err().to_string();
+        let problem = precision_recall_svg(&Evaluation::default(), "").unwrap_err().to_string();
         assert_eq!(problem, "precision-recall plot: no class has objects that count");
     }
 }

@@ -65,8 +65,9 @@ pub(super) mod tests {
     use sharekan::evaluate::Evaluation;
 
     pub(in crate::study) fn point(variant: Variant, shift: &str, bytes: usize, map50: f64, snr: f64) -> Point {
-        let mut accuracy = Summary::new(&Evaluation { images: 40, classes: vec![] });
-        (accuracy.map50, accuracy.output_snr_db) = (Some(map50), Some(snr).filter(|snr| snr.is_finite()));
+        let mut accuracy = Summary::new(&Evaluation::default());
+        (accuracy.images, accuracy.map50, accuracy.output_snr_db) =
+            (40, Some(map50), Some(snr).filter(|snr| snr.is_finite()));
         Point {
             key: format!("{}-{shift}", variant.slug()),
             label: variant.label(),

@@ -101,7 +101,7 @@ impl Variant {
     /// Settings of the compiler, where it makes the variant.
     pub fn compile_options(&self) -> Option<CompressOptions> {
         let Self::Codebook { method, codewords, precision, gain_bits } = *self else { return None };
-        Some(CompressOptions { method, codewords, precision, gain_bits, ..CompressOptions::default() })
+        Some(CompressOptions::default().method(method).codewords(codewords).precision(precision).gain_bits(gain_bits))
     }
 }
 

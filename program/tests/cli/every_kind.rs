@@ -193,12 +193,12 @@ impl Files {
         write_tensor(&at("rows"), "input", &[5, INPUTS], &rows);
 
         let (dense, outside) = (dense([-1.0, 1.0]), dense([-2.0, 2.0]));
-        let small = CompressOptions { codewords: 8, iterations: 2, ..CompressOptions::default() };
-        let f32 = CompressOptions { precision: Precision::F32, ..small.clone() };
+        let small = CompressOptions::default().codewords(8).iterations(2);
+        let f32 = small.clone().precision(Precision::F32);
         let head = |dense: &DenseHead, options: CompressOptions| {
             artifact::to_bytes(&compile(dense, &options, None, &mut |_| {}).unwrap().0.into()).unwrap()
         };
-        let residual = |options: &CompressOptions| CompressOptions { residual: true, ..options.clone() };
+        let residual = |options: &CompressOptions| options.clone().residual(true);
         let bank = |options: &CompressOptions| {
             let source = || SourceHead { head: &dense, calibration: None };
             let mut heads = HeldHeads::new(vec![("a".into(), source()), ("b".into(), source())]);
@@ -210,9 +210,9 @@ impl Files {
             let bytes = match kind {
                 Dense => artifact::write_dense(&dense).unwrap(),
                 Int8 => head(&dense, small.clone()),
-                FourBits => head(&dense, CompressOptions { gain_bits: 4, ..small.clone() }),
-                OneCodeword => head(&dense, CompressOptions { codewords: 1, ..small.clone() }),
-                ManyCodewords => head(&dense, CompressOptions { codewords: 5000, iterations: 1, ..small.clone() }),
+                FourBits => head(&dense, small.clone().gain_bits(4)),
+                OneCodeword => head(&dense, small.clone().codewords(1)),
+                ManyCodewords => head(&dense, small.clone().codewords(5000).iterations(1)),
                 Residual => head(&dense, residual(&small)),
                 F32 => head(&dense, f32.clone()),
                 ResidualF32 => head(&dense, residual(&f32)),

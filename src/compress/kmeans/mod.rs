@@ -30,6 +30,7 @@ use super::random::SplitMix;
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 use crate::run::block_on_any;
 use crate::run::{Gpu, RunError};
+use crate::setters::setters;
 
 /// Rounds on the sample that start a clustering on the CPU.
 const SAMPLE_ROUNDS: usize = 6;
@@ -43,8 +44,9 @@ pub enum Score {
     Direction,
 }
 
-/// Settings of a clustering.
+/// Settings of a clustering. The default looks for 256 codewords by distance, in at most 25 rounds.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Settings {
     /// What is minimised.
     pub score: Score,
@@ -59,8 +61,23 @@ pub struct Settings {
     pub seed: u64,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self { score: Score::Distance, codewords: 256, iterations: 25, enough: 0.0, seed: 0 }
+    }
+}
+
+setters! { Settings {
+    score: Score,
+    codewords: usize,
+    iterations: usize,
+    enough: f64,
+    seed: u64,
+}}
+
 /// The codeword of a point.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Match {
     /// Number of the codeword; of equally good ones the lowest on the CPU.
     pub codeword: u32,
@@ -100,7 +117,7 @@ pub enum KMeansError {
 ///
 /// let points = [0.0, 0.1, 5.0, 5.2, 5.1f32];
 /// let kmeans = KMeans::new(&points, 1, None)?;
-/// let settings = Settings { score: Score::Distance, codewords: 2, iterations: 10, enough: 0.0, seed: 0 };
+/// let settings = Settings::default().codewords(2).iterations(10);
 /// let codewords = kmeans.cluster(&settings, &mut |_, _| {})?;
 /// let matches = kmeans.assign(&codewords, Score::Distance)?;
 /// assert_eq!(matches[0].codeword, matches[1].codeword);

@@ -24,6 +24,7 @@ pub fn iou_thresholds() -> [f64; THRESHOLDS] {
 
 /// Which objects a figure is about, by their area in square pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum AreaRange {
     /// All objects.
     All,
@@ -55,6 +56,7 @@ impl AreaRange {
 
 /// Figures of one class in one area range, by overlap threshold.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct RangeFigures {
     /// Mean of the best precision at 101 recalls.
     pub average_precision: [f64; THRESHOLDS],
@@ -68,6 +70,7 @@ pub struct RangeFigures {
 
 /// Figures of one class.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct CocoClass {
     /// One entry for each of [`AreaRange::EACH`]; None where no object counts in it.
     pub ranges: [Option<RangeFigures>; 4],
@@ -93,6 +96,7 @@ impl CocoClass {
 
 /// COCO's twelve figures; None where `cocoeval` prints -1, as no object counts.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct CocoMetrics {
     /// Average precision, mean over the overlap thresholds.
     pub ap: Option<f64>,

@@ -2,6 +2,7 @@
 
 /// How many objects are found, and how many detections are right, as the lowest score that counts goes down.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[non_exhaustive]
 pub struct PrecisionRecall {
     /// Objects that count.
     pub objects: usize,
@@ -11,6 +12,7 @@ pub struct PrecisionRecall {
 
 /// A point of the curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct CurvePoint {
     /// Score of the detection.
     pub score: f64,

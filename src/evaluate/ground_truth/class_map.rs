@@ -31,6 +31,7 @@ pub struct ClassMap {
 
 /// What a class map did to an image set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct ClassMapReport {
     /// Classes of the image set that the map does not name, with the number of their objects.
     pub left_out: Vec<(String, usize)>,

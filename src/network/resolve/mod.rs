@@ -18,11 +18,13 @@ use super::error::{NetworkError, Quoted, Shape};
 use super::graph::{Constant, Input, Network, Side};
 use super::op::{Instruction, Value, ValueId};
 use super::tensor::elements;
+use crate::setters::setters;
 use attributes::Site;
 use builder::Builder;
 
 /// How much a network may ask for. Small files can name sizes that no machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Budget {
     /// Elements of one tensor.
     pub tensor: usize,
@@ -37,6 +39,12 @@ impl Default for Budget {
         Self { tensor: 1 << 29, folded: 1 << 26, work: 1 << 43 }
     }
 }
+
+setters! { Budget {
+    tensor: usize,
+    folded: usize,
+    work: u64,
+}}
 
 /// A network for known sizes, see [`Network::resolve`].
 #[derive(Debug, Clone)]

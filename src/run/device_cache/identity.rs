@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// An adapter with its driver: what was measured on one holds on the other where all of this is the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DeviceIdentity {
     /// Name as the driver gives it.
     pub name: String,

@@ -37,7 +37,7 @@ const LARGEST_FILE: u64 = 256 << 20;
 /// let cache = DeviceCache::of_user()?;
 /// let gpu = cache.open(Device::Auto, &GpuOptions::default())?;
 /// let tuning = gpu.as_ref().and_then(|gpu| cache.tuning(gpu).ok().flatten());
-/// let model = Model::open_on(gpu.as_ref(), &head, 169, &PlanOptions { tuning, ..PlanOptions::default() })?;
+/// let model = Model::open_on(gpu.as_ref(), &head, 169, &PlanOptions::default().tuning(tuning))?;
 /// if let Some(gpu) = &gpu {
 ///     cache.keep_kernels(gpu)?;
 /// }

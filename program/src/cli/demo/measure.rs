@@ -58,7 +58,7 @@ impl Heads {
         let (features, backbone_time) = timed(|| self.backbone.features(&square))?;
         let (dense_output, dense_time) = timed(|| self.dense.run(features.rows()))?;
         let (compressed_output, compressed_time) = timed(|| self.compressed.run(features.rows()))?;
-        let options = DetectOptions { score: SHOWN_SCORE, ..DetectOptions::default() };
+        let options = DetectOptions::default().score(SHOWN_SCORE);
         let dense = decode_detections(&dense_output, &self.settings, &letterbox, &options)?;
         let compressed = decode_detections(&compressed_output, &self.settings, &letterbox, &options)?;
 

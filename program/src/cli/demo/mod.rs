@@ -116,7 +116,7 @@ fn open_adapter(
 }
 
 fn compile(dense: &DenseHead, assets: &Assets, args: &DemoArgs, screen: Screen) -> Result<(Head, Sizes), Failure> {
-    let options = CompressOptions { method: Method::Calibrated, ..CompressOptions::default() };
+    let options = CompressOptions::default().method(Method::Calibrated);
     let images = assets.calibration();
     let source = CalibrationSource { source: &images, split: "train", backbone: None };
     let rows = source.rows(dense, &assets.head(), screen)?;

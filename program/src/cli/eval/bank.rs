@@ -85,8 +85,8 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     let mut summaries = BTreeMap::new();
     for (&head, evaluator) in measured.iter().zip(&evaluators) {
         let name = &heads[head].name;
-        let evaluation = evaluator.evaluate(&EvaluationSettings::default());
-        let evaluation = Evaluation { classes: own_classes(&evaluation, &heads[head]), ..evaluation };
+        let mut evaluation = evaluator.evaluate(&EvaluationSettings::default());
+        evaluation.classes = own_classes(&evaluation, &heads[head]);
         let summary = evaluation.summary();
         screen.line(format!("head {name}"))?;
         print_report(screen, &evaluation, &summary)?;
