@@ -35,6 +35,7 @@ fn kind(access: &Access) -> &'static str {
         Access::Params => "params",
         Access::Read => "read",
         Access::Write => "write",
+        Access::Texture => "texture",
     }
 }
 

@@ -109,6 +109,19 @@ pub enum DetectError {
     /// The head failed while it was evaluated.
     #[error("the head failed: {0}")]
     Head(super::EvaluationError),
+    /// A texture or buffer that frames cannot be read from.
+    #[error("{what} has {found}, expected {expected}")]
+    Source {
+        /// What it is.
+        what: &'static str,
+        /// What of it does not fit.
+        found: String,
+        /// What is taken.
+        expected: String,
+    },
+    /// A device that cannot be had, or fails.
+    #[error(transparent)]
+    Device(#[from] crate::run::RunError),
 }
 
 /// Why bytes are not an image that can be used.

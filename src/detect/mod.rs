@@ -21,6 +21,8 @@ mod draw;
 mod error;
 mod evaluator;
 mod features;
+#[cfg(feature = "network")]
+pub mod frame;
 #[cfg(feature = "files")]
 mod image_list;
 mod jpeg_end;

@@ -59,12 +59,13 @@ fn rounded(sum: i32) -> u8 {
 }
 
 /// The source pixels that make up one target pixel.
-struct Window {
-    first: usize,
-    weights: Vec<i32>,
+pub(super) struct Window {
+    pub(super) first: usize,
+    pub(super) weights: Vec<i32>,
 }
 
-fn windows(from: usize, to: usize) -> Vec<Window> {
+/// The windows of a side of `from` pixels that becomes one of `to`.
+pub(super) fn windows(from: usize, to: usize) -> Vec<Window> {
     let scale = from as f64 / to as f64;
     let reach = scale.max(1.0);
     let window = |target: usize| {

@@ -11,6 +11,8 @@ pub enum Access {
     Read,
     /// A storage buffer that is written.
     Write,
+    /// A texture whose texels are read one by one.
+    Texture,
 }
 
 /// A buffer that may be the caller's.
@@ -22,7 +24,7 @@ pub enum ExternalBuffer {
     Output,
 }
 
-use Access::{Params, Read, Write};
+use Access::{Params, Read, Texture, Write};
 use ExternalBuffer::{Input, Output};
 
 impl ExternalBuffer {
@@ -72,6 +74,10 @@ pub enum Kernel {
     KMeansWorst,
     /// k-means: codewords to the middle of their points.
     KMeansMove,
+    /// An image in a buffer to a backbone's input.
+    FrameLetterboxBuffer,
+    /// An image in a texture to a backbone's input.
+    FrameLetterboxTexture,
 }
 
 macro_rules! kernel {
@@ -108,16 +114,25 @@ const PRODUCT_COMMON: &str = include_str!("../../shaders/product_common.wgsl");
 const INTEGER_COMMON: &str = include_str!("../../shaders/integer_common.wgsl");
 /// What those of them have in common that sum edges.
 const INTEGER_SUMS: &str = include_str!("../../shaders/integer_sums.wgsl");
+/// What the kernels that letterbox have in common.
+const FRAME_LETTERBOX: &str = include_str!("../../shaders/frame_letterbox.wgsl");
 /// What those of them have in common that sum integers throughout.
 const INTEGER_CODEBOOK: &str = include_str!("../../shaders/integer_codebook.wgsl");
 
 impl Kernel {
     /// Files that are no kernels but parts of several.
-    pub const SHARED: [&str; 6] =
-        ["expand_common", "float_params", "integer_codebook", "integer_common", "integer_sums", "product_common"];
+    pub const SHARED: [&str; 7] = [
+        "expand_common",
+        "float_params",
+        "frame_letterbox",
+        "integer_codebook",
+        "integer_common",
+        "integer_sums",
+        "product_common",
+    ];
 
     /// All kernels.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::IntegerEdges,
         Self::IntegerRows,
         Self::IntegerBasis,
@@ -135,6 +150,8 @@ impl Kernel {
         Self::KMeansReduce,
         Self::KMeansWorst,
         Self::KMeansMove,
+        Self::FrameLetterboxBuffer,
+        Self::FrameLetterboxTexture,
     ];
 
     fn parts(self) -> Parts {
@@ -160,6 +177,8 @@ impl Kernel {
             Self::KMeansReduce => kernel!("kmeans_reduce", &[Read, Write], None),
             Self::KMeansWorst => kernel!("kmeans_worst", &[Read, Read, Read, Write], None),
             Self::KMeansMove => kernel!("kmeans_move", &[Read, Read, Read, Write], None),
+            Self::FrameLetterboxBuffer => kernel!("frame_letterbox_buffer", &[Read, Write, Read], None),
+            Self::FrameLetterboxTexture => kernel!("frame_letterbox_texture", &[Read, Write, Texture], None),
         }
     }
 
@@ -188,6 +207,7 @@ impl Kernel {
                 format!("{FLOAT_PARAMS}\n{common}\n{own}")
             }
             Self::ContractDense | Self::ContractCodebook | Self::FinishFloat => format!("{FLOAT_PARAMS}\n{own}"),
+            Self::FrameLetterboxBuffer | Self::FrameLetterboxTexture => format!("{FRAME_LETTERBOX}\n{own}"),
             _ => own.to_owned(),
         }
     }

@@ -66,6 +66,8 @@ pub use pipelines::KernelVariant;
 #[cfg(feature = "gpu")]
 pub(crate) use pipelines::lone_pipeline;
 #[cfg(feature = "network")]
+pub(crate) use pipelines::lone_pipelines;
+#[cfg(feature = "network")]
 pub(crate) use scopes::Scopes;
 #[cfg(feature = "gpu")]
 pub(crate) use scopes::watching;

@@ -184,6 +184,8 @@ impl<'a> PipelineBuilder<'a> {
                         size: NonZeroU64::new(PARAMS_SIZE),
                     }),
                     Access::Read | Access::Write => buffers.next()?.as_entire_binding(),
+                    // No head's kernel reads one.
+                    Access::Texture => return None,
                 };
                 Some(wgpu::BindGroupEntry { binding: at as u32, resource })
             })
@@ -254,8 +256,24 @@ pub(crate) fn lone_pipeline(gpu: &Gpu, kernel: Kernel, constants: &[(&str, f64)]
             // Every kernel writes its workgroup memory before it reads it.
             zero_initialize_workgroup_memory: false,
         },
-        cache: None,
+        cache: gpu.pipeline_cache(),
     })
+}
+
+/// Pipelines as [`lone_pipeline`] makes them, several at a time where there are threads.
+///
+/// # Errors
+/// What the device objects to in the first that it refuses.
+#[cfg(feature = "network")]
+pub(crate) async fn lone_pipelines(
+    gpu: &Gpu,
+    wanted: &[(Kernel, Vec<(&'static str, f64)>)],
+) -> Result<Vec<wgpu::ComputePipeline>, wgpu::Error> {
+    let made = map_device(wanted, |(kernel, constants)| {
+        let scopes = Scopes::open(gpu.device());
+        (lone_pipeline(gpu, *kernel, constants), scopes.close())
+    });
+    all(made).await
 }
 
 /// The bind group of one input or output buffer.
@@ -291,17 +309,22 @@ fn layout(device: &wgpu::Device, label: &str, bindings: &[Access]) -> wgpu::Bind
         .iter()
         .enumerate()
         .map(|(at, access)| {
-            let (ty, dynamic, size) = match access {
-                Access::Params => (wgpu::BufferBindingType::Uniform, true, NonZeroU64::new(PARAMS_SIZE)),
-                Access::Read => (wgpu::BufferBindingType::Storage { read_only: true }, false, None),
-                Access::Write => (wgpu::BufferBindingType::Storage { read_only: false }, false, None),
+            let buffer = |ty, has_dynamic_offset, min_binding_size| wgpu::BindingType::Buffer {
+                ty,
+                has_dynamic_offset,
+                min_binding_size,
             };
-            wgpu::BindGroupLayoutEntry {
-                binding: at as u32,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: dynamic, min_binding_size: size },
-                count: None,
-            }
+            let ty = match access {
+                Access::Params => buffer(wgpu::BufferBindingType::Uniform, true, NonZeroU64::new(PARAMS_SIZE)),
+                Access::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }, false, None),
+                Access::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }, false, None),
+                Access::Texture => wgpu::BindingType::Texture {
+                    sample_type: wgpu::TextureSampleType::Float { filterable: false },
+                    view_dimension: wgpu::TextureViewDimension::D2,
+                    multisampled: false,
+                },
+            };
+            wgpu::BindGroupLayoutEntry { binding: at as u32, visibility: wgpu::ShaderStages::COMPUTE, ty, count: None }
         })
         .collect();
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(label), entries: &entries })

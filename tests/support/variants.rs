@@ -184,7 +184,7 @@ fn workgroup_bytes(variant: &KernelVariant) -> usize {
     workgroup.map(|variable| layouter[variable.ty].size as usize).sum()
 }
 
-/// The kernels that no plan holds, with constants as k-means gives them.
+/// The kernels that no plan holds, with constants as k-means and frames give them.
 pub fn others() -> BTreeMap<String, KernelVariant> {
     let mut found = BTreeMap::new();
     let mut add = |kernel, constants: &[(&'static str, f64)]| {
@@ -209,5 +209,11 @@ pub fn others() -> BTreeMap<String, KernelVariant> {
         }
     }
     add(Kernel::KMeansReduce, &[("SUMS", 1500.0), ("CHUNKS", 5.0), ("LANES", 64.0)]);
+    for kernel in [Kernel::FrameLetterboxBuffer, Kernel::FrameLetterboxTexture] {
+        let square = [("SIDE", 416.0), ("PADDING", 114.0), ("NHWC", 0.0), ("BGR", 1.0)];
+        let mean = [("MEAN_0", 127.0), ("MEAN_1", 127.0), ("MEAN_2", 127.0)];
+        let scale = [("SCALE_0", 0.5), ("SCALE_1", 0.5), ("SCALE_2", 0.5)];
+        add(kernel, &[&square[..], &mean, &scale].concat());
+    }
     found
 }

@@ -1,0 +1,289 @@
+//! Letterboxing on a device.
+
+use crate::detect::resample::windows;
+use crate::detect::{DetectError, Letterbox};
+use crate::head::{ChannelOrder, DetectionConfig, PixelPreparation, TensorLayout};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::run::block_on;
+use crate::run::{Gpu, Kernel, RunError, lone_pipelines, watching};
+
+/// Pixels of the square along a side of a workgroup, as the kernel has it.
+const WORKGROUP: u32 = 8;
+/// Numbers before the windows, as the kernel has it.
+const HEADER: usize = 8;
+
+/// Fits images that lie on a device into the square that a backbone takes, and makes their pixels its numbers.
+///
+/// The numbers are those of [`Letterbox::apply`] and [`PixelPreparation::prepare`], to the bit; of sRGB textures those of
+/// the bytes that they hold.
+#[derive(Debug)]
+pub struct DeviceLetterbox {
+    gpu: Gpu,
+    side: u32,
+    buffer: wgpu::ComputePipeline,
+    texture: wgpu::ComputePipeline,
+}
+
+/// An image in a buffer: rows from the top, of bytes red, green and blue, and alpha where a pixel has four.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceImage<'a> {
+    /// The buffer, with the usage STORAGE; the image begins where it does.
+    pub buffer: &'a wgpu::Buffer,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// Bytes from one row to the next.
+    pub bytes_per_row: u32,
+    /// Bytes of a pixel, 3 or 4.
+    pub bytes_per_pixel: u32,
+}
+
+/// An image and the buffer that its numbers go to, bound once and used for any number of recordings.
+#[derive(Debug, Clone)]
+pub struct LetterboxBinding {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    letterbox: Letterbox,
+}
+
+impl LetterboxBinding {
+    /// Where the image lies in the square.
+    pub fn letterbox(&self) -> &Letterbox {
+        &self.letterbox
+    }
+}
+
+impl DeviceLetterbox {
+    /// Compiles the kernels for images that are prepared as `config` says.
+    ///
+    /// # Errors
+    /// Where the settings are out of range or the device refuses a kernel.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(gpu: &Gpu, config: &DetectionConfig) -> Result<Self, DetectError> {
+        block_on(gpu.device(), Self::open_async(gpu, config))
+    }
+
+    /// Compiles the kernels as `open` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the settings are out of range or the device refuses a kernel.
+    pub async fn open_async(gpu: &Gpu, config: &DetectionConfig) -> Result<Self, DetectError> {
+        config.check()?;
+        let constants = constants(config.input_size, &config.pixels);
+        let wanted = [Kernel::FrameLetterboxBuffer, Kernel::FrameLetterboxTexture].map(|kernel| (kernel, constants.clone()));
+        let made = lone_pipelines(gpu, &wanted).await.map_err(|e| RunError::of_device(&e, 0, "a kernel of frames"))?;
+        let [buffer, texture] = <[_; 2]>::try_from(made).map_err(|_| gpu.lost_error())?;
+        Ok(Self { gpu: gpu.clone(), side: config.input_size, buffer, texture })
+    }
+
+    /// Binds a texture and the buffer that the numbers go to, `3 * side * side` f32 with the usage STORAGE.
+    ///
+    /// # Errors
+    /// Where the texture is no plain image of 8 bits a channel with the usage TEXTURE_BINDING, the buffer is too small or
+    /// has no usage STORAGE, or the device takes one of them not.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn bind_texture(&self, texture: &wgpu::Texture, numbers: &wgpu::Buffer) -> Result<LetterboxBinding, DetectError> {
+        block_on(self.gpu.device(), self.bind_texture_async(texture, numbers))
+    }
+
+    /// Binds a texture as `bind_texture` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the texture is no plain image of 8 bits a channel with the usage TEXTURE_BINDING, the buffer is too small or
+    /// has no usage STORAGE, or the device takes one of them not.
+    pub async fn bind_texture_async(
+        &self,
+        texture: &wgpu::Texture,
+        numbers: &wgpu::Buffer,
+    ) -> Result<LetterboxBinding, DetectError> {
+        let srgb = check_texture(texture)?;
+        self.check_numbers(numbers)?;
+        let letterbox = Letterbox::new(texture.width(), texture.height(), self.side)?;
+        let place = placement(&letterbox, [u32::from(srgb), 0]);
+        let bind = || {
+            let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
+            let place = self.filled(&place);
+            self.group(&self.texture, &place, numbers, wgpu::BindingResource::TextureView(&view))
+        };
+        let made = watching(self.gpu.device(), bind).await;
+        let group = made.map_err(|e| RunError::of_device(&e, 4 * place.len() as u64, "the texture"))?;
+        Ok(LetterboxBinding { pipeline: self.texture.clone(), group, letterbox })
+    }
+
+    /// Binds an image in a buffer, and the buffer that the numbers go to, `3 * side * side` f32; both need the usage STORAGE.
+    ///
+    /// # Errors
+    /// Where a buffer is too small or has no usage STORAGE, a pixel has neither 3 nor 4 bytes, rows overlap, or the device
+    /// takes a buffer not.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn bind_buffer(&self, image: &DeviceImage<'_>, numbers: &wgpu::Buffer) -> Result<LetterboxBinding, DetectError> {
+        block_on(self.gpu.device(), self.bind_buffer_async(image, numbers))
+    }
+
+    /// Binds an image in a buffer as `bind_buffer` does, without blocking.
+    ///
+    /// # Errors
+    /// Where a buffer is too small or has no usage STORAGE, a pixel has neither 3 nor 4 bytes, rows overlap, or the device
+    /// takes a buffer not.
+    pub async fn bind_buffer_async(
+        &self,
+        image: &DeviceImage<'_>,
+        numbers: &wgpu::Buffer,
+    ) -> Result<LetterboxBinding, DetectError> {
+        let letterbox = Letterbox::new(image.width, image.height, self.side)?;
+        image.check()?;
+        self.check_numbers(numbers)?;
+        let place = placement(&letterbox, [image.bytes_per_row, image.bytes_per_pixel]);
+        let bind = || {
+            let place = self.filled(&place);
+            self.group(&self.buffer, &place, numbers, image.buffer.as_entire_binding())
+        };
+        let made = watching(self.gpu.device(), bind).await;
+        let group = made.map_err(|e| RunError::of_device(&e, 4 * place.len() as u64, "the image's buffer"))?;
+        Ok(LetterboxBinding { pipeline: self.buffer.clone(), group, letterbox })
+    }
+
+    /// Records the kernel into a pass of the device.
+    pub fn record_in(&self, pass: &mut wgpu::ComputePass<'_>, binding: &LetterboxBinding) {
+        pass.set_pipeline(&binding.pipeline);
+        pass.set_bind_group(0, &binding.group, &[]);
+        let workgroups = self.side.div_ceil(WORKGROUP);
+        pass.dispatch_workgroups(workgroups, workgroups, 1);
+    }
+
+    fn check_numbers(&self, numbers: &wgpu::Buffer) -> Result<(), DetectError> {
+        check_usage("the buffer of the backbone's input", numbers)?;
+        let needed = 12 * u64::from(self.side) * u64::from(self.side);
+        if numbers.size() >= needed {
+            return Ok(());
+        }
+        Err(DetectError::Source {
+            what: "the buffer of the backbone's input",
+            found: format!("{} bytes", numbers.size()),
+            expected: format!("{needed}"),
+        })
+    }
+
+    /// A buffer of a placement.
+    fn filled(&self, place: &[i32]) -> wgpu::Buffer {
+        let buffer = self.gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("frame placement"),
+            size: 4 * place.len() as u64,
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.gpu.queue().write_buffer(&buffer, 0, bytemuck::cast_slice(place));
+        buffer
+    }
+
+    fn group(
+        &self,
+        pipeline: &wgpu::ComputePipeline,
+        place: &wgpu::Buffer,
+        numbers: &wgpu::Buffer,
+        image: wgpu::BindingResource<'_>,
+    ) -> wgpu::BindGroup {
+        let resources = [place.as_entire_binding(), numbers.as_entire_binding(), image];
+        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
+            .zip(resources)
+            .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
+            .collect();
+        self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("frame letterbox"),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        })
+    }
+}
+
+impl DeviceImage<'_> {
+    fn check(&self) -> Result<(), DetectError> {
+        let refuse = |found: String, expected: String| {
+            Err(DetectError::Source { what: "the buffer of the image", found, expected })
+        };
+        check_usage("the buffer of the image", self.buffer)?;
+        if !matches!(self.bytes_per_pixel, 3 | 4) {
+            return refuse(format!("{} bytes a pixel", self.bytes_per_pixel), "3 or 4".into());
+        }
+        let row = u64::from(self.width) * u64::from(self.bytes_per_pixel);
+        if u64::from(self.bytes_per_row) < row || self.bytes_per_pixel == 4 && !self.bytes_per_row.is_multiple_of(4) {
+            let expected = format!("at least {row}, whole pixels of 4");
+            return refuse(format!("{} bytes a row", self.bytes_per_row), expected);
+        }
+        // The kernel counts bytes in u32 and reads words.
+        let needed = (u64::from(self.bytes_per_row) * u64::from(self.height - 1) + row).next_multiple_of(4);
+        if needed > u64::from(u32::MAX) {
+            return refuse(format!("{needed} bytes of image"), "less than 4 GiB".into());
+        }
+        if self.buffer.size() < needed {
+            return refuse(format!("{} bytes", self.buffer.size()), format!("{needed}"));
+        }
+        Ok(())
+    }
+}
+
+fn check_usage(what: &'static str, buffer: &wgpu::Buffer) -> Result<(), DetectError> {
+    if buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
+        return Ok(());
+    }
+    Err(DetectError::Source { what, found: format!("usage {:?}", buffer.usage()), expected: "STORAGE".into() })
+}
+
+/// Refuses what is no plain image; true for one in sRGB.
+fn check_texture(texture: &wgpu::Texture) -> Result<bool, DetectError> {
+    let refuse = |found: String, expected: &str| {
+        Err(DetectError::Source { what: "the texture", found, expected: expected.into() })
+    };
+    let srgb = match texture.format() {
+        wgpu::TextureFormat::Rgba8Unorm | wgpu::TextureFormat::Bgra8Unorm => false,
+        wgpu::TextureFormat::Rgba8UnormSrgb | wgpu::TextureFormat::Bgra8UnormSrgb => true,
+        other => return refuse(format!("the format {other:?}"), "Rgba8Unorm or Bgra8Unorm, plain or sRGB"),
+    };
+    if !texture.usage().contains(wgpu::TextureUsages::TEXTURE_BINDING) {
+        return refuse(format!("usage {:?}", texture.usage()), "TEXTURE_BINDING");
+    }
+    let plain = texture.dimension() == wgpu::TextureDimension::D2
+        && texture.depth_or_array_layers() == 1
+        && texture.sample_count() == 1;
+    if !plain {
+        return refuse("layers, depth or several samples".into(), "one image");
+    }
+    Ok(srgb)
+}
+
+fn constants(side: u32, pixels: &PixelPreparation) -> Vec<(&'static str, f64)> {
+    let flag = |set: bool| f64::from(u8::from(set));
+    let mut constants = vec![
+        ("SIDE", f64::from(side)),
+        ("PADDING", f64::from(pixels.padding)),
+        ("NHWC", flag(pixels.layout == TensorLayout::Nhwc)),
+        ("BGR", flag(pixels.channel_order == ChannelOrder::Bgr)),
+    ];
+    let of_channels = |names: [&'static str; 3], values: [f32; 3]| names.into_iter().zip(values.map(f64::from));
+    constants.extend(of_channels(["MEAN_0", "MEAN_1", "MEAN_2"], pixels.mean));
+    constants.extend(of_channels(["SCALE_0", "SCALE_1", "SCALE_2"], pixels.scale));
+    constants
+}
+
+/// Where an image lies, and the windows of its pixels, as the kernel reads them.
+pub(super) fn placement(letterbox: &Letterbox, reading: [u32; 2]) -> Vec<i32> {
+    let axes = [
+        windows(letterbox.image.x as usize, letterbox.size.x as usize),
+        windows(letterbox.image.y as usize, letterbox.size.y as usize),
+    ];
+    let most = axes.each_ref().map(|axis| axis.iter().map(|window| window.weights.len()).max().unwrap_or(0));
+    let mut place = Vec::with_capacity(HEADER + axes[0].len() * (1 + most[0]) + axes[1].len() * (1 + most[1]));
+    let header = [letterbox.offset.x, letterbox.offset.y, letterbox.size.x, letterbox.size.y];
+    place.extend(header.iter().map(|&number| number as i32));
+    place.extend(most.map(|weights| weights as i32));
+    place.extend(reading.map(|number| number as i32));
+    for (axis, most) in axes.iter().zip(most) {
+        for window in axis {
+            place.push(window.first as i32);
+            place.extend(&window.weights);
+            place.extend(std::iter::repeat_n(0, most - window.weights.len()));
+        }
+    }
+    place
+}
