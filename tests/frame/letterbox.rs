@@ -176,8 +176,7 @@ fn what_is_no_image_is_refused() {
         "the texture has the format Rgba8Uint, expected Rgba8Unorm or Bgra8Unorm, plain or sRGB"
     );
     let buffer = storage(&rows(&image, 4, 32));
-    let whole =
-        DeviceImage { buffer: &buffer, width: 8, height: 6, bytes_per_row: 32, bytes_per_pixel: 4 };
+    let whole = DeviceImage { buffer: &buffer, width: 8, height: 6, bytes_per_row: 32, bytes_per_pixel: 4 };
     assert!(letterbox.bind_buffer(&whole, &to).is_ok());
     for (image, expected) in [
         (DeviceImage { height: 7, ..whole }, "the buffer of the image has 192 bytes, expected 224"),

@@ -71,7 +71,8 @@ impl DeviceLetterbox {
     pub async fn open_async(gpu: &Gpu, config: &DetectionConfig) -> Result<Self, DetectError> {
         config.check()?;
         let constants = constants(config.input_size, &config.pixels);
-        let wanted = [Kernel::FrameLetterboxBuffer, Kernel::FrameLetterboxTexture].map(|kernel| (kernel, constants.clone()));
+        let wanted =
+            [Kernel::FrameLetterboxBuffer, Kernel::FrameLetterboxTexture].map(|kernel| (kernel, constants.clone()));
         let made = lone_pipelines(gpu, &wanted).await.map_err(|e| RunError::of_device(&e, 0, "a kernel of frames"))?;
         let [buffer, texture] = <[_; 2]>::try_from(made).map_err(|_| gpu.lost_error())?;
         Ok(Self { gpu: gpu.clone(), side: config.input_size, buffer, texture })
@@ -83,7 +84,11 @@ impl DeviceLetterbox {
     /// Where the texture is no plain image of 8 bits a channel with the usage TEXTURE_BINDING, the buffer is too small or
     /// has no usage STORAGE, or the device takes one of them not.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn bind_texture(&self, texture: &wgpu::Texture, numbers: &wgpu::Buffer) -> Result<LetterboxBinding, DetectError> {
+    pub fn bind_texture(
+        &self,
+        texture: &wgpu::Texture,
+        numbers: &wgpu::Buffer,
+    ) -> Result<LetterboxBinding, DetectError> {
         block_on(self.gpu.device(), self.bind_texture_async(texture, numbers))
     }
 
@@ -117,7 +122,11 @@ impl DeviceLetterbox {
     /// Where a buffer is too small or has no usage STORAGE, a pixel has neither 3 nor 4 bytes, rows overlap, or the device
     /// takes a buffer not.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn bind_buffer(&self, image: &DeviceImage<'_>, numbers: &wgpu::Buffer) -> Result<LetterboxBinding, DetectError> {
+    pub fn bind_buffer(
+        &self,
+        image: &DeviceImage<'_>,
+        numbers: &wgpu::Buffer,
+    ) -> Result<LetterboxBinding, DetectError> {
         block_on(self.gpu.device(), self.bind_buffer_async(image, numbers))
     }
 
@@ -185,10 +194,8 @@ impl DeviceLetterbox {
         image: wgpu::BindingResource<'_>,
     ) -> wgpu::BindGroup {
         let resources = [place.as_entire_binding(), numbers.as_entire_binding(), image];
-        let entries: Vec<wgpu::BindGroupEntry<'_>> = (0..)
-            .zip(resources)
-            .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
-            .collect();
+        let entries: Vec<wgpu::BindGroupEntry<'_>> =
+            (0..).zip(resources).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
         self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("frame letterbox"),
             layout: &pipeline.get_bind_group_layout(0),
