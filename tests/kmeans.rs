@@ -166,6 +166,21 @@ fn survives_points_of_zero_and_more_codewords_than_places() {
     }
 }
 
+/// All points but one lie at one place, and the start looks at every other point: where it misses that one, both codewords lie
+/// at the same place, and the one that is left without points goes to the point met worst, in the first round already.
+#[test]
+fn a_codeword_without_points_goes_to_the_point_met_worst() {
+    let gpu = gpu();
+    for lone in 0..8 {
+        let mut points = vec![0.0f32; 65_536 * 2];
+        points[2 * lone..2 * lone + 2].copy_from_slice(&[3.0, 4.0]);
+        for gpu in [None, Some(&gpu)] {
+            let found = cluster(&points, 2, gpu, &settings(Score::Distance, 2, 1));
+            assert!(found.chunks(2).any(|c| c == [3.0, 4.0]), "point {lone}, adapter {}: {found:?}", gpu.is_some());
+        }
+    }
+}
+
 #[test]
 fn the_same_bytes_whatever_the_number_of_threads() {
     let values = numbers(30_000 * 10);

@@ -2,7 +2,7 @@
 
 mod support;
 
-use sharekan::head::{Bank, CompressedHead, Head, Member};
+use sharekan::head::{Bank, CompressedHead, GainScale, Head, Member, Quantised};
 use sharekan::plan::{Limits, Plan, PlanOptions, Strategy};
 use sharekan::reference::CompressedReference;
 use sharekan::run::{Gpu, GpuOptions, Session};
@@ -28,6 +28,16 @@ fn heads() -> Vec<(String, CompressedHead)> {
         }
     }
     heads.push(("wide numbers".into(), integer_head(&[37, 21, 4], 700, true, 5)));
+    heads.push(("all numbers of a byte".into(), integer_head(&[37, 21], 256, true, 5)));
+    let random = &mut Random::new(6);
+    for order in 1..=3 {
+        let layer = integer_layer([33, 20, 30], even(33, order, 5), norm(33, None, random), order == 2, random);
+        heads.push((format!("beyond the grid, order {order}"), CompressedHead::new(vec![layer], None).unwrap()));
+    }
+    // More than the workgroup memory of any adapter.
+    let layer = integer_layer([33, 20, 10_000], even(33, 3, 7), norm(33, CLAMP, random), true, random);
+    let layer = residual_layer(layer, random);
+    heads.push(("codebooks in memory".into(), CompressedHead::new(vec![layer], None).unwrap()));
     for table in [false, true] {
         let head = integer_head(&[33, 20, 6], 12, table, 8);
         let mut random = Random::new(9);
@@ -111,6 +121,32 @@ fn matrices_in_plain_wgsl_come_close() {
     matrices_come_close(&matrices::gpu(), &[3, 100]);
 }
 
+/// An edge of a constant curve, `127 c` times a gain of sixteenths: with `c` and the gain odd, a sum that no rounding but that
+/// to nearest takes to the right integer, and all factors exact in f16.
+#[test]
+fn sums_of_matrices_are_rounded_to_nearest() {
+    let (codewords, levels) = ([1i8, -1, 3, -3], [7i16, 9, -5, 15, -121]);
+    let mut layer = integer_head(&[1, 17], 4, true, 1).layers()[0].clone();
+    let d = layer.basis.len();
+    layer.quantised = Quantised::Int8 {
+        codebook: codewords.iter().flat_map(|c| vec![*c; d]).collect(),
+        gains: (0..17).map(|o| (o % 5) as u8).collect(),
+        gain_scale: GainScale::Table((0..256).map(|code| levels[code % 5]).collect()),
+        // The curve's value is what is left without its 127, the gain's without its 16.
+        output_scale: vec![127.0 / 16.0; 17],
+    };
+    layer.bias = vec![0.0; 17];
+    layer.indices = (0..17).map(|o| o % 4).collect();
+    let head = CompressedHead::new(vec![layer], None).unwrap();
+    let input = Random::new(3).many(20);
+    let of = |o: usize| f32::from(codewords[o % 4]) * 127.0 * f32::from(levels[o % 5]) / 16.0;
+    let expected: Vec<f32> = (0..20 * 17).map(|at| of(at % 17).round()).collect();
+    let found = outputs(&matrices::gpu(), &head, &input, 20, Strategy::Matrix);
+    for found in [found, CompressedReference::new(&head).run(&input)] {
+        assert!(error(&found, &expected) < 1e-6, "{found:?}, expected {expected:?}");
+    }
+}
+
 /// With the adapter's own matrices. Only some adapters have them; the test above runs the same kernels on the others.
 #[test]
 fn matrices_of_adapters_that_have_them_come_close() {
@@ -184,8 +220,8 @@ fn a_bank_in_one_pass_gives_what_its_heads_give() {
     }
 }
 
-fn with_codebook(own: &sharekan::head::Quantised, shared: &sharekan::head::Quantised) -> sharekan::head::Quantised {
-    use sharekan::head::Quantised::Int8;
+fn with_codebook(own: &Quantised, shared: &Quantised) -> Quantised {
+    use Quantised::Int8;
     match (own, shared) {
         (Int8 { gains, gain_scale, output_scale, .. }, Int8 { codebook, .. }) => Int8 {
             codebook: codebook.clone(),
