@@ -87,41 +87,49 @@ pub fn decode_detections(
     if outputs.len() != expected {
         return Err(DetectError::Length { what: "the head's outputs", found: outputs.len(), expected });
     }
-    let kept = suppress(candidates(outputs, head, options.score), options.nms, options.max_detections);
+    Ok(finish(candidates(outputs, head, options.score), letterbox, options))
+}
+
+/// Candidates of one head to its boxes: suppression, the way back into the image.
+pub(super) fn finish(candidates: Vec<Candidate>, letterbox: &Letterbox, options: &DetectOptions) -> Vec<Detection> {
+    let kept = suppress(candidates, options.nms, options.max_detections);
     let size = letterbox.image.as_vec2();
     let detection = |candidate: Candidate| Detection {
         class: candidate.class,
         score: candidate.score,
         bounds: letterbox.to_image(candidate.bounds).clip(size),
     };
-    Ok(kept.into_iter().map(detection).filter(|detection| detection.bounds.area() > 0.0).collect())
+    kept.into_iter().map(detection).filter(|detection| detection.bounds.area() > 0.0).collect()
 }
 
 /// All boxes with at least this score, cell after cell.
 fn candidates(outputs: &[f32], head: &DetectionConfig, score: f32) -> Vec<Candidate> {
-    let (cells, classes) = (head.cells(), head.classes.len());
     let mut candidates = Vec::new();
     for (cell, row) in outputs.chunks_exact(head.channels()).enumerate() {
-        let (logits, rest) = row.split_at(classes);
+        let (logits, rest) = row.split_at(head.classes.len());
         let &[left, top, right, bottom, centreness] = rest else { continue };
-        let centreness = sigmoid(centreness);
-        let distance = |log: f32| log.clamp(-4.0, 4.0).exp() * head.box_scale;
-        let centre = (Vec2::new((cell % cells) as f32, (cell / cells) as f32) + 0.5) * head.stride as f32;
-        let bounds = Bounds {
-            min: centre - Vec2::new(distance(left), distance(top)),
-            max: centre + Vec2::new(distance(right), distance(bottom)),
-        };
-        if !bounds.is_finite() {
-            continue;
-        }
-        for (class, &logit) in logits.iter().enumerate() {
-            let found = (sigmoid(logit) * centreness).sqrt();
-            if found >= score {
-                candidates.push(Candidate { class, cell, score: found, bounds });
-            }
-        }
+        let Some(bounds) = bounds_of([left, top, right, bottom], cell, head) else { continue };
+        let strong = logits.iter().enumerate().filter_map(|(class, &logit)| {
+            let found = score_of(logit, centreness);
+            (found >= score).then_some(Candidate { class, cell, score: found, bounds })
+        });
+        candidates.extend(strong);
     }
     candidates
+}
+
+/// The box of a cell in pixels of the square, `None` where it has an edge that is no number.
+pub(super) fn bounds_of(distances: [f32; 4], cell: usize, head: &DetectionConfig) -> Option<Bounds> {
+    let [left, top, right, bottom] = distances.map(|log| log.clamp(-4.0, 4.0).exp() * head.box_scale);
+    let cells = head.cells();
+    let centre = (Vec2::new((cell % cells) as f32, (cell / cells) as f32) + 0.5) * head.stride as f32;
+    let bounds = Bounds { min: centre - Vec2::new(left, top), max: centre + Vec2::new(right, bottom) };
+    bounds.is_finite().then_some(bounds)
+}
+
+/// The score of a class in a cell.
+pub(super) fn score_of(logit: f32, centreness: f32) -> f32 {
+    (sigmoid(logit) * sigmoid(centreness)).sqrt()
 }
 
 fn sigmoid(x: f32) -> f32 {

@@ -103,25 +103,9 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         options: DetectOptions,
     ) -> Result<Self, DetectError> {
         options.check()?;
-        let Some(first) = heads.first() else {
-            return Err(HeadError::Bank("has no head, expected at least 1".into()).into());
-        };
-        let (mut columns, mut classes) = (Vec::new(), 0);
-        for head in &heads {
-            head.settings.check()?;
-            if !first.settings.prepares_images_as(&head.settings) {
-                let problem = format!("{} and {} prepare images differently", first.name, head.name);
-                return Err(HeadError::Bank(problem).into());
-            }
-            let start = columns.last().map_or(0, |last: &Range<usize>| last.end);
-            columns.push(start..start + head.settings.channels());
-            classes += head.settings.classes.len();
-        }
+        let columns = columns_of(&heads)?;
         check_features(&backbone, &evaluator)?;
-        let expected = columns.last().map_or(0, |last| last.end);
-        if evaluator.outputs() != expected {
-            return Err(DetectError::Outputs { found: evaluator.outputs(), classes, expected });
-        }
+        check_outputs(&heads, &columns, evaluator.outputs())?;
         Ok(Self { backbone, evaluator, heads, columns, options })
     }
 
@@ -238,8 +222,42 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
     }
 }
 
+/// Columns of each head in a row of outputs.
+///
+/// # Errors
+/// Where there is no head, the heads prepare images differently, or settings are out of range.
+pub(super) fn columns_of(heads: &[DetectingHead]) -> Result<Vec<Range<usize>>, DetectError> {
+    let Some(first) = heads.first() else {
+        return Err(HeadError::Bank("has no head, expected at least 1".into()).into());
+    };
+    let mut columns: Vec<Range<usize>> = Vec::with_capacity(heads.len());
+    for head in heads {
+        head.settings.check()?;
+        if !first.settings.prepares_images_as(&head.settings) {
+            let problem = format!("{} and {} prepare images differently", first.name, head.name);
+            return Err(HeadError::Bank(problem).into());
+        }
+        let start = columns.last().map_or(0, |last| last.end);
+        columns.push(start..start + head.settings.channels());
+    }
+    Ok(columns)
+}
+
+/// Refuses outputs that are not those of the heads together.
+pub(super) fn check_outputs(
+    heads: &[DetectingHead],
+    columns: &[Range<usize>],
+    found: usize,
+) -> Result<(), DetectError> {
+    let expected = columns.last().map_or(0, |last| last.end);
+    if found == expected {
+        return Ok(());
+    }
+    Err(DetectError::Outputs { found, classes: heads.iter().map(|head| head.settings.classes.len()).sum(), expected })
+}
+
 /// The boxes of each head from outputs side by side, `width` a row.
-fn decode_heads(
+pub(super) fn decode_heads(
     heads: &[DetectingHead],
     columns: &[Range<usize>],
     width: usize,

@@ -36,19 +36,8 @@ impl CellFeatures {
         let mut rows = vec![0.0; cells * cells * channels];
         let mut first = 0;
         for map in maps {
-            if map.width != map.height || map.width == 0 || !cells.is_multiple_of(map.width) {
-                return Err(DetectError::Backbone {
-                    backbone: backbone.into(),
-                    problem: BackboneProblem::OutputSize {
-                        output: map.name.into(),
-                        width: map.width,
-                        height: map.height,
-                        input_size: head.input_size,
-                        cells,
-                        stride: head.stride,
-                    },
-                });
-            }
+            let factor = cells_a_value(map.name, [map.width, map.height], head)
+                .map_err(|problem| DetectError::Backbone { backbone: backbone.into(), problem })?;
             let area = map.width * map.height;
             if map.values.len() != map.channels * area {
                 return Err(DetectError::Length {
@@ -57,7 +46,6 @@ impl CellFeatures {
                     expected: map.channels * area,
                 });
             }
-            let factor = cells / map.width;
             for (cell, row) in rows.chunks_exact_mut(channels).enumerate() {
                 let source = (cell / cells / factor) * map.width + (cell % cells) / factor;
                 let target = &mut row[first..first + map.channels];
@@ -89,6 +77,20 @@ impl CellFeatures {
     pub fn into_rows(self) -> Vec<f32> {
         self.rows
     }
+}
+
+/// Cells along a side that one value of a map is for.
+pub(super) fn cells_a_value(
+    name: &str,
+    [width, height]: [usize; 2],
+    head: &DetectionConfig,
+) -> Result<usize, BackboneProblem> {
+    let cells = head.cells();
+    if width == height && width > 0 && cells.is_multiple_of(width) {
+        return Ok(cells / width);
+    }
+    let (input_size, stride) = (head.input_size, head.stride);
+    Err(BackboneProblem::OutputSize { output: name.into(), width, height, input_size, cells, stride })
 }
 
 /// One output of a network for one image.

@@ -78,6 +78,10 @@ pub enum Kernel {
     FrameLetterboxBuffer,
     /// An image in a texture to a backbone's input.
     FrameLetterboxTexture,
+    /// A map of features to the rows of the cells.
+    FrameJoin,
+    /// A head's outputs to the boxes that may be strong enough.
+    FrameCandidates,
 }
 
 macro_rules! kernel {
@@ -132,7 +136,7 @@ impl Kernel {
     ];
 
     /// All kernels.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::IntegerEdges,
         Self::IntegerRows,
         Self::IntegerBasis,
@@ -152,6 +156,8 @@ impl Kernel {
         Self::KMeansMove,
         Self::FrameLetterboxBuffer,
         Self::FrameLetterboxTexture,
+        Self::FrameJoin,
+        Self::FrameCandidates,
     ];
 
     fn parts(self) -> Parts {
@@ -179,6 +185,8 @@ impl Kernel {
             Self::KMeansMove => kernel!("kmeans_move", &[Read, Read, Read, Write], None),
             Self::FrameLetterboxBuffer => kernel!("frame_letterbox_buffer", &[Read, Write, Read], None),
             Self::FrameLetterboxTexture => kernel!("frame_letterbox_texture", &[Read, Write, Texture], None),
+            Self::FrameJoin => kernel!("frame_join", &[Read, Write], None),
+            Self::FrameCandidates => kernel!("frame_candidates", &[Read, Read, Write], None),
         }
     }
 

@@ -8,6 +8,7 @@ use sharekan::detect::{DetectError, Letterbox, read_image};
 use sharekan::head::{ChannelOrder, DetectionConfig, PixelPreparation, TensorLayout};
 use wgpu::util::DeviceExt;
 
+use crate::device::{numbers, read_numbers, run_pass, storage};
 use crate::support::{GPU, Random};
 
 pub(crate) fn config(input_size: u32, pixels: PixelPreparation) -> DetectionConfig {
@@ -47,46 +48,10 @@ pub(crate) fn texture(image: &RgbImage, format: wgpu::TextureFormat) -> wgpu::Te
     GPU.device().create_texture_with_data(GPU.queue(), &descriptor, wgpu::util::TextureDataOrder::LayerMajor, &bytes)
 }
 
-pub(crate) fn storage(bytes: &[u8]) -> wgpu::Buffer {
-    GPU.device().create_buffer_init(&wgpu::util::BufferInitDescriptor {
-        label: None,
-        contents: bytes,
-        usage: wgpu::BufferUsages::STORAGE,
-    })
-}
-
-pub(crate) fn numbers(side: u32) -> wgpu::Buffer {
-    GPU.device().create_buffer(&wgpu::BufferDescriptor {
-        label: None,
-        size: 12 * u64::from(side * side),
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
-        mapped_at_creation: false,
-    })
-}
-
-/// What a buffer holds.
-pub(crate) fn read(buffer: &wgpu::Buffer) -> Vec<f32> {
-    let download = GPU.device().create_buffer(&wgpu::BufferDescriptor {
-        label: None,
-        size: buffer.size(),
-        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    let mut encoder = GPU.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    encoder.copy_buffer_to_buffer(buffer, 0, &download, 0, buffer.size());
-    GPU.queue().submit([encoder.finish()]);
-    download.map_async(wgpu::MapMode::Read, .., Result::unwrap);
-    GPU.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
-    let values = bytemuck::pod_collect_to_vec(&download.get_mapped_range(..).unwrap());
-    values
-}
-
 /// What the kernel makes of a bound image.
 fn made(letterbox: &DeviceLetterbox, binding: &LetterboxBinding, numbers: &wgpu::Buffer) -> Vec<f32> {
-    let mut encoder = GPU.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-    letterbox.record_in(&mut encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default()), binding);
-    GPU.queue().submit([encoder.finish()]);
-    read(numbers)
+    run_pass(|pass| letterbox.record_in(pass, binding));
+    read_numbers(numbers)
 }
 
 /// Rows of pixels of 3 or 4 bytes, each row longer than it need be.
@@ -118,7 +83,7 @@ fn numbers_are_those_of_the_cpu_to_the_bit() {
     };
     for pixels in [PixelPreparation::default(), odd] {
         let letterbox = DeviceLetterbox::open(&GPU, &config(40, pixels.clone())).unwrap();
-        let to = numbers(40);
+        let to = numbers(3 * 40 * 40);
         for (seed, (width, height)) in (0..).zip(SIZES) {
             let image = noise(width, height, seed);
             let square = Letterbox::new(width, height, 40).unwrap().apply(&image, pixels.padding).unwrap();
@@ -147,7 +112,7 @@ fn pixels_are_those_of_pillow_to_the_bit() {
     let source = read_png("letterbox_source.png");
     for side in [32, 100] {
         let letterbox = DeviceLetterbox::open(&GPU, &config(side, PixelPreparation::default())).unwrap();
-        let to = numbers(side);
+        let to = numbers(3 * (side * side) as usize);
         let binding = letterbox.bind_texture(&texture(&source, wgpu::TextureFormat::Rgba8Unorm), &to).unwrap();
         let found = made(&letterbox, &binding, &to);
         let golden = read_png(&format!("letterbox_{side}.png"));
@@ -162,12 +127,12 @@ fn pixels_are_those_of_pillow_to_the_bit() {
 #[test]
 fn what_is_no_image_is_refused() {
     let letterbox = DeviceLetterbox::open(&GPU, &config(40, PixelPreparation::default())).unwrap();
-    let to = numbers(40);
+    let to = numbers(3 * 40 * 40);
     let refusal = |bound: Result<LetterboxBinding, DetectError>| bound.unwrap_err().to_string();
     let image = noise(8, 6, 1);
     let small = texture(&image, wgpu::TextureFormat::Rgba8Unorm);
     assert_eq!(
-        refusal(letterbox.bind_texture(&small, &numbers(39))),
+        refusal(letterbox.bind_texture(&small, &numbers(3 * 39 * 39))),
         "the buffer of the backbone's input has 18252 bytes, expected 19200"
     );
     let wrong = texture(&image, wgpu::TextureFormat::Rgba8Uint);

@@ -215,5 +215,9 @@ pub fn others() -> BTreeMap<String, KernelVariant> {
         let scale = [("SCALE_0", 0.5), ("SCALE_1", 0.5), ("SCALE_2", 0.5)];
         add(kernel, &[&square[..], &mean, &scale].concat());
     }
+    let map = [("CELLS", 26.0), ("FACTOR", 2.0), ("CHANNELS", 1280.0), ("WIDTH", 1392.0), ("FIRST", 112.0)];
+    let steps = [("OFFSET", 0.0), ("ROW_STEP", 16640.0), ("PIXEL_STEP", 1280.0), ("CHANNEL_STEP", -1.0)];
+    add(Kernel::FrameJoin, &[&map[..], &steps, &[("LANES", 64.0)]].concat());
+    add(Kernel::FrameCandidates, &[("LANES", 64.0)]);
     found
 }

@@ -1,5 +1,7 @@
 //! Letterboxing on a device.
 
+use super::bind::group;
+use super::check::{check_buffer, check_texture};
 use crate::detect::resample::windows;
 use crate::detect::{DetectError, Letterbox};
 use crate::head::{ChannelOrder, DetectionConfig, PixelPreparation, TensorLayout};
@@ -109,7 +111,8 @@ impl DeviceLetterbox {
         let bind = || {
             let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
             let place = self.filled(&place);
-            self.group(&self.texture, &place, numbers, wgpu::BindingResource::TextureView(&view))
+            let image = wgpu::BindingResource::TextureView(&view);
+            group(self.gpu.device(), &self.texture, [place.as_entire_binding(), numbers.as_entire_binding(), image])
         };
         let made = watching(self.gpu.device(), bind).await;
         let group = made.map_err(|e| RunError::of_device(&e, 4 * place.len() as u64, "the texture"))?;
@@ -146,7 +149,8 @@ impl DeviceLetterbox {
         let place = placement(&letterbox, [image.bytes_per_row, image.bytes_per_pixel]);
         let bind = || {
             let place = self.filled(&place);
-            self.group(&self.buffer, &place, numbers, image.buffer.as_entire_binding())
+            let resources = [&place, numbers, image.buffer].map(wgpu::Buffer::as_entire_binding);
+            group(self.gpu.device(), &self.buffer, resources)
         };
         let made = watching(self.gpu.device(), bind).await;
         let group = made.map_err(|e| RunError::of_device(&e, 4 * place.len() as u64, "the image's buffer"))?;
@@ -162,16 +166,7 @@ impl DeviceLetterbox {
     }
 
     fn check_numbers(&self, numbers: &wgpu::Buffer) -> Result<(), DetectError> {
-        check_usage("the buffer of the backbone's input", numbers)?;
-        let needed = 12 * u64::from(self.side) * u64::from(self.side);
-        if numbers.size() >= needed {
-            return Ok(());
-        }
-        Err(DetectError::Source {
-            what: "the buffer of the backbone's input",
-            found: format!("{} bytes", numbers.size()),
-            expected: format!("{needed}"),
-        })
+        check_buffer("the buffer of the backbone's input", numbers, 12 * u64::from(self.side) * u64::from(self.side))
     }
 
     /// A buffer of a placement.
@@ -185,31 +180,12 @@ impl DeviceLetterbox {
         self.gpu.queue().write_buffer(&buffer, 0, bytemuck::cast_slice(place));
         buffer
     }
-
-    fn group(
-        &self,
-        pipeline: &wgpu::ComputePipeline,
-        place: &wgpu::Buffer,
-        numbers: &wgpu::Buffer,
-        image: wgpu::BindingResource<'_>,
-    ) -> wgpu::BindGroup {
-        let resources = [place.as_entire_binding(), numbers.as_entire_binding(), image];
-        let entries: Vec<wgpu::BindGroupEntry<'_>> =
-            (0..).zip(resources).map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource }).collect();
-        self.gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("frame letterbox"),
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        })
-    }
 }
 
 impl DeviceImage<'_> {
     fn check(&self) -> Result<(), DetectError> {
-        let refuse = |found: String, expected: String| {
-            Err(DetectError::Source { what: "the buffer of the image", found, expected })
-        };
-        check_usage("the buffer of the image", self.buffer)?;
+        const WHAT: &str = "the buffer of the image";
+        let refuse = |found: String, expected: String| Err(DetectError::Source { what: WHAT, found, expected });
         if !matches!(self.bytes_per_pixel, 3 | 4) {
             return refuse(format!("{} bytes a pixel", self.bytes_per_pixel), "3 or 4".into());
         }
@@ -223,40 +199,8 @@ impl DeviceImage<'_> {
         if needed > u64::from(u32::MAX) {
             return refuse(format!("{needed} bytes of image"), "less than 4 GiB".into());
         }
-        if self.buffer.size() < needed {
-            return refuse(format!("{} bytes", self.buffer.size()), format!("{needed}"));
-        }
-        Ok(())
+        check_buffer(WHAT, self.buffer, needed)
     }
-}
-
-fn check_usage(what: &'static str, buffer: &wgpu::Buffer) -> Result<(), DetectError> {
-    if buffer.usage().contains(wgpu::BufferUsages::STORAGE) {
-        return Ok(());
-    }
-    Err(DetectError::Source { what, found: format!("usage {:?}", buffer.usage()), expected: "STORAGE".into() })
-}
-
-/// Refuses what is no plain image; true for one in sRGB.
-fn check_texture(texture: &wgpu::Texture) -> Result<bool, DetectError> {
-    let refuse = |found: String, expected: &str| {
-        Err(DetectError::Source { what: "the texture", found, expected: expected.into() })
-    };
-    let srgb = match texture.format() {
-        wgpu::TextureFormat::Rgba8Unorm | wgpu::TextureFormat::Bgra8Unorm => false,
-        wgpu::TextureFormat::Rgba8UnormSrgb | wgpu::TextureFormat::Bgra8UnormSrgb => true,
-        other => return refuse(format!("the format {other:?}"), "Rgba8Unorm or Bgra8Unorm, plain or sRGB"),
-    };
-    if !texture.usage().contains(wgpu::TextureUsages::TEXTURE_BINDING) {
-        return refuse(format!("usage {:?}", texture.usage()), "TEXTURE_BINDING");
-    }
-    let plain = texture.dimension() == wgpu::TextureDimension::D2
-        && texture.depth_or_array_layers() == 1
-        && texture.sample_count() == 1;
-    if !plain {
-        return refuse("layers, depth or several samples".into(), "one image");
-    }
-    Ok(srgb)
 }
 
 fn constants(side: u32, pixels: &PixelPreparation) -> Vec<(&'static str, f64)> {
