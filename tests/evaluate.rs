@@ -199,7 +199,7 @@ fn blur_is_that_of_pillow() {
         blurred: Vec<u8>,
     }
     let Blur { width, height, pixels, blurred } = read("blur.json");
-    let image = image::RgbImage::from_raw(width, height, pixels).unwrap();
+    let image = sharekan::detect::Picture::from_rgb(width, height, pixels).unwrap();
     let found = sharekan::evaluate::ImageShift::Blur.apply(&image, 0);
-    assert_eq!(found.as_raw(), &blurred);
+    assert_eq!(found.rgb(), blurred);
 }

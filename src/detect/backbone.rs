@@ -1,8 +1,6 @@
 //! The network in front of a head.
 
-use image::RgbImage;
-
-use super::{CellFeatures, DetectError};
+use super::{CellFeatures, DetectError, Picture};
 
 /// A network that turns an image into the features of its cells.
 ///
@@ -11,8 +9,7 @@ use super::{CellFeatures, DetectError};
 /// the head's settings ask for), and so is joining the maps of several strides ([`CellFeatures::join`] helps).
 ///
 /// ```
-/// use image::RgbImage;
-/// use sharekan::detect::{Backbone, CellFeatures, DetectError};
+/// use sharekan::detect::{Backbone, CellFeatures, DetectError, Picture};
 ///
 /// /// The mean colour of each cell of 16 x 16 pixels.
 /// struct MeanColour;
@@ -22,13 +19,13 @@ use super::{CellFeatures, DetectError};
 ///         3
 ///     }
 ///
-///     fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+///     fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
 ///         let cells = image.width() / 16;
 ///         let mut rows = Vec::new();
 ///         for cell in 0..cells * cells {
 ///             let (left, top) = (cell % cells * 16, cell / cells * 16);
 ///             for channel in 0..3 {
-///                 let pixels = (0..256).map(|p| image.get_pixel(left + p % 16, top + p / 16).0[channel]);
+///                 let pixels = (0..256).filter_map(|p| image.pixel(left + p % 16, top + p / 16)).map(|pixel| pixel[channel]);
 ///                 rows.push(pixels.map(f32::from).sum::<f32>() / 256.0);
 ///             }
 ///         }
@@ -36,7 +33,7 @@ use super::{CellFeatures, DetectError};
 ///     }
 /// }
 ///
-/// let features = MeanColour.features(&RgbImage::from_pixel(64, 64, image::Rgb([10, 20, 30])))?;
+/// let features = MeanColour.features(&Picture::filled(64, 64, [10, 20, 30]))?;
 /// assert_eq!((features.cells(), &features.rows()[..3]), (4, &[10.0, 20.0, 30.0][..]));
 /// # Ok::<(), DetectError>(())
 /// ```
@@ -48,7 +45,7 @@ pub trait Backbone {
     ///
     /// # Errors
     /// Where the network cannot take the image or fails.
-    fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError>;
+    fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError>;
 
     /// How the channels are made up, for messages: `c4 112 + head 1280`.
     fn describe(&self) -> String {
@@ -61,7 +58,7 @@ impl<B: Backbone + ?Sized> Backbone for &mut B {
         (**self).channels()
     }
 
-    fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+    fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
         (**self).features(image)
     }
 
@@ -75,7 +72,7 @@ impl<B: Backbone + ?Sized> Backbone for Box<B> {
         (**self).channels()
     }
 
-    fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+    fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
         (**self).features(image)
     }
 

@@ -1,46 +1,54 @@
 //! Upright boxes.
 
-use glam::Vec2;
-
 /// An upright box in pixels: x to the right, y downwards, from the outer edge of the first pixel to the outer edge of
 /// the last, so that a whole image is `(0, 0)` to `(width, height)`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Bounds {
-    /// Left and upper edge.
-    pub min: Vec2,
-    /// Right and lower edge.
-    pub max: Vec2,
+    /// Left edge.
+    pub left: f32,
+    /// Upper edge.
+    pub top: f32,
+    /// Right edge.
+    pub right: f32,
+    /// Lower edge.
+    pub bottom: f32,
 }
 
 impl Bounds {
     /// A box from its left, upper, right and lower edge.
     pub fn new(left: f32, top: f32, right: f32, bottom: f32) -> Self {
-        Self { min: Vec2::new(left, top), max: Vec2::new(right, bottom) }
+        Self { left, top, right, bottom }
     }
 
     /// Left, upper, right and lower edge.
     pub fn to_array(self) -> [f32; 4] {
-        [self.min.x, self.min.y, self.max.x, self.max.y]
+        [self.left, self.top, self.right, self.bottom]
     }
 
     /// Width and height, never negative.
-    pub fn size(self) -> Vec2 {
-        (self.max - self.min).max(Vec2::ZERO)
+    pub fn size(self) -> [f32; 2] {
+        [(self.right - self.left).max(0.0), (self.bottom - self.top).max(0.0)]
     }
 
     /// Area in square pixels; 0 where an edge lies beyond its opposite.
     pub fn area(self) -> f32 {
-        self.size().element_product()
+        let [width, height] = self.size();
+        width * height
     }
 
     /// True where all edges are finite numbers.
     pub fn is_finite(self) -> bool {
-        self.min.is_finite() && self.max.is_finite()
+        self.to_array().into_iter().all(f32::is_finite)
     }
 
     /// What both boxes cover; of area 0 where they do not meet.
     pub fn intersection(self, other: Self) -> Self {
-        Self { min: self.min.max(other.min), max: self.max.min(other.max) }
+        Self {
+            left: self.left.max(other.left),
+            top: self.top.max(other.top),
+            right: self.right.min(other.right),
+            bottom: self.bottom.min(other.bottom),
+        }
     }
 
     /// Intersection over union, 0 to 1; 0 where both boxes are empty.
@@ -51,8 +59,14 @@ impl Bounds {
     }
 
     /// The box with its edges moved into an image of this width and height.
-    pub fn clip(self, size: Vec2) -> Self {
-        Self { min: self.min.clamp(Vec2::ZERO, size), max: self.max.clamp(Vec2::ZERO, size) }
+    pub fn clip(self, [width, height]: [f32; 2]) -> Self {
+        let within = |edge: f32, end: f32| edge.max(0.0).min(end);
+        Self {
+            left: within(self.left, width),
+            top: within(self.top, height),
+            right: within(self.right, width),
+            bottom: within(self.bottom, height),
+        }
     }
 }
 
@@ -81,8 +95,8 @@ mod tests {
 
     #[test]
     fn clipping_moves_edges_into_the_image() {
-        let clipped = Bounds::new(-3.0, 2.0, 12.0, 9.0).clip(Vec2::new(10.0, 8.0));
+        let clipped = Bounds::new(-3.0, 2.0, 12.0, 9.0).clip([10.0, 8.0]);
         assert_eq!(clipped.to_array(), [0.0, 2.0, 10.0, 8.0]);
-        assert_eq!(Bounds::new(-5.0, -5.0, -1.0, -1.0).clip(Vec2::new(10.0, 8.0)).area(), 0.0);
+        assert_eq!(Bounds::new(-5.0, -5.0, -1.0, -1.0).clip([10.0, 8.0]).area(), 0.0);
     }
 }

@@ -1,7 +1,5 @@
 //! From a head's outputs to scored boxes.
 
-use glam::Vec2;
-
 use super::suppress::suppress;
 use super::{Bounds, DetectError, Letterbox};
 use crate::head::DetectionConfig;
@@ -93,7 +91,7 @@ pub fn decode_detections(
 /// Candidates of one head to its boxes: suppression, the way back into the image.
 pub(super) fn finish(candidates: Vec<Candidate>, letterbox: &Letterbox, options: &DetectOptions) -> Vec<Detection> {
     let kept = suppress(candidates, options.nms, options.max_detections);
-    let size = letterbox.image.as_vec2();
+    let size = letterbox.image.map(|side| side as f32);
     let detection = |candidate: Candidate| Detection {
         class: candidate.class,
         score: candidate.score,
@@ -122,8 +120,8 @@ fn candidates(outputs: &[f32], head: &DetectionConfig, score: f32) -> Vec<Candid
 pub(super) fn bounds_of(distances: [f32; 4], cell: usize, head: &DetectionConfig) -> Option<Bounds> {
     let [left, top, right, bottom] = distances.map(|log| log.clamp(-4.0, 4.0).exp() * head.box_scale);
     let cells = head.cells();
-    let centre = (Vec2::new((cell % cells) as f32, (cell / cells) as f32) + 0.5) * head.stride as f32;
-    let bounds = Bounds { min: centre - Vec2::new(left, top), max: centre + Vec2::new(right, bottom) };
+    let [x, y] = [cell % cells, cell / cells].map(|at| (at as f32 + 0.5) * head.stride as f32);
+    let bounds = Bounds::new(x - left, y - top, x + right, y + bottom);
     bounds.is_finite().then_some(bounds)
 }
 

@@ -7,11 +7,11 @@
 use std::io::Cursor;
 
 use image::error::{ImageError, LimitErrorKind};
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
-use super::ImageProblem;
 use super::error::one_line;
 use super::jpeg_end::has_end;
+use super::{ImageProblem, Picture};
 
 /// Longest side of an image that is decoded, in pixels.
 pub const MAX_IMAGE_SIDE: u32 = 32_768;
@@ -24,7 +24,7 @@ pub const MAX_IMAGE_BYTES: u64 = 512 << 20;
 /// # Errors
 /// Where the bytes are of another kind, cut off, damaged, or an image with a side of 0 or above [`MAX_IMAGE_SIDE`] or
 /// of more than [`MAX_IMAGE_BYTES`].
-pub fn decode_image(bytes: &[u8]) -> Result<RgbImage, ImageProblem> {
+pub fn decode_image(bytes: &[u8]) -> Result<Picture, ImageProblem> {
     if bytes.is_empty() {
         return Err(ImageProblem::Empty);
     }
@@ -62,7 +62,9 @@ pub fn decode_image(bytes: &[u8]) -> Result<RgbImage, ImageProblem> {
     let orientation = decoder.orientation().map_err(refusal)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(refusal)?;
     image.apply_orientation(orientation);
-    Ok(image.into_rgb8())
+    let (width, height) = (image.width(), image.height());
+    Picture::from_rgb(width, height, image.into_rgb8().into_raw())
+        .map_err(|error| ImageProblem::Undecodable { format: name(format), problem: error.to_string() })
 }
 
 /// Length of a RIFF file (WebP) by its own header.

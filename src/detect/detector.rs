@@ -3,11 +3,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use image::RgbImage;
 use web_time::Instant;
 
 use super::{
-    Backbone, CellFeatures, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, decode_detections,
+    Backbone, CellFeatures, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, Picture, decode_detections,
 };
 use crate::head::{DetectionConfig, Head, HeadError};
 
@@ -124,7 +123,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
     ///
     /// # Errors
     /// Where the image has no pixel, or backbone or heads fail.
-    pub fn detect(&mut self, image: &RgbImage) -> Result<(Vec<Detection>, Timings), DetectError> {
+    pub fn detect(&mut self, image: &Picture) -> Result<(Vec<Detection>, Timings), DetectError> {
         let (found, timings) = self.detect_by_head(image)?;
         Ok((self.join(found), timings))
     }
@@ -134,7 +133,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
     ///
     /// # Errors
     /// Where the image has no pixel, or backbone or heads fail.
-    pub async fn detect_async(&mut self, image: &RgbImage) -> Result<(Vec<Detection>, Timings), DetectError> {
+    pub async fn detect_async(&mut self, image: &Picture) -> Result<(Vec<Detection>, Timings), DetectError> {
         let (found, timings) = self.detect_by_head_async(image).await?;
         Ok((self.join(found), timings))
     }
@@ -144,7 +143,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
     ///
     /// # Errors
     /// Where the image has no pixel, or backbone or heads fail.
-    pub fn detect_by_head(&mut self, image: &RgbImage) -> Result<(Vec<HeadDetections>, Timings), DetectError> {
+    pub fn detect_by_head(&mut self, image: &Picture) -> Result<(Vec<HeadDetections>, Timings), DetectError> {
         let mut clock = Clock(Instant::now());
         let settings = &self.heads[0].settings;
         let seen = see(&mut self.backbone, &mut self.evaluator, settings, image, &mut clock)?;
@@ -160,7 +159,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
     /// Where the image has no pixel, or backbone or heads fail.
     pub async fn detect_by_head_async(
         &mut self,
-        image: &RgbImage,
+        image: &Picture,
     ) -> Result<(Vec<HeadDetections>, Timings), DetectError> {
         let mut clock = Clock(Instant::now());
         let settings = &self.heads[0].settings;
@@ -182,7 +181,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         &mut self,
         more: Vec<B>,
         files: &[std::path::PathBuf],
-        mut each: impl FnMut(usize, Result<(RgbImage, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+        mut each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
     ) -> Result<super::pipeline::PipelineReport, E>
     where
         B: Send,
@@ -313,7 +312,7 @@ pub(super) fn see(
     backbone: &mut impl Backbone,
     head: &mut impl HeadEvaluator,
     settings: &DetectionConfig,
-    image: &RgbImage,
+    image: &Picture,
     clock: &mut Clock,
 ) -> Result<Seen, DetectError> {
     let (letterbox, features, timings) = look(backbone, head.inputs(), settings, image, clock)?;
@@ -326,7 +325,7 @@ pub(super) async fn see_async(
     backbone: &mut impl Backbone,
     head: &mut impl HeadEvaluator,
     settings: &DetectionConfig,
-    image: &RgbImage,
+    image: &Picture,
     clock: &mut Clock,
 ) -> Result<Seen, DetectError> {
     let (letterbox, features, timings) = look(backbone, head.inputs(), settings, image, clock)?;
@@ -339,7 +338,7 @@ fn look(
     backbone: &mut impl Backbone,
     inputs: usize,
     settings: &DetectionConfig,
-    image: &RgbImage,
+    image: &Picture,
     clock: &mut Clock,
 ) -> Result<(Letterbox, CellFeatures, Timings), DetectError> {
     let letterbox = Letterbox::new(image.width(), image.height(), settings.input_size)?;
@@ -383,10 +382,10 @@ mod tests {
             1
         }
 
-        fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+        fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
             let cells = image.width() / 16;
-            let middle = |cell: u32| image.get_pixel(cell % cells * 16 + 8, cell / cells * 16 + 8);
-            CellFeatures::new(cells as usize, 1, (0..cells * cells).map(|cell| f32::from(middle(cell).0[0])).collect())
+            let middle = |cell: u32| image.at(cell % cells * 16 + 8, cell / cells * 16 + 8);
+            CellFeatures::new(cells as usize, 1, (0..cells * cells).map(|cell| f32::from(middle(cell)[0])).collect())
         }
     }
 
@@ -425,8 +424,8 @@ mod tests {
     fn a_red_patch_is_found_where_it_is() {
         let mut detector = Detector::new(Red, Redness, settings(&["red"]), DetectOptions::default()).unwrap();
         // Twice the size of the square; the patch is that of cell (2, 1).
-        let image = RgbImage::from_fn(128, 128, |x, y| {
-            image::Rgb(if (64..96).contains(&x) && (32..64).contains(&y) { [255, 0, 0] } else { [0; 3] })
+        let image = Picture::from_fn(128, 128, |x, y| {
+            if (64..96).contains(&x) && (32..64).contains(&y) { [255, 0, 0] } else { [0; 3] }
         });
         let (found, _) = detector.detect(&image).unwrap();
         assert_eq!(found.len(), 1);
@@ -440,7 +439,7 @@ mod tests {
             fn channels(&self) -> usize {
                 2
             }
-            fn features(&mut self, _: &RgbImage) -> Result<CellFeatures, DetectError> {
+            fn features(&mut self, _: &Picture) -> Result<CellFeatures, DetectError> {
                 CellFeatures::new(4, 2, vec![0.0; 32])
             }
         }
@@ -499,12 +498,10 @@ mod tests {
         let options = DetectOptions { nms: 1.0, ..DetectOptions::default() };
         let mut detector = Detector::of_heads(Red, BrightAndDark, heads, options).unwrap();
         // Red but for cell (3, 0), which is bright, and cell (1, 2), which is dark.
-        let image = RgbImage::from_fn(64, 64, |x, y| {
-            image::Rgb(match (x / 16, y / 16) {
-                (3, 0) => [255, 0, 0],
-                (1, 2) => [0, 0, 0],
-                _ => [125, 0, 0],
-            })
+        let image = Picture::from_fn(64, 64, |x, y| match (x / 16, y / 16) {
+            (3, 0) => [255, 0, 0],
+            (1, 2) => [0, 0, 0],
+            _ => [125, 0, 0],
         });
         let (found, _) = detector.detect_by_head(&image).unwrap();
         let boxes: Vec<Vec<_>> = found.iter().map(|of| of.iter().map(|d| (d.class, d.bounds)).collect()).collect();

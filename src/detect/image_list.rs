@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use image::RgbImage;
-
-use super::{DetectError, decode_image};
+use super::{DetectError, Picture, decode_image};
 use crate::regular_file;
 
 /// Endings of the files that are taken from a folder, whatever their case.
@@ -15,7 +13,7 @@ const ENDINGS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 ///
 /// # Errors
 /// Where the file cannot be read, is a folder, device or pipe, or is no image that can be used.
-pub fn read_image(path: &Path) -> Result<RgbImage, DetectError> {
+pub fn read_image(path: &Path) -> Result<Picture, DetectError> {
     let bytes = regular_file::read(path, u64::MAX)
         .map_err(|problem| DetectError::Unreadable { path: shown(path), problem: problem.into() })?;
     decode_image(&bytes).map_err(|problem| DetectError::Image { path: shown(path), problem })

@@ -1,22 +1,20 @@
 //! Fits an image of any size into the square that a backbone takes, and boxes back into the image.
 
-use glam::{UVec2, Vec2};
-use image::{Rgb, RgbImage};
-
 use super::resample::resize;
-use super::{Bounds, DetectError};
+use super::{Bounds, DetectError, Picture};
 
 /// Where an image lies in its square: scaled so that the longer side fills it, centred, the rest padded.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Letterbox {
     /// Factor from pixels of the image to pixels of the square.
     pub scale: f32,
     /// Left and upper edge of the image in the square, in whole pixels.
-    pub offset: UVec2,
-    /// Size of the image in the square, in whole pixels, at least 1 a side.
-    pub size: UVec2,
-    /// Size of the original image in pixels.
-    pub image: UVec2,
+    pub offset: [u32; 2],
+    /// Width and height of the image in the square, in whole pixels, at least 1 each.
+    pub size: [u32; 2],
+    /// Width and height of the original image in pixels.
+    pub image: [u32; 2],
     /// Side of the square in pixels.
     pub side: u32,
 }
@@ -34,12 +32,12 @@ impl Letterbox {
         }
         let scale = f64::from(side) / f64::from(width.max(height));
         let scaled = |length: u32| ((f64::from(length) * scale).round_ties_even() as u32).clamp(1, side);
-        let size = UVec2::new(scaled(width), scaled(height));
+        let size = [scaled(width), scaled(height)];
         Ok(Self {
             scale: scale as f32,
-            offset: (UVec2::splat(side) - size) / 2,
+            offset: size.map(|length| (side - length) / 2),
             size,
-            image: [width, height].into(),
+            image: [width, height],
             side,
         })
     }
@@ -50,23 +48,24 @@ impl Letterbox {
     ///
     /// # Errors
     /// Where `image` is not of the size that this letterbox was made for.
-    pub fn apply(&self, image: &RgbImage, padding: u8) -> Result<RgbImage, DetectError> {
-        let pixels = |size: UVec2| size.x as usize * size.y as usize * 3;
-        if UVec2::from(image.dimensions()) != self.image {
+    pub fn apply(&self, image: &Picture, padding: u8) -> Result<Picture, DetectError> {
+        let pixels = |[width, height]: [u32; 2]| width as usize * height as usize * 3;
+        if [image.width(), image.height()] != self.image {
             return Err(DetectError::Length {
                 what: "the image to letterbox",
-                found: image.len(),
+                found: image.rgb().len(),
                 expected: pixels(self.image),
             });
         }
-        let resized = resize(image, self.size.x, self.size.y);
+        let ([width, height], [left, top]) = (self.size, self.offset.map(|edge| edge as usize));
+        let resized = resize(image, width, height);
 
-        let mut square = RgbImage::from_pixel(self.side, self.side, Rgb([padding; 3]));
-        let row = self.size.x as usize * 3;
+        let mut square = Picture::filled(self.side, self.side, [padding; 3]);
+        let row = width as usize * 3;
         let stride = self.side as usize * 3;
-        let left = self.offset.x as usize * 3;
-        let rows = square.chunks_exact_mut(stride).skip(self.offset.y as usize);
-        for (to, from) in rows.zip(resized.as_raw().chunks_exact(row)) {
+        let left = left * 3;
+        let rows = square.rgb_mut().chunks_exact_mut(stride).skip(top);
+        for (to, from) in rows.zip(resized.rgb().chunks_exact(row)) {
             to[left..left + row].copy_from_slice(from);
         }
         Ok(square)
@@ -74,8 +73,14 @@ impl Letterbox {
 
     /// A box of the square as a box of the original image, not clipped.
     pub fn to_image(&self, bounds: Bounds) -> Bounds {
-        let point = |p: Vec2| (p - self.offset.as_vec2()) / self.scale;
-        Bounds { min: point(bounds.min), max: point(bounds.max) }
+        let [x, y] = self.offset.map(|edge| edge as f32);
+        let [left, top, right, bottom] = bounds.to_array();
+        Bounds {
+            left: (left - x) / self.scale,
+            top: (top - y) / self.scale,
+            right: (right - x) / self.scale,
+            bottom: (bottom - y) / self.scale,
+        }
     }
 }
 
@@ -90,23 +95,23 @@ mod tests {
     #[test]
     fn longer_side_fills_the_square() {
         let wide = placed(640, 480, 416);
-        assert_eq!((wide.size, wide.offset), (UVec2::new(416, 312), UVec2::new(0, 52)));
+        assert_eq!((wide.size, wide.offset), ([416, 312], [0, 52]));
         let tall = placed(520, 593, 416);
         // 520 * 416 / 593 = 364.79, (416 - 365) / 2 = 25.5.
-        assert_eq!((tall.size, tall.offset), (UVec2::new(365, 416), UVec2::new(25, 0)));
+        assert_eq!((tall.size, tall.offset), ([365, 416], [25, 0]));
     }
 
     #[test]
     fn halves_round_to_even() {
         // 5 * 8 / 16 = 2.5 and 7 * 8 / 16 = 3.5.
-        assert_eq!(placed(16, 5, 8).size, UVec2::new(8, 2));
-        assert_eq!(placed(16, 7, 8).size, UVec2::new(8, 4));
+        assert_eq!(placed(16, 5, 8).size, [8, 2]);
+        assert_eq!(placed(16, 7, 8).size, [8, 4]);
     }
 
     #[test]
     fn a_thin_image_keeps_a_pixel() {
-        assert_eq!(placed(10_000, 1, 416).size, UVec2::new(416, 1));
-        assert_eq!(placed(1, 1, 416).size, UVec2::new(416, 416));
+        assert_eq!(placed(10_000, 1, 416).size, [416, 1]);
+        assert_eq!(placed(1, 1, 416).size, [416, 416]);
     }
 
     #[test]
@@ -126,16 +131,16 @@ mod tests {
 
     #[test]
     fn bars_are_padding_and_the_image_is_in_the_middle() {
-        let square = placed(8, 2, 4).apply(&RgbImage::from_pixel(8, 2, Rgb([200, 10, 30])), 114).unwrap();
-        let row = |y| square.rows().nth(y).unwrap().copied().collect::<Vec<_>>();
-        assert_eq!(row(0), [Rgb([114; 3]); 4]);
-        assert_eq!(row(1), [Rgb([200, 10, 30]); 4]);
-        assert_eq!(row(2), [Rgb([114; 3]); 4]);
-        assert_eq!(row(3), [Rgb([114; 3]); 4]);
+        let square = placed(8, 2, 4).apply(&Picture::filled(8, 2, [200, 10, 30]), 114).unwrap();
+        let row = |y: usize| &square.pixels()[4 * y..4 * (y + 1)];
+        assert_eq!(row(0), [[114; 3]; 4]);
+        assert_eq!(row(1), [[200, 10, 30]; 4]);
+        assert_eq!(row(2), [[114; 3]; 4]);
+        assert_eq!(row(3), [[114; 3]; 4]);
     }
 
     #[test]
     fn an_image_of_another_size_is_refused() {
-        assert!(placed(8, 2, 4).apply(&RgbImage::new(2, 8), 114).is_err());
+        assert!(placed(8, 2, 4).apply(&Picture::new(2, 8), 114).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! Text in an image.
 
 use ab_glyph::{Font, FontRef, OutlinedGlyph, ScaleFont, point};
-use image::{Rgb, RgbImage};
 
+use super::Picture;
 use super::palette::blend;
 
 /// Inter SemiBold, see `assets/README.md`.
@@ -27,7 +27,7 @@ impl Lettering {
     }
 
     /// Writes one line with its upper left corner at (`left`, `top`); what lies outside the image is left out.
-    pub(super) fn draw(&self, image: &mut RgbImage, text: &str, (left, top): (i32, i32), colour: Rgb<u8>) {
+    pub(super) fn draw(&self, image: &mut Picture, text: &str, (left, top): (i32, i32), colour: [u8; 3]) {
         self.layout(text, |glyph| {
             let corner = glyph.px_bounds().min;
             let (left, top) = (left + corner.x.round() as i32, top + corner.y.round() as i32);
@@ -35,7 +35,7 @@ impl Lettering {
                 let (x, y) = (left + x as i32, top + y as i32);
                 if x >= 0
                     && y >= 0
-                    && let Some(pixel) = image.get_pixel_mut_checked(x as u32, y as u32)
+                    && let Some(pixel) = image.pixel_mut(x as u32, y as u32)
                 {
                     *pixel = blend(*pixel, colour, coverage.clamp(0.0, 1.0));
                 }
@@ -66,16 +66,16 @@ mod tests {
 
     #[test]
     fn ink_lies_within_the_line_and_its_width() {
-        let (lettering, ink) = (Lettering::new(40.0).unwrap(), Rgb([255; 3]));
-        let mut image = RgbImage::new(300, 80);
+        let (lettering, ink) = (Lettering::new(40.0).unwrap(), [255; 3]);
+        let mut image = Picture::new(300, 80);
         lettering.draw(&mut image, "RBC 97", (10, 20), ink);
         let width = lettering.width("RBC 97");
         let inked: Vec<(u32, u32)> =
-            image.enumerate_pixels().filter(|(_, _, pixel)| pixel.0 != [0; 3]).map(|(x, y, _)| (x, y)).collect();
+            (0..80).flat_map(|y| (0..300).map(move |x| (x, y))).filter(|&(x, y)| image.at(x, y) != [0; 3]).collect();
         assert!(inked.len() > 500, "{} pixels", inked.len());
         assert!(inked.iter().all(|&(x, y)| (10..=10 + width as u32).contains(&x) && (20..60).contains(&y)));
         // Strokes of a heavy weight are solid in their middle.
-        assert!(inked.iter().any(|&(x, y)| *image.get_pixel(x, y) == ink));
+        assert!(inked.iter().any(|&(x, y)| image.at(x, y) == ink));
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
     fn letters_may_leave_the_image() {
         let lettering = Lettering::new(24.0).unwrap();
         for at in [(-20, -10), (30, 30), (i32::MIN / 2, 0), (0, i32::MAX / 2)] {
-            lettering.draw(&mut RgbImage::new(32, 32), "outside \u{1F99D}", at, Rgb([255; 3]));
+            lettering.draw(&mut Picture::new(32, 32), "outside \u{1F99D}", at, [255; 3]);
         }
     }
 }

@@ -31,6 +31,7 @@ mod lettering;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod palette;
+mod picture;
 #[cfg(feature = "files")]
 pub mod pipeline;
 mod pixels;
@@ -56,6 +57,7 @@ pub use letterbox::Letterbox;
 #[cfg(feature = "onnx")]
 pub use onnx::OnnxBackbone;
 pub use palette::class_colour;
+pub use picture::Picture;
 pub use record::{DetectionRecord, ImageDetections};
 #[cfg(feature = "evaluate")]
 pub(crate) use resample::resize;

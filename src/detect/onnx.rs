@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use image::{Rgb, RgbImage};
 use rten::{DataType, Dimension, Model, ModelOptions, NodeId, NodeInfo, RunOptions, ThreadPool, Value, ValueType};
 
 use super::error::one_line;
-use super::{Backbone, BackboneProblem, CellFeatures, DetectError, FeatureMap};
+use super::{Backbone, BackboneProblem, CellFeatures, DetectError, FeatureMap, Picture};
 use crate::head::{DetectionConfig, TensorLayout};
 
 /// A network from an ONNX file whose named outputs are the feature maps of a head.
@@ -48,8 +47,8 @@ impl OnnxBackbone {
             channels: Vec::new(),
             head: head.clone(),
         };
-        let padding = Rgb([head.pixels.padding; 3]);
-        let maps = backbone.run(&RgbImage::from_pixel(head.input_size, head.input_size, padding))?;
+        let padding = [head.pixels.padding; 3];
+        let maps = backbone.run(&Picture::filled(head.input_size, head.input_size, padding))?;
         CellFeatures::join(&backbone.maps(&maps), head, name)?;
         backbone.channels = maps.iter().map(|map| map.shape[0]).collect();
         Ok(backbone)
@@ -79,7 +78,7 @@ impl OnnxBackbone {
     }
 
     /// The named outputs for one image.
-    fn run(&self, image: &RgbImage) -> Result<Vec<OutputMap>, DetectError> {
+    fn run(&self, image: &Picture) -> Result<Vec<OutputMap>, DetectError> {
         let pixels = &self.head.pixels;
         let failed = |error: &dyn std::fmt::Display| self.fail(BackboneProblem::Run(one_line(&error)));
         let shape = pixels.input_shape(self.head.input_size);
@@ -111,12 +110,12 @@ impl Backbone for OnnxBackbone {
         self.channels.iter().sum()
     }
 
-    fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+    fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
         let side = self.head.input_size as usize;
         if (image.width(), image.height()) != (self.head.input_size, self.head.input_size) {
             return Err(DetectError::Length {
                 what: "the letterboxed image",
-                found: image.len(),
+                found: image.rgb().len(),
                 expected: side * side * 3,
             });
         }

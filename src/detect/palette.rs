@@ -1,7 +1,5 @@
 //! Colours of the classes.
 
-use image::Rgb;
-
 /// Colours that stay apart from each other and from most photographs, best first.
 const FIRST: [[u8; 3]; 12] = [
     [37, 99, 235],
@@ -18,30 +16,30 @@ const FIRST: [[u8; 3]; 12] = [
     [146, 64, 14],
 ];
 
-/// Colour of a class, the same for the same index. The first twelve are chosen by hand; the hues of the others follow
+/// Colour of a class in RGB, the same for the same index. The first twelve are chosen by hand; the hues of the others follow
 /// each other by the golden angle.
-pub fn class_colour(class: usize) -> Rgb<u8> {
+pub fn class_colour(class: usize) -> [u8; 3] {
     match FIRST.get(class) {
-        Some(&colour) => Rgb(colour),
+        Some(&colour) => colour,
         None => {
             let turn = ((class - FIRST.len()) as f64 * 0.618_033_988_749_895 + 0.1).fract();
             let lightness = [0.45, 0.35, 0.55][class % 3];
-            Rgb(from_hsl(turn, 0.75, lightness))
+            from_hsl(turn, 0.75, lightness)
         }
     }
 }
 
 /// White or black, whichever is easier to read on `background`.
-pub(super) fn text_colour(background: Rgb<u8>) -> Rgb<u8> {
-    let [r, g, b] = background.0.map(|v| (f64::from(v) / 255.0).powf(2.2));
+pub(super) fn text_colour(background: [u8; 3]) -> [u8; 3] {
+    let [r, g, b] = background.map(|v| (f64::from(v) / 255.0).powf(2.2));
     let luminance = 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    Rgb(if luminance > 0.36 { [0; 3] } else { [255; 3] })
+    if luminance > 0.36 { [0; 3] } else { [255; 3] }
 }
 
 /// `colour` laid over `below`, 0 (nothing of it) to 1 (nothing else).
-pub(super) fn blend(below: Rgb<u8>, colour: Rgb<u8>, opacity: f32) -> Rgb<u8> {
-    let mixed = |at: usize| f32::from(below.0[at]) * (1.0 - opacity) + f32::from(colour.0[at]) * opacity;
-    Rgb([0, 1, 2].map(|at| mixed(at).round() as u8))
+pub(super) fn blend(below: [u8; 3], colour: [u8; 3], opacity: f32) -> [u8; 3] {
+    let mixed = |at: usize| f32::from(below[at]) * (1.0 - opacity) + f32::from(colour[at]) * opacity;
+    [0, 1, 2].map(|at| mixed(at).round() as u8)
 }
 
 fn from_hsl(turn: f64, saturation: f64, lightness: f64) -> [u8; 3] {
@@ -59,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_first_hundred_classes_differ() {
-        let colours: std::collections::HashSet<_> = (0..100).map(|class| class_colour(class).0).collect();
+        let colours: std::collections::HashSet<_> = (0..100).map(class_colour).collect();
         assert_eq!(colours.len(), 100);
     }
 
@@ -72,7 +70,7 @@ mod tests {
 
     #[test]
     fn text_is_readable() {
-        assert_eq!(text_colour(Rgb([255, 255, 0])).0, [0; 3]);
-        assert_eq!(text_colour(Rgb([30, 30, 120])).0, [255; 3]);
+        assert_eq!(text_colour([255, 255, 0]), [0; 3]);
+        assert_eq!(text_colour([30, 30, 120]), [255; 3]);
     }
 }

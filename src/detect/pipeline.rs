@@ -17,18 +17,17 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use image::RgbImage;
 use serde::Serialize;
 
 use super::error::one_line;
-use super::{Backbone, CellFeatures, DetectError, Letterbox, read_image};
+use super::{Backbone, CellFeatures, DetectError, Letterbox, Picture, read_image};
 use crate::head::DetectionConfig;
 
 /// Backbones a thread that decodes can feed.
 const BACKBONES_A_DECODER: usize = 4;
 
 /// A change to letterboxed images before the backbone sees them: place of the file, letterbox, image.
-pub type Adjust<'a> = &'a (dyn Fn(usize, &Letterbox, RgbImage) -> RgbImage + Sync);
+pub type Adjust<'a> = &'a (dyn Fn(usize, &Letterbox, Picture) -> Picture + Sync);
 
 /// The way of image files through backbones and a head.
 ///
@@ -47,7 +46,7 @@ pub struct Pipeline<'a, B> {
 #[non_exhaustive]
 pub struct Passed<T> {
     /// The image as it was read.
-    pub image: RgbImage,
+    pub image: Picture,
     /// Its place in the square.
     pub letterbox: Letterbox,
     /// What the last stage made of it.
@@ -118,7 +117,7 @@ impl<B: Backbone + Send> Pipeline<'_, B> {
             let _ = ticket.send(());
         }
         let next = Mutex::new((0..files.len(), tickets));
-        let (to_backbones, decoded) = channel::<Item<RgbImage>>();
+        let (to_backbones, decoded) = channel::<Item<Picture>>();
         let (to_head, featured) = channel::<Item<CellFeatures>>();
         let (to_end, done) = channel::<Item<T>>();
         let decoded = Mutex::new(decoded);
@@ -216,7 +215,7 @@ fn decode(
     file: &std::path::Path,
     settings: &DetectionConfig,
     adjust: Option<Adjust>,
-) -> Result<Passed<RgbImage>, DetectError> {
+) -> Result<Passed<Picture>, DetectError> {
     let image = read_image(file)?;
     let letterbox = Letterbox::new(image.width(), image.height(), settings.input_size)?;
     let square = letterbox.apply(&image, settings.pixels.padding)?;
@@ -289,8 +288,8 @@ mod tests {
             1
         }
 
-        fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
-            let red = image.get_pixel(8, 8).0[0];
+        fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
+            let red = image.at(8, 8)[0];
             std::thread::sleep(Duration::from_millis(u64::from(20 - red / 10)));
             CellFeatures::new(1, 1, vec![f32::from(red)])
         }
@@ -317,7 +316,7 @@ mod tests {
         let write = |(at, red): (usize, &Option<u8>)| {
             let path = folder.join(format!("{at}.png"));
             match red {
-                Some(red) => RgbImage::from_pixel(16, 16, image::Rgb([*red, 0, 0])).save(&path).unwrap(),
+                Some(red) => image::RgbImage::from_pixel(16, 16, image::Rgb([*red, 0, 0])).save(&path).unwrap(),
                 None => std::fs::write(&path, "no image").unwrap(),
             }
             path
@@ -332,8 +331,8 @@ mod tests {
         for backbones in [1, 3, 5] {
             let mut backbones: Vec<Red> = (0..backbones).map(|_| Red).collect();
             let mut found = Vec::new();
-            let adjust = |at: usize, _: &Letterbox, mut image: RgbImage| {
-                image.put_pixel(0, 0, image::Rgb([at as u8; 3]));
+            let adjust = |at: usize, _: &Letterbox, mut image: Picture| {
+                image.pixels_mut()[0] = [at as u8; 3];
                 image
             };
             let mut pipeline = Pipeline { backbones: &mut backbones, settings: &settings(), adjust: Some(&adjust) };
@@ -365,8 +364,8 @@ mod tests {
             1
         }
 
-        fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
-            let red = image.get_pixel(8, 8).0[0];
+        fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
+            let red = image.at(8, 8)[0];
             assert_ne!(red, self.0, "a layer of an odd network");
             Red.features(image)
         }
@@ -380,7 +379,7 @@ mod tests {
             let (files, _) = files(folder.path());
             let red = if stage == "backbone" { 190 } else { 1 };
             let mut backbones: Vec<Fragile> = (0..backbones).map(|_| Fragile(red)).collect();
-            let adjust = |at: usize, _: &Letterbox, image: RgbImage| {
+            let adjust = |at: usize, _: &Letterbox, image: Picture| {
                 assert!(stage != "decoder" || at != 4, "an odd image");
                 image
             };

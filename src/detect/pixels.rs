@@ -1,26 +1,25 @@
 //! From letterboxed pixels to the numbers that a backbone takes.
 
-use image::RgbImage;
-
+use super::Picture;
 use crate::head::{ChannelOrder, PixelPreparation, TensorLayout};
 
 impl PixelPreparation {
     /// The values of one image for a backbone: `(pixel - mean) * scale`, in this order of colours and axes (without the
     /// batch axis). Length `3 * width * height`.
-    pub fn prepare(&self, image: &RgbImage) -> Vec<f32> {
+    pub fn prepare(&self, image: &Picture) -> Vec<f32> {
         let source = match self.channel_order {
             ChannelOrder::Rgb => [0, 1, 2],
             ChannelOrder::Bgr => [2, 1, 0],
         };
-        let value = |pixel: &image::Rgb<u8>, channel: usize| {
-            (f32::from(pixel.0[source[channel]]) - self.mean[channel]) * self.scale[channel]
+        let value = |pixel: &[u8; 3], channel: usize| {
+            (f32::from(pixel[source[channel]]) - self.mean[channel]) * self.scale[channel]
         };
         match self.layout {
             TensorLayout::Nchw => {
-                (0..3).flat_map(|channel| image.pixels().map(move |pixel| value(pixel, channel))).collect()
+                (0..3).flat_map(|channel| image.pixels().iter().map(move |pixel| value(pixel, channel))).collect()
             }
             TensorLayout::Nhwc => {
-                image.pixels().flat_map(|pixel| (0..3).map(move |channel| value(pixel, channel))).collect()
+                image.pixels().iter().flat_map(|pixel| (0..3).map(move |channel| value(pixel, channel))).collect()
             }
         }
     }
@@ -39,8 +38,8 @@ impl PixelPreparation {
 mod tests {
     use super::*;
 
-    fn two_pixels() -> RgbImage {
-        RgbImage::from_vec(2, 1, vec![0, 127, 255, 10, 20, 30]).unwrap()
+    fn two_pixels() -> Picture {
+        Picture::from_rgb(2, 1, vec![0, 127, 255, 10, 20, 30]).unwrap()
     }
 
     #[test]

@@ -3,11 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use image::RgbImage;
-use image::imageops::{crop_imm, replace};
-
 use super::noise::NormalNoise;
-use crate::detect::{Letterbox, resize};
+use crate::detect::{Letterbox, Picture, resize};
 
 /// A change under which accuracy is measured.
 ///
@@ -44,25 +41,33 @@ impl ImageShift {
 
     /// The changed image, of the same size. The noise is a function of `seed` alone, so that a seed made from the
     /// image (its index in the set) gives the same image whatever was evaluated before.
-    pub fn apply(self, image: &RgbImage, seed: u64) -> RgbImage {
+    pub fn apply(self, image: &Picture, seed: u64) -> Picture {
         match self {
             Self::None => image.clone(),
             Self::Noise => noisy(image, seed),
             Self::Blur => blurred(image),
             Self::Dark => {
                 let mut image = image.clone();
-                image.iter_mut().for_each(|value| *value = to_byte(f64::from(*value) * 0.45));
+                image.rgb_mut().iter_mut().for_each(|value| *value = to_byte(f64::from(*value) * 0.45));
                 image
             }
         }
     }
 
     /// A letterboxed image with the change made inside its bars; `square` is what [`Letterbox::apply`] gave.
-    pub fn apply_in(self, square: &RgbImage, letterbox: &Letterbox, seed: u64) -> RgbImage {
-        let (offset, size) = (letterbox.offset, letterbox.size);
-        let inside = crop_imm(square, offset.x, offset.y, size.x, size.y).to_image();
+    pub fn apply_in(self, square: &Picture, letterbox: &Letterbox, seed: u64) -> Picture {
+        let ([left, top], [width, height]) = (letterbox.offset, letterbox.size);
+        let places = || (0..height).flat_map(move |y| (0..width).map(move |x| (left + x, top + y)));
+        let mut inside = Picture::filled(width, height, [0; 3]);
+        for (pixel, (x, y)) in inside.pixels_mut().iter_mut().zip(places()) {
+            *pixel = square.pixel(x, y).unwrap_or_default();
+        }
         let mut shifted = square.clone();
-        replace(&mut shifted, &self.apply(&inside, seed), i64::from(offset.x), i64::from(offset.y));
+        for (pixel, (x, y)) in self.apply(&inside, seed).pixels().iter().zip(places()) {
+            if let Some(place) = shifted.pixel_mut(x, y) {
+                *place = *pixel;
+            }
+        }
         shifted
     }
 }
@@ -82,12 +87,11 @@ impl FromStr for ImageShift {
     }
 }
 
-fn noisy(image: &RgbImage, seed: u64) -> RgbImage {
+fn noisy(image: &Picture, seed: u64) -> Picture {
     const DEVIATION: f64 = 20.0;
     let noise = NormalNoise::new(seed);
     let mut image = image.clone();
-    let values: &mut [u8] = &mut image;
-    for (position, pair) in values.chunks_mut(2).enumerate() {
+    for (position, pair) in image.rgb_mut().chunks_mut(2).enumerate() {
         for (value, noise) in pair.iter_mut().zip(noise.pair(position as u64)) {
             *value = to_byte(f64::from(*value) + DEVIATION * noise);
         }
@@ -95,9 +99,9 @@ fn noisy(image: &RgbImage, seed: u64) -> RgbImage {
     image
 }
 
-fn blurred(image: &RgbImage) -> RgbImage {
+fn blurred(image: &Picture) -> Picture {
     const FACTOR: f64 = 0.35;
-    let (width, height) = image.dimensions();
+    let (width, height) = (image.width(), image.height());
     if width == 0 || height == 0 {
         return image.clone();
     }
@@ -111,8 +115,6 @@ fn to_byte(value: f64) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use image::Rgb;
-
     use super::*;
 
     #[test]
@@ -126,19 +128,19 @@ mod tests {
 
     #[test]
     fn darkness_scales_and_none_changes_nothing() {
-        let image = RgbImage::from_pixel(3, 2, Rgb([0, 100, 255]));
+        let image = Picture::filled(3, 2, [0, 100, 255]);
         // 255 * 0.45 = 114.75.
-        assert_eq!(ImageShift::Dark.apply(&image, 0), RgbImage::from_pixel(3, 2, Rgb([0, 45, 115])));
+        assert_eq!(ImageShift::Dark.apply(&image, 0), Picture::filled(3, 2, [0, 45, 115]));
         assert_eq!(ImageShift::None.apply(&image, 0), image);
     }
 
     #[test]
     fn noise_has_its_deviation_and_follows_the_seed() {
-        let image = RgbImage::from_pixel(201, 201, Rgb([128; 3]));
+        let image = Picture::filled(201, 201, [128; 3]);
         let noisy = ImageShift::Noise.apply(&image, 3);
-        let count = noisy.len() as f64;
-        let mean = noisy.iter().map(|&v| f64::from(v)).sum::<f64>() / count;
-        let deviation = (noisy.iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count).sqrt();
+        let count = noisy.rgb().len() as f64;
+        let mean = noisy.rgb().iter().map(|&v| f64::from(v)).sum::<f64>() / count;
+        let deviation = (noisy.rgb().iter().map(|&v| (f64::from(v) - mean).powi(2)).sum::<f64>() / count).sqrt();
         assert!((mean - 128.0).abs() < 0.25, "{mean}");
         assert!((deviation - 20.0).abs() < 0.2, "{deviation}");
         assert_eq!(noisy, ImageShift::Noise.apply(&image, 3));
@@ -147,25 +149,25 @@ mod tests {
 
     #[test]
     fn noise_stays_within_a_byte() {
-        let noisy = ImageShift::Noise.apply(&RgbImage::from_pixel(64, 64, Rgb([0, 255, 0])), 0);
-        let zeros = noisy.pixels().filter(|pixel| pixel.0[0] == 0).count();
+        let noisy = ImageShift::Noise.apply(&Picture::filled(64, 64, [0, 255, 0]), 0);
+        let zeros = noisy.pixels().iter().filter(|pixel| pixel[0] == 0).count();
         assert!((1700..2500).contains(&zeros), "about half of the noise is negative, found {zeros} of 4096");
     }
 
     #[test]
     fn bars_stay_as_they_are() {
         let letterbox = Letterbox::new(8, 4, 8).unwrap();
-        let square = letterbox.apply(&RgbImage::from_pixel(8, 4, Rgb([100; 3])), 114).unwrap();
+        let square = letterbox.apply(&Picture::filled(8, 4, [100; 3]), 114).unwrap();
         let dark = ImageShift::Dark.apply_in(&square, &letterbox, 0);
-        let column: Vec<u8> = (0..8).map(|y| dark.get_pixel(3, y).0[1]).collect();
+        let column: Vec<u8> = (0..8).map(|y| dark.at(3, y)[1]).collect();
         assert_eq!(column, [114, 114, 45, 45, 45, 45, 114, 114]);
-        assert_eq!(dark.dimensions(), (8, 8));
+        assert_eq!((dark.width(), dark.height()), (8, 8));
     }
 
     #[test]
     fn images_of_any_size_can_be_blurred() {
         for (width, height) in [(1, 1), (1, 50), (7, 2), (0, 0), (0, 3)] {
-            let image = RgbImage::from_pixel(width, height, Rgb([10, 20, 30]));
+            let image = Picture::filled(width, height, [10, 20, 30]);
             assert_eq!(ImageShift::Blur.apply(&image, 0), image);
         }
     }

@@ -1,8 +1,7 @@
 //! Every step, and all of them together, against the golden files.
 
-use image::RgbImage;
 use sharekan::detect::{
-    Backbone, DetectOptions, Detector, ImageDetections, Letterbox, OnnxBackbone, decode_detections, read_image,
+    Backbone, DetectOptions, Detector, ImageDetections, Letterbox, OnnxBackbone, Picture, decode_detections, read_image,
 };
 use sharekan::head::{DetectionConfig, Head};
 use sharekan::run::CpuSession;
@@ -23,7 +22,7 @@ fn letterboxed_pixels_are_those_of_pillow() {
     let image = read_image(&bccd_image("BloodImage_00007")).unwrap();
     let square = Letterbox::new(image.width(), image.height(), 416).unwrap().apply(&image, 114).unwrap();
     let golden = Golden::read().bytes("pixels");
-    let differences: Vec<u8> = square.as_raw().iter().zip(&golden).map(|(a, b)| a.abs_diff(*b)).collect();
+    let differences: Vec<u8> = square.rgb().iter().zip(&golden).map(|(a, b)| a.abs_diff(*b)).collect();
     assert_eq!(differences.len(), golden.len());
     let mean = differences.iter().map(|&d| f64::from(d)).sum::<f64>() / golden.len() as f64;
     let largest = differences.into_iter().max().unwrap();
@@ -34,7 +33,7 @@ fn letterboxed_pixels_are_those_of_pillow() {
 #[test]
 fn features_are_those_of_the_training_side() {
     let golden = Golden::read();
-    let square = RgbImage::from_vec(416, 416, golden.bytes("pixels")).unwrap();
+    let square = Picture::from_rgb(416, 416, golden.bytes("pixels")).unwrap();
     let mut backbone = backbone();
     assert_eq!((backbone.channels(), backbone.describe().as_str()), (1392, "c4 112 + head 1280"));
     let features = backbone.features(&square).unwrap();

@@ -108,7 +108,7 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
         let path = &images[at];
         match found {
             Ok((mut image, found)) => {
-                let (width, height) = image.dimensions();
+                let (width, height) = (image.width(), image.height());
                 let detections = join(&found, &by_head);
                 let counts = counts(&detections, &classes);
                 bar.suspend(|| screen.line(format!("{}: {width}x{height}, {counts}", path.display())))?;

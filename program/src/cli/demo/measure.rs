@@ -74,7 +74,7 @@ impl Heads {
             dense_picture: draw("dense", &dense)?,
             compressed_picture: draw("compressed", &compressed)?,
             name: stem,
-            size: image.dimensions(),
+            size: (image.width(), image.height()),
             boxes: BoxAgreement::of(&dense, &compressed, SAME_OVERLAP),
             dense,
             compressed,

@@ -91,7 +91,7 @@ fn milliseconds(time: Duration) -> String {
 fn legend(settings: &DetectionConfig) -> Markup {
     html! {
         @for (class, name) in settings.classes.iter().enumerate() {
-            @let [r, g, b] = class_colour(class).0;
+            @let [r, g, b] = class_colour(class);
             span.class style=(format!("--colour: rgb({r} {g} {b})")) { (name) }
         }
     }

@@ -1,10 +1,11 @@
 //! Annotated images on disk.
 
 use std::collections::HashSet;
-use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use image::{ImageFormat, RgbImage};
+use image::codecs::png::PngEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use sharekan::detect::Picture;
 use sharekan::files::{self, FileProblem};
 
 use crate::cli::failure::Failure;
@@ -43,12 +44,12 @@ impl PictureNames {
 }
 
 /// Writes an image as PNG.
-pub(crate) fn write(path: &Path, image: &RgbImage) -> Result<(), Failure> {
-    let mut bytes = Cursor::new(Vec::new());
-    image
-        .write_to(&mut bytes, ImageFormat::Png)
+pub(crate) fn write(path: &Path, image: &Picture) -> Result<(), Failure> {
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes)
+        .write_image(image.rgb(), image.width(), image.height(), ExtendedColorType::Rgb8)
         .map_err(|problem| Failure::new(format!("{}: cannot be encoded: {problem}", path.display())))?;
-    Ok(files::replace(path, bytes.get_ref())?)
+    Ok(files::replace(path, &bytes)?)
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::study::{Fingerprint, Fingerprinter};
-use image::RgbImage;
-use sharekan::detect::{Backbone, CellFeatures, Letterbox, OnnxBackbone, read_image};
+use sharekan::detect::{Backbone, CellFeatures, Letterbox, OnnxBackbone, Picture, read_image};
 use sharekan::evaluate::ImageShift;
 use sharekan::evaluate::ground_truth::GroundTruth;
 use sharekan::files;
@@ -56,14 +55,15 @@ impl Features {
         for (at, image) in truth.images.iter().enumerate().step_by(step) {
             match read_image(&image.path) {
                 Ok(pixels) => {
+                    let size = (pixels.width(), pixels.height());
                     let key = Fingerprinter::new()
                         .with("features 1")
-                        .with(pixels.as_raw())
-                        .with(format!("{:?} {at}", pixels.dimensions()))
+                        .with(pixels.rgb())
+                        .with(format!("{size:?} {at}"))
                         .with(backbone_digest.as_str())
                         .with(&preparation)
                         .finish();
-                    entries.push(Entry { at, path: image.path.clone(), key, size: pixels.dimensions().into() });
+                    entries.push(Entry { at, path: image.path.clone(), key, size: size.into() });
                 }
                 Err(problem) => {
                     say(&problem.to_string());
@@ -108,7 +108,7 @@ impl Features {
 /// the noise.
 fn shifted_features(
     backbone: &mut OnnxBackbone,
-    pixels: &RgbImage,
+    pixels: &Picture,
     settings: &DetectionConfig,
     shift: ImageShift,
     at: usize,
