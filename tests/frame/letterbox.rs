@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use image::{Rgb, RgbImage};
 use sharekan::detect::frame::{DeviceImage, DeviceLetterbox, LetterboxBinding};
-use sharekan::detect::{DetectError, Letterbox, read_image};
+use sharekan::detect::{DetectError, Letterbox, Picture, read_image};
 use sharekan::head::{ChannelOrder, DetectionConfig, PixelPreparation, TensorLayout};
 use wgpu::util::DeviceExt;
 
@@ -25,15 +24,15 @@ pub(crate) fn config(input_size: u32, pixels: PixelPreparation) -> DetectionConf
     }
 }
 
-pub(crate) fn noise(width: u32, height: u32, seed: u64) -> RgbImage {
+pub(crate) fn noise(width: u32, height: u32, seed: u64) -> Picture {
     let random = &mut Random::new(seed);
-    RgbImage::from_fn(width, height, |_, _| Rgb([0; 3].map(|_: u8| random.below(256) as u8)))
+    Picture::from_rgb(width, height, (0..3 * width * height).map(|_| random.below(256) as u8).collect()).unwrap()
 }
 
 /// A texture that holds an image, its alpha of no account.
-pub(crate) fn texture(image: &RgbImage, format: wgpu::TextureFormat) -> wgpu::Texture {
+pub(crate) fn texture(image: &Picture, format: wgpu::TextureFormat) -> wgpu::Texture {
     let bgr = matches!(format, wgpu::TextureFormat::Bgra8Unorm | wgpu::TextureFormat::Bgra8UnormSrgb);
-    let texel = |p: &Rgb<u8>| if bgr { [p.0[2], p.0[1], p.0[0], 7] } else { [p.0[0], p.0[1], p.0[2], 7] };
+    let texel = |&[r, g, b]: &[u8; 3]| if bgr { [b, g, r, 7] } else { [r, g, b, 7] };
     let descriptor = wgpu::TextureDescriptor {
         label: None,
         size: wgpu::Extent3d { width: image.width(), height: image.height(), depth_or_array_layers: 1 },
@@ -44,7 +43,7 @@ pub(crate) fn texture(image: &RgbImage, format: wgpu::TextureFormat) -> wgpu::Te
         usage: wgpu::TextureUsages::TEXTURE_BINDING,
         view_formats: &[],
     };
-    let bytes: Vec<u8> = image.pixels().flat_map(texel).collect();
+    let bytes: Vec<u8> = image.pixels().iter().flat_map(texel).collect();
     GPU.device().create_texture_with_data(GPU.queue(), &descriptor, wgpu::util::TextureDataOrder::LayerMajor, &bytes)
 }
 
@@ -55,11 +54,11 @@ fn made(letterbox: &DeviceLetterbox, binding: &LetterboxBinding, numbers: &wgpu:
 }
 
 /// Rows of pixels of 3 or 4 bytes, each row longer than it need be.
-fn rows(image: &RgbImage, bytes_per_pixel: u32, bytes_per_row: u32) -> Vec<u8> {
+fn rows(image: &Picture, bytes_per_pixel: u32, bytes_per_row: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for row in image.rows() {
+    for row in image.pixels().chunks_exact(image.width() as usize) {
         for pixel in row {
-            bytes.extend(pixel.0);
+            bytes.extend(pixel);
             bytes.extend(vec![9; bytes_per_pixel as usize - 3]);
         }
         bytes.extend(vec![9; (bytes_per_row - bytes_per_pixel * image.width()) as usize]);
@@ -117,9 +116,9 @@ fn pixels_are_those_of_pillow_to_the_bit() {
         let found = made(&letterbox, &binding, &to);
         let golden = read_png(&format!("letterbox_{side}.png"));
         let area = (side * side) as usize;
-        for (at, pixel) in golden.pixels().enumerate() {
+        for (at, pixel) in golden.pixels().iter().enumerate() {
             let found = [0, 1, 2].map(|channel| found[channel * area + at] * 128.0 + 127.0);
-            assert_eq!(found, pixel.0.map(f32::from), "{side}, pixel {at}");
+            assert_eq!(found, pixel.map(f32::from), "{side}, pixel {at}");
         }
     }
 }

@@ -220,12 +220,13 @@ fn constants(side: u32, pixels: &PixelPreparation) -> Vec<(&'static str, f64)> {
 /// Where an image lies, and the windows of its pixels, as the kernel reads them.
 pub(super) fn placement(letterbox: &Letterbox, reading: [u32; 2]) -> Vec<i32> {
     let axes = [
-        windows(letterbox.image.x as usize, letterbox.size.x as usize),
-        windows(letterbox.image.y as usize, letterbox.size.y as usize),
+        windows(letterbox.image[0] as usize, letterbox.size[0] as usize),
+        windows(letterbox.image[1] as usize, letterbox.size[1] as usize),
     ];
     let most = axes.each_ref().map(|axis| axis.iter().map(|window| window.weights.len()).max().unwrap_or(0));
     let mut place = Vec::with_capacity(HEADER + axes[0].len() * (1 + most[0]) + axes[1].len() * (1 + most[1]));
-    let header = [letterbox.offset.x, letterbox.offset.y, letterbox.size.x, letterbox.size.y];
+    let ([left, top], [width, height]) = (letterbox.offset, letterbox.size);
+    let header = [left, top, width, height];
     place.extend(header.iter().map(|&number| number as i32));
     place.extend(most.map(|weights| weights as i32));
     place.extend(reading.map(|number| number as i32));
