@@ -11,17 +11,9 @@ use support::Random;
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/images/BloodImage_00385.jpg");
 
 fn settings(classes: usize) -> DetectionConfig {
-    DetectionConfig {
-        version: 1,
-        classes: (0..classes).map(|class| format!("class {class}")).collect(),
-        input_size: 416,
-        stride: 16,
-        features: vec!["head".into()],
-        clamp: [-1.0, 1.0],
-        box_scale: 24.0,
-        test_map50: None,
-        pixels: PixelPreparation::default(),
-    }
+    DetectionConfig::default()
+        .classes((0..classes).map(|class| format!("class {class}")).collect())
+        .features(vec!["head".into()])
 }
 
 fn images(c: &mut Criterion) {

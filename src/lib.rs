@@ -8,7 +8,9 @@
 //! # #[cfg(feature = "files")]
 //! # fn example(calibration: Vec<f32>, features: &[f32]) -> Result<(), sharekan::Error> {
 //! let head = Head::load("head.pth")?; // of efficient-kan, pykan, fast-kan or inkan
-//! let options = CompressOptions::default().calibrate(calibration); // rows of the head's inputs
+//! let options = CompressOptions::default()
+//!     .codewords(64) // every option has a default, and a setter of its name
+//!     .calibrate(calibration); // rows of the head's inputs
 //! let (small, report) = head.compress(&options)?;
 //! println!("R2 of the first layer: {:.3}", report.layers[0].r2);
 //! small.save("small.safetensors")?;
@@ -60,10 +62,9 @@
 //! | [`head`] | the two forms of a head: dense splines, and splines shared through a codebook |
 //! | [`compress`] | Gain-Shape-Bias vector quantisation of a dense head |
 //! | [`artifact`] | the compressed head as a file |
-//! | [`reference`](mod@reference) | plain CPU evaluation that every kernel is held against |
-//! | `plan` (feature `gpu`) | which kernels and buffers a head needs on a given adapter |
 //! | [`files`] | heads and rows by path |
 //! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
+//! | `plan` (feature `gpu`) | which kernels are taken on an adapter, and its limits |
 //! | `network` (feature) | convolutional networks out of ONNX files |
 //! | [`detect`] | from an image to labelled boxes |
 //! | [`evaluate`] | is the result right, and how good is it |
@@ -73,10 +74,11 @@ pub mod compress;
 mod container;
 #[cfg(feature = "detect")]
 pub mod detect;
-pub mod error;
+mod error;
 pub mod evaluate;
 #[cfg(feature = "files")]
 pub mod files;
+#[doc(hidden)]
 pub mod fixed_point;
 pub mod head;
 pub mod import;
@@ -90,11 +92,13 @@ mod output_snr;
 mod parallel;
 #[cfg(feature = "gpu")]
 pub mod plan;
+#[doc(hidden)]
 pub mod reference;
 #[cfg(feature = "files")]
 mod regular_file;
 pub mod run;
 mod setters;
+#[doc(hidden)]
 pub mod spline;
 
 pub use compress::CompressOptions;

@@ -5,9 +5,7 @@ mod support;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sharekan::artifact::{self, MANIFEST_KEY};
-use sharekan::head::{
-    Activation, Basis, CompressedBase, CompressedHead, CompressedLayer, DetectionConfig, InputMap, PixelPreparation,
-};
+use sharekan::head::{Activation, Basis, CompressedBase, CompressedHead, CompressedLayer, DetectionConfig, InputMap};
 use support::*;
 
 /// A head of two integer layers and detection settings.
@@ -19,17 +17,11 @@ fn small() -> CompressedHead {
 }
 
 fn settings(classes: usize) -> DetectionConfig {
-    DetectionConfig {
-        version: 1,
-        classes: (0..classes).map(|c| format!("class {c}")).collect(),
-        input_size: 64,
-        stride: 16,
-        features: vec!["c4".into()],
-        clamp: [-1.0, 1.0],
-        box_scale: 24.0,
-        test_map50: None,
-        pixels: PixelPreparation::default(),
-    }
+    DetectionConfig::default()
+        .classes((0..classes).map(|c| format!("class {c}")).collect())
+        .input_size(64)
+        .stride(16)
+        .features(vec!["c4".into()])
 }
 
 /// A file in pieces: its header as JSON, and its data.

@@ -10,8 +10,7 @@ use sharekan::compress::{
 };
 use sharekan::evaluate::{output_snr_db, verify};
 use sharekan::head::{
-    Bank, CompressedHead, CompressedLayer, DenseHead, DenseLayer, DetectionConfig, GainScale, Head, Member,
-    PixelPreparation, Quantised,
+    Bank, CompressedHead, CompressedLayer, DenseHead, DenseLayer, DetectionConfig, GainScale, Head, Member, Quantised,
 };
 use sharekan::plan::PlanOptions;
 use sharekan::reference::{CompressedReference, DenseReference};
@@ -19,17 +18,12 @@ use sharekan::run::{Model, Session};
 use support::*;
 
 fn settings(classes: usize) -> DetectionConfig {
-    DetectionConfig {
-        version: 1,
-        classes: (0..classes).map(|c| format!("class {c}")).collect(),
-        input_size: 64,
-        stride: 16,
-        features: vec!["c4".into()],
-        clamp: [-1.0, 1.0],
-        box_scale: 24.0,
-        test_map50: Some(71.125),
-        pixels: PixelPreparation::default(),
-    }
+    DetectionConfig::default()
+        .classes((0..classes).map(|c| format!("class {c}")).collect())
+        .input_size(64)
+        .stride(16)
+        .features(vec!["c4".into()])
+        .test_map50(71.125)
 }
 
 /// A head of cubic integer layers whose codebooks hang on `shared` only.

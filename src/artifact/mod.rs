@@ -13,7 +13,7 @@
 //! | `layers.N.grid` | F64 `[inputs, 2]`, lower end and step | even knots that differ between inputs |
 //! | `norms.N.weight`, `norms.N.bias` | F32 `[inputs]` | input map affine or LayerNorm |
 //!
-//! The metadata entry `sharekan` holds a [`Manifest`]; `detection_head` is as in dense files. An edge's coefficients are
+//! The metadata entry `sharekan` holds a manifest in JSON; `detection_head` is as in dense files. An edge's coefficients are
 //! `output_scale[o] * level(gain) * codeword` (int8) or `gain * codeword` (f32), and a layer without a table of gain
 //! levels reads a gain code as a signed byte.
 //!
@@ -28,7 +28,7 @@
 //!
 //! A bank of heads ([`Bank`](crate::head::Bank)) is one file, too: the tensors of the head numbered M (from 0) stand under
 //! `heads.M.`, as `heads.M.layers.N.indices` and `heads.M.norms.N.weight`, but for `layers.N.codebook`, which all heads
-//! share and which stands there once. The metadata entry is `sharekan_bank` then, a [`BankManifest`] with the heads' names
+//! share and which stands there once. The metadata entry is `sharekan_bank` then, with the heads' names
 //! and detection settings.
 
 mod bank;
@@ -37,7 +37,9 @@ mod packing;
 mod read;
 mod write;
 
+#[doc(hidden)]
 pub use bank::{BANK_KEY, BANK_VERSION, BankManifest, MemberManifest};
+#[doc(hidden)]
 pub use manifest::{FORMAT_VERSION, MANIFEST_KEY, Manifest};
 pub use read::read;
 pub(crate) use read::{Form, read_in};
@@ -89,6 +91,7 @@ impl From<ContainerError> for ArtifactError {
 }
 
 /// Bytes that the codebook of a layer takes in a file.
+#[doc(hidden)]
 pub fn codebook_bytes(layer: &CompressedLayer) -> usize {
     match &layer.quantised {
         Quantised::Int8 { codebook, .. } => codebook.len(),
@@ -97,6 +100,7 @@ pub fn codebook_bytes(layer: &CompressedLayer) -> usize {
 }
 
 /// Bytes that the tensors of a layer take in a file.
+#[doc(hidden)]
 pub fn layer_bytes(layer: &CompressedLayer) -> usize {
     let packed = |bits| packing::packed_bytes(layer.stages * layer.edges(), bits).unwrap_or(usize::MAX);
     let quantised = match &layer.quantised {

@@ -32,6 +32,7 @@ mod decompress;
 mod feedback;
 mod fold;
 mod gains;
+#[doc(hidden)]
 pub mod kmeans;
 mod layer;
 mod metric;
@@ -46,7 +47,9 @@ pub use calibration::{CALIBRATION_ROWS, Calibration};
 pub use decompress::decompress;
 pub use preset::Preset;
 pub use report::{CompressReport, LayerReport};
-pub use search::{Found, SETTINGS, Setting, Target, compile_to_target};
+pub use search::{Found, Target, compile_to_target};
+#[doc(hidden)]
+pub use search::{SETTINGS, Setting};
 
 use std::sync::Arc;
 
@@ -115,6 +118,7 @@ pub struct CompressOptions {
 }
 
 /// Edges times codewords from which a layer is worth its way to a GPU: a tenth of a second of two CPU cores a round.
+#[doc(hidden)]
 pub const GPU_FROM: usize = 1 << 28;
 
 impl Default for CompressOptions {

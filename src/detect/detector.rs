@@ -371,7 +371,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Bounds, CellFeatures, EvaluationError};
+    use crate::detect::{Bounds, CellFeatures, EvaluatorError};
     use crate::head::PixelPreparation;
 
     /// One feature a cell: the red of its middle.
@@ -401,7 +401,7 @@ mod tests {
             6
         }
 
-        fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+        fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluatorError> {
             Ok(rows.iter().flat_map(|red| [red - 200.0, 0.0, 0.0, 0.0, 0.0, 9.0]).collect())
         }
     }
@@ -468,7 +468,7 @@ mod tests {
             6 + 7
         }
 
-        fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+        fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluatorError> {
             let of = |red: &f32| {
                 let two = std::f32::consts::LN_2;
                 [red - 200.0, 0.0, 0.0, 0.0, 0.0, 9.0, -99.0, 50.0 - red, two, two, two, two, 9.0]

@@ -108,7 +108,7 @@ pub enum DetectError {
     },
     /// The head failed while it was evaluated.
     #[error("the head failed: {0}")]
-    Head(super::EvaluationError),
+    Head(super::EvaluatorError),
     /// A texture or buffer that frames cannot be read from.
     #[error("{what} has {found}, expected {expected}")]
     Source {

@@ -7,15 +7,15 @@ use crate::run::Session;
 use crate::run::{CpuSession, Model};
 
 /// Why a head could not be evaluated.
-pub type EvaluationError = Box<dyn std::error::Error + Send + Sync>;
+pub type EvaluatorError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Outputs that are on their way.
 #[cfg(not(target_arch = "wasm32"))]
-pub type Evaluation<'a> = Pin<Box<dyn Future<Output = Result<Vec<f32>, EvaluationError>> + Send + 'a>>;
+pub type Evaluating<'a> = Pin<Box<dyn Future<Output = Result<Vec<f32>, EvaluatorError>> + Send + 'a>>;
 
 /// Outputs that are on their way; in a browser they stay on their thread.
 #[cfg(target_arch = "wasm32")]
-pub type Evaluation<'a> = Pin<Box<dyn Future<Output = Result<Vec<f32>, EvaluationError>> + 'a>>;
+pub type Evaluating<'a> = Pin<Box<dyn Future<Output = Result<Vec<f32>, EvaluatorError>> + 'a>>;
 
 #[cfg(all(feature = "gpu", target_arch = "wasm32"))]
 const CANNOT_BLOCK: &str = "a browser blocks for no device; call evaluate_async, or the detector's detect_async";
@@ -32,10 +32,10 @@ pub trait HeadEvaluator {
     ///
     /// # Errors
     /// Where the head cannot be evaluated; in a browser, where nothing can block for a device, on every GPU.
-    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError>;
+    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluatorError>;
 
     /// Evaluates rows without blocking. What does not override this does as [`HeadEvaluator::evaluate`] does, at once.
-    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluation<'a> {
+    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluating<'a> {
         Box::pin(std::future::ready(self.evaluate(rows)))
     }
 }
@@ -49,11 +49,11 @@ impl<H: HeadEvaluator + ?Sized> HeadEvaluator for Box<H> {
         (**self).outputs()
     }
 
-    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluatorError> {
         (**self).evaluate(rows)
     }
 
-    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluation<'a> {
+    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluating<'a> {
         (**self).evaluate_async(rows)
     }
 }
@@ -69,16 +69,16 @@ impl HeadEvaluator for Model {
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluatorError> {
         Ok(self.run(rows)?)
     }
 
     #[cfg(target_arch = "wasm32")]
-    fn evaluate(&mut self, _: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+    fn evaluate(&mut self, _: &[f32]) -> Result<Vec<f32>, EvaluatorError> {
         Err(CANNOT_BLOCK.into())
     }
 
-    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluation<'a> {
+    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluating<'a> {
         Box::pin(async { Ok(self.run_async(rows).await?) })
     }
 }
@@ -94,16 +94,16 @@ impl HeadEvaluator for Session {
     }
 
     #[cfg(not(target_arch = "wasm32"))]
-    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluatorError> {
         Ok(self.run(rows)?)
     }
 
     #[cfg(target_arch = "wasm32")]
-    fn evaluate(&mut self, _: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+    fn evaluate(&mut self, _: &[f32]) -> Result<Vec<f32>, EvaluatorError> {
         Err(CANNOT_BLOCK.into())
     }
 
-    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluation<'a> {
+    fn evaluate_async<'a>(&'a mut self, rows: &'a [f32]) -> Evaluating<'a> {
         Box::pin(async { Ok(self.run_async(rows).await?) })
     }
 }
@@ -117,7 +117,7 @@ impl HeadEvaluator for CpuSession {
         self.head().outputs()
     }
 
-    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+    fn evaluate(&mut self, rows: &[f32]) -> Result<Vec<f32>, EvaluatorError> {
         Ok(self.run(rows)?)
     }
 }

@@ -39,23 +39,28 @@ mod record;
 mod resample;
 mod suppress;
 
+#[doc(hidden)]
 pub use agreement::BoxAgreement;
 #[cfg(feature = "files")]
+#[doc(hidden)]
 pub use assets::{ASSETS_VARIABLE, Assets};
 pub use backbone::Backbone;
 pub use bounds::Bounds;
 pub use decode::{DetectOptions, Detection, decode_detections};
 pub use decode_image::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, decode_image};
-pub use detector::{DetectingHead, Detector, HeadDetections, Timings, bank_classes};
+#[doc(hidden)]
+pub use detector::bank_classes;
+pub use detector::{DetectingHead, Detector, HeadDetections, Timings};
 pub use draw::draw_detections;
 pub use error::{BackboneProblem, DetectError, ImageProblem};
-pub use evaluator::{Evaluation, EvaluationError, HeadEvaluator};
+pub use evaluator::{Evaluating, EvaluatorError, HeadEvaluator};
 pub use features::{CellFeatures, FeatureMap};
 #[cfg(feature = "files")]
 pub use image_list::{list_images, read_image};
 pub use letterbox::Letterbox;
 #[cfg(feature = "onnx")]
 pub use onnx::OnnxBackbone;
+#[doc(hidden)]
 pub use palette::class_colour;
 pub use picture::Picture;
 pub use record::{DetectionRecord, ImageDetections};

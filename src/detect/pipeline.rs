@@ -32,6 +32,7 @@ pub type Adjust<'a> = &'a (dyn Fn(usize, &Letterbox, Picture) -> Picture + Sync)
 /// The way of image files through backbones and a head.
 ///
 /// Each backbone has its thread and takes an image at a time; at most two images a backbone and two more are under way.
+#[non_exhaustive]
 pub struct Pipeline<'a, B> {
     /// At least one; more than one work on several images at once.
     pub backbones: &'a mut [B],
@@ -39,6 +40,19 @@ pub struct Pipeline<'a, B> {
     pub settings: &'a DetectionConfig,
     /// A change to the letterboxed images, or none.
     pub adjust: Option<Adjust<'a>>,
+}
+
+impl<'a, B> Pipeline<'a, B> {
+    /// The way through at least one backbone, for a head of these settings; images stay as they are.
+    pub fn new(backbones: &'a mut [B], settings: &'a DetectionConfig) -> Self {
+        Self { backbones, settings, adjust: None }
+    }
+
+    /// Sets [`adjust`](field@Self::adjust).
+    #[must_use]
+    pub fn adjust(self, adjust: Adjust<'a>) -> Self {
+        Self { adjust: Some(adjust), ..self }
+    }
 }
 
 /// An image on its way.

@@ -13,8 +13,11 @@ pub use error::{FileError, FileProblem};
 pub use head_file::{HeadFile, ImportNotes, read_head_config};
 #[cfg(feature = "gpu")]
 pub(crate) use replace::replace_private;
+#[doc(hidden)]
 pub use replace::{check_destination, replace};
-pub use rows::{INPUT_TENSOR, OUTPUT_TENSOR, read_rows, write_rows};
+#[doc(hidden)]
+pub use rows::{INPUT_TENSOR, OUTPUT_TENSOR};
+pub use rows::{read_rows, write_rows};
 
 use std::path::Path;
 
@@ -24,6 +27,7 @@ use crate::regular_file::{self, MAX_TEXT_BYTES};
 ///
 /// # Errors
 /// Where it cannot be read, is a folder, device or pipe, or is larger; the error names the file.
+#[doc(hidden)]
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
     regular_file::read(path, limit).map_err(|problem| FileProblem::from(problem).in_file(path))
 }
@@ -32,6 +36,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, FileError> {
 ///
 /// # Errors
 /// As [`read`], and where it is not UTF-8.
+#[doc(hidden)]
 pub fn read_text(path: &Path) -> Result<String, FileError> {
     let text = String::from_utf8(read(path, MAX_TEXT_BYTES)?)
         .map_err(|problem| FileProblem::NoText(problem.utf8_error().valid_up_to()).in_file(path))?;

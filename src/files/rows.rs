@@ -38,7 +38,7 @@ fn rows(mut file: impl Read + Seek, inputs: usize) -> Result<Vec<f32>, FileProbl
     Ok(bytes.as_chunks::<4>().0.iter().map(|&value| f32::from_le_bytes(value)).collect())
 }
 
-/// Writes `values`, `[rows, outputs]`, as the tensor `output` of a safetensors file, in one step ([`replace`]).
+/// Writes `values`, `[rows, outputs]`, as the tensor `output` of a safetensors file, either all of it or nothing.
 ///
 /// # Errors
 /// Where `values` is no whole number of rows or the file cannot be written.

@@ -8,15 +8,19 @@ use serde_json::Value;
 
 use super::HeadError;
 use crate::nearest_name::nearest;
+use crate::setters::setters;
 
 /// Name of the metadata entry that holds a [`DetectionConfig`].
 pub const DETECTION_KEY: &str = "detection_head";
 
 /// Detection settings of a head.
 ///
+/// The default is that of the bundled head but for its classes and features, which have to be set.
+///
 /// A head of C classes gives `C + 5` channels a cell: class logits, log-distances to the left, top, right and bottom
 /// side, and a centreness logit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DetectionConfig {
     /// Version of these fields, 1.
     #[serde(default = "version_one")]
@@ -41,6 +45,34 @@ pub struct DetectionConfig {
     #[serde(default, skip_serializing_if = "PixelPreparation::is_default")]
     pub pixels: PixelPreparation,
 }
+
+impl Default for DetectionConfig {
+    fn default() -> Self {
+        Self {
+            version: version_one(),
+            classes: Vec::new(),
+            input_size: 416,
+            stride: 16,
+            features: Vec::new(),
+            clamp: [-1.0, 1.0],
+            box_scale: 24.0,
+            test_map50: None,
+            pixels: PixelPreparation::default(),
+        }
+    }
+}
+
+setters! { DetectionConfig {
+    version: u32,
+    classes: Vec<String>,
+    input_size: u32,
+    stride: u32,
+    features: Vec<String>,
+    clamp: [f32; 2],
+    box_scale: f32,
+    test_map50: into Option<f64>,
+    pixels: PixelPreparation,
+}}
 
 /// The keys of [`DetectionConfig`] in JSON.
 const KEYS: [&str; 9] =
@@ -93,6 +125,7 @@ pub enum TensorLayout {
 /// The default is that of the bundled backbone: RGB, `(pixel - 127) / 128`, padded with 114, input `input`, NCHW.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct PixelPreparation {
     /// Subtracted from the pixel values, in the order that the backbone takes.
     pub mean: [f32; 3],
@@ -120,6 +153,15 @@ impl Default for PixelPreparation {
         }
     }
 }
+
+setters! { PixelPreparation {
+    mean: [f32; 3],
+    scale: [f32; 3],
+    channel_order: ChannelOrder,
+    padding: u8,
+    input: into String,
+    layout: TensorLayout,
+}}
 
 impl PixelPreparation {
     fn is_default(&self) -> bool {

@@ -23,10 +23,9 @@ mod input_map;
 pub(crate) use bank::basis_difference;
 pub use bank::{Bank, MAX_MEMBER_NAME, Member};
 pub use basis::{Basis, Knots, MAX_ORDER};
-pub use compressed::{
-    CompressedBase, CompressedHead, CompressedLayer, GAIN_CODES, GainScale, MAX_CODEWORDS, MAX_GAIN_LEVEL, MAX_STAGES,
-    NARROW_GAIN_CODES, Quantised,
-};
+pub use compressed::{CompressedBase, CompressedHead, CompressedLayer, GainScale, MAX_CODEWORDS, Quantised};
+#[doc(hidden)]
+pub use compressed::{GAIN_CODES, MAX_GAIN_LEVEL, MAX_STAGES, NARROW_GAIN_CODES};
 pub use dense::{Activation, BasePath, DenseHead, DenseLayer};
 pub use detection::{ChannelOrder, DETECTION_KEY, DetectionConfig, PixelPreparation, TensorLayout};
 pub use input_map::InputMap;

@@ -36,6 +36,7 @@ mod view;
 #[cfg(feature = "onnx")]
 pub use cpu::CpuNetwork;
 pub use error::NetworkError;
+#[doc(hidden)]
 pub use fuse::Fusions;
 pub use graph::{Input, Network, Side};
 pub use measure::NetworkTimes;

@@ -77,6 +77,7 @@ impl Resolved {
     ///
     /// # Errors
     /// As [`Resolved::plan`].
+    #[doc(hidden)]
     pub fn plan_with(self, limits: &Limits, fusions: Fusions) -> Result<NetworkPlan, NetworkError> {
         let lowered = self.lower(fusions, limits.target_workgroups * super::kernel::LANES)?;
         let plan = NetworkPlan::new(lowered);

@@ -6,12 +6,12 @@
 //! partial sums, the output's factor and its bias.
 //!
 //! A layer in integers runs in one kernel, of which there are several ([`Strategy`]): each makes the basis weights of
-//! its tile itself and adds its sums to [`Accumulators`] that the next layer reads, because integer additions may come
-//! in any order. Cooperative matrices ([`MatrixTile`]) have their basis weights made by a kernel before, for all tiles
+//! its tile itself and adds its sums to accumulators that the next layer reads, because integer additions may come
+//! in any order. Cooperative matrices have their basis weights made by a kernel before, for all tiles
 //! of outputs at once. One last kernel turns sums into outputs. Few rows mean many slices, so that there is work for
 //! every processor.
 //!
-//! A [`Plan`] follows from the head's shape, the adapter's [`Limits`] and the largest batch alone: it can be computed
+//! A plan follows from the head's shape, the adapter's [`Limits`] and the largest batch alone: it can be computed
 //! and tested without a device, and its byte count is what a session takes. Batches beyond what fits one pass are cut
 //! into chunks of rows.
 
@@ -22,19 +22,25 @@ mod integer;
 mod limits;
 mod schedule;
 
+#[doc(hidden)]
 pub use buffers::{BufferPlan, HostBuffers, Role};
 pub(crate) use buffers::{UNUSED_BYTES, params_stride};
+pub use float::FloatStrategy;
+#[doc(hidden)]
 pub use float::{
-    EdgeBuffers, FloatBuffers, FloatEdges, FloatLayerBuffers, FloatLayerShape, FloatPlan, FloatStrategy, FloatTile,
-    FloatWork, LookupTile, ProductShape, ProductTile,
+    EdgeBuffers, FloatBuffers, FloatEdges, FloatLayerBuffers, FloatLayerShape, FloatPlan, FloatTile, FloatWork,
+    LookupTile, ProductShape, ProductTile,
 };
 pub(crate) use heads::{FloatHead, IntegerHead, Planned};
+#[doc(hidden)]
 pub use integer::{
     Accumulators, EdgesTile, IntegerBuffers, IntegerLayerBuffers, IntegerLayerShape, IntegerPlan, IntegerTile,
-    IntegerWork, MatrixTile, RowsTile, Strategy, TunedTile, Tuning,
+    IntegerWork, MatrixTile, RowsTile, TunedTile,
 };
 pub(crate) use integer::{BasisFragments, Tables, basis_blocks, params_entries};
+pub use integer::{Strategy, Tuning};
 pub use limits::Limits;
+#[doc(hidden)]
 pub use schedule::{Schedule, Tier};
 
 use thiserror::Error;
@@ -95,6 +101,7 @@ pub struct PlanOptions {
     /// The kernel for layers in f32; `None` takes the one that suits each batch size.
     pub float: Option<FloatStrategy>,
     /// How products in f32 are cut; `None` takes what suits each batch size.
+    #[doc(hidden)]
     pub product: Option<ProductShape>,
     /// Tiles found by measuring.
     pub tuning: Option<Tuning>,
@@ -103,11 +110,13 @@ pub struct PlanOptions {
 setters! { PlanOptions {
     strategy: into Option<Strategy>,
     float: into Option<FloatStrategy>,
+    #[doc(hidden)]
     product: into Option<ProductShape>,
     tuning: into Option<Tuning>,
 }}
 
 /// Every buffer, tile and dispatch of a head on an adapter.
+#[doc(hidden)]
 #[derive(Debug, Clone, PartialEq)]
 pub enum Plan {
     /// A head in f32.
@@ -117,6 +126,7 @@ pub enum Plan {
 }
 
 /// How a layer's edges are summed.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LayerKernel {
@@ -131,6 +141,7 @@ pub struct LayerKernel {
 }
 
 /// Where a kernel reads its codebook.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CodebookPlace {

@@ -49,11 +49,15 @@ pub use adapter::{AdapterReport, Gpu, GpuOptions, list_adapters};
 pub use cpu::CpuSession;
 pub use device::Device;
 #[cfg(all(feature = "gpu", feature = "files"))]
-pub use device_cache::{CacheError, DeviceCache, DeviceIdentity};
+#[doc(hidden)]
+pub use device_cache::DeviceIdentity;
+#[cfg(all(feature = "gpu", feature = "files"))]
+pub use device_cache::{CacheError, DeviceCache};
 #[cfg(feature = "network")]
 pub(crate) use device_threads::map_device;
 pub use error::RunError;
 #[cfg(feature = "gpu")]
+#[doc(hidden)]
 pub use kernels::{Access, ExternalBuffer, Kernel};
 pub use model::Model;
 #[cfg(not(feature = "gpu"))]
@@ -78,7 +82,10 @@ pub use session::{Binding, Session};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub use tune::tune;
 #[cfg(feature = "gpu")]
-pub use tune::{TileChoice, TileTime, Tuned, measurements, tune_async};
+#[doc(hidden)]
+pub use tune::{TileChoice, TileTime, measurements};
+#[cfg(feature = "gpu")]
+pub use tune::{Tuned, tune_async};
 #[cfg(all(feature = "network", not(target_arch = "wasm32")))]
 pub(crate) use waiting::block_on;
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]

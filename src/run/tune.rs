@@ -79,6 +79,7 @@ pub struct Tuned {
     /// The fastest tile of every layer and batch, the planner's own among them.
     pub tuning: Tuning,
     /// How they were chosen.
+    #[doc(hidden)]
     pub choices: Vec<TileChoice>,
 }
 

@@ -1,6 +1,6 @@
 //! ONNX files that do not fit the head's settings are refused with both sides named.
 
-use sharekan::detect::{DetectOptions, Detector, EvaluationError, HeadEvaluator, OnnxBackbone};
+use sharekan::detect::{DetectOptions, Detector, EvaluatorError, HeadEvaluator, OnnxBackbone};
 use sharekan::head::{DetectionConfig, TensorLayout};
 
 use crate::data::{bccd_head, path};
@@ -53,7 +53,7 @@ fn other_channels_than_the_head_takes_are_refused() {
         fn outputs(&self) -> usize {
             8
         }
-        fn evaluate(&mut self, _: &[f32]) -> Result<Vec<f32>, EvaluationError> {
+        fn evaluate(&mut self, _: &[f32]) -> Result<Vec<f32>, EvaluatorError> {
             Err("not evaluated".into())
         }
     }

@@ -2,7 +2,7 @@
 
 use sharekan::detect::frame::{CandidatesBinding, DeviceCandidates};
 use sharekan::detect::{DetectOptions, DetectingHead, Letterbox, decode_detections};
-use sharekan::head::{DetectionConfig, PixelPreparation};
+use sharekan::head::PixelPreparation;
 
 use crate::device::{read, run, storage};
 use crate::letterbox::config;
@@ -12,11 +12,9 @@ use crate::support::{GPU, Random};
 fn heads(classes: &[usize]) -> Vec<DetectingHead> {
     let head = |(at, &classes): (usize, &usize)| DetectingHead {
         name: format!("head {at}"),
-        settings: DetectionConfig {
-            classes: (0..classes).map(|class| format!("class {class}")).collect(),
-            box_scale: 4.0 + at as f32,
-            ..config(40, PixelPreparation::default())
-        },
+        settings: config(40, PixelPreparation::default())
+            .classes((0..classes).map(|class| format!("class {class}")).collect())
+            .box_scale(4.0 + at as f32),
     };
     classes.iter().enumerate().map(head).collect()
 }

@@ -11,17 +11,13 @@ use crate::device::{numbers, read_numbers, run_pass, storage};
 use crate::support::{GPU, Random};
 
 pub(crate) fn config(input_size: u32, pixels: PixelPreparation) -> DetectionConfig {
-    DetectionConfig {
-        version: 1,
-        classes: vec!["a".into()],
-        input_size,
-        stride: 4,
-        features: vec!["c3".into()],
-        clamp: [-1.0, 1.0],
-        box_scale: 8.0,
-        test_map50: None,
-        pixels,
-    }
+    DetectionConfig::default()
+        .classes(vec!["a".into()])
+        .input_size(input_size)
+        .stride(4)
+        .features(vec!["c3".into()])
+        .box_scale(8.0)
+        .pixels(pixels)
 }
 
 pub(crate) fn noise(width: u32, height: u32, seed: u64) -> Picture {
@@ -72,14 +68,12 @@ const SIZES: [(u32, u32); 8] = [(61, 47), (47, 61), (9, 5), (300, 2), (1, 1), (4
 
 #[test]
 fn numbers_are_those_of_the_cpu_to_the_bit() {
-    let odd = PixelPreparation {
-        mean: [123.675, 116.28, 103.53],
-        scale: [0.017_124_753, 0.017_507_003, 0.017_429_193],
-        channel_order: ChannelOrder::Bgr,
-        layout: TensorLayout::Nhwc,
-        padding: 3,
-        ..Default::default()
-    };
+    let odd = PixelPreparation::default()
+        .mean([123.675, 116.28, 103.53])
+        .scale([0.017_124_753, 0.017_507_003, 0.017_429_193])
+        .channel_order(ChannelOrder::Bgr)
+        .layout(TensorLayout::Nhwc)
+        .padding(3);
     for pixels in [PixelPreparation::default(), odd] {
         let letterbox = DeviceLetterbox::open(&GPU, &config(40, pixels.clone())).unwrap();
         let to = numbers(3 * 40 * 40);

@@ -103,7 +103,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let files: Vec<PathBuf> = truth.images.iter().map(|image| image.path.clone()).collect();
     let mut backbones = one_a_core(&backbone, files.len());
     let adjust = |at: usize, letterbox: &Letterbox, square| args.shift.apply_in(&square, letterbox, at as u64);
-    let mut pipeline = Pipeline { backbones: &mut backbones, settings: &settings, adjust: Some(&adjust) };
+    let mut pipeline = Pipeline::new(&mut backbones, &settings).adjust(&adjust);
     let (mut reference, mut snr) = reference.unzip();
     let time = pipeline.run(
         &files,

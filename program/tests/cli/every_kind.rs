@@ -320,7 +320,7 @@ fn dense(clamp: [f32; 2]) -> DenseHead {
             bias: None,
         }
     };
-    let detection = DetectionConfig { clamp, ..DetectionConfig::from_config(DETECTION).unwrap() };
+    let detection = DetectionConfig::from_config(DETECTION).unwrap().clamp(clamp);
     DenseHead::new(vec![layer(INPUTS, 160), layer(160, 10)], Some(detection)).unwrap()
 }
 

@@ -19,14 +19,18 @@ mod coco;
 mod precision_recall;
 mod voc;
 
-pub use coco::{AreaRange, CocoClass, CocoMetrics, RangeFigures, iou_thresholds, match_coco};
+pub use coco::{AreaRange, CocoClass, CocoMetrics, RangeFigures};
+#[doc(hidden)]
+pub use coco::{iou_thresholds, match_coco};
 pub use precision_recall::{CurvePoint, PrecisionRecall};
+#[doc(hidden)]
 pub use voc::match_voc;
 
 use super::Region;
 
 /// Objects and detections of one class in one image.
 #[derive(Debug, Clone, PartialEq, Default)]
+#[doc(hidden)]
 pub struct ImageBoxes {
     /// What is there.
     pub objects: Vec<ObjectBox>,
@@ -36,6 +40,7 @@ pub struct ImageBoxes {
 
 /// An object of the class.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(hidden)]
 pub struct ObjectBox {
     /// Where it is.
     pub region: Region,
@@ -47,6 +52,7 @@ pub struct ObjectBox {
 
 /// A detection of the class.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[doc(hidden)]
 pub struct DetectionBox {
     /// Where it is.
     pub region: Region,

@@ -37,6 +37,7 @@ pub struct TunedTile {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tuning {
     /// The tiles, in any order.
+    #[doc(hidden)]
     pub tiles: Vec<TunedTile>,
 }
 
@@ -54,6 +55,7 @@ impl Tuning {
     ///
     /// A tile counts only if it is one that [`IntegerTile::candidates`] has for its batch on an adapter of these
     /// `limits`: whatever stands in a file, no other tile reaches a kernel.
+    #[doc(hidden)]
     pub fn tile(&self, layer: &IntegerLayerShape, limits: &Limits, above: usize, rows: usize) -> Option<IntegerTile> {
         let ratio = |tuned: &TunedTile| {
             let (low, high) = (tuned.rows.min(rows), tuned.rows.max(rows));

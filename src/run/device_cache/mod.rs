@@ -69,6 +69,7 @@ impl DeviceCache {
     }
 
     /// The file of the tiles measured on a device.
+    #[doc(hidden)]
     pub fn tiles_path(&self, gpu: &Gpu) -> PathBuf {
         self.tiles_of(&DeviceIdentity::of(gpu.info()))
     }
@@ -78,6 +79,7 @@ impl DeviceCache {
     }
 
     /// The file of the kernels compiled for the adapter that wgpu describes so.
+    #[doc(hidden)]
     pub fn kernels_path(&self, info: &wgpu::AdapterInfo) -> PathBuf {
         self.folder.join(format!("{}.kernels", DeviceIdentity::of(info).file_stem()))
     }

@@ -224,6 +224,7 @@ impl Session {
     }
 
     /// The plan that the session follows; its byte count is the device memory that the session takes.
+    #[doc(hidden)]
     pub fn plan(&self) -> &Plan {
         &self.plan
     }

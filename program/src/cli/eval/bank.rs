@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sharekan::detect::{Backbone, DetectingHead, Letterbox, OnnxBackbone, read_image};
 use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, Summary};
-use sharekan::head::{Bank, DetectionConfig, Head};
+use sharekan::head::{Bank, Head};
 
 use super::super::detect::detecting_heads;
 use super::super::device::OpenDevice;
@@ -28,10 +28,7 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     }
     let heads = detecting_heads(head, &args.head)?;
     // Classes of the data are mapped to those of all heads together.
-    let all = DetectionConfig {
-        classes: heads.iter().flat_map(|head| head.settings.classes.clone()).collect(),
-        ..heads[0].settings.clone()
-    };
+    let all = heads[0].settings.clone().classes(heads.iter().flat_map(|head| head.settings.classes.clone()).collect());
     let truth = args.set.ground_truth(&all, screen)?;
     let knows = |head: &DetectingHead| truth.classes.iter().any(|class| head.settings.classes.contains(class));
     let left_out: Vec<String> = heads.iter().filter(|head| !knows(head)).map(|head| head.name.clone()).collect();
