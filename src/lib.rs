@@ -52,7 +52,7 @@
 //! ```
 //!
 //! Those who have a `wgpu::Device` open a [`Session`](run) on it, which runs on their buffers or is recorded into their
-//! encoders. [`detect`] goes from images to labelled boxes, [`evaluate`] measures them.
+//! encoders. `detect` goes from images to labelled boxes, [`evaluate`] measures them.
 //!
 //! The modules follow the journey:
 //!
@@ -66,7 +66,7 @@
 //! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
 //! | `plan` (feature `gpu`) | which kernels are taken on an adapter, and its limits |
 //! | `network` (feature) | convolutional networks out of ONNX files |
-//! | [`detect`] | from an image to labelled boxes |
+//! | `detect` (feature) | from an image to labelled boxes |
 //! | [`evaluate`] | is the result right, and how good is it |
 
 pub mod artifact;
