@@ -8,7 +8,7 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use sharekan::head::{DenseHead, Head};
 use sharekan::reference::CompressedReference;
 use sharekan::run::CpuSession;
-use sharekan::spline::cardinal_taps;
+use sharekan::spline::cardinal_weights;
 use support::{CLAMP, Random, dense_head, dense_layer, even, float_head, integer_head, integer_layer, norm};
 
 const WIDTHS: [usize; 3] = [2048, 512, 75];
@@ -62,7 +62,7 @@ fn basis(c: &mut Criterion) {
         group.bench_function(name, |b| b.iter(|| session.run(&x).unwrap()));
     }
     group.bench_function("cubic taps in f64", |b| {
-        b.iter(|| x.iter().map(|&x| cardinal_taps(f64::from(x.abs()), 3)[1]).sum::<f64>());
+        b.iter(|| x.iter().map(|&x| cardinal_weights(f64::from(x.abs()), 3)[1]).sum::<f64>());
     });
 }
 

@@ -18,7 +18,7 @@
 //! ratio.
 
 use crate::head::{Basis, CompressedHead, CompressedLayer, GainScale, InputMap, Knots, Quantised};
-use crate::spline::cardinal_taps;
+use crate::spline::cardinal_weights;
 
 /// Positions a grid step.
 pub const POSITIONS: usize = 1024;
@@ -229,7 +229,7 @@ impl PositionMap {
 pub fn basis_weight_table(order: usize) -> Vec<[i8; 4]> {
     (0..POSITIONS)
         .map(|position| {
-            let exact: Vec<f64> = cardinal_taps(position as f64 / POSITIONS as f64, order)
+            let exact: Vec<f64> = cardinal_weights(position as f64 / POSITIONS as f64, order)
                 .iter()
                 .map(|weight| weight * f64::from(BASIS_WEIGHT_SUM))
                 .collect();
@@ -260,7 +260,7 @@ mod tests {
         for order in 1..=3 {
             for (position, weights) in basis_weight_table(order).iter().enumerate() {
                 assert_eq!(weights.iter().map(|&weight| i32::from(weight)).sum::<i32>(), BASIS_WEIGHT_SUM);
-                let exact = cardinal_taps(position as f64 / 1024.0, order);
+                let exact = cardinal_weights(position as f64 / 1024.0, order);
                 for (weight, exact) in weights.iter().zip(exact) {
                     assert!((f64::from(*weight) - exact * 127.0).abs() < 1.0);
                 }

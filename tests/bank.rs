@@ -486,8 +486,8 @@ fn heads_that_make_no_bank_are_not_compiled() {
         DenseHead::new(vec![other, dense_layer(3, 3, even(3, 3, 7), norm(3, CLAMP, random), None, random)], None)
             .unwrap();
     assert!(with(&other, &options).contains("layer 0: B-splines of order 3 over 7"));
-    let aware = options.clone().method(Method::Calibrated);
-    assert!(with(&first, &aware).starts_with("head a: calibration: is missing"));
+    let calibrated = options.clone().method(Method::Calibrated);
+    assert!(with(&first, &calibrated).starts_with("head a: calibration: is missing"));
     let residual = options.residual(true);
     assert!(with(&first, &residual).contains("residual"));
 }

@@ -5,7 +5,7 @@ use crate::fixed_point::{BASIS_WEIGHT_SUM, POSITIONS, allows_positions, basis_we
 use crate::head::{Basis, DenseLayer, InputMap};
 use crate::parallel;
 use crate::reference::{basis_values, map_inputs};
-use crate::spline::fill_cardinal_taps;
+use crate::spline::fill_cardinal_weights;
 
 /// Places kept on both sides of a layer's coefficients for taps that fall beside them.
 const PAD: usize = 4;
@@ -43,7 +43,7 @@ impl Activations {
         let clamped = layer.input_map.clamp().is_some();
         let maps = position_maps_of(&layer.basis, &layer.input_map, inputs);
         let store = if let Some(maps) = maps.filter(|_| integers && d + 2 * PAD < 1 << 16) {
-            let table = basis_weight_table(layer.basis.taps() - 1);
+            let table = basis_weight_table(layer.basis.basis_weights() - 1);
             let table = table.iter().map(|taps| taps.map(|tap| f32::from(tap) / BASIS_WEIGHT_SUM as f32)).collect();
             let columns = parallel::map_indices(inputs, |i| {
                 let position = |row: usize| {
@@ -240,6 +240,6 @@ fn local(basis: &Basis, input: usize, z: f64, weights: &mut [f64]) -> i64 {
     let (Basis::BSpline { intervals, .. }, Some([low, high])) = (basis, basis.range(input)) else { return 0 };
     let at = (z - low) / (high - low) * *intervals as f64;
     let first = at.floor().clamp(-1e6, 1e6);
-    fill_cardinal_taps(at - first, weights);
+    fill_cardinal_weights(at - first, weights);
     first as i64
 }

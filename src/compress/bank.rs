@@ -167,8 +167,8 @@ fn compile_positions(
     options: &CompressOptions,
     progress: &mut dyn FnMut(BankProgress),
 ) -> Result<(usize, usize), CompressError> {
-    let aware = options.method == Method::Calibrated;
-    let layer = aware.then_some(first);
+    let calibrated = options.method == Method::Calibrated;
+    let layer = calibrated.then_some(first);
     let mut gathered: Vec<Gathered> = Vec::new();
     let (mut layers, mut inputs) = (0, 0);
     for (at, name) in names.iter().enumerate() {
@@ -178,12 +178,12 @@ fn compile_positions(
                 let head = source.head;
                 if at == 0 {
                     (layers, inputs) = (head.layers().len(), head.inputs());
-                    let last = if aware { first + 1 } else { layers };
+                    let last = if calibrated { first + 1 } else { layers };
                     gathered.extend((first..last).map(|at| Gathered::new(at, &head.layers()[at], names.len())));
                 }
                 check_fits(head, layers, inputs, &gathered)?;
                 let drawn;
-                let rows = match (aware, rows) {
+                let rows = match (calibrated, rows) {
                     (true, None) => {
                         drawn = first_rows(&source, options)?;
                         Some(&drawn)

@@ -1,7 +1,7 @@
 //! One layer compiled for what calibration rows show.
 
 use super::activations::{Activations, dense_outputs};
-use super::aware::{Assignment, AwareEdges, refine};
+use super::calibrated_edges::{Assignment, CalibratedEdges, refine};
 use super::codebook::Codebook;
 use super::feedback::{Feedback, Kept, Refined};
 use super::fold::fold;
@@ -63,7 +63,7 @@ pub(super) fn compile_layer(
         done += 1;
         progress(done, rounds);
     };
-    let edges = AwareEdges::new(&coefficients, &totals, outputs, d);
+    let edges = CalibratedEdges::new(&coefficients, &totals, outputs, d);
     let first = match given {
         Some(codebook) => (codebook.clone(), edges.assign(codebook)),
         None => {
@@ -79,7 +79,7 @@ pub(super) fn compile_layer(
         for _ in 0..ALTERNATIONS {
             for at in 0..2 {
                 let rest = remainder(&coefficients, &stages[1 - at]);
-                let edges = AwareEdges::new(&rest, &totals, outputs, d);
+                let edges = CalibratedEdges::new(&rest, &totals, outputs, d);
                 let codebook = stages[at].0.clone();
                 stages[at] = refine(&edges, codebook, 1, &mut || {});
             }
@@ -135,7 +135,7 @@ fn residual_stage(
     settings: &LayerSettings,
     step: &mut dyn FnMut(),
 ) -> Stage {
-    let edges = AwareEdges::new(rest, forms, outputs, start.d);
+    let edges = CalibratedEdges::new(rest, forms, outputs, start.d);
     let size =
         |assignments: &[Assignment]| assignments.iter().map(|found| f64::from(found.gain).powi(2)).sum::<f64>().sqrt();
     let (before, after) = (size(&first.1), size(&edges.assign(&start)));

@@ -13,7 +13,7 @@
 //! of different inputs as unrelated, as clustering does, and the ridge holds what the rows do not show.
 
 use super::activations::{Activations, Tap};
-use super::aware::MeasuredCodebook;
+use super::calibrated_edges::MeasuredCodebook;
 use super::codebook::Codebook;
 use super::gains::GainLevels;
 use super::moments::{Forms, Moments, product, square};
@@ -510,7 +510,8 @@ mod tests {
             codebook.set(k, &(0..D).map(|_| random.unit() - 0.5).collect::<Vec<f64>>());
         }
         let totals: Vec<Vec<f64>> = forms.iter().map(Forms::total).collect();
-        let assigned = super::super::aware::AwareEdges::new(&coefficients, &totals, outputs, D).assign(&codebook);
+        let assigned =
+            super::super::calibrated_edges::CalibratedEdges::new(&coefficients, &totals, outputs, D).assign(&codebook);
         let feedback = Feedback {
             activations: &activations,
             moments: &moments,

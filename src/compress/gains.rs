@@ -4,7 +4,7 @@
 //! eight magnitudes, placed where the gains of the layer lie (Lloyd's algorithm).
 
 use super::Precision;
-use super::aware::MeasuredCodebook;
+use super::calibrated_edges::MeasuredCodebook;
 use super::cluster::{LANES, nearest};
 use super::codebook::Codebook;
 use super::feedback::Kept;

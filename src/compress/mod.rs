@@ -14,7 +14,7 @@
 //! layers in front give:
 //!
 //! 1. `activations` and `moments`: what the basis functions do on the rows, and the metric of every input.
-//! 2. `aware`: shapes for the metric of every input, on codewords already rounded.
+//! 2. `calibrated_edges`: shapes for the metric of every input, on codewords already rounded.
 //! 3. `feedback`: codewords and gains chosen again for the residual of the layer's outputs; the constant of each
 //!    output makes the mean error zero.
 //! 4. `calibrated`: the steps joined.
@@ -22,9 +22,9 @@
 //! `bank` fits one codebook per layer position to several heads.
 
 mod activations;
-mod aware;
 mod bank;
 mod calibrated;
+mod calibrated_edges;
 mod calibration;
 mod cluster;
 mod codebook;

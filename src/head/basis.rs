@@ -56,7 +56,7 @@ impl Basis {
     }
 
     /// Number of basis functions that can be non-zero at one point.
-    pub fn taps(&self) -> usize {
+    pub fn basis_weights(&self) -> usize {
         match self {
             Self::BSpline { order, .. } => order + 1,
             Self::Gaussian { centres, .. } => centres.len(),

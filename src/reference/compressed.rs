@@ -114,7 +114,7 @@ fn integer_layer(int8: &Int8Layer<'_>, input: &[f32]) -> Vec<f32> {
             return;
         };
         // Place within a padded codeword and weights, per input.
-        let taps: Vec<(usize, [i8; 4])> = positions
+        let touched: Vec<(usize, [i8; 4])> = positions
             .iter()
             .map(|&p| {
                 let window = p.div_euclid(POSITIONS as i32) - spans.first;
@@ -127,7 +127,7 @@ fn integer_layer(int8: &Int8Layer<'_>, input: &[f32]) -> Vec<f32> {
                 let shapes = &padded[stage * layer.codewords() * row..];
                 for start in (0..layer.inputs).step_by(SEGMENT) {
                     let mut sum = 0i32;
-                    for (i, (window, weights)) in taps.iter().enumerate().skip(start).take(SEGMENT) {
+                    for (i, (window, weights)) in touched.iter().enumerate().skip(start).take(SEGMENT) {
                         let edge = (stage * layer.outputs + o) * layer.inputs + i;
                         let codeword = &shapes[usize::from(layer.indices[edge]) * row + window..][..4];
                         let mut dot = 0i32;

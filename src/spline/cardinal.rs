@@ -5,25 +5,25 @@
 ///
 /// This is the recursion of Cox and de Boor restricted to one interval; for order 3 it gives
 /// `(1-t)^3/6, (3t^3-6t^2+4)/6, (-3t^3+3t^2+3t+1)/6, t^3/6`.
-pub fn cardinal_taps(t: f64, order: usize) -> Vec<f64> {
-    let mut taps = vec![0.0; order + 1];
-    fill_cardinal_taps(t, &mut taps);
-    taps
+pub fn cardinal_weights(t: f64, order: usize) -> Vec<f64> {
+    let mut weights = vec![0.0; order + 1];
+    fill_cardinal_weights(t, &mut weights);
+    weights
 }
 
-/// [`cardinal_taps`] of order `taps.len() - 1` into a slice of at least one value.
-pub(crate) fn fill_cardinal_taps(t: f64, taps: &mut [f64]) {
-    let Some((first, rest)) = taps.split_first_mut() else { return };
+/// [`cardinal_weights`] of order `weights.len() - 1` into a slice of at least one value.
+pub(crate) fn fill_cardinal_weights(t: f64, weights: &mut [f64]) {
+    let Some((first, rest)) = weights.split_first_mut() else { return };
     *first = 1.0;
     rest.fill(0.0);
-    for d in 1..taps.len() {
-        // From the highest tap down, so that each is read before it is written.
+    for d in 1..weights.len() {
+        // From the highest weight down, so that each is read before it is written.
         for j in (0..=d).rev() {
             // Tap j of degree d - 1 is supported from knot j - d + 1 on.
             let rising = |j: usize| (t - (j as f64 - (d as f64 - 1.0))) / d as f64;
-            let below = if j > 0 { rising(j - 1) * taps[j - 1] } else { 0.0 };
-            let own = if j < d { (1.0 - rising(j)) * taps[j] } else { 0.0 };
-            taps[j] = below + own;
+            let below = if j > 0 { rising(j - 1) * weights[j - 1] } else { 0.0 };
+            let own = if j < d { (1.0 - rising(j)) * weights[j] } else { 0.0 };
+            weights[j] = below + own;
         }
     }
 }
@@ -43,7 +43,7 @@ mod tests {
                 (-3.0 * t.powi(3) + 3.0 * t * t + 3.0 * t + 1.0) / 6.0,
                 t.powi(3) / 6.0,
             ];
-            for (found, expected) in cardinal_taps(t, 3).iter().zip(expected) {
+            for (found, expected) in cardinal_weights(t, 3).iter().zip(expected) {
                 assert!((found - expected).abs() < 1e-15);
             }
         }
@@ -56,7 +56,7 @@ mod tests {
             for step in 0..50 {
                 let t = f64::from(step) / 50.0;
                 let expected = cox_de_boor(t, &knots, order);
-                let found = cardinal_taps(t, order);
+                let found = cardinal_weights(t, order);
                 assert_eq!(found.len(), expected.len());
                 for (found, expected) in found.iter().zip(&expected) {
                     assert!((found - expected).abs() < 1e-14, "order {order}, t {t}");

@@ -1,6 +1,6 @@
 //! The Gram matrix of a basis: the metric in which a coefficient error becomes an error of the curve.
 
-use super::cardinal_taps;
+use super::cardinal_weights;
 
 /// Gauss-Legendre nodes and weights on 0 to 1, exact for polynomials up to degree 15.
 const GAUSS: [(f64, f64); 4] = [
@@ -22,10 +22,10 @@ pub fn cardinal_gram(order: usize, intervals: usize) -> Vec<f64> {
     let d = intervals + order;
     let mut gram = vec![0.0; d * d];
     for (t, weight) in quadrature() {
-        let taps = cardinal_taps(t, order);
+        let weights = cardinal_weights(t, order);
         for interval in 0..intervals {
-            for (a, left) in taps.iter().enumerate() {
-                for (b, right) in taps.iter().enumerate() {
+            for (a, left) in weights.iter().enumerate() {
+                for (b, right) in weights.iter().enumerate() {
                     gram[(interval + a) * d + interval + b] += weight * left * right / intervals as f64;
                 }
             }

@@ -1,6 +1,6 @@
 //! Least squares in the basis: Cholesky factors, and the coefficients of a function.
 
-use super::{cardinal_gram, cardinal_taps, quadrature};
+use super::{cardinal_gram, cardinal_weights, quadrature};
 
 /// The factor `L` of a symmetric positive definite matrix `H = L L^T`.
 #[derive(Debug, Clone)]
@@ -62,11 +62,11 @@ pub fn fold_function(f: impl Fn(f64) -> f64, low: f64, step: f64, intervals: usi
     let d = intervals + order;
     let mut right = vec![0.0; d];
     for (t, weight) in quadrature() {
-        let taps = cardinal_taps(t, order);
+        let weights = cardinal_weights(t, order);
         for interval in 0..intervals {
             let value = f(low + (interval as f64 + t) * step) * weight / intervals as f64;
-            for (a, tap) in taps.iter().enumerate() {
-                right[interval + a] += tap * value;
+            for (a, weight) in weights.iter().enumerate() {
+                right[interval + a] += weight * value;
             }
         }
     }
@@ -97,7 +97,7 @@ mod tests {
         for n in 0..7000 {
             let u = f64::from(n) / 1000.0;
             let j = u.floor() as usize;
-            let found: f64 = cardinal_taps(u.fract(), 3).iter().zip(&c[j..]).map(|(b, c)| b * c).sum();
+            let found: f64 = cardinal_weights(u.fract(), 3).iter().zip(&c[j..]).map(|(b, c)| b * c).sum();
             worst = worst.max((found - Activation::Silu.value(low + u * step)).abs());
         }
         assert!((4.0e-6..5.5e-6).contains(&worst), "largest error {worst:e}");
@@ -110,7 +110,7 @@ mod tests {
         let c = fold_function(f, -2.0, 0.5, 8, 3).unwrap();
         for n in 0..80 {
             let u = f64::from(n) / 10.0;
-            let found: f64 = cardinal_taps(u.fract(), 3).iter().zip(&c[u as usize..]).map(|(b, c)| b * c).sum();
+            let found: f64 = cardinal_weights(u.fract(), 3).iter().zip(&c[u as usize..]).map(|(b, c)| b * c).sum();
             assert!((found - f(-2.0 + u * 0.5)).abs() < 1e-12);
         }
     }

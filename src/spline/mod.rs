@@ -6,8 +6,8 @@ mod cox_de_boor;
 mod gram;
 mod least_squares;
 
-pub use cardinal::cardinal_taps;
-pub(crate) use cardinal::fill_cardinal_taps;
+pub use cardinal::cardinal_weights;
+pub(crate) use cardinal::fill_cardinal_weights;
 pub use cox_de_boor::cox_de_boor;
 pub use gram::{cardinal_gram, quadrature};
 pub use least_squares::{Cholesky, fold_function};

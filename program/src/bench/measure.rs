@@ -333,11 +333,11 @@ fn device_facts(target: Target<'_>, provenance: &Provenance) -> DeviceFacts {
 fn layers(head: &Head) -> Vec<[usize; 4]> {
     match head {
         Head::Dense(head) => {
-            head.layers().iter().map(|l| [l.inputs, l.outputs, l.basis.len(), l.basis.taps()]).collect()
+            head.layers().iter().map(|l| [l.inputs, l.outputs, l.basis.len(), l.basis.basis_weights()]).collect()
         }
         Head::Compressed(bank) => {
             let layers = bank.members()[0].head.layers().iter();
-            layers.map(|l| [l.inputs, l.outputs, l.basis.len(), l.basis.taps()]).collect()
+            layers.map(|l| [l.inputs, l.outputs, l.basis.len(), l.basis.basis_weights()]).collect()
         }
     }
 }

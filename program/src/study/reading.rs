@@ -237,19 +237,19 @@ mod tests {
     }
 
     fn points() -> Vec<Point> {
-        let (aware, plain) = (Method::Calibrated, Method::Plain);
+        let (calibrated, plain) = (Method::Calibrated, Method::Plain);
         vec![
             point(Variant::Dense, "none", 1_000_000, 80.0, f64::INFINITY),
-            point(codebook(aware, 64, Precision::Int8), "none", 40_000, 78.5, 24.0),
-            point(codebook(aware, 256, Precision::Int8), "none", 50_000, 79.5, 27.0),
+            point(codebook(calibrated, 64, Precision::Int8), "none", 40_000, 78.5, 24.0),
+            point(codebook(calibrated, 256, Precision::Int8), "none", 50_000, 79.5, 27.0),
             point(codebook(plain, 256, Precision::Int8), "none", 50_000, 75.0, 12.0),
-            point(codebook(aware, 256, Precision::F32), "none", 200_000, 79.6, 27.5),
+            point(codebook(calibrated, 256, Precision::F32), "none", 200_000, 79.6, 27.5),
             point(Variant::Pruned { percent: 30 }, "none", 700_000, 40.0, 3.0),
             point(Variant::Gptq(ScalarOptions { bits: 4, steps: Steps::Group }), "none", 125_000, 79.8, 22.0),
             point(Variant::Dense, "noise", 1_000_000, 50.0, f64::INFINITY),
             point(Variant::Dense, "dark", 1_000_000, 60.0, f64::INFINITY),
-            point(codebook(aware, 256, Precision::Int8), "noise", 50_000, 49.0, 25.0),
-            point(codebook(aware, 256, Precision::Int8), "dark", 50_000, 60.0, 26.0),
+            point(codebook(calibrated, 256, Precision::Int8), "noise", 50_000, 49.0, 25.0),
+            point(codebook(calibrated, 256, Precision::Int8), "dark", 50_000, 60.0, 26.0),
         ]
     }
 

@@ -1,8 +1,8 @@
 //! The edges of all heads at one layer position, and the codebook that suits them.
 
 use super::super::activations::Activations;
-use super::super::aware::{AwareEdges, refine};
 use super::super::calibrated::{LAMBDA, cluster_in_metric};
+use super::super::calibrated_edges::{CalibratedEdges, refine};
 use super::super::codebook::Codebook;
 use super::super::fold::fold;
 use super::super::kmeans::KMeans;
@@ -184,7 +184,7 @@ impl Gathered {
         }
         let metric = Metric::new(&mean, d, LAMBDA, self.free_bias).ok_or(CompressError::Metric { layer: self.at })?;
         let start = cluster_in_metric(&metric, &self.coefficients, self.free_bias, d, settings)?;
-        let edges = AwareEdges::grouped(&self.coefficients, &self.forms, self.starts, d);
+        let edges = CalibratedEdges::grouped(&self.coefficients, &self.forms, self.starts, d);
         let mut done = 0;
         let mut step = || {
             done += 1;

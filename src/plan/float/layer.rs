@@ -74,7 +74,16 @@ impl FloatLayerShape {
             Basis::Gaussian { centres, .. } => centres.len(),
         };
         let spans = KnotSpans::of(basis, map.clamp(), inputs);
-        Self { inputs, outputs, edges, basis_weights: basis.taps(), spans, base, knots, coefficients: basis.len() }
+        Self {
+            inputs,
+            outputs,
+            edges,
+            basis_weights: basis.basis_weights(),
+            spans,
+            base,
+            knots,
+            coefficients: basis.len(),
+        }
     }
 
     /// Groups of four outputs.

@@ -70,7 +70,7 @@ impl IntegerLayerShape {
             outputs: layer.outputs,
             codewords: layer.codewords(),
             table_gains: matches!(int8.gain_scale, GainScale::Table(_)),
-            basis_weights: layer.basis.taps(),
+            basis_weights: layer.basis.basis_weights(),
             spans: int8.spans(),
             coefficients: layer.basis.len(),
             stages: layer.stages,

@@ -35,8 +35,8 @@ fn run_layer(layer: &DenseLayer, input: &[f32]) -> Vec<f32> {
         } else {
             product::outputs(layer, &supports)
         });
-        for (y, spoilt) in output[start..].chunks_exact_mut(layer.outputs).zip(&supports.spoilt) {
-            if *spoilt {
+        for (y, nan) in output[start..].chunks_exact_mut(layer.outputs).zip(&supports.nan) {
+            if *nan {
                 y.fill(f32::NAN);
             } else if let Some(bias) = &layer.bias {
                 y.iter_mut().zip(bias).for_each(|(y, bias)| *y += bias);

@@ -34,7 +34,7 @@ pub(super) fn outputs(layer: &DenseLayer, supports: &Supports) -> Vec<f32> {
 /// All basis functions, `[rows, inputs, d]`.
 fn expand(supports: &Supports, d: usize) -> Vec<f32> {
     let mut basis = vec![0.0; supports.first.len() * d];
-    let values = supports.values.chunks_exact(supports.taps);
+    let values = supports.values.chunks_exact(supports.kept);
     for ((basis, &first), values) in basis.chunks_exact_mut(d).zip(&supports.first).zip(values) {
         basis[first as usize..][..values.len()].copy_from_slice(values);
     }

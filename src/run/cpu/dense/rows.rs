@@ -23,11 +23,11 @@ fn output(layer: &DenseLayer, supports: &Supports, o: usize, row: usize) -> f32 
     let (inputs, d) = (layer.inputs, layer.basis.len());
     let coefficients = &layer.coefficients[o * inputs * d..][..inputs * d];
     let first = &supports.first[row * inputs..][..inputs];
-    let values = &supports.values[row * inputs * supports.taps..][..inputs * supports.taps];
-    let spline = if supports.taps == 4 {
+    let values = &supports.values[row * inputs * supports.kept..][..inputs * supports.kept];
+    let spline = if supports.kept == 4 {
         cubic(coefficients, d, first, values)
     } else {
-        let edges = coefficients.chunks_exact(d).zip(first).zip(values.chunks_exact(supports.taps));
+        let edges = coefficients.chunks_exact(d).zip(first).zip(values.chunks_exact(supports.kept));
         let edge = |((edge, &first), values): ((&[f32], &u32), &[f32])| dot(&edge[first as usize..], values);
         edges.map(edge).sum()
     };
@@ -38,7 +38,7 @@ fn output(layer: &DenseLayer, supports: &Supports, o: usize, row: usize) -> f32 
     (spline + base) as f32
 }
 
-/// Four taps an edge; partial sums of 64 edges are added in f64.
+/// Four basis weights an edge; partial sums of 64 edges are added in f64.
 fn cubic(coefficients: &[f32], d: usize, first: &[u32], values: &[f32]) -> f64 {
     const EDGES: usize = 64;
     let (values, _) = values.as_chunks::<4>();

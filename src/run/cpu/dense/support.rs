@@ -3,22 +3,22 @@
 use crate::head::{Basis, DenseLayer, Knots};
 use crate::parallel;
 use crate::reference::{basis_values, map_inputs};
-use crate::spline::fill_cardinal_taps;
+use crate::spline::fill_cardinal_weights;
 
 /// For every row and input the same number of neighbouring basis functions, those that are not zero among them, and the
 /// base activation.
 pub(super) struct Supports {
     pub(super) rows: usize,
     /// Basis functions of each input that are kept.
-    pub(super) taps: usize,
+    pub(super) kept: usize,
     /// The first of them, `[rows, inputs]`; with the others it lies within the basis.
     pub(super) first: Vec<u32>,
-    /// Their values, `[rows, inputs, taps]`.
+    /// Their values, `[rows, inputs, kept]`.
     pub(super) values: Vec<f32>,
     /// `[rows, inputs]`; empty without a base path.
     pub(super) base: Vec<f32>,
     /// Rows of which an input is NaN, or infinite and nothing bounds it.
-    pub(super) spoilt: Vec<bool>,
+    pub(super) nan: Vec<bool>,
 }
 
 /// [`Supports`] of one row.
@@ -26,43 +26,43 @@ struct Row {
     first: Vec<u32>,
     values: Vec<f32>,
     base: Vec<f32>,
-    spoilt: bool,
+    nan: bool,
 }
 
 impl Supports {
     /// Evaluates the basis for `x` of `[rows, inputs]`.
     pub(super) fn new(layer: &DenseLayer, x: &[f32]) -> Self {
         let rows = x.len() / layer.inputs;
-        let taps = match &layer.basis {
-            Basis::BSpline { knots: Knots::Uniform { .. }, .. } => layer.basis.taps(),
+        let kept = match &layer.basis {
+            Basis::BSpline { knots: Knots::Uniform { .. }, .. } => layer.basis.basis_weights(),
             _ => layer.basis.len(),
         };
-        let each = parallel::map_indices(rows, |row| Row::new(layer, &x[row * layer.inputs..][..layer.inputs], taps));
-        let mut all = Self { rows, taps, first: Vec::new(), values: Vec::new(), base: Vec::new(), spoilt: Vec::new() };
+        let each = parallel::map_indices(rows, |row| Row::new(layer, &x[row * layer.inputs..][..layer.inputs], kept));
+        let mut all = Self { rows, kept, first: Vec::new(), values: Vec::new(), base: Vec::new(), nan: Vec::new() };
         for row in each {
             all.first.extend(row.first);
             all.values.extend(row.values);
             all.base.extend(row.base);
-            all.spoilt.push(row.spoilt);
+            all.nan.push(row.nan);
         }
         all
     }
 }
 
 impl Row {
-    fn new(layer: &DenseLayer, x: &[f32], taps: usize) -> Self {
+    fn new(layer: &DenseLayer, x: &[f32], kept: usize) -> Self {
         let raw: Vec<f64> = x.iter().map(|&x| f64::from(x)).collect();
         let z = map_inputs(&layer.input_map, &raw);
         let mut row = Self {
             first: vec![0; layer.inputs],
-            values: vec![0.0; layer.inputs * taps],
+            values: vec![0.0; layer.inputs * kept],
             base: vec![0.0; if layer.base.is_some() { layer.inputs } else { 0 }],
-            spoilt: raw.iter().any(|x| x.is_nan()) || z.iter().any(|z| !z.is_finite()),
+            nan: raw.iter().any(|x| x.is_nan()) || z.iter().any(|z| !z.is_finite()),
         };
-        if row.spoilt {
+        if row.nan {
             return row;
         }
-        for (input, (&z, values)) in z.iter().zip(row.values.chunks_exact_mut(taps)).enumerate() {
+        for (input, (&z, values)) in z.iter().zip(row.values.chunks_exact_mut(kept)).enumerate() {
             row.first[input] = fill(&layer.basis, input, z, values);
         }
         if let Some(base) = &layer.base {
@@ -86,15 +86,15 @@ fn fill(basis: &Basis, input: usize, z: f64, values: &mut [f32]) -> u32 {
     if !(-(*order as f64) - 1.0..=last + *order as f64 + 1.0).contains(&interval) {
         return 0;
     }
-    let mut taps = [0.0; crate::head::MAX_ORDER + 1];
-    let taps = &mut taps[..values.len()];
-    fill_cardinal_taps(at - interval, taps);
+    let mut weights = [0.0; crate::head::MAX_ORDER + 1];
+    let weights = &mut weights[..values.len()];
+    fill_cardinal_weights(at - interval, weights);
     let first = interval.clamp(0.0, last);
     // Near the ends some of the functions are not there: the others move.
     let moved = (interval - first) as isize;
-    for (place, tap) in (moved..).zip(taps) {
+    for (place, weight) in (moved..).zip(weights) {
         if let Some(value) = usize::try_from(place).ok().and_then(|place| values.get_mut(place)) {
-            *value = *tap as f32;
+            *value = *weight as f32;
         }
     }
     first as u32

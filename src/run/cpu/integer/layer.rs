@@ -21,7 +21,7 @@ pub(super) struct IntegerLayer {
     pub(super) pieces: Vec<Piece>,
     clamped: bool,
     maps: Vec<PositionMap>,
-    taps: Vec<[i8; 4]>,
+    weights: Vec<[i8; 4]>,
     factors: Vec<f32>,
     bias: Vec<f32>,
 }
@@ -54,7 +54,7 @@ impl IntegerLayer {
             stages,
             clamped: layer.input_map.clamp().is_some(),
             maps: int8.position_maps(),
-            taps: basis_weight_table(int8.order()),
+            weights: basis_weight_table(int8.order()),
             factors: int8.output_factors(),
             bias: layer.bias.clone(),
         }
@@ -66,12 +66,12 @@ impl IntegerLayer {
     }
 
     /// The first coefficient that `x` of an input touches, which may lie outside the codeword, and the weights from it
-    /// on; `None` where it spoils its row.
+    /// on; `None` where its row gives NaN.
     #[inline]
-    pub(super) fn taps(&self, input: usize, x: f32) -> Option<(i32, [i8; 4])> {
+    pub(super) fn basis_weights(&self, input: usize, x: f32) -> Option<(i32, [i8; 4])> {
         let position = self.maps[input].position(x, self.clamped)?;
         let step = position.div_euclid(POSITIONS as i32);
-        Some((step, self.taps[position.rem_euclid(POSITIONS as i32) as usize]))
+        Some((step, self.weights[position.rem_euclid(POSITIONS as i32) as usize]))
     }
 
     /// The output whose segments sum to `total`.
@@ -80,7 +80,7 @@ impl IntegerLayer {
         (total * self.factors[o]).clamp(-LARGE, LARGE) + self.bias[o]
     }
 
-    /// Outputs of `y.len() / outputs` rows from the sums of every piece, `[outputs][lane]`. A bit of `spoilt` stands for
+    /// Outputs of `y.len() / outputs` rows from the sums of every piece, `[outputs][lane]`. A bit of `nan` stands for
     /// a lane.
     pub(super) fn finish<const N: usize>(&self, sums: &[PieceSum<N>], y: &mut [f32]) {
         let mut totals = vec![[0.0f32; N]; self.outputs];
@@ -93,14 +93,14 @@ impl IntegerLayer {
                 close_segment(&mut totals, &mut segment);
             }
         }
-        let spoilt = sums.iter().fold(0, |all, sum| all | sum.spoilt);
-        self.write(&totals, spoilt, y);
+        let nan = sums.iter().fold(0, |all, sum| all | sum.nan);
+        self.write(&totals, nan, y);
     }
 
     /// Writes outputs row by row.
-    pub(super) fn write<const N: usize>(&self, totals: &[[f32; N]], spoilt: u32, y: &mut [f32]) {
+    pub(super) fn write<const N: usize>(&self, totals: &[[f32; N]], nan: u32, y: &mut [f32]) {
         for (lane, y) in y.chunks_exact_mut(self.outputs).enumerate() {
-            if spoilt >> lane & 1 == 1 {
+            if nan >> lane & 1 == 1 {
                 y.fill(f32::NAN);
                 continue;
             }
@@ -126,8 +126,8 @@ pub(super) fn close_segment<const N: usize>(totals: &mut [[f32; N]], segment: &m
 pub(super) struct PieceSum<const N: usize> {
     /// `[outputs][lane]`.
     pub(super) sums: Vec<[i32; N]>,
-    /// A bit for each lane whose row is spoilt.
-    pub(super) spoilt: u32,
+    /// A bit for each lane whose outputs are NaN.
+    pub(super) nan: u32,
 }
 
 fn pieces(stages: usize, inputs: usize) -> Vec<Piece> {

@@ -2,7 +2,7 @@
 //!
 //! Most edges of an input share their codeword with others, and a basis weight is shared by all. So a block of
 //! [`LANES`](lanes::LANES) rows goes through the inputs four at a time: first the dots of the codewords with the rows'
-//! taps are tabulated, then every output adds its four table rows times its gain levels. Rows are the lanes of the
+//! basis weights are tabulated, then every output adds its four table rows times its gain levels. Rows are the lanes of the
 //! vectors, hence nothing is gathered. One or two rows would leave most lanes empty; they tabulate one number a codeword
 //! and look it up for each edge.
 //!

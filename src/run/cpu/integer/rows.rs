@@ -1,7 +1,7 @@
 //! Blocks of rows, one a lane.
 
 use super::edges::GROUP;
-use super::lanes::{LANES, Lanes, Taps};
+use super::lanes::{BasisWeights, LANES, Lanes};
 use super::layer::{IntegerLayer, Piece, PieceSum, close_segment};
 use crate::parallel;
 
@@ -22,8 +22,8 @@ pub(super) fn run(layer: &IntegerLayer, lanes: Lanes, x: &[f32]) -> Vec<f32> {
         let sums = parallel::map_indices(blocks.len() * pieces, |task| {
             let mut sums = vec![[0; LANES]; layer.outputs];
             let mut tables = Tables::new(layer, lanes);
-            let spoilt = tables.add_piece(&layer.pieces[task % pieces], blocks[task / pieces], &mut sums);
-            PieceSum { sums, spoilt }
+            let nan = tables.add_piece(&layer.pieces[task % pieces], blocks[task / pieces], &mut sums);
+            PieceSum { sums, nan }
         });
         of_blocks.zip(sums.chunks_exact(pieces)).for_each(|(y, sums)| layer.finish(sums, y));
     }
@@ -35,19 +35,19 @@ fn whole(layer: &IntegerLayer, lanes: Lanes, x: &[f32]) -> Vec<f32> {
     let mut tables = Tables::new(layer, lanes);
     let mut totals = vec![[0.0; LANES]; layer.outputs];
     let mut segment = vec![[0; LANES]; layer.outputs];
-    let mut spoilt = 0;
+    let mut nan = 0;
     for (at, piece) in layer.pieces.iter().enumerate() {
-        spoilt |= tables.add_piece(piece, x, &mut segment);
+        nan |= tables.add_piece(piece, x, &mut segment);
         if layer.pieces.get(at + 1).is_none_or(|next| next.segment != piece.segment) {
             close_segment(&mut totals, &mut segment);
         }
     }
     let mut y = vec![0.0; x.len() / layer.inputs * layer.outputs];
-    layer.write(&totals, spoilt, &mut y);
+    layer.write(&totals, nan, &mut y);
     y
 }
 
-/// The dots of the codewords with the taps of a block's rows, for a group of inputs.
+/// The dots of the codewords with the basis weights of a block's rows, for a group of inputs.
 struct Tables<'a> {
     layer: &'a IntegerLayer,
     lanes: Lanes,
@@ -60,25 +60,25 @@ impl<'a> Tables<'a> {
         Self { layer, lanes, tables: std::array::from_fn(|_| vec![[0; LANES]; slots]) }
     }
 
-    /// Adds a piece's inputs to `sums`, `[outputs]`, and tells the lanes of spoilt rows.
+    /// Adds a piece's inputs to `sums`, `[outputs]`, and tells the lanes whose rows give NaN.
     fn add_piece(&mut self, piece: &Piece, x: &[f32], sums: &mut [[i32; LANES]]) -> u32 {
         let layer = self.layer;
         let stage = &layer.stages[piece.stage];
-        let mut spoilt = 0;
+        let mut nan = 0;
         for group in piece.groups.clone() {
             for (input, table) in (group * GROUP..layer.inputs).zip(&mut self.tables) {
-                let mut taps = Taps::default();
+                let mut basis = BasisWeights::default();
                 for (row, x) in x.chunks_exact(layer.inputs).enumerate() {
-                    match layer.taps(input, x[input]) {
-                        Some((first, weights)) => taps.set(self.lanes.lane(row), first, weights),
-                        None => spoilt |= 1 << row,
+                    match layer.basis_weights(input, x[input]) {
+                        Some((first, weights)) => basis.set(self.lanes.lane(row), first, weights),
+                        None => nan |= 1 << row,
                     }
                 }
-                self.lanes.tabulate(stage, input, &taps, table);
+                self.lanes.tabulate(stage, input, &basis, table);
             }
             let edges = &stage.edges[group * layer.outputs..][..layer.outputs];
             self.lanes.accumulate(layer.rounded, &self.tables, edges, sums);
         }
-        spoilt
+        nan
     }
 }

@@ -21,21 +21,21 @@ fn piece_sum(layer: &IntegerLayer, lanes: Lanes, piece: usize, x: &[f32]) -> Pie
     let stage = &layer.stages[piece.stage];
     let mut sums = vec![[0]; layer.outputs];
     let mut tables: [Vec<i32>; GROUP] = std::array::from_fn(|_| vec![0; stage.table]);
-    let mut spoilt = 0;
+    let mut nan = 0;
     for group in piece.groups.clone() {
         for (input, table) in (group * GROUP..layer.inputs).zip(&mut tables) {
-            match layer.taps(input, x[input]) {
+            match layer.basis_weights(input, x[input]) {
                 Some((first, weights)) => lanes.tabulate_row(stage, first, weights, table),
-                None => spoilt = 1,
+                None => nan = 1,
             }
         }
         let edges = &stage.edges[group * layer.outputs..][..layer.outputs];
         lanes.accumulate_row(layer.rounded, &tables, edges, &mut sums);
     }
-    PieceSum { sums, spoilt }
+    PieceSum { sums, nan }
 }
 
-/// Dots of all codewords with one row's taps.
+/// Dots of all codewords with one row's basis weights.
 #[inline(always)]
 pub(super) fn tabulate(stage: &Stage, first: i32, weights: [i8; 4], table: &mut [i32]) {
     table.fill(0);

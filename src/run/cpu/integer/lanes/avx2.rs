@@ -9,7 +9,7 @@ use std::arch::x86_64::{
 
 use super::super::edges::{Edges, GROUP, Stage};
 use super::super::single;
-use super::{LANES, Taps, portable};
+use super::{BasisWeights, LANES, portable};
 use crate::fixed_point::TABLE_SHIFT;
 
 /// Interleaving works within halves of a register; with rows in these lanes the sums come out in the order of the rows.
@@ -33,19 +33,19 @@ fn store<T: bytemuck::Pod, const N: usize>(register: __m256i, values: &mut [T; N
     unsafe { _mm256_storeu_si256(values.as_mut_ptr().cast(), register) }
 }
 
-/// Dots of codewords of 16 bytes, `[codewords, 16]`, with the taps of every lane.
+/// Dots of codewords of 16 bytes, `[codewords, 16]`, with the basis weights of every lane.
 #[target_feature(enable = "avx2")]
-pub(super) fn tabulate(codebook: &[i8], used: Option<&[u16]>, taps: &Taps, table: &mut [[i16; LANES]]) {
+pub(super) fn tabulate(codebook: &[i8], used: Option<&[u16]>, basis: &BasisWeights, table: &mut [[i16; LANES]]) {
     // Bytes of the codeword that each lane takes: its first coefficient and the three after it. A shuffle gives 0 for
     // bytes with the highest bit set: those before the codeword have it, those beyond 15 get it.
-    let first = load(&taps.first);
+    let first = load(&basis.first);
     let first = _mm256_or_si256(_mm256_and_si256(first, _mm256_set1_epi16(0xff)), _mm256_slli_epi16(first, 8));
     let pick = |offsets: i16| {
         let bytes = _mm256_add_epi8(first, _mm256_set1_epi16(offsets));
         _mm256_or_si256(bytes, _mm256_cmpgt_epi8(bytes, _mm256_set1_epi8(15)))
     };
     let picks = [pick(0x0100), pick(0x0302)];
-    let weights = [load(&taps.low), load(&taps.high)];
+    let weights = [load(&basis.low), load(&basis.high)];
     let write_dots = |codeword: &[i8; 16], slot: &mut [i16; LANES]| {
         // SAFETY: 16 bytes; the instruction asks for no alignment.
         let codeword = _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(codeword.as_ptr().cast()) });

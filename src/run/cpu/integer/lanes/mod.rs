@@ -9,9 +9,9 @@ use super::edges::{Edges, GROUP, Stage};
 /// Rows of a block.
 pub(super) const LANES: usize = 16;
 
-/// The taps of one input for a block of rows. Lanes without a row have weights 0.
+/// The basis weights of one input for a block of rows. Lanes without a row have weights 0.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Taps {
+pub(super) struct BasisWeights {
     /// First coefficient, -4 or more.
     first: [i16; LANES],
     /// The first two weights, 0 to 127.
@@ -20,7 +20,7 @@ pub(super) struct Taps {
     high: [[u8; 2]; LANES],
 }
 
-impl Taps {
+impl BasisWeights {
     /// Sets one lane.
     #[inline]
     pub(super) fn set(&mut self, lane: usize, first: i32, weights: [i8; 4]) {
@@ -62,15 +62,15 @@ impl Lanes {
         }
     }
 
-    /// Writes the dots of the codewords that the table of `input` holds with the taps of every lane.
-    pub(super) fn tabulate(self, stage: &Stage, input: usize, taps: &Taps, table: &mut [[i16; LANES]]) {
+    /// Writes the dots of the codewords that the table of `input` holds with the basis weights of every lane.
+    pub(super) fn tabulate(self, stage: &Stage, input: usize, basis: &BasisWeights, table: &mut [[i16; LANES]]) {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 if stage.stride == 16 => {
                 // SAFETY: the variant exists only where AVX2 was found.
-                unsafe { avx2::tabulate(&stage.codebook, stage.used(input), taps, table) }
+                unsafe { avx2::tabulate(&stage.codebook, stage.used(input), basis, table) }
             }
-            _ => portable::tabulate(stage, input, taps, table),
+            _ => portable::tabulate(stage, input, basis, table),
         }
     }
 
@@ -94,7 +94,7 @@ impl Lanes {
         }
     }
 
-    /// Writes the dots of all codewords with one row's taps.
+    /// Writes the dots of all codewords with one row's basis weights.
     pub(super) fn tabulate_row(self, stage: &Stage, first: i32, weights: [i8; 4], table: &mut [i32]) {
         match self {
             Self::Portable => super::single::tabulate(stage, first, weights, table),

@@ -3,26 +3,26 @@
 use wide::i16x16;
 
 use super::super::edges::{Edges, GROUP, Stage};
-use super::{LANES, Taps, product};
+use super::{BasisWeights, LANES, product};
 
 /// Most coefficients of codewords that are multiplied in full, the lanes' zeros with them. Beyond, each lane takes its own
 /// four out of each codeword.
 const FULL: usize = 64;
 
-pub(super) fn tabulate(stage: &Stage, input: usize, taps: &Taps, table: &mut [[i16; LANES]]) {
+pub(super) fn tabulate(stage: &Stage, input: usize, basis: &BasisWeights, table: &mut [[i16; LANES]]) {
     match stage.used(input) {
-        None => fill(stage, taps, table.iter_mut().zip(stage.codebook.chunks_exact(stage.stride))),
+        None => fill(stage, basis, table.iter_mut().zip(stage.codebook.chunks_exact(stage.stride))),
         Some(used) => {
             let codeword = |&codeword: &u16| &stage.codebook[usize::from(codeword) * stage.stride..][..stage.stride];
-            fill(stage, taps, table.iter_mut().zip(used.iter().map(codeword)));
+            fill(stage, basis, table.iter_mut().zip(used.iter().map(codeword)));
         }
     }
 }
 
-fn fill<'a>(stage: &Stage, taps: &Taps, slots: impl Iterator<Item = (&'a mut [i16; LANES], &'a [i8])>) {
+fn fill<'a>(stage: &Stage, basis: &BasisWeights, slots: impl Iterator<Item = (&'a mut [i16; LANES], &'a [i8])>) {
     let weights = |lane: usize| {
-        let ([a, b], [c, d]) = (taps.low[lane], taps.high[lane]);
-        (i32::from(taps.first[lane])..).zip([a, b, c, d].map(i16::from))
+        let ([a, b], [c, d]) = (basis.low[lane], basis.high[lane]);
+        (i32::from(basis.first[lane])..).zip([a, b, c, d].map(i16::from))
     };
     if stage.coefficients > FULL {
         for (slot, codeword) in slots {

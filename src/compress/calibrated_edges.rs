@@ -18,7 +18,7 @@ const STEADY: f64 = 1e-6;
 
 /// Edges in groups, each with a form of its own: those of a layer input by input (edge `i * outputs + o`), or some of them, of
 /// several heads.
-pub(super) struct AwareEdges<'a> {
+pub(super) struct CalibratedEdges<'a> {
     d: usize,
     /// First edge of each group, and the number of edges.
     starts: Vec<usize>,
@@ -43,7 +43,7 @@ pub(super) struct Assignment {
     pub error: f32,
 }
 
-impl<'a> AwareEdges<'a> {
+impl<'a> CalibratedEdges<'a> {
     pub(super) fn new(coefficients: &'a [f32], forms: &'a [Vec<f64>], outputs: usize, d: usize) -> Self {
         Self::grouped(coefficients, forms, (0..forms.len()).map(|i| i * outputs).collect(), d)
     }
@@ -165,7 +165,7 @@ impl MeasuredCodebook {
 
 /// Refines `codebook` for at most `iterations` rounds; ends early when a round gains next to nothing.
 pub(super) fn refine(
-    edges: &AwareEdges<'_>,
+    edges: &CalibratedEdges<'_>,
     mut codebook: Codebook,
     iterations: usize,
     progress: &mut dyn FnMut(),
@@ -236,7 +236,7 @@ mod tests {
         };
         let forms = [vec![4.0, 0.0, 0.0, 1.0], vec![16.0, 0.0, 0.0, 1.0]];
         let coefficients = [1.0f32, 3.0, 1.0, 3.0];
-        let edges = AwareEdges::new(&coefficients, &forms, 1, 2);
+        let edges = CalibratedEdges::new(&coefficients, &forms, 1, 2);
         let found = edges.assign(&codebook);
         assert_eq!((found[0].codeword, found[0].gain, found[0].error), (1, 3.0, 4.0));
         assert_eq!((found[1].codeword, found[1].gain, found[1].error), (0, 1.0, 9.0));
@@ -256,7 +256,7 @@ mod tests {
             let forms: Vec<Vec<f64>> = (0..inputs).map(|_| random_form(d, random)).collect();
             let coefficients: Vec<f32> = (0..inputs * outputs * d).map(|_| random.unit() as f32 - 0.5).collect();
             let codebook = random_codebook(count, d, random);
-            let found = AwareEdges::new(&coefficients, &forms, outputs, d).assign(&codebook);
+            let found = CalibratedEdges::new(&coefficients, &forms, outputs, d).assign(&codebook);
             for (edge, found) in found.iter().enumerate() {
                 let (form, c) = (&forms[edge / outputs], &coefficients[edge * d..][..d]);
                 // The best gain of every codeword by golden section, no closed form.
@@ -286,7 +286,7 @@ mod tests {
         let (d, inputs, outputs) = (5, 3, 8);
         let forms: Vec<Vec<f64>> = (0..inputs).map(|_| random_form(d, random)).collect();
         let coefficients: Vec<f32> = (0..inputs * outputs * d).map(|_| random.unit() as f32 - 0.5).collect();
-        let edges = AwareEdges::new(&coefficients, &forms, outputs, d);
+        let edges = CalibratedEdges::new(&coefficients, &forms, outputs, d);
         let codebook = random_codebook(4, d, random);
         let assigned = edges.assign(&codebook);
         let shapes = edges.update(&assigned, 4);
