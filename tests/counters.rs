@@ -132,6 +132,65 @@ fn running_makes_nothing() {
     }
 }
 
+#[cfg(all(feature = "network", feature = "detect", feature = "files"))]
+#[test]
+fn frames_make_nothing() {
+    use sharekan::detect::frame::{FrameDetector, FrameOptions};
+    use sharekan::head::{DetectionConfig, PixelPreparation};
+    use sharekan::network::Network;
+
+    let gpu = own_device();
+    let mut head = dense_head(&[80, 12, 8], 1);
+    head.detection = Some(DetectionConfig {
+        version: 1,
+        classes: ["a", "b", "c"].map(str::to_owned).into(),
+        input_size: 128,
+        stride: 8,
+        features: vec!["c3".into(), "c4".into()],
+        clamp: [-1.0, 1.0],
+        box_scale: 12.0,
+        test_map50: None,
+        pixels: PixelPreparation::default(),
+    });
+    let network = Network::load("tests/data/onnx/conv_no_bias.onnx".as_ref()).unwrap();
+    // Room for few candidates, so that all outputs come as well.
+    let options = FrameOptions::default().in_flight(3).image_pixels(300 * 200).candidates(4);
+    let mut detector = FrameDetector::open(&gpu, &network, "net", &Head::Dense(head), &options).unwrap();
+    let texture = gpu.device().create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size: wgpu::Extent3d { width: 70, height: 50, depth_or_array_layers: 1 },
+        mip_level_count: 1,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: wgpu::TextureFormat::Rgba8Unorm,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING,
+        view_formats: &[],
+    });
+    let bound = detector.bind_texture(&texture).unwrap();
+    // Sizes that change, and one that is letterboxed by the CPU.
+    let images =
+        [(128, 128), (300, 200), (40, 90), (400, 300)].map(|(width, height)| image::RgbImage::new(width, height));
+    let mut frames = || {
+        for image in &images {
+            detector.submit(image).unwrap();
+            detector.submit_bound(&bound).unwrap();
+            let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            detector.record(&mut encoder, &bound).unwrap();
+            gpu.queue().submit([encoder.finish()]);
+            while detector.next().unwrap().is_some() {}
+            detector.detect_texture(&texture).unwrap();
+            settle(&gpu);
+        }
+    };
+    frames();
+    frames();
+    let before = counters(&gpu);
+    let most = most_during(&gpu, &mut frames);
+    for (counter, (before, most)) in NAMES.iter().zip(before.into_iter().zip(most)) {
+        assert_eq!(most, before, "{counter}");
+    }
+}
+
 #[test]
 fn a_session_has_the_buffers_of_its_plan_and_no_others() {
     for (name, head) in heads() {

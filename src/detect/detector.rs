@@ -211,14 +211,19 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
 
     /// The boxes of all heads, strongest first, their classes numbered through.
     pub fn join(&self, found: Vec<HeadDetections>) -> Vec<Detection> {
-        let (mut all, mut first) = (Vec::new(), 0);
-        for (found, head) in found.into_iter().zip(&self.heads) {
-            all.extend(found.into_iter().map(|detection| Detection { class: first + detection.class, ..detection }));
-            first += head.settings.classes.len();
-        }
-        all.sort_by(|a, b| b.score.total_cmp(&a.score));
-        all
+        join_heads(&self.heads, found)
     }
+}
+
+/// The boxes of all heads, strongest first, their classes numbered through.
+pub(super) fn join_heads(heads: &[DetectingHead], found: Vec<HeadDetections>) -> Vec<Detection> {
+    let (mut all, mut first) = (Vec::new(), 0);
+    for (found, head) in found.into_iter().zip(heads) {
+        all.extend(found.into_iter().map(|detection| Detection { class: first + detection.class, ..detection }));
+        first += head.settings.classes.len();
+    }
+    all.sort_by(|a, b| b.score.total_cmp(&a.score));
+    all
 }
 
 /// Columns of each head in a row of outputs.

@@ -119,6 +119,12 @@ pub enum DetectError {
         /// What is taken.
         expected: String,
     },
+    /// More frames on their way than there is room for.
+    #[error("{most} frames are on their way, the most that the detector was opened for: take one out first")]
+    InFlight {
+        /// Most frames at once.
+        most: usize,
+    },
     /// A device that cannot be had, or fails.
     #[error(transparent)]
     Device(#[from] crate::run::RunError),
@@ -271,6 +277,9 @@ pub enum BackboneProblem {
     /// The network failed while running.
     #[error("cannot be run: {0}")]
     Run(String),
+    /// The network cannot be run on the GPU.
+    #[error("cannot be run on the GPU: {0}")]
+    Gpu(String),
 }
 
 /// A message of another crate, or a name from a file, on one line without control characters.

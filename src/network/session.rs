@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroU64;
+use std::ops::Range;
 
 use super::error::{NetworkError, Quoted, Shape};
 use super::kernel::{Access, Kernel};
@@ -10,14 +11,19 @@ use super::tensor::{HostTensor, elements, row_major};
 use super::view::{BufferId, View};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::block_on;
-use crate::run::{Download, Gpu, RunError, Scopes, map_device, watching};
+use crate::run::{Download, Gpu, RunError, Scopes, largest_submission, map_device, runs, watching};
 
 /// Everything that a network needs on a device, made once: running it makes no buffer, bind group or pipeline.
+///
+/// Systems reset a device that is busy with one submission for seconds. A network that could take the slowest adapters of
+/// the kind more than half a second, by the multiplications that it makes, goes to the device in several submissions.
 #[derive(Debug)]
 pub struct NetworkSession {
     gpu: Gpu,
     pipelines: Vec<wgpu::ComputePipeline>,
     dispatches: Vec<Dispatch>,
+    /// The dispatches that go to the device at once.
+    submissions: Vec<Range<usize>>,
     inputs: Vec<(String, View, wgpu::Buffer)>,
     outputs: Vec<(String, View, wgpu::Buffer)>,
     /// The outputs one after the other, for the host.
@@ -29,6 +35,8 @@ struct Dispatch {
     pipeline: usize,
     group: wgpu::BindGroup,
     workgroups: [u32; 2],
+    /// Multiplications, roughly.
+    work: f64,
 }
 
 /// Where an output lies on the device.
@@ -141,7 +149,7 @@ impl NetworkSession {
             let most = limits.max_compute_workgroups_per_dimension as usize;
             let rows = step.workgroups.div_ceil(most).max(1);
             let workgroups = [step.workgroups.div_ceil(rows) as u32, rows as u32];
-            dispatches.push(Dispatch { pipeline, group, workgroups });
+            dispatches.push(Dispatch { pipeline, group, workgroups, work: step.work as f64 });
         }
         let found = |list: &[(String, View)]| -> Vec<(String, View, wgpu::Buffer)> {
             let find =
@@ -153,7 +161,9 @@ impl NetworkSession {
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let label = Some("network download");
         let download = device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
-        Self { gpu: gpu.clone(), pipelines, dispatches, inputs, outputs, download }
+        let most = largest_submission(gpu.info().device_type);
+        let submissions = runs(dispatches.iter().map(|dispatch| dispatch.work), most);
+        Self { gpu: gpu.clone(), pipelines, dispatches, submissions, inputs, outputs, download }
     }
 
     /// The buffer of an input, in row-major order of f32: written by the caller before the network runs.
@@ -184,10 +194,21 @@ impl NetworkSession {
         self.record_in(&mut pass);
     }
 
-    /// Records the network into a pass of the caller's.
+    /// Records the network into a pass of the caller's. Nothing is cut: the caller sees to it that no submission takes longer
+    /// than the system lets it.
     pub fn record_in(&self, pass: &mut wgpu::ComputePass<'_>) {
+        self.record_steps(pass, 0..self.dispatches.len());
+    }
+
+    /// Records one dispatch, by its number in the plan's steps: to measure it.
+    pub fn record_step(&self, pass: &mut wgpu::ComputePass<'_>, step: usize) {
+        self.record_steps(pass, step..step + 1);
+    }
+
+    /// Records some dispatches, by their numbers in the plan's steps, in a pass.
+    pub(crate) fn record_steps(&self, pass: &mut wgpu::ComputePass<'_>, steps: Range<usize>) {
         let mut last = usize::MAX;
-        for dispatch in &self.dispatches {
+        for dispatch in self.dispatches.get(steps).unwrap_or_default() {
             if last != dispatch.pipeline {
                 pass.set_pipeline(&self.pipelines[dispatch.pipeline]);
                 last = dispatch.pipeline;
@@ -197,13 +218,9 @@ impl NetworkSession {
         }
     }
 
-    /// Records one dispatch, by its number in the plan's steps: to measure it.
-    pub fn record_step(&self, pass: &mut wgpu::ComputePass<'_>, step: usize) {
-        if let Some(dispatch) = self.dispatches.get(step) {
-            pass.set_pipeline(&self.pipelines[dispatch.pipeline]);
-            pass.set_bind_group(0, &dispatch.group, &[]);
-            pass.dispatch_workgroups(dispatch.workgroups[0], dispatch.workgroups[1], 1);
-        }
+    /// Multiplications of every dispatch, roughly.
+    pub(crate) fn step_work(&self) -> impl Iterator<Item = f64> {
+        self.dispatches.iter().map(|dispatch| dispatch.work)
     }
 
     /// Puts a tensor into an input's buffer.
@@ -255,14 +272,20 @@ impl NetworkSession {
             for (name, tensor) in inputs {
                 self.write(name, tensor)?;
             }
-            let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("network") });
-            self.record(&mut encoder);
-            let mut at = 0;
-            for (_, _, buffer) in &self.outputs {
-                encoder.copy_buffer_to_buffer(buffer, 0, &self.download, at, buffer.size());
-                at += buffer.size();
+            let label = Some("network");
+            for (number, steps) in self.submissions.iter().enumerate() {
+                let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+                let descriptor = wgpu::ComputePassDescriptor { label, timestamp_writes: None };
+                self.record_steps(&mut encoder.begin_compute_pass(&descriptor), steps.clone());
+                if number + 1 == self.submissions.len() {
+                    let mut at = 0;
+                    for (_, _, buffer) in &self.outputs {
+                        encoder.copy_buffer_to_buffer(buffer, 0, &self.download, at, buffer.size());
+                        at += buffer.size();
+                    }
+                }
+                self.gpu.queue().submit([encoder.finish()]);
             }
-            self.gpu.queue().submit([encoder.finish()]);
             Ok::<(), NetworkError>(())
         });
         submitted.await.map_err(|e| RunError::of_device(&e, 0, "the network"))??;

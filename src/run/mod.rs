@@ -60,8 +60,12 @@ pub use error::RunError;
 #[doc(hidden)]
 pub use kernels::{Access, ExternalBuffer, Kernel};
 pub use model::Model;
+#[cfg(feature = "network")]
+pub(crate) use model::open_sessions;
 #[cfg(not(feature = "gpu"))]
 pub use no_gpu::Gpu;
+#[cfg(feature = "network")]
+pub(crate) use pace::runs;
 #[cfg(feature = "gpu")]
 pub(crate) use pace::{largest_submission, pieces_at_once};
 #[cfg(feature = "gpu")]
@@ -75,10 +79,10 @@ pub(crate) use pipelines::lone_pipelines;
 pub(crate) use scopes::Scopes;
 #[cfg(feature = "gpu")]
 pub(crate) use scopes::watching;
-#[cfg(feature = "network")]
-pub(crate) use session::Download;
 #[cfg(feature = "gpu")]
 pub use session::{Binding, Session};
+#[cfg(feature = "network")]
+pub(crate) use session::{Download, Upload};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub use tune::tune;
 #[cfg(feature = "gpu")]
@@ -86,9 +90,9 @@ pub use tune::tune;
 pub use tune::{TileChoice, TileTime, measurements};
 #[cfg(feature = "gpu")]
 pub use tune::{Tuned, tune_async};
-#[cfg(all(feature = "network", not(target_arch = "wasm32")))]
-pub(crate) use waiting::block_on;
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub(crate) use waiting::block_on_any;
 #[cfg(feature = "gpu")]
 pub(crate) use waiting::told;
+#[cfg(all(feature = "network", not(target_arch = "wasm32")))]
+pub(crate) use waiting::{block_on, block_on_submission};

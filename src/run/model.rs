@@ -91,7 +91,7 @@ impl Model {
     ) -> Result<Self, RunError> {
         let sessions = match gpu {
             None => Sessions::Cpu(CpuSession::new(head.clone())),
-            Some(gpu) => Sessions::Gpu(sessions(gpu, head, max_rows, options).await?, gpu.info().name.clone()),
+            Some(gpu) => Sessions::Gpu(open_sessions(gpu, head, max_rows, options).await?, gpu.info().name.clone()),
         };
         Ok(Self { sessions, inputs: head.inputs() })
     }
@@ -169,8 +169,14 @@ impl Model {
     }
 }
 
+/// One session for all heads of `head` where one pass takes them, else one a head.
 #[cfg(feature = "gpu")]
-async fn sessions(gpu: &Gpu, head: &Head, max_rows: usize, options: &PlanOptions) -> Result<Vec<Session>, RunError> {
+pub(crate) async fn open_sessions(
+    gpu: &Gpu,
+    head: &Head,
+    max_rows: usize,
+    options: &PlanOptions,
+) -> Result<Vec<Session>, RunError> {
     match Session::open_with_async(gpu, head, max_rows, options).await {
         Ok(session) => return Ok(vec![session]),
         Err(RunError::Plan(PlanError::Passes)) => {}

@@ -23,9 +23,38 @@ pub(crate) fn pieces_at_once(count: usize, multiplications: f64, most: f64) -> u
     ((most / multiplications.max(1.0)) as usize).clamp(1, count.max(1))
 }
 
+/// Runs of pieces, of so many multiplications each, that go into one submission of at most `most`: one piece at least. Where there
+/// is no piece, there is a run of none.
+#[cfg(feature = "network")]
+pub(crate) fn runs(multiplications: impl IntoIterator<Item = f64>, most: f64) -> Vec<std::ops::Range<usize>> {
+    let mut runs: Vec<std::ops::Range<usize>> = Vec::new();
+    let mut sum = f64::INFINITY;
+    for (at, own) in multiplications.into_iter().enumerate() {
+        match runs.last_mut() {
+            Some(last) if sum + own <= most => (last.end, sum) = (at + 1, sum + own),
+            _ => {
+                runs.push(at..at + 1);
+                sum = own;
+            }
+        }
+    }
+    if runs.is_empty() {
+        runs.push(0..0);
+    }
+    runs
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "network")]
+    #[test]
+    fn runs_take_what_fits() {
+        assert_eq!(runs([3.0, 4.0, 2.0, 9.0, 1.0, 1.0], 8.0), [0..2, 2..3, 3..4, 4..6]);
+        assert_eq!(runs([3.0, 4.0], f64::INFINITY), [0..2]);
+        assert_eq!(runs([], 8.0), [0..0]);
+    }
 
     #[test]
     fn long_work_is_cut_and_short_work_is_not() {

@@ -44,6 +44,17 @@ pub(crate) async fn done(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<(
 /// Blocks the thread until a future that waits for nothing but `device` ends.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) fn block_on<T>(device: &wgpu::Device, future: impl Future<Output = T>) -> T {
+    block_on_submission(device, None, future)
+}
+
+/// Blocks the thread until a future ends that waits for a submission of `device`, or for all that was submitted where it is
+/// not known: what was submitted later is not waited for.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn block_on_submission<T>(
+    device: &wgpu::Device,
+    submission: Option<wgpu::SubmissionIndex>,
+    future: impl Future<Output = T>,
+) -> T {
     let mut future = std::pin::pin!(future);
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let mut looks = 0;
@@ -55,8 +66,8 @@ pub(crate) fn block_on<T>(device: &wgpu::Device, future: impl Future<Output = T>
         if looks < LOOKS {
             std::hint::spin_loop();
         } else {
-            // Sleeps until all that was submitted is done; the next look finds what it came to.
-            if device.poll(wgpu::PollType::wait_indefinitely()).is_err() {
+            // Sleeps until what was submitted is done; the next look finds what it came to.
+            if device.poll(wgpu::PollType::Wait { submission_index: submission.clone(), timeout: None }).is_err() {
                 std::thread::yield_now();
             }
             looks = 0;

@@ -44,15 +44,26 @@ pub struct DeviceImage<'a> {
 /// An image and the buffer that its numbers go to, bound once and used for any number of recordings.
 #[derive(Debug, Clone)]
 pub struct LetterboxBinding {
+    pass: LetterboxPass,
+    letterbox: Letterbox,
+}
+
+/// A kernel and what it reads and writes.
+#[derive(Debug, Clone)]
+pub(super) struct LetterboxPass {
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
-    letterbox: Letterbox,
 }
 
 impl LetterboxBinding {
     /// Where the image lies in the square.
     pub fn letterbox(&self) -> &Letterbox {
         &self.letterbox
+    }
+
+    /// What is recorded.
+    pub(super) fn pass(&self) -> &LetterboxPass {
+        &self.pass
     }
 }
 
@@ -116,7 +127,7 @@ impl DeviceLetterbox {
         };
         let made = watching(self.gpu.device(), bind).await;
         let group = made.map_err(|e| RunError::of_device(&e, 4 * place.len() as u64, "the texture"))?;
-        Ok(LetterboxBinding { pipeline: self.texture.clone(), group, letterbox })
+        Ok(LetterboxBinding { pass: LetterboxPass { pipeline: self.texture.clone(), group }, letterbox })
     }
 
     /// Binds an image in a buffer, and the buffer that the numbers go to, `3 * side * side` f32; both need the usage STORAGE.
@@ -147,20 +158,27 @@ impl DeviceLetterbox {
         image.check()?;
         self.check_numbers(numbers)?;
         let place = placement(&letterbox, [image.bytes_per_row, image.bytes_per_pixel]);
-        let bind = || {
-            let place = self.filled(&place);
-            let resources = [&place, numbers, image.buffer].map(wgpu::Buffer::as_entire_binding);
-            group(self.gpu.device(), &self.buffer, resources)
-        };
+        let bind = || self.pass_of(&self.filled(&place), image.buffer, numbers);
         let made = watching(self.gpu.device(), bind).await;
-        let group = made.map_err(|e| RunError::of_device(&e, 4 * place.len() as u64, "the image's buffer"))?;
-        Ok(LetterboxBinding { pipeline: self.buffer.clone(), group, letterbox })
+        let pass = made.map_err(|e| RunError::of_device(&e, 4 * place.len() as u64, "the image's buffer"))?;
+        Ok(LetterboxBinding { pass, letterbox })
+    }
+
+    /// The kernel over buffers that hold a placement and an image.
+    pub(super) fn pass_of(&self, place: &wgpu::Buffer, image: &wgpu::Buffer, numbers: &wgpu::Buffer) -> LetterboxPass {
+        let resources = [place, numbers, image].map(wgpu::Buffer::as_entire_binding);
+        LetterboxPass { pipeline: self.buffer.clone(), group: group(self.gpu.device(), &self.buffer, resources) }
     }
 
     /// Records the kernel into a pass of the device.
     pub fn record_in(&self, pass: &mut wgpu::ComputePass<'_>, binding: &LetterboxBinding) {
-        pass.set_pipeline(&binding.pipeline);
-        pass.set_bind_group(0, &binding.group, &[]);
+        self.record_pass(pass, &binding.pass);
+    }
+
+    /// Records a kernel of this letterbox.
+    pub(super) fn record_pass(&self, pass: &mut wgpu::ComputePass<'_>, own: &LetterboxPass) {
+        pass.set_pipeline(&own.pipeline);
+        pass.set_bind_group(0, &own.group, &[]);
         let workgroups = self.side.div_ceil(WORKGROUP);
         pass.dispatch_workgroups(workgroups, workgroups, 1);
     }

@@ -4,13 +4,25 @@
 //! texture or buffer --DeviceLetterbox--> backbone's input --NetworkSession--> maps --DeviceFeatures--> rows
 //!     --Session--> outputs --DeviceCandidates--> candidates, to the host
 //! ```
+//!
+//! [`FrameDetector`] runs the whole way with a few frames on their way at once, on images of the host, textures and buffers, and
+//! records it into encoders of the caller's. [`NetworkBackbone`] is a [`Backbone`](crate::detect::Backbone) on a device.
 
+mod backbone;
 mod bind;
 mod candidates;
 mod check;
+mod detector;
+mod feature_passes;
 mod features;
+mod host_image;
 mod letterbox;
+mod options;
+mod parts;
 
+pub use backbone::NetworkBackbone;
 pub use candidates::{CandidatesBinding, DeviceCandidates};
+pub use detector::FrameDetector;
 pub use features::{DeviceFeatures, DeviceMap};
 pub use letterbox::{DeviceImage, DeviceLetterbox, LetterboxBinding};
+pub use options::FrameOptions;

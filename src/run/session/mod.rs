@@ -21,7 +21,7 @@ use buffers::Allocated;
 pub(crate) use download::Download;
 use float::FloatPasses;
 use integer::IntegerPasses;
-use upload::Upload;
+pub(crate) use upload::Upload;
 
 /// A head on a device: every buffer, bind group and pipeline, made when it is opened. Running it makes none.
 ///
@@ -420,6 +420,27 @@ impl Session {
     pub fn record_in(&self, pass: &mut wgpu::ComputePass<'_>, binding: &Binding, rows: usize) -> Result<(), RunError> {
         self.check_binding(binding, rows)?;
         self.record_chunks(pass, binding, rows, 0..self.plan.chunks(rows));
+        Ok(())
+    }
+
+    /// Multiplications that a batch of `rows` makes, chunk by chunk: what a submission holds of it is a run of these.
+    #[cfg(feature = "network")]
+    pub(crate) fn chunk_work(&self, rows: usize) -> impl Iterator<Item = f64> {
+        let of_chunk = self.plan.products_a_row() * self.plan.chunk_rows() as f64;
+        std::iter::repeat_n(of_chunk, self.plan.chunks(rows))
+    }
+
+    /// Records some chunks of a batch of `rows`, which the binding was checked for.
+    #[cfg(feature = "network")]
+    pub(crate) fn record_some(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        binding: &Binding,
+        rows: usize,
+        chunks: Range<usize>,
+    ) -> Result<(), RunError> {
+        self.check_binding(binding, rows)?;
+        self.record_chunks(pass, binding, rows, chunks);
         Ok(())
     }
 

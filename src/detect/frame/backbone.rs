@@ -1,0 +1,152 @@
+//! A backbone on a device, for features on the host.
+
+use std::ops::Range;
+
+use image::RgbImage;
+
+use super::feature_passes::FeaturePasses;
+use super::host_image::HostImages;
+use crate::detect::{Backbone, CellFeatures, DetectError, Letterbox};
+use crate::head::DetectionConfig;
+use crate::network::Network;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::run::block_on;
+use crate::run::{Download, Gpu, RunError, Upload, largest_submission, runs, watching};
+
+/// A network from an ONNX file on a device, whose named outputs are the feature maps of a head. It computes in f32, by tiles
+/// that no measurement decides: the same image gives the same bytes on one adapter.
+///
+/// Everything on the device is made when it is opened.
+#[derive(Debug)]
+pub struct NetworkBackbone {
+    gpu: Gpu,
+    features: FeaturePasses,
+    images: HostImages,
+    upload: Upload,
+    download: wgpu::Buffer,
+    submissions: Vec<Range<usize>>,
+}
+
+impl NetworkBackbone {
+    /// Opens a network; `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// Where an input or output that the settings name is missing; where a type, shape or size does not fit the settings;
+    /// where an operator is not supported or the network does not fit the device.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(gpu: &Gpu, network: &Network, name: &str, config: &DetectionConfig) -> Result<Self, DetectError> {
+        block_on(gpu.device(), Self::open_async(gpu, network, name, config))
+    }
+
+    /// Opens a network as `open` does, without blocking.
+    ///
+    /// # Errors
+    /// Where an input or output that the settings name is missing; where a type, shape or size does not fit the settings;
+    /// where an operator is not supported or the network does not fit the device.
+    pub async fn open_async(
+        gpu: &Gpu,
+        network: &Network,
+        name: &str,
+        config: &DetectionConfig,
+    ) -> Result<Self, DetectError> {
+        let features = FeaturePasses::open(gpu, network, name, config).await?;
+        let submissions = runs(features.step_work(), largest_submission(gpu.info().device_type));
+        let rows = features.features().rows().size();
+        let make = || {
+            let images = HostImages::new(gpu, &features, 0);
+            let upload = images.upload(gpu);
+            let download = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some("frame download"),
+                size: rows,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            (images, upload, download)
+        };
+        let made = watching(gpu.device(), make).await;
+        let (images, upload, download) = made.map_err(|e| RunError::of_device(&e, rows, "the backbone's buffers"))?;
+        Ok(Self { gpu: gpu.clone(), features, images, upload, download, submissions })
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Features of a letterboxed image as [`Backbone::features`] gives them, without blocking.
+    ///
+    /// # Errors
+    /// Where the image is of another size, or the device fails.
+    pub async fn features_async(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+        let side = self.features.config().input_size;
+        if image.dimensions() != (side, side) {
+            let expected = side as usize * side as usize * 3;
+            return Err(DetectError::Length { what: "the letterboxed image", found: image.len(), expected });
+        }
+        if let Some(reason) = self.gpu.lost() {
+            return Err(RunError::Lost(reason).into());
+        }
+        let ready = self.images.ready(image, &Letterbox::new(side, side, side)?)?;
+        let (device, queue) = (self.gpu.device(), self.gpu.queue());
+        let rows = self.features.features().rows();
+        let send = || {
+            let mut encoder =
+                device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("backbone") });
+            let uploaded = self.images.send(&self.gpu, &mut encoder, &self.upload, &ready);
+            for (number, steps) in self.submissions.iter().enumerate() {
+                if number > 0 {
+                    let descriptor = wgpu::CommandEncoderDescriptor { label: Some("backbone") };
+                    queue
+                        .submit([std::mem::replace(&mut encoder, device.create_command_encoder(&descriptor)).finish()]);
+                }
+                let descriptor = wgpu::ComputePassDescriptor { label: Some("backbone"), timestamp_writes: None };
+                let mut pass = encoder.begin_compute_pass(&descriptor);
+                if number == 0 {
+                    self.features.record_letterbox(&mut pass, self.images.pass());
+                }
+                self.features.record_backbone(&mut pass, steps.clone());
+                if number + 1 == self.submissions.len() {
+                    self.features.record_join(&mut pass);
+                }
+            }
+            encoder.copy_buffer_to_buffer(rows, 0, &self.download, 0, rows.size());
+            queue.submit([encoder.finish()]);
+            if uploaded {
+                self.upload.map();
+            }
+            Download::ask(device, &self.download, rows.size())
+        };
+        let sent = watching(device, send).await;
+        if let Some(reason) = self.gpu.lost() {
+            return Err(RunError::Lost(reason).into());
+        }
+        let download = match sent {
+            Ok(download) => download,
+            Err(error) => {
+                self.images.forget();
+                return Err(RunError::refused("an image", &error).into());
+            }
+        };
+        let mut values = vec![0.0; (rows.size() / 4) as usize];
+        if !download.read(&mut values).await {
+            return Err(self.gpu.lost_error().into());
+        }
+        CellFeatures::new(self.features.features().cells(), self.features.features().channels(), values)
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Backbone for NetworkBackbone {
+    fn channels(&self) -> usize {
+        self.features.features().channels()
+    }
+
+    fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+        let device = self.gpu.device().clone();
+        block_on(&device, self.features_async(image))
+    }
+
+    fn describe(&self) -> String {
+        self.features.describe()
+    }
+}

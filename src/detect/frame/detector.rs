@@ -1,0 +1,617 @@
+//! The whole way of a frame on one device.
+
+use std::collections::VecDeque;
+
+use image::RgbImage;
+
+use super::candidates::{CandidatesBinding, DeviceCandidates};
+use super::feature_passes::FeaturePasses;
+use super::host_image::{HostImages, Ready};
+use super::letterbox::{DeviceImage, LetterboxBinding, LetterboxPass};
+use super::options::FrameOptions;
+use super::parts::{Part, submissions};
+use crate::detect::detector::{check_outputs, columns_of, decode_heads, join_heads};
+use crate::detect::{DetectError, DetectOptions, DetectingHead, Detection, HeadDetections, Letterbox};
+use crate::head::Head;
+use crate::network::Network;
+use crate::run::{Binding, Download, Gpu, RunError, Session, Upload, largest_submission, open_sessions, watching};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::run::{block_on, block_on_submission};
+
+/// From frames to boxes on one device: letterbox, backbone, heads and the choice of candidates are recorded into one encoder,
+/// and only candidates come back, which the host decodes. The boxes are those of a [`Detector`](crate::detect::Detector) of the
+/// same network and head, as far as both compute the same features.
+///
+/// A few frames can be on their way at once ([`FrameOptions::in_flight`]): [`FrameDetector::submit`] them, and take their boxes out
+/// in the same order by [`FrameDetector::next`]. Everything on the device is made when the detector is opened, or a texture or
+/// buffer is bound; running makes nothing.
+///
+/// Systems reset a device that is busy with one submission for seconds. A frame that could take the slowest adapters of the kind
+/// more than half a second, by the multiplications that it makes, goes to the device in several submissions; what the caller
+/// records is the caller's to submit in time.
+///
+/// ```no_run
+/// # use sharekan::detect::frame::{FrameDetector, FrameOptions};
+/// # use sharekan::{head::Head, network::Network, run::Gpu};
+/// # fn example(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo, head: Head, network: Network,
+/// #            camera: wgpu::Texture) -> Result<(), sharekan::Error> {
+/// let gpu = Gpu::with_device(device.clone(), queue.clone(), info);
+/// let mut detector = FrameDetector::open(&gpu, &network, "net.onnx", &head, &FrameOptions::default())?;
+///
+/// // A texture of the caller's, in the caller's own encoder.
+/// let camera = detector.bind_texture(&camera)?;
+/// let mut encoder = device.create_command_encoder(&Default::default());
+/// // ... whatever draws into the texture is recorded here ...
+/// detector.record(&mut encoder, &camera)?;
+/// queue.submit([encoder.finish()]);
+/// let boxes = detector.next()?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct FrameDetector {
+    gpu: Gpu,
+    features: FeaturePasses,
+    heads: Vec<DetectingHead>,
+    sessions: Vec<HeadSession>,
+    images: HostImages,
+    submissions: Vec<Vec<Part>>,
+    slots: Vec<Slot>,
+    /// The slots whose frames are on their way, the first one first.
+    order: VecDeque<usize>,
+    /// All outputs of a session, where candidates are too many.
+    outputs_download: wgpu::Buffer,
+    /// What came back.
+    found: Vec<u8>,
+    outputs: Vec<f32>,
+    /// The last texture that was given without binding it.
+    last_texture: Option<(wgpu::Texture, LetterboxBinding)>,
+}
+
+/// A session, and the candidates of its heads.
+#[derive(Debug)]
+struct HeadSession {
+    session: Session,
+    candidates: DeviceCandidates,
+    heads: std::ops::Range<usize>,
+}
+
+/// What a frame on its way has of its own.
+#[derive(Debug)]
+struct Slot {
+    upload: Upload,
+    heads: Vec<HeadSlot>,
+    /// Candidates of all sessions, one after the other.
+    download: wgpu::Buffer,
+    sent: Option<Sent>,
+}
+
+#[derive(Debug)]
+struct HeadSlot {
+    outputs: wgpu::Buffer,
+    binding: Binding,
+    candidates: CandidatesBinding,
+}
+
+/// A frame on its way.
+#[derive(Debug)]
+struct Sent {
+    letterbox: Letterbox,
+    /// Of frames that the caller submits only asked for when they are waited for.
+    download: Option<Download>,
+    submission: Option<wgpu::SubmissionIndex>,
+}
+
+/// Where a frame comes from.
+enum Source<'a> {
+    Host(Ready<'a>),
+    Device(&'a LetterboxPass),
+}
+
+impl FrameDetector {
+    /// Opens a network and a head, or the heads of a bank, on a device; `backbone` stands for the network in messages.
+    ///
+    /// # Errors
+    /// Where the network's outputs are not the head's features, an operator is not supported, network or head do not fit the
+    /// device, or settings or options are out of range.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(
+        gpu: &Gpu,
+        network: &Network,
+        backbone: &str,
+        head: &Head,
+        options: &FrameOptions,
+    ) -> Result<Self, DetectError> {
+        block_on(gpu.device(), Self::open_async(gpu, network, backbone, head, options))
+    }
+
+    /// Opens a network and a head as `open` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the network's outputs are not the head's features, an operator is not supported, network or head do not fit the
+    /// device, or settings or options are out of range.
+    pub async fn open_async(
+        gpu: &Gpu,
+        network: &Network,
+        backbone: &str,
+        head: &Head,
+        options: &FrameOptions,
+    ) -> Result<Self, DetectError> {
+        options.detect.check()?;
+        let heads = DetectingHead::all_of(head)?;
+        let columns = columns_of(&heads)?;
+        check_outputs(&heads, &columns, head.outputs())?;
+        let features = FeaturePasses::open(gpu, network, backbone, &heads[0].settings).await?;
+        let (found, expected) = (features.features().channels(), head.inputs());
+        if found != expected {
+            return Err(DetectError::Features { found, parts: features.describe(), expected });
+        }
+        let rows = features.features().cells() * features.features().cells();
+        let opened = open_sessions(gpu, head, rows, &options.plan).await?;
+        let together = opened.len() == 1;
+        let mut sessions = Vec::with_capacity(opened.len());
+        for (at, session) in opened.into_iter().enumerate() {
+            let own = if together { 0..heads.len() } else { at..at + 1 };
+            let candidates =
+                DeviceCandidates::open_async(gpu, &heads[own.clone()], options.detect, options.candidates).await?;
+            sessions.push(HeadSession { session, candidates, heads: own });
+        }
+        let of_sessions = sessions.iter().map(|own| own.session.chunk_work(rows).collect());
+        let most = largest_submission(gpu.info().device_type);
+        let submissions = submissions(features.step_work(), of_sessions, most);
+        let mut slots = Vec::with_capacity(options.in_flight.max(1));
+        let make = || {
+            let images = HostImages::new(gpu, &features, options.image_pixels);
+            let uploads: Vec<Upload> = (0..options.in_flight.max(1)).map(|_| images.upload(gpu)).collect();
+            (images, uploads)
+        };
+        let made = watching(gpu.device(), make).await;
+        let refused =
+            |e: wgpu::Error| RunError::of_device(&e, 3 * options.image_pixels as u64, "the buffers of frames");
+        let (images, uploads) = made.map_err(refused)?;
+        for upload in uploads {
+            slots.push(Slot::new(gpu, &features, &sessions, upload).await?);
+        }
+        let widest = sessions.iter().map(|own| own.session.outputs()).max().unwrap_or(1);
+        let outputs_download = download(gpu, 4 * (rows * widest) as u64).await?;
+        let found = vec![0; slots.first().map_or(0, |slot| slot.download.size() as usize)];
+        Ok(Self {
+            gpu: gpu.clone(),
+            features,
+            heads,
+            sessions,
+            images,
+            submissions,
+            slots,
+            order: VecDeque::with_capacity(options.in_flight.max(1)),
+            outputs_download,
+            found,
+            outputs: vec![0.0; rows * widest],
+            last_texture: None,
+        })
+    }
+
+    /// The heads, in order.
+    pub fn heads(&self) -> &[DetectingHead] {
+        &self.heads
+    }
+
+    /// The device.
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Frames that are on their way.
+    pub fn in_flight(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Most frames that can be on their way.
+    pub fn most_in_flight(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Bytes of all buffers on the device.
+    pub fn device_bytes(&self) -> u64 {
+        let of_slot = |slot: &Slot| {
+            let of_heads = slot.heads.iter().map(|head| head.outputs.size() + head.candidates.found().size());
+            slot.upload.buffer().size() + slot.download.size() + of_heads.sum::<u64>()
+        };
+        let of_sessions = self.sessions.iter().map(|own| own.session.device_bytes());
+        self.features.device_bytes()
+            + self.images.device_bytes()
+            + self.outputs_download.size()
+            + self.slots.iter().map(of_slot).sum::<u64>()
+            + of_sessions.sum::<u64>()
+    }
+
+    /// Changes which boxes are kept, from the next frame that is sent on; those on their way may be of either.
+    ///
+    /// # Errors
+    /// Where an option is out of range.
+    pub fn set_options(&mut self, options: DetectOptions) -> Result<(), DetectError> {
+        self.sessions.iter_mut().try_for_each(|own| own.candidates.set_options(options))
+    }
+
+    /// Binds a texture, for any number of frames: of 8 bits a channel, with the usage TEXTURE_BINDING.
+    ///
+    /// # Errors
+    /// Where the texture is none of those, or the device does not take it.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn bind_texture(&self, texture: &wgpu::Texture) -> Result<LetterboxBinding, DetectError> {
+        block_on(self.gpu.device(), self.bind_texture_async(texture))
+    }
+
+    /// Binds a texture as `bind_texture` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the texture is none of those, or the device does not take it.
+    pub async fn bind_texture_async(&self, texture: &wgpu::Texture) -> Result<LetterboxBinding, DetectError> {
+        self.features.letterbox().bind_texture_async(texture, self.features.input()).await
+    }
+
+    /// Binds an image in a buffer of the device, for any number of frames.
+    ///
+    /// # Errors
+    /// Where the image does not fit its buffer, or the device does not take that.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn bind_buffer(&self, image: &DeviceImage<'_>) -> Result<LetterboxBinding, DetectError> {
+        block_on(self.gpu.device(), self.bind_buffer_async(image))
+    }
+
+    /// Binds an image in a buffer as `bind_buffer` does, without blocking.
+    ///
+    /// # Errors
+    /// Where the image does not fit its buffer, or the device does not take that.
+    pub async fn bind_buffer_async(&self, image: &DeviceImage<'_>) -> Result<LetterboxBinding, DetectError> {
+        self.features.letterbox().bind_buffer_async(image, self.features.input()).await
+    }
+
+    /// Sends an image of the host on its way, and returns at once.
+    ///
+    /// # Errors
+    /// Where as many frames are on their way as may be, the image has no pixel, or the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn submit(&mut self, image: &RgbImage) -> Result<(), DetectError> {
+        let device = self.gpu.device().clone();
+        block_on(&device, self.submit_async(image))
+    }
+
+    /// Sends an image of the host as `submit` does; in a browser the device's objections take their time.
+    ///
+    /// # Errors
+    /// Where as many frames are on their way as may be, the image has no pixel, or the device fails.
+    pub async fn submit_async(&mut self, image: &RgbImage) -> Result<(), DetectError> {
+        let letterbox = Letterbox::new(image.width(), image.height(), self.features.config().input_size)?;
+        let ready = self.images.ready(image, &letterbox)?;
+        self.send(&Source::Host(ready), letterbox).await
+    }
+
+    /// Sends a texture or buffer that this detector bound on its way, and returns at once.
+    ///
+    /// # Errors
+    /// Where as many frames are on their way as may be, or the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn submit_bound(&mut self, image: &LetterboxBinding) -> Result<(), DetectError> {
+        let device = self.gpu.device().clone();
+        block_on(&device, self.submit_bound_async(image))
+    }
+
+    /// Sends a bound texture or buffer as `submit_bound` does; in a browser the device's objections take their time.
+    ///
+    /// # Errors
+    /// Where as many frames are on their way as may be, or the device fails.
+    pub async fn submit_bound_async(&mut self, image: &LetterboxBinding) -> Result<(), DetectError> {
+        self.send(&Source::Device(image.pass()), *image.letterbox()).await
+    }
+
+    /// Records a frame of a texture or buffer that this detector bound into an encoder of the caller's on the same device.
+    /// The caller submits it, and then takes the boxes out by [`FrameDetector::next`]. Nothing is cut: the caller sees to it
+    /// that no submission takes longer than the system lets it. Frames have to be submitted in the order in which they are
+    /// recorded and sent.
+    ///
+    /// # Errors
+    /// Where as many frames are on their way as may be.
+    pub fn record(&mut self, encoder: &mut wgpu::CommandEncoder, image: &LetterboxBinding) -> Result<(), DetectError> {
+        let number = self.free_slot()?;
+        let slot = &self.slots[number];
+        self.begin(encoder, slot);
+        {
+            let descriptor = wgpu::ComputePassDescriptor { label: Some("frame"), timestamp_writes: None };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            for part in self.submissions.iter().flatten() {
+                self.record_part(&mut pass, part, image.pass(), slot)?;
+            }
+        }
+        self.end(encoder, slot);
+        self.slots[number].sent = Some(Sent { letterbox: *image.letterbox(), download: None, submission: None });
+        self.order.push_back(number);
+        Ok(())
+    }
+
+    /// Waits for the frame that has been on its way longest, and gives the boxes that each head finds in it, strongest first;
+    /// `None` where no frame is on its way.
+    ///
+    /// # Errors
+    /// Where the device fails; the frame is lost then.
+    #[cfg(not(target_arch = "wasm32"))]
+    #[allow(clippy::should_implement_trait, reason = "a frame that fails does not end what comes after it")]
+    pub fn next(&mut self) -> Result<Option<Vec<HeadDetections>>, DetectError> {
+        let device = self.gpu.device().clone();
+        let sent = self.order.front().and_then(|first| self.slots[*first].sent.as_ref());
+        let submission = sent.and_then(|sent| sent.submission.clone());
+        block_on_submission(&device, submission, self.next_async())
+    }
+
+    /// Waits for a frame as `next` does, without blocking. Where the future is dropped, the frame is lost and the next one is
+    /// as it was.
+    ///
+    /// # Errors
+    /// Where the device fails; the frame is lost then.
+    pub async fn next_async(&mut self) -> Result<Option<Vec<HeadDetections>>, DetectError> {
+        let Some(number) = self.order.pop_front() else { return Ok(None) };
+        let slot = &mut self.slots[number];
+        let Some(sent) = slot.sent.take() else { return Ok(None) };
+        let device = self.gpu.device();
+        let download = sent.download.unwrap_or_else(|| Download::ask(device, &slot.download, slot.download.size()));
+        if !download.read_bytes(&mut self.found).await {
+            return Err(self.gpu.lost_error().into());
+        }
+        let mut all = Vec::with_capacity(self.heads.len());
+        let mut at = 0;
+        for (own, head) in self.sessions.iter().zip(&self.slots[number].heads) {
+            let bytes = head.candidates.found().size() as usize;
+            let found = own.candidates.decode(&self.found[at..at + bytes], &sent.letterbox)?;
+            at += bytes;
+            all.extend(match found {
+                Some(found) => found,
+                None => {
+                    let outputs = &mut self.outputs[..(head.outputs.size() / 4) as usize];
+                    fetch(&self.gpu, &head.outputs, &self.outputs_download, outputs).await?;
+                    let heads = &self.heads[own.heads.clone()];
+                    let (width, options) = (own.session.outputs(), own.candidates.options());
+                    decode_heads(heads, &columns_of(heads)?, width, outputs, &sent.letterbox, options)?
+                }
+            });
+        }
+        Ok(Some(all))
+    }
+
+    /// The boxes in an image of the host, strongest first; where there are several heads, their classes are numbered through,
+    /// as [`bank_classes`](crate::detect::bank_classes) names them.
+    ///
+    /// # Errors
+    /// Where frames are on their way, the image has no pixel, or the device fails.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn detect(&mut self, image: &RgbImage) -> Result<Vec<Detection>, DetectError> {
+        let device = self.gpu.device().clone();
+        block_on(&device, self.detect_async(image))
+    }
+
+    /// The boxes in an image as `detect` finds them, without blocking.
+    ///
+    /// # Errors
+    /// Where frames are on their way, the image has no pixel, or the device fails.
+    pub async fn detect_async(&mut self, image: &RgbImage) -> Result<Vec<Detection>, DetectError> {
+        self.check_idle()?;
+        self.submit_async(image).await?;
+        self.only().await
+    }
+
+    /// The boxes in a texture, as [`FrameDetector::detect`] gives them. The texture is bound anew where it is not that of the
+    /// call before; to change between several often, [bind](FrameDetector::bind_texture) each once.
+    ///
+    /// # Errors
+    /// Where frames are on their way, the texture is no image that can be [bound](FrameDetector::bind_texture), or the device
+    /// fails.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn detect_texture(&mut self, texture: &wgpu::Texture) -> Result<Vec<Detection>, DetectError> {
+        let device = self.gpu.device().clone();
+        block_on(&device, self.detect_texture_async(texture))
+    }
+
+    /// The boxes in a texture as `detect_texture` finds them, without blocking.
+    ///
+    /// # Errors
+    /// Where frames are on their way, the texture is no image that can be bound, or the device fails.
+    pub async fn detect_texture_async(&mut self, texture: &wgpu::Texture) -> Result<Vec<Detection>, DetectError> {
+        self.check_idle()?;
+        let bound = match self.last_texture.take() {
+            Some((last, bound)) if last == *texture => bound,
+            _ => self.bind_texture_async(texture).await?,
+        };
+        let submitted = self.submit_bound_async(&bound).await;
+        self.last_texture = Some((texture.clone(), bound));
+        submitted?;
+        self.only().await
+    }
+
+    /// The boxes of all heads in the only frame that is on its way.
+    async fn only(&mut self) -> Result<Vec<Detection>, DetectError> {
+        let found = self.next_async().await?.unwrap_or_default();
+        Ok(join_heads(&self.heads, found))
+    }
+
+    fn check_idle(&self) -> Result<(), DetectError> {
+        if self.order.is_empty() { Ok(()) } else { Err(DetectError::InFlight { most: self.slots.len() }) }
+    }
+
+    fn free_slot(&self) -> Result<usize, DetectError> {
+        let free = self.slots.iter().position(|slot| slot.sent.is_none());
+        free.ok_or(DetectError::InFlight { most: self.slots.len() })
+    }
+
+    /// Records and submits a frame.
+    async fn send(&mut self, source: &Source<'_>, letterbox: Letterbox) -> Result<(), DetectError> {
+        let number = self.free_slot()?;
+        if let Some(reason) = self.gpu.lost() {
+            return Err(RunError::Lost(reason).into());
+        }
+        let device = self.gpu.device().clone();
+        let sent = watching(&device, || self.submit_parts(number, source)).await;
+        if let Some(reason) = self.gpu.lost() {
+            return Err(RunError::Lost(reason).into());
+        }
+        match sent {
+            Ok(Ok((download, submission))) => {
+                self.slots[number].sent = Some(Sent { letterbox, download: Some(download), submission });
+                self.order.push_back(number);
+                Ok(())
+            }
+            Ok(Err(problem)) => {
+                self.images.forget();
+                Err(problem.into())
+            }
+            Err(error) => {
+                self.images.forget();
+                Err(RunError::refused("a frame", &error).into())
+            }
+        }
+    }
+
+    /// Submits a frame in as many submissions as it takes, and asks for its candidates.
+    fn submit_parts(
+        &mut self,
+        number: usize,
+        source: &Source<'_>,
+    ) -> Result<(Download, Option<wgpu::SubmissionIndex>), RunError> {
+        let (device, queue) = (self.gpu.device(), self.gpu.queue());
+        let label = Some("frame");
+        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let slot = &self.slots[number];
+        let uploaded = match source {
+            Source::Host(ready) => self.images.send(&self.gpu, &mut encoder, &slot.upload, ready),
+            Source::Device(_) => false,
+        };
+        let image = match source {
+            Source::Host(_) => self.images.pass(),
+            Source::Device(pass) => pass,
+        };
+        self.begin(&mut encoder, slot);
+        let mut submission = None;
+        for (at, parts) in self.submissions.iter().enumerate() {
+            {
+                let mut pass =
+                    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
+                for part in parts {
+                    self.record_part(&mut pass, part, image, slot)?;
+                }
+            }
+            if at + 1 == self.submissions.len() {
+                self.end(&mut encoder, slot);
+                submission = Some(queue.submit([encoder.finish()]));
+                break;
+            }
+            let next = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+            queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+        }
+        if uploaded {
+            slot.upload.map();
+        }
+        Ok((Download::ask(device, &slot.download, slot.download.size()), submission))
+    }
+
+    /// Records what comes before the passes.
+    fn begin(&self, encoder: &mut wgpu::CommandEncoder, slot: &Slot) {
+        for (own, head) in self.sessions.iter().zip(&slot.heads) {
+            own.candidates.clear(encoder, &head.candidates);
+        }
+    }
+
+    /// Records a part into a pass.
+    fn record_part(
+        &self,
+        pass: &mut wgpu::ComputePass<'_>,
+        part: &Part,
+        image: &LetterboxPass,
+        slot: &Slot,
+    ) -> Result<(), RunError> {
+        match part {
+            Part::Letterbox => self.features.record_letterbox(pass, image),
+            Part::Backbone(steps) => self.features.record_backbone(pass, steps.clone()),
+            Part::Join => self.features.record_join(pass),
+            Part::Head { session, chunks } => {
+                let cells = self.features.features().cells();
+                let (own, head) = (&self.sessions[*session], &slot.heads[*session]);
+                own.session.record_some(pass, &head.binding, cells * cells, chunks.clone())?;
+            }
+            Part::Candidates => {
+                for (own, head) in self.sessions.iter().zip(&slot.heads) {
+                    own.candidates.record_in(pass, &head.candidates);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Records what comes after the passes.
+    fn end(&self, encoder: &mut wgpu::CommandEncoder, slot: &Slot) {
+        let mut at = 0;
+        for head in &slot.heads {
+            let found = head.candidates.found();
+            encoder.copy_buffer_to_buffer(found, 0, &slot.download, at, found.size());
+            at += found.size();
+        }
+    }
+}
+
+impl Slot {
+    async fn new(
+        gpu: &Gpu,
+        features: &FeaturePasses,
+        sessions: &[HeadSession],
+        upload: Upload,
+    ) -> Result<Self, DetectError> {
+        let rows = features.features().cells() * features.features().cells();
+        let mut heads = Vec::with_capacity(sessions.len());
+        for own in sessions {
+            let size = 4 * (rows * own.session.outputs()) as u64;
+            let make = || {
+                gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("frame outputs"),
+                    size,
+                    usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+                    mapped_at_creation: false,
+                })
+            };
+            let made = watching(gpu.device(), make).await;
+            let outputs = made.map_err(|e| RunError::of_device(&e, size, "the outputs of frames"))?;
+            let binding = own.session.bind_async(features.features().rows(), &outputs).await?;
+            let candidates = own.candidates.bind_async(&outputs).await?;
+            heads.push(HeadSlot { outputs, binding, candidates });
+        }
+        let bytes = heads.iter().map(|head| head.candidates.found().size()).sum();
+        Ok(Self { upload, heads, download: download(gpu, bytes).await?, sent: None })
+    }
+}
+
+/// A buffer for the host to read.
+async fn download(gpu: &Gpu, size: u64) -> Result<wgpu::Buffer, DetectError> {
+    let make = || {
+        gpu.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("frame download"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    };
+    let made = watching(gpu.device(), make).await;
+    Ok(made.map_err(|e| RunError::of_device(&e, size, "the download of frames"))?)
+}
+
+/// Fetches all outputs of a frame.
+async fn fetch(
+    gpu: &Gpu,
+    outputs: &wgpu::Buffer,
+    download: &wgpu::Buffer,
+    values: &mut [f32],
+) -> Result<(), DetectError> {
+    let send = || {
+        let descriptor = wgpu::CommandEncoderDescriptor { label: Some("frame outputs") };
+        let mut encoder = gpu.device().create_command_encoder(&descriptor);
+        encoder.copy_buffer_to_buffer(outputs, 0, download, 0, outputs.size());
+        gpu.queue().submit([encoder.finish()]);
+        Download::ask(gpu.device(), download, outputs.size())
+    };
+    let sent = watching(gpu.device(), send).await.map_err(|error| RunError::refused("a frame", &error))?;
+    if sent.read(values).await { Ok(()) } else { Err(gpu.lost_error().into()) }
+}

@@ -1,0 +1,44 @@
+//! How frames are run.
+
+use crate::detect::DetectOptions;
+use crate::plan::PlanOptions;
+use crate::setters::setters;
+
+/// Options of a [`FrameDetector`](super::FrameDetector).
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct FrameOptions {
+    /// Which boxes are kept.
+    pub detect: DetectOptions,
+    /// Most frames on their way at once, at least 1: with two the host works on one while the device works on the next.
+    pub in_flight: usize,
+    /// Pixels of the largest image of the host that goes to the device as it is. A larger one is letterboxed by the CPU, to
+    /// the same pixels. Textures and buffers on the device may be of any size.
+    pub image_pixels: usize,
+    /// Candidates (pairs of a cell and a class with a score) that come back to the host. Where there are more, all outputs
+    /// come.
+    pub candidates: usize,
+    /// Kernels and tiles of the heads.
+    pub plan: PlanOptions,
+}
+
+impl Default for FrameOptions {
+    /// Two frames, images of 1280 x 720 pixels, 512 candidates.
+    fn default() -> Self {
+        Self {
+            detect: DetectOptions::default(),
+            in_flight: 2,
+            image_pixels: 1280 * 720,
+            candidates: 512,
+            plan: PlanOptions::default(),
+        }
+    }
+}
+
+setters! { FrameOptions {
+    detect: DetectOptions,
+    in_flight: usize,
+    image_pixels: usize,
+    candidates: usize,
+    plan: PlanOptions,
+}}
