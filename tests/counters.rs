@@ -136,22 +136,14 @@ fn running_makes_nothing() {
 #[test]
 fn frames_make_nothing() {
     use sharekan::detect::frame::{FrameDetector, FrameOptions};
-    use sharekan::head::{DetectionConfig, PixelPreparation};
+    use sharekan::head::DetectionConfig;
     use sharekan::network::Network;
 
     let gpu = own_device();
     let mut head = dense_head(&[80, 12, 8], 1);
-    head.detection = Some(DetectionConfig {
-        version: 1,
-        classes: ["a", "b", "c"].map(str::to_owned).into(),
-        input_size: 128,
-        stride: 8,
-        features: vec!["c3".into(), "c4".into()],
-        clamp: [-1.0, 1.0],
-        box_scale: 12.0,
-        test_map50: None,
-        pixels: PixelPreparation::default(),
-    });
+    let classes = ["a", "b", "c"].map(str::to_owned).into();
+    let config = DetectionConfig::default().classes(classes).features(vec!["c3".into(), "c4".into()]);
+    head.detection = Some(config.input_size(128).stride(8));
     let network = Network::load("tests/data/onnx/conv_no_bias.onnx".as_ref()).unwrap();
     // Room for few candidates, so that all outputs come as well.
     let options = FrameOptions::default().in_flight(3).image_pixels(300 * 200).candidates(4);
@@ -168,8 +160,8 @@ fn frames_make_nothing() {
     });
     let bound = detector.bind_texture(&texture).unwrap();
     // Sizes that change, and one that is letterboxed by the CPU.
-    let images =
-        [(128, 128), (300, 200), (40, 90), (400, 300)].map(|(width, height)| image::RgbImage::new(width, height));
+    let images = [(128, 128), (300, 200), (40, 90), (400, 300)]
+        .map(|(width, height)| sharekan::detect::Picture::filled(width, height, [90; 3]));
     let mut frames = || {
         for image in &images {
             detector.submit(image).unwrap();

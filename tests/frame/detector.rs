@@ -1,8 +1,7 @@
 //! The whole way of frames on the device, from images, textures and buffers to boxes.
 
-use image::RgbImage;
 use sharekan::detect::frame::{DeviceImage, FrameDetector, FrameOptions};
-use sharekan::detect::{DetectOptions, Detection, HeadDetections};
+use sharekan::detect::{DetectOptions, Detection, HeadDetections, Picture};
 use sharekan::head::Head;
 use sharekan::run::Gpu;
 
@@ -11,18 +10,20 @@ use crate::letterbox::{noise, texture};
 use crate::net::{Net, PLAIN, RESNET};
 use crate::support::GPU;
 
-/// Images of several sizes, one beyond what goes to the device as it is.
-fn images() -> Vec<RgbImage> {
-    [(160, 120), (90, 128), (128, 128), (400, 300), (60, 60), (160, 120)]
-        .iter()
-        .enumerate()
-        .map(|(seed, &(width, height))| noise(width / 8, height / 8, seed as u64))
-        // Patches of colour rather than noise, which convolutions make grey.
-        .zip([(160, 120), (90, 128), (128, 128), (400, 300), (60, 60), (160, 120)])
-        .map(|(small, (width, height))| {
-            image::imageops::resize(&small, width, height, image::imageops::FilterType::Nearest)
-        })
-        .collect()
+/// Images of several sizes, one beyond what goes to the device as it is: patches of colour rather than noise, which
+/// convolutions make grey.
+fn images() -> Vec<Picture> {
+    let sizes = [(160, 120), (90, 128), (128, 128), (400, 300), (60, 60), (160, 120)];
+    let image = |(seed, &(width, height)): (usize, &(u32, u32))| {
+        let colours = noise(width.div_ceil(8), height.div_ceil(8), seed as u64);
+        let mut image = Picture::filled(width, height, [0; 3]);
+        for (at, pixel) in image.pixels_mut().iter_mut().enumerate() {
+            let (x, y) = (at as u32 % width, at as u32 / width);
+            *pixel = colours.pixel(x / 8, y / 8).unwrap();
+        }
+        image
+    };
+    sizes.iter().enumerate().map(image).collect()
 }
 
 fn options() -> FrameOptions {
@@ -130,9 +131,9 @@ fn textures_buffers_and_encoders_of_the_caller_give_the_same_boxes() {
         assert_eq!(detector.detect_texture(&texture).unwrap(), expected);
         assert_eq!(detector.detect_texture(&texture).unwrap(), expected);
 
-        let bytes: Vec<u8> = image.pixels().flat_map(|pixel| [pixel.0[0], pixel.0[1], pixel.0[2], 0]).collect();
+        let bytes: Vec<u8> = image.pixels().iter().flat_map(|&[r, g, b]| [r, g, b, 0]).collect();
         let buffer = storage(&bytes);
-        let (width, height) = image.dimensions();
+        let (width, height) = (image.width(), image.height());
         let in_buffer = DeviceImage { buffer: &buffer, width, height, bytes_per_row: 4 * width, bytes_per_pixel: 4 };
         let bound = [detector.bind_texture(&texture).unwrap(), detector.bind_buffer(&in_buffer).unwrap()];
         let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());

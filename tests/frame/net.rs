@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use sharekan::detect::frame::{FrameDetector, FrameOptions};
 use sharekan::detect::{Detector, OnnxBackbone};
-use sharekan::head::{Bank, CompressedHead, DetectionConfig, Head, Member, PixelPreparation, Quantised};
+use sharekan::head::{Bank, CompressedHead, DetectionConfig, Head, Member, Quantised};
 use sharekan::network::Network;
 use sharekan::run::{CpuSession, Gpu};
 
@@ -34,17 +34,12 @@ impl Net {
 
     /// Settings of so many classes; the network takes images of 128 pixels.
     pub(crate) fn config(&self, classes: usize) -> DetectionConfig {
-        DetectionConfig {
-            version: 1,
-            classes: (0..classes).map(|class| format!("class {class}")).collect(),
-            input_size: 128,
-            stride: self.stride,
-            features: self.features.map(str::to_owned).into(),
-            clamp: [-1.0, 1.0],
-            box_scale: 12.0,
-            test_map50: None,
-            pixels: PixelPreparation::default(),
-        }
+        DetectionConfig::default()
+            .classes((0..classes).map(|class| format!("class {class}")).collect())
+            .input_size(128)
+            .stride(self.stride)
+            .features(self.features.map(str::to_owned).into())
+            .box_scale(12.0)
     }
 
     pub(crate) fn dense(&self, classes: usize, seed: u64) -> Head {

@@ -2,11 +2,9 @@
 
 use std::ops::Range;
 
-use image::RgbImage;
-
 use super::feature_passes::FeaturePasses;
 use super::host_image::HostImages;
-use crate::detect::{Backbone, CellFeatures, DetectError, Letterbox};
+use crate::detect::{Backbone, CellFeatures, DetectError, Letterbox, Picture};
 use crate::head::DetectionConfig;
 use crate::network::Network;
 #[cfg(not(target_arch = "wasm32"))]
@@ -77,11 +75,11 @@ impl NetworkBackbone {
     ///
     /// # Errors
     /// Where the image is of another size, or the device fails.
-    pub async fn features_async(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+    pub async fn features_async(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
         let side = self.features.config().input_size;
-        if image.dimensions() != (side, side) {
+        if (image.width(), image.height()) != (side, side) {
             let expected = side as usize * side as usize * 3;
-            return Err(DetectError::Length { what: "the letterboxed image", found: image.len(), expected });
+            return Err(DetectError::Length { what: "the letterboxed image", found: image.rgb().len(), expected });
         }
         if let Some(reason) = self.gpu.lost() {
             return Err(RunError::Lost(reason).into());
@@ -141,7 +139,7 @@ impl Backbone for NetworkBackbone {
         self.features.features().channels()
     }
 
-    fn features(&mut self, image: &RgbImage) -> Result<CellFeatures, DetectError> {
+    fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
         let device = self.gpu.device().clone();
         block_on(&device, self.features_async(image))
     }

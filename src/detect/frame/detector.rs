@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 
-use image::RgbImage;
-
 use super::candidates::{CandidatesBinding, DeviceCandidates};
 use super::feature_passes::FeaturePasses;
 use super::host_image::{HostImages, Ready};
@@ -11,7 +9,7 @@ use super::letterbox::{DeviceImage, LetterboxBinding, LetterboxPass};
 use super::options::FrameOptions;
 use super::parts::{Part, submissions};
 use crate::detect::detector::{check_outputs, columns_of, decode_heads, join_heads};
-use crate::detect::{DetectError, DetectOptions, DetectingHead, Detection, HeadDetections, Letterbox};
+use crate::detect::{DetectError, DetectOptions, DetectingHead, Detection, HeadDetections, Letterbox, Picture};
 use crate::head::Head;
 use crate::network::Network;
 use crate::run::{Binding, Download, Gpu, RunError, Session, Upload, largest_submission, open_sessions, watching};
@@ -271,7 +269,7 @@ impl FrameDetector {
     /// # Errors
     /// Where as many frames are on their way as may be, the image has no pixel, or the device fails.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn submit(&mut self, image: &RgbImage) -> Result<(), DetectError> {
+    pub fn submit(&mut self, image: &Picture) -> Result<(), DetectError> {
         let device = self.gpu.device().clone();
         block_on(&device, self.submit_async(image))
     }
@@ -280,7 +278,7 @@ impl FrameDetector {
     ///
     /// # Errors
     /// Where as many frames are on their way as may be, the image has no pixel, or the device fails.
-    pub async fn submit_async(&mut self, image: &RgbImage) -> Result<(), DetectError> {
+    pub async fn submit_async(&mut self, image: &Picture) -> Result<(), DetectError> {
         let letterbox = Letterbox::new(image.width(), image.height(), self.features.config().input_size)?;
         let ready = self.images.ready(image, &letterbox)?;
         self.send(&Source::Host(ready), letterbox).await
@@ -382,7 +380,7 @@ impl FrameDetector {
     /// # Errors
     /// Where frames are on their way, the image has no pixel, or the device fails.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn detect(&mut self, image: &RgbImage) -> Result<Vec<Detection>, DetectError> {
+    pub fn detect(&mut self, image: &Picture) -> Result<Vec<Detection>, DetectError> {
         let device = self.gpu.device().clone();
         block_on(&device, self.detect_async(image))
     }
@@ -391,7 +389,7 @@ impl FrameDetector {
     ///
     /// # Errors
     /// Where frames are on their way, the image has no pixel, or the device fails.
-    pub async fn detect_async(&mut self, image: &RgbImage) -> Result<Vec<Detection>, DetectError> {
+    pub async fn detect_async(&mut self, image: &Picture) -> Result<Vec<Detection>, DetectError> {
         self.check_idle()?;
         self.submit_async(image).await?;
         self.only().await

@@ -1,11 +1,8 @@
 //! The way of images from the host to the device.
 
-use glam::UVec2;
-use image::RgbImage;
-
 use super::feature_passes::FeaturePasses;
 use super::letterbox::{LetterboxPass, placement};
-use crate::detect::{DetectError, Letterbox};
+use crate::detect::{DetectError, Letterbox, Picture};
 use crate::run::{Gpu, Upload};
 
 /// Weights of a column or row that there is room for: those of images 15 times as large as the square.
@@ -21,12 +18,12 @@ pub(super) struct HostImages {
     padding: u8,
     side: u32,
     /// Size of the image whose placement is on the device.
-    placed: Option<UVec2>,
+    placed: Option<[u32; 2]>,
 }
 
 /// An image that is ready to be sent.
 pub(super) struct Ready<'a> {
-    image: std::borrow::Cow<'a, RgbImage>,
+    image: std::borrow::Cow<'a, Picture>,
     /// The placement, where the device has another one.
     place: Option<Vec<i32>>,
 }
@@ -72,12 +69,12 @@ impl HostImages {
     }
 
     /// Looks how an image goes to the device.
-    pub(super) fn ready<'a>(&self, image: &'a RgbImage, letterbox: &Letterbox) -> Result<Ready<'a>, DetectError> {
-        if image.as_raw().len() as u64 <= self.image.size() {
+    pub(super) fn ready<'a>(&self, image: &'a Picture, letterbox: &Letterbox) -> Result<Ready<'a>, DetectError> {
+        if image.rgb().len() as u64 <= self.image.size() {
             if self.placed == Some(letterbox.image) {
                 return Ok(Ready { image: std::borrow::Cow::Borrowed(image), place: None });
             }
-            let place = placement(letterbox, [3 * letterbox.image.x, 3]);
+            let place = placement(letterbox, [3 * letterbox.image[0], 3]);
             if 4 * place.len() as u64 <= self.place.size() {
                 return Ok(Ready { image: std::borrow::Cow::Borrowed(image), place: Some(place) });
             }
@@ -96,7 +93,7 @@ impl HostImages {
         upload: &Upload,
         ready: &Ready<'_>,
     ) -> bool {
-        let pixels = ready.image.as_raw();
+        let pixels = ready.image.rgb();
         let place: &[u8] = ready.place.as_ref().map_or(&[], |place| bytemuck::cast_slice(place));
         let room = self.place.size() as usize;
         let uploaded = upload.fill_parts(&[(0, place), (room, pixels)]);
@@ -118,7 +115,7 @@ impl HostImages {
                 gpu.queue().write_buffer(&self.image, whole.len() as u64, &word);
             }
         }
-        self.placed = Some(UVec2::from(ready.image.dimensions()));
+        self.placed = Some([ready.image.width(), ready.image.height()]);
         uploaded
     }
 
