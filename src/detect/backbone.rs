@@ -51,6 +51,11 @@ pub trait Backbone {
     fn describe(&self) -> String {
         format!("{} channels", self.channels())
     }
+
+    /// True where the network runs on a device of its own, so that the processor's cores are free to decode images.
+    fn leaves_cores_free(&self) -> bool {
+        false
+    }
 }
 
 impl<B: Backbone + ?Sized> Backbone for &mut B {
@@ -65,6 +70,10 @@ impl<B: Backbone + ?Sized> Backbone for &mut B {
     fn describe(&self) -> String {
         (**self).describe()
     }
+
+    fn leaves_cores_free(&self) -> bool {
+        (**self).leaves_cores_free()
+    }
 }
 
 impl<B: Backbone + ?Sized> Backbone for Box<B> {
@@ -78,5 +87,9 @@ impl<B: Backbone + ?Sized> Backbone for Box<B> {
 
     fn describe(&self) -> String {
         (**self).describe()
+    }
+
+    fn leaves_cores_free(&self) -> bool {
+        (**self).leaves_cores_free()
     }
 }

@@ -100,7 +100,7 @@ pub struct StageTime {
 }
 
 /// An image with its place among the files; a failure goes all the way, too.
-type Item<T> = (usize, Result<Passed<T>, DetectError>);
+pub(super) type Item<T> = (usize, Result<Passed<T>, DetectError>);
 
 impl<B: Backbone + Send> Pipeline<'_, B> {
     /// Takes all `files` through: `head` turns the features of an image into whatever `each` takes, which gets the
@@ -116,39 +116,29 @@ impl<B: Backbone + Send> Pipeline<'_, B> {
         &mut self,
         files: &[PathBuf],
         mut head: impl FnMut(&CellFeatures) -> Result<T, DetectError> + Send,
-        mut each: impl FnMut(usize, Result<Passed<T>, DetectError>) -> Result<(), E>,
+        each: impl FnMut(usize, Result<Passed<T>, DetectError>) -> Result<(), E>,
     ) -> Result<PipelineReport, E> {
         let start = Instant::now();
         let clocks: [Clock; 4] = Default::default();
         let [decoding, networks, heads, rest] = &clocks;
         let backbones = self.backbones.len();
-        let decoders = backbones.div_ceil(BACKBONES_A_DECODER);
+        let decoders = if self.backbones.iter().any(Backbone::leaves_cores_free) {
+            free_cores()
+        } else {
+            backbones.div_ceil(BACKBONES_A_DECODER)
+        };
         let (settings, adjust) = (self.settings, self.adjust);
-
-        // A ticket for every image that may be under way; it comes back when the image has arrived.
-        let (ticket, tickets) = channel();
-        for _ in 0..2 * backbones + 2 {
-            let _ = ticket.send(());
-        }
-        let next = Mutex::new((0..files.len(), tickets));
+        let (ticket, queue) = FileQueue::new(files, 2 * backbones.max(decoders) + 2);
         let (to_backbones, decoded) = channel::<Item<Picture>>();
         let (to_head, featured) = channel::<Item<CellFeatures>>();
         let (to_end, done) = channel::<Item<T>>();
         let decoded = Mutex::new(decoded);
 
-        let (next, decoded) = (&next, &decoded);
-        let mut arrived = 0;
-        std::thread::scope(|scope| {
+        let (queue, decoded) = (&queue, &decoded);
+        let arrived = std::thread::scope(|scope| {
             for _ in 0..decoders {
                 let out = to_backbones.clone();
-                scope.spawn(move || {
-                    while let Some(at) = take_file(next) {
-                        let item = decoding.time(|| unpanicked("decoder", || decode(at, &files[at], settings, adjust)));
-                        if out.send((at, item)).is_err() {
-                            break;
-                        }
-                    }
-                });
+                scope.spawn(move || queue.decode_all(decoding, &out, |at, file| decode(at, file, settings, adjust)));
             }
             for backbone in self.backbones.iter_mut() {
                 let out = to_head.clone();
@@ -166,57 +156,106 @@ impl<B: Backbone + Send> Pipeline<'_, B> {
             scope.spawn(move || {
                 pass(|| featured.recv().ok(), &to_end, heads, |features| unpanicked("head", || head(features)));
             });
-
-            let mut early = BTreeMap::new();
-            let mut expected = 0;
-            let mut result = Ok(());
-            'all: for (at, item) in &done {
-                early.insert(at, item);
-                while let Some(item) = early.remove(&expected) {
-                    arrived += usize::from(item.is_ok());
-                    result = rest.time(|| each(expected, item));
-                    if result.is_err() {
-                        break 'all;
-                    }
-                    expected += 1;
-                    let _ = ticket.send(());
-                }
-            }
-            // Without tickets and takers all stages come to their end.
-            drop((done, ticket));
-            result
+            in_order(done, ticket, rest, each)
         })?;
 
-        let seconds = start.elapsed().as_secs_f64();
         let stages = [("decode", decoders), ("backbone", backbones), ("head", 1), ("boxes", 1)];
+        Ok(PipelineReport::new(arrived, start, stages.into_iter().zip(&clocks)))
+    }
+}
+
+/// Threads that decode while a device does the rest: all but that of the caller.
+pub(super) fn free_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1))
+}
+
+impl PipelineReport {
+    /// The report of a run from `start` to now: stages with their threads and clocks.
+    pub(super) fn new<'a>(
+        images: usize,
+        start: Instant,
+        stages: impl Iterator<Item = ((&'static str, usize), &'a Clock)>,
+    ) -> Self {
+        let seconds = start.elapsed().as_secs_f64();
         let stages: Vec<StageTime> = stages
-            .into_iter()
-            .zip(&clocks)
             .map(|((stage, threads), clock)| {
                 let busy = clock.seconds();
                 StageTime {
                     stage,
                     threads,
                     total_ms: 1e3 * busy,
-                    mean_ms: 1e3 * busy / arrived.max(1) as f64,
+                    mean_ms: 1e3 * busy / images.max(1) as f64,
                     busy: busy / (threads.max(1) as f64 * seconds),
                 }
             })
             .collect();
         let bound_by = stages.iter().max_by(|a, b| a.busy.total_cmp(&b.busy)).map_or("", |stage| stage.stage);
-        let frames_per_second = arrived as f64 / seconds;
-        Ok(PipelineReport { images: arrived, seconds, frames_per_second, stages, bound_by })
+        Self { images, seconds, frames_per_second: images as f64 / seconds, stages, bound_by }
     }
 }
 
-/// The next file for which there is a ticket; `None` at the end.
-fn take_file(next: &Mutex<(std::ops::Range<usize>, Receiver<()>)>) -> Option<usize> {
-    let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
-    if next.0.is_empty() {
-        return None;
+/// Hands out files for which there is a ticket.
+pub(super) struct FileQueue<'a> {
+    files: &'a [PathBuf],
+    next: Mutex<(std::ops::Range<usize>, Receiver<()>)>,
+}
+
+impl<'a> FileQueue<'a> {
+    /// A ticket for every image that may be under way; whoever has the sender gives it back when the image has arrived.
+    pub(super) fn new(files: &'a [PathBuf], tickets: usize) -> (Sender<()>, Self) {
+        let (ticket, receiver) = channel();
+        for _ in 0..tickets {
+            let _ = ticket.send(());
+        }
+        (ticket, Self { files, next: Mutex::new((0..files.len(), receiver)) })
     }
-    next.1.recv().ok()?;
-    next.0.next()
+
+    /// Decodes files until there are no more, or nobody takes them.
+    pub(super) fn decode_all<T>(
+        &self,
+        clock: &Clock,
+        out: &Sender<Item<T>>,
+        decode: impl Fn(usize, &std::path::Path) -> Result<Passed<T>, DetectError>,
+    ) {
+        while let Some(at) = self.take() {
+            let item = clock.time(|| unpanicked("decoder", || decode(at, &self.files[at])));
+            if out.send((at, item)).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// The next file for which there is a ticket; `None` at the end.
+    fn take(&self) -> Option<usize> {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if next.0.is_empty() {
+            return None;
+        }
+        next.1.recv().ok()?;
+        next.0.next()
+    }
+}
+
+/// Gives results to `each` in the order of the files, and tickets back; how many came all the way.
+pub(super) fn in_order<T, E>(
+    done: Receiver<Item<T>>,
+    ticket: Sender<()>,
+    clock: &Clock,
+    mut each: impl FnMut(usize, Result<Passed<T>, DetectError>) -> Result<(), E>,
+) -> Result<usize, E> {
+    let mut early = BTreeMap::new();
+    let (mut expected, mut arrived) = (0, 0);
+    // Where this ends early, all stages come to their end without tickets and takers.
+    for (at, item) in &done {
+        early.insert(at, item);
+        while let Some(item) = early.remove(&expected) {
+            arrived += usize::from(item.is_ok());
+            clock.time(|| each(expected, item))?;
+            expected += 1;
+            let _ = ticket.send(());
+        }
+    }
+    Ok(arrived)
 }
 
 /// The next image of a channel with several takers; `None` at the end.
@@ -261,7 +300,10 @@ fn pass<T, U>(
 ///
 /// What `work` borrows is used again after a panic: nothing here is left half changed by one, and what a backbone of the
 /// caller's leaves is safe by the language's own rules.
-fn unpanicked<T>(stage: &'static str, work: impl FnOnce() -> Result<T, DetectError>) -> Result<T, DetectError> {
+pub(super) fn unpanicked<T>(
+    stage: &'static str,
+    work: impl FnOnce() -> Result<T, DetectError>,
+) -> Result<T, DetectError> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|panic| Err(DetectError::Panicked { stage, problem: message(panic.as_ref()) }))
 }
@@ -274,10 +316,10 @@ fn message(panic: &(dyn Any + Send)) -> String {
 
 /// Nanoseconds that the threads of a stage worked.
 #[derive(Default)]
-struct Clock(AtomicU64);
+pub(super) struct Clock(AtomicU64);
 
 impl Clock {
-    fn time<T>(&self, work: impl FnOnce() -> T) -> T {
+    pub(super) fn time<T>(&self, work: impl FnOnce() -> T) -> T {
         let start = Instant::now();
         let result = work();
         self.0.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);

@@ -191,3 +191,41 @@ fn parts_that_do_not_fit_are_refused() {
     let opened = FrameDetector::open(&GPU, &PLAIN.network(), "net.onnx", &head, &options());
     assert!(opened.unwrap_err().to_string().contains("no such metadata"));
 }
+
+#[test]
+fn files_come_in_their_order_with_the_bad_ones_in_their_places() {
+    let folder = tempfile::tempdir().unwrap();
+    let head = PLAIN.dense(3, 1);
+    let mut detector = PLAIN.on(&GPU, &head, &options());
+    let mut files = Vec::new();
+    let mut expected = Vec::new();
+    for (at, image) in images().into_iter().chain(images()).enumerate() {
+        let path = folder.path().join(format!("{at}.png"));
+        if at % 5 == 2 {
+            std::fs::write(&path, "no image").unwrap();
+            expected.push(None);
+        } else {
+            let (width, height) = (image.width(), image.height());
+            image::save_buffer(&path, image.rgb(), width, height, image::ColorType::Rgb8).unwrap();
+            detector.submit(&image).unwrap();
+            expected.push(detector.next().unwrap().map(|found| (image, found)));
+        }
+        files.push(path);
+    }
+    let mut found = Vec::new();
+    let report = detector.detect_files(&files, |at, item| {
+        assert_eq!(at, found.len());
+        found.push(item.ok());
+        Ok::<(), ()>(())
+    });
+    assert_eq!(found, expected);
+    let report = report.unwrap();
+    assert_eq!(report.images, expected.iter().flatten().count());
+    assert_eq!(report.stages.iter().map(|stage| stage.stage).collect::<Vec<_>>(), ["decode", "device", "boxes"]);
+
+    // Whoever ends it ends it, and the detector goes on.
+    let ended = detector.detect_files(&files, |at, _| if at == 3 { Err(at) } else { Ok(()) });
+    assert_eq!(ended.err(), Some(3));
+    assert_eq!(detector.in_flight(), 0);
+    assert!(detector.detect(&images()[0]).is_ok());
+}

@@ -147,4 +147,8 @@ impl Backbone for NetworkBackbone {
     fn describe(&self) -> String {
         self.features.describe()
     }
+
+    fn leaves_cores_free(&self) -> bool {
+        !self.gpu.is_software()
+    }
 }

@@ -284,6 +284,33 @@ impl FrameDetector {
         self.send(&Source::Host(ready), letterbox).await
     }
 
+    /// Sends an image that was letterboxed already on its way; `letterbox` is that of the original.
+    #[cfg(all(feature = "files", not(target_arch = "wasm32")))]
+    pub(super) fn submit_square(&mut self, square: &Picture, letterbox: Letterbox) -> Result<(), DetectError> {
+        let side = self.side();
+        let ready = self.images.ready(square, &Letterbox::new(side, side, side)?)?;
+        let device = self.gpu.device().clone();
+        block_on(&device, self.send(&Source::Host(ready), letterbox))
+    }
+
+    /// Side of the letterboxed image.
+    #[cfg(all(feature = "files", not(target_arch = "wasm32")))]
+    pub(super) fn side(&self) -> u32 {
+        self.features.config().input_size
+    }
+
+    /// Value of the letterbox's bars.
+    #[cfg(all(feature = "files", not(target_arch = "wasm32")))]
+    pub(super) fn padding(&self) -> u8 {
+        self.features.config().pixels.padding
+    }
+
+    /// Bytes of the largest image that goes to the device as it is.
+    #[cfg(all(feature = "files", not(target_arch = "wasm32")))]
+    pub(super) fn image_bytes(&self) -> u64 {
+        self.images.image_bytes()
+    }
+
     /// Sends a texture or buffer that this detector bound on its way, and returns at once.
     ///
     /// # Errors

@@ -63,6 +63,12 @@ impl HostImages {
         self.place.size() + self.image.size()
     }
 
+    /// Bytes of the largest image that goes to the device as it is.
+    #[cfg(all(feature = "files", not(target_arch = "wasm32")))]
+    pub(super) fn image_bytes(&self) -> u64 {
+        self.image.size()
+    }
+
     /// The kernel that letterboxes what was sent.
     pub(super) fn pass(&self) -> &LetterboxPass {
         &self.pass

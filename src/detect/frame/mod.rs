@@ -15,6 +15,8 @@ mod check;
 mod detector;
 mod feature_passes;
 mod features;
+#[cfg(all(feature = "files", not(target_arch = "wasm32")))]
+mod files;
 mod host_image;
 mod letterbox;
 mod options;

@@ -1,0 +1,114 @@
+//! Many image files through a device.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::Instant;
+
+use super::detector::FrameDetector;
+use crate::detect::pipeline::{Clock, FileQueue, Item, Passed, PipelineReport, free_cores, in_order, unpanicked};
+use crate::detect::{DetectError, HeadDetections, Letterbox, Picture, read_image};
+
+/// An image that was decoded; what is too large for the device is letterboxed there and then.
+type Decoded = Option<Picture>;
+
+impl FrameDetector {
+    /// The boxes that each head finds in many image files, in their order: threads decode, the device does the rest with a few
+    /// frames on their way. `each` gets the place of every file, and its image and boxes or what is wrong with it. Frames that
+    /// were on their way before are lost.
+    ///
+    /// # Errors
+    /// Where `each` fails.
+    pub fn detect_files<E>(
+        &mut self,
+        files: &[PathBuf],
+        mut each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+    ) -> Result<PipelineReport, E> {
+        let start = Instant::now();
+        let clocks: [Clock; 3] = Default::default();
+        let [decoding, device, rest] = &clocks;
+        let decoders = free_cores().min(files.len().max(1));
+        let (ticket, queue) = FileQueue::new(files, 2 * decoders + self.most_in_flight());
+        let (to_device, decoded) = channel::<Item<Decoded>>();
+        let (to_end, done) = channel();
+        let (side, padding, room) = (self.side(), self.padding(), self.image_bytes());
+        let decode = move |file: &Path| {
+            let image = read_image(file)?;
+            let letterbox = Letterbox::new(image.width(), image.height(), side)?;
+            let fits = image.rgb().len() as u64 <= room;
+            let result = if fits { None } else { Some(letterbox.apply(&image, padding)?) };
+            Ok(Passed { image, letterbox, result })
+        };
+        while self.in_flight() > 0 {
+            // What was on its way is nobody's any more.
+            let _ = self.next();
+        }
+
+        let queue = &queue;
+        let arrived = std::thread::scope(|scope| {
+            for _ in 0..decoders {
+                let out = to_device.clone();
+                scope.spawn(move || queue.decode_all(decoding, &out, |_, file| decode(file)));
+            }
+            drop(to_device);
+            scope.spawn(move || self.run_all(&decoded, &to_end, device));
+            in_order(done, ticket, rest, |at, passed| each(at, passed.map(|passed| (passed.image, passed.result))))
+        })?;
+
+        let stages = [("decode", decoders), ("device", 1), ("boxes", 1)];
+        Ok(PipelineReport::new(arrived, start, stages.into_iter().zip(&clocks)))
+    }
+
+    /// Takes images as long as there are any, and keeps as many on their way as may be.
+    fn run_all(&mut self, decoded: &Receiver<Item<Decoded>>, out: &Sender<Item<Vec<HeadDetections>>>, clock: &Clock) {
+        let mut sent: VecDeque<(usize, Passed<()>)> = VecDeque::new();
+        let mut more = true;
+        while more || !sent.is_empty() {
+            let next = match (more && sent.len() < self.most_in_flight(), sent.is_empty()) {
+                (false, _) => None,
+                // With nothing on its way there is nothing else to wait for.
+                (true, true) => decoded.recv().map(Some).unwrap_or_else(|_| {
+                    more = false;
+                    None
+                }),
+                (true, false) => match decoded.try_recv() {
+                    Ok(item) => Some(item),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => {
+                        more = false;
+                        None
+                    }
+                },
+            };
+            let item = match next {
+                Some((at, Err(problem))) => Some((at, Err(problem))),
+                Some((at, Ok(Passed { image, letterbox, result: square }))) => {
+                    let submitted = clock.time(|| {
+                        unpanicked("device", || match &square {
+                            None => self.submit(&image),
+                            Some(square) => self.submit_square(square, letterbox),
+                        })
+                    });
+                    match submitted {
+                        Ok(()) => {
+                            sent.push_back((at, Passed { image, letterbox, result: () }));
+                            None
+                        }
+                        Err(problem) => Some((at, Err(problem))),
+                    }
+                }
+                None => sent.pop_front().map(|(at, Passed { image, letterbox, .. })| {
+                    let found = clock.time(|| unpanicked("device", || self.next()));
+                    (at, found.map(|found| Passed { image, letterbox, result: found.unwrap_or_default() }))
+                }),
+            };
+            if item.is_some_and(|item| out.send(item).is_err()) {
+                break;
+            }
+        }
+        // Where nobody takes results any more, frames may still be on their way.
+        while self.in_flight() > 0 {
+            let _ = self.next();
+        }
+    }
+}
