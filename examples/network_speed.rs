@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! cargo run --release --example network_speed --features network -- NET.onnx \
-//!     [--shape 1,3,416,416] [--outputs c4,head] [--io TENSORS.safetensors] [--adapter NAME] [--steps]
+//!     [--shape 1,3,416,416] [--outputs c4,head] [--io TENSORS.safetensors] [--adapter NAME] [--precision f16] [--tune]
+//!     [--steps]
 //! ```
 //!
 //! TENSORS holds `input`, and as `output:NAME` what is right; without it the input is noise, and the outputs are held
@@ -12,7 +13,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use safetensors::SafeTensors;
-use sharekan::network::{Budget, HostTensor, Network, NetworkSession, Side, StepSummary};
+use sharekan::network::{Budget, HostTensor, Network, NetworkOptions, NetworkSession, Precision, Side, StepSummary};
 use sharekan::run::{Gpu, GpuOptions};
 
 const WARM_UPS: usize = 50;
@@ -24,12 +25,22 @@ struct Options {
     outputs: Vec<String>,
     io: Option<String>,
     adapter: Option<String>,
+    precision: Precision,
+    tune: bool,
     steps: bool,
 }
 
 fn options() -> Result<Options, Box<dyn Error>> {
-    let mut found =
-        Options { path: String::new(), shape: None, outputs: Vec::new(), io: None, adapter: None, steps: false };
+    let mut found = Options {
+        path: String::new(),
+        shape: None,
+        outputs: Vec::new(),
+        io: None,
+        adapter: None,
+        precision: Precision::F32,
+        tune: false,
+        steps: false,
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
@@ -38,6 +49,8 @@ fn options() -> Result<Options, Box<dyn Error>> {
             "--outputs" => found.outputs = value()?.split(',').map(str::to_owned).collect(),
             "--io" => found.io = Some(value()?),
             "--adapter" => found.adapter = Some(value()?),
+            "--precision" => found.precision = if value()? == "f16" { Precision::F16 } else { Precision::F32 },
+            "--tune" => found.tune = true,
             "--steps" => found.steps = true,
             _ => found.path = argument,
         }
@@ -80,7 +93,10 @@ fn check(
         let right = right(at, name)?;
         let largest = right.values.iter().fold(0.0_f32, |most, v| most.max(v.abs()));
         let far = found.values.iter().zip(&right.values).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
-        println!("{name} {:?}: off by {:.1e} of the largest", found.shape, far / largest);
+        let square = |values: &mut dyn Iterator<Item = f32>| values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        let all = square(&mut right.values.iter().copied());
+        let relative = square(&mut found.values.iter().zip(&right.values).map(|(a, b)| a - b)) / all;
+        println!("{name} {:?}: off by {:.1e} of the largest, relative L2 {relative:.1e}", found.shape, far / largest);
     }
     Ok(())
 }
@@ -105,7 +121,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sizes = [(input.name.as_str(), given.shape.as_slice())];
     let resolved = network.resolve(&outputs, &sizes, &Budget::default())?;
     let names: Vec<String> = resolved.outputs().map(|(name, _)| name.to_owned()).collect();
-    let plan = resolved.clone().plan(gpu.limits())?;
+    let mut choices = NetworkOptions::default().precision(options.precision);
+    if options.tune {
+        let begin = Instant::now();
+        if let Some((tiles, tables)) = resolved.tune(&gpu, &choices, |_| {})? {
+            choices.tiles = tiles;
+            for table in tables {
+                let best: Vec<String> =
+                    table.tiles.iter().take(6).map(|(t, tile)| format!("{:.1} {tile:?}", t * 1e6)).collect();
+                let worst = table.tiles.last().map_or(0.0, |(t, _)| t * 1e6);
+                println!("{}: {} of {}, worst {worst:.1}", table.task, best.join("; "), table.tiles.len());
+            }
+        }
+        println!("tuned in {:.1} s", begin.elapsed().as_secs_f64());
+    }
+    let plan = resolved.clone().plan_with(gpu.limits(), &choices)?;
     let (steps, memory): (Vec<StepSummary>, _) = (plan.steps(), plan.memory());
     println!(
         "{} steps, {:.1} MB weights, {:.1} MB activations",

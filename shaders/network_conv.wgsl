@@ -4,7 +4,8 @@
 // A lane makes PIXELS pixels by QUADS quads of channels, in registers, straight from memory. SLICES lanes share the
 // inner dimension of the same outputs and add up what they have in workgroup memory.
 //
-// `X` is `vec4<f32>` where the input can be read in quads of channels, else `f32`; addresses are in its units.
+// `X` is a quad where the input can be read in quads of channels, else a number; addresses are in its units. `A` is what
+// products are made in: where it is `f16`, a lane's sums of a few go into sums of f32.
 
 struct Params {
     tiles: u32,
@@ -39,11 +40,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<X>;
+@group(0) @binding(1) var<storage, read> x: array<StoredX>;
 // Window, input channel, quads of output channels.
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<A>>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<StoredY>;
 
 var<workgroup> partial: array<vec4<f32>, PARTIAL>;
 
@@ -85,16 +86,37 @@ fn main(
             let at{p} = base{p} + select(0u, row{p} * params.x_row + place{p} * params.x_pixel, inside{p});
             // end
             let window = (ky * KERNEL_X + kx) * params.inner;
-            for (var k = slice; k < params.inner; k += SLICES) {
+            var k = slice;
+            // Several at a time, so that reads do not wait for each other.
+            for (; k + (UNROLL - 1u) * SLICES < params.inner; k += UNROLL * SLICES) {
+                // parts
+                // repeat u UNROLL
                 // repeat p PIXELS
-                let value{p} = select(X(), x[at{p} + k * params.x_channel], inside{p});
+                let value{p}_{u} = select(X(), X(x[at{p} + (k + {u}u * SLICES) * params.x_channel]), inside{p});
+                // end
+                // repeat q QUADS
+                {
+                    let w = (window + k + {u}u * SLICES) * DEPTH * params.quads + column{q};
+                    // products q u
+                }
+                // end
+                // end
+                // flush
+            }
+            for (; k < params.inner; k += SLICES) {
+                // parts
+                // repeat u 1
+                // repeat p PIXELS
+                let value{p}_{u} = select(X(), X(x[at{p} + k * params.x_channel]), inside{p});
                 // end
                 // repeat q QUADS
                 {
                     let w = (window + k) * DEPTH * params.quads + column{q};
-                    // products q
+                    // products q u
                 }
                 // end
+                // end
+                // flush
             }
         }
     }
@@ -105,7 +127,7 @@ fn main(
         if first_pixel + {p}u < params.pixels && quad{q} < params.quads {
             let result = epilogue(sum{p}_{q} + bias[quad{q}], image{p}, py{p}, px{p}, quad{q});
             let to = image{p} * params.y_image + py{p} * params.y_row + px{p} * params.y_pixel;
-            y[params.y_offset + to + quad{q}] = result;
+            y[params.y_offset + to + quad{q}] = StoredY(result);
         }
         // end
         // end

@@ -1,4 +1,5 @@
-// Convolution of every channel by itself. A lane makes a quad of channels of PIXELS neighbouring pixels of a row.
+// Convolution of every channel by itself. A lane makes a quad of channels of PIXELS neighbouring pixels of a row. Products
+// are made in `A`; where it is `f16`, each row of the window is added up in it and the rows in f32.
 
 struct Params {
     count: u32,
@@ -26,11 +27,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> x: array<StoredX>;
 // Window, quads of channels.
-@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> weights: array<vec4<A>>;
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> y: array<StoredY>;
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -59,13 +60,15 @@ fn main(
             // repeat k KERNEL_X
             let weight{k} = weights[(ky * KERNEL_X + {k}u) * params.quads + quad];
             // end
+            // parts
             // row
+            // flush
         }
     }
     let to = params.y_offset + image * params.y_image + py * params.y_row + px * params.y_pixel + quad;
     // repeat p PIXELS
     if px + {p}u < params.width {
-        y[to + {p}u * params.y_pixel] = epilogue(sum{p}, image, py, px + {p}u, quad);
+        y[to + {p}u * params.y_pixel] = StoredY(epilogue(sum{p}, image, py, px + {p}u, quad));
     }
     // end
 }

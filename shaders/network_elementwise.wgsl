@@ -11,7 +11,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read_write> y: array<T>;
+@group(0) @binding(1) var<storage, read_write> y: array<StoredY>;
 
 @compute @workgroup_size(LANES)
 fn main(
@@ -29,5 +29,5 @@ fn main(
     rest /= params.sides[{d}u / 4u][{d}u % 4u];
     // end
     // addresses
-    y[to] = arithmetic(OPERANDS);
+    y[to] = StoredY(arithmetic(OPERANDS));
 }

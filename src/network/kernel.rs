@@ -2,6 +2,7 @@
 
 use super::expression::{Expression, wgsl};
 use super::op::{Reduce, Window};
+use super::tile::Tile;
 use crate::run::template;
 
 /// Lanes of a workgroup; every adapter has as many.
@@ -12,7 +13,40 @@ pub(super) const LANES: usize = 256;
 pub(super) struct Kernel {
     pub(super) kind: KernelKind,
     pub(super) arithmetic: Arithmetic,
+    pub(super) half: Half,
 }
+
+/// The bindings whose numbers are f16; the others are f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Half(u32);
+
+impl Half {
+    pub(super) fn insert(&mut self, binding: usize) {
+        self.0 |= 1 << binding;
+    }
+
+    fn contains(self, binding: usize) -> bool {
+        self.0 >> binding & 1 == 1
+    }
+
+    fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The type of a binding's numbers.
+    fn number(self, binding: usize) -> &'static str {
+        if self.contains(binding) { "f16" } else { "f32" }
+    }
+}
+
+/// Bindings of a convolution, after its parameters.
+const INPUT: usize = 1;
+const WEIGHTS: usize = 2;
+const BIAS: usize = 3;
+
+/// Reads of a lane that do not wait for each other. In f16 as many products of quads are added up before their sum goes
+/// into one of f32.
+const UNROLL: u32 = 4;
 
 /// Which kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,21 +94,6 @@ pub(super) enum KernelKind {
         mode: u32,
         dimensions: usize,
     },
-}
-
-/// How much a lane and a workgroup of a convolution make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tile {
-    /// Pixels of a lane.
-    pub(super) pixels: usize,
-    /// Quads of channels of a lane.
-    pub(super) quads: usize,
-    /// Lanes along the channels.
-    pub(super) column_lanes: usize,
-    /// Lanes along the pixels.
-    pub(super) row_lanes: usize,
-    /// Lanes that share an inner dimension.
-    pub(super) slices: usize,
 }
 
 /// What a kernel does with each element that it makes, and how it reads the operands.
@@ -161,6 +180,15 @@ impl KernelKind {
         }
     }
 
+    /// Whether the numbers of a binding may be f16.
+    pub(super) fn takes_half(self, binding: usize) -> bool {
+        match self {
+            Self::Conv { .. } | Self::Depthwise { .. } => binding != BIAS,
+            Self::Elementwise { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Elements of `T`.
     pub(super) fn width(self) -> usize {
         match self {
@@ -171,11 +199,16 @@ impl KernelKind {
     }
 }
 
-fn vector(width: usize) -> &'static str {
-    if width == 4 { "vec4<f32>" } else { "f32" }
+fn vector(width: usize, number: &str) -> String {
+    if width == 4 { format!("vec4<{number}>") } else { number.to_owned() }
 }
 
 impl Kernel {
+    /// A kernel of f32.
+    pub(super) fn new(kind: KernelKind, arithmetic: Arithmetic) -> Self {
+        Self { kind, arithmetic, half: Half::default() }
+    }
+
     pub(super) fn bindings(&self) -> Vec<Access> {
         let operands = self.arithmetic.operands.iter().map(|_| Access::Read);
         self.kind.own_bindings().iter().copied().chain(operands).collect()
@@ -184,12 +217,13 @@ impl Kernel {
     /// The kernel in WGSL.
     pub(super) fn source(&self) -> String {
         let (mut file, mut constants) = (self.kind.file().to_owned(), Vec::new());
-        let mut before = format!("alias T = {};\n{COMMON}\n", vector(self.kind.width()));
+        let enable = if self.half.is_empty() { "" } else { "enable f16;\n" };
+        let mut before = format!("{enable}alias T = {};\n{COMMON}\n", vector(self.kind.width(), "f32"));
+        before.push_str(&self.stored());
+        let half = self.half.contains(WEIGHTS);
         match self.kind {
             KernelKind::Conv { window, padded, grouped, quads, tile } => {
-                before.push_str(&format!("alias X = {};\n", vector(if quads { 4 } else { 1 })));
                 constants.extend(window_constants(&window));
-                let partial = if tile.slices > 1 { tile.lanes() / 2 * tile.pixels * tile.quads } else { 1 };
                 constants.extend([
                     ("PADDED", u32::from(padded)),
                     ("GROUPED", u32::from(grouped)),
@@ -199,15 +233,20 @@ impl Kernel {
                     ("COLUMN_LANES", tile.column_lanes as u32),
                     ("ROW_LANES", tile.row_lanes as u32),
                     ("SLICES", tile.slices as u32),
-                    ("PARTIAL", partial as u32),
+                    ("PARTIAL", tile.partial() as u32),
                     ("LANES", tile.lanes() as u32),
+                    ("UNROLL", UNROLL),
                 ]);
-                file = file.replace("// products q\n", &products(quads, tile)).replace("// sums\n", &sums(tile));
+                file =
+                    file.replace("// products q u\n", &products(quads, tile, half)).replace("// sums\n", &sums(tile));
+                let sums = (0..tile.pixels).flat_map(|p| (0..tile.quads).map(move |q| format!("{p}_{q}")));
+                file = with_parts(&file, half, sums);
             }
             KernelKind::Depthwise { window, pixels } => {
                 constants.extend(window_constants(&window));
                 constants.push(("PIXELS", pixels as u32));
-                file = file.replace("// row\n", &row(&window, pixels));
+                file = file.replace("// row\n", &row(&window, pixels, half));
+                file = with_parts(&file, half, (0..pixels).map(|p| p.to_string()));
             }
             KernelKind::Elementwise { dimensions, .. } => {
                 let places = 3 * (1 + self.arithmetic.operands.len());
@@ -244,13 +283,34 @@ impl Kernel {
         format!("{before}\n{}", template::expand(&file, &constants))
     }
 
+    /// What the bindings of the kernel itself hold.
+    fn stored(&self) -> String {
+        let quad = |binding: usize| vector(4, self.half.number(binding));
+        match self.kind {
+            KernelKind::Conv { .. } | KernelKind::Depthwise { .. } => {
+                let a = self.half.number(WEIGHTS);
+                let width = if matches!(self.kind, KernelKind::Conv { quads: false, .. }) { 1 } else { 4 };
+                format!(
+                    "alias A = {a};\nalias X = {};\nalias StoredX = {};\nalias StoredY = {};\n",
+                    vector(width, a),
+                    vector(width, self.half.number(INPUT)),
+                    quad(BIAS + 1)
+                )
+            }
+            KernelKind::Elementwise { width, .. } => {
+                format!("alias StoredY = {};\n", vector(width, self.half.number(INPUT)))
+            }
+            _ => String::new(),
+        }
+    }
+
     /// The operands' bindings and the function that does the arithmetic.
     fn operands(&self) -> String {
         let mut text = String::new();
         let first = self.kind.own_bindings().len();
         for (at, load) in self.arithmetic.operands.iter().enumerate() {
-            let element = if *load == Load::Whole { "T" } else { "f32" };
             let binding = first + at;
+            let element = vector(if *load == Load::Whole { self.kind.width() } else { 1 }, self.half.number(binding));
             text.push_str(&format!("@group(0) @binding({binding}) var<storage, read> source{at}: array<{element}>;\n"));
         }
         match self.kind {
@@ -300,12 +360,6 @@ impl Kernel {
     }
 }
 
-impl Tile {
-    pub(super) fn lanes(self) -> usize {
-        self.column_lanes * self.row_lanes * self.slices
-    }
-}
-
 fn window_constants(window: &Window) -> [(&'static str, u32); 6] {
     [
         ("KERNEL_Y", window.kernel[0] as u32),
@@ -317,22 +371,34 @@ fn window_constants(window: &Window) -> [(&'static str, u32); 6] {
     ]
 }
 
-/// Products of what a lane has read for a quad of channels; stands in a loop over quads `{q}`.
-fn products(quads: bool, tile: Tile) -> String {
+/// Sums of f16 that are set to zero where `parts` stands and added to those of f32 where `flush` stands.
+fn with_parts(file: &str, half: bool, sums: impl Iterator<Item = String>) -> String {
+    let (mut parts, mut flush) = (String::new(), String::new());
+    for sum in sums.filter(|_| half) {
+        parts.push_str(&format!("var part{sum} = vec4<f16>();\n"));
+        flush.push_str(&format!("sum{sum} += vec4<f32>(part{sum});\n"));
+    }
+    file.replace("// parts\n", &parts).replace("// flush\n", &flush)
+}
+
+/// Products of what a lane has read for a quad of channels; stands in loops over quads `{q}` and steps
+/// `{u}`.
+fn products(quads: bool, tile: Tile, half: bool) -> String {
     let mut text = String::new();
+    let sum = if half { "part" } else { "sum" };
     if quads {
         for (step, part) in ["x", "y", "z", "w"].iter().enumerate() {
             text.push_str(&format!("let weight{step} = weights[w + {step}u * params.quads];\n"));
             for pixel in 0..tile.pixels {
-                let sum = format!("sum{pixel}_{{q}}");
-                text.push_str(&format!("{sum} = fma(vec4<f32>(value{pixel}.{part}), weight{step}, {sum});\n"));
+                let sum = format!("{sum}{pixel}_{{q}}");
+                text.push_str(&format!("{sum} = fma(vec4<A>(value{pixel}_{{u}}.{part}), weight{step}, {sum});\n"));
             }
         }
     } else {
         text.push_str("let weight = weights[w];\n");
         for pixel in 0..tile.pixels {
-            let sum = format!("sum{pixel}_{{q}}");
-            text.push_str(&format!("{sum} = fma(vec4<f32>(value{pixel}), weight, {sum});\n"));
+            let sum = format!("{sum}{pixel}_{{q}}");
+            text.push_str(&format!("{sum} = fma(vec4<A>(value{pixel}_{{u}}), weight, {sum});\n"));
         }
     }
     text
@@ -361,7 +427,8 @@ fn sums(tile: Tile) -> String {
 }
 
 /// Reads a row of the input once and multiplies it for all pixels of a lane.
-fn row(window: &Window, pixels: usize) -> String {
+fn row(window: &Window, pixels: usize, half: bool) -> String {
+    let sum = if half { "part" } else { "sum" };
     let (stride, dilation, kernel) = (window.stride[1], window.dilation[1], window.kernel[1]);
     let mut places: Vec<usize> =
         (0..pixels).flat_map(|p| (0..kernel).map(move |k| p * stride + k * dilation)).collect();
@@ -372,10 +439,10 @@ fn row(window: &Window, pixels: usize) -> String {
         text.push_str(&format!("let place{place} = first + {place}u;\n"));
         text.push_str(&format!("let inside{place} = place{place} < params.in_width;\n"));
         let address = format!("start + select(0u, place{place} * params.x_pixel, inside{place})");
-        text.push_str(&format!("let value{place} = select(vec4<f32>(), x[{address}], inside{place});\n"));
+        text.push_str(&format!("let value{place} = select(vec4<A>(), vec4<A>(x[{address}]), inside{place});\n"));
         for pixel in 0..pixels {
             for k in (0..kernel).filter(|k| pixel * stride + k * dilation == place) {
-                text.push_str(&format!("sum{pixel} = fma(value{place}, weight{k}, sum{pixel});\n"));
+                text.push_str(&format!("{sum}{pixel} = fma(value{place}, weight{k}, {sum}{pixel});\n"));
             }
         }
     }

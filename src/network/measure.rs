@@ -44,24 +44,38 @@ impl NetworkSession {
         if !gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(None);
         }
-        let steps = self.dispatches();
         let mut whole = Vec::with_capacity(rounds);
-        let mut each = vec![Vec::with_capacity(rounds); steps];
-        let made = watching(gpu.device(), || (Timer::new(gpu, 1), Timer::new(gpu, steps.clamp(1, MAX_PASSES))));
-        let (one, many) = made.await.map_err(|e| RunError::of_device(&e, 0, "timestamps"))?;
+        let made = watching(gpu.device(), || Timer::new(gpu, 1)).await;
+        let one = made.map_err(|e| RunError::of_device(&e, 0, "timestamps"))?;
         for round in 0..warm_ups + rounds {
             let times = one.run(gpu, |pass, _| self.record_in(pass)).await?;
             if round >= warm_ups {
                 whole.extend(times);
             }
         }
+        let steps = self.measure_steps_async(warm_ups, rounds).await?;
+        Ok(Some(NetworkTimes { whole: median(whole), steps }))
+    }
+
+    /// Seconds of every step, on a device that has timestamps.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn measure_steps(&mut self, warm_ups: usize, rounds: usize) -> Result<Vec<f64>, NetworkError> {
+        let device = self.gpu().device().clone();
+        block_on(&device, self.measure_steps_async(warm_ups, rounds))
+    }
+
+    async fn measure_steps_async(&mut self, warm_ups: usize, rounds: usize) -> Result<Vec<f64>, NetworkError> {
+        let (gpu, steps) = (self.gpu(), self.dispatches());
+        let made = watching(gpu.device(), || Timer::new(gpu, steps.clamp(1, MAX_PASSES))).await;
+        let many = made.map_err(|e| RunError::of_device(&e, 0, "timestamps"))?;
+        let mut each = vec![Vec::with_capacity(rounds); steps];
         for round in 0..warm_ups + rounds {
             let times = many.run(gpu, |pass, step| self.record_step(pass, step)).await?;
             if round >= warm_ups {
                 each.iter_mut().zip(times).for_each(|(step, time)| step.push(time));
             }
         }
-        Ok(Some(NetworkTimes { whole: median(whole), steps: each.into_iter().map(median).collect() }))
+        Ok(each.into_iter().map(median).collect())
     }
 }
 

@@ -26,11 +26,15 @@ mod lower;
 mod measure;
 mod onnx;
 mod op;
+mod options;
 mod plan;
 mod reference;
 mod resolve;
 mod session;
 mod tensor;
+mod tile;
+#[cfg(not(target_arch = "wasm32"))]
+mod tune;
 mod view;
 
 #[cfg(feature = "onnx")]
@@ -40,7 +44,11 @@ pub use error::NetworkError;
 pub use fuse::Fusions;
 pub use graph::{Input, Network, Side};
 pub use measure::NetworkTimes;
+pub use options::{NetworkOptions, Precision};
 pub use plan::{NetworkMemory, NetworkPlan, StepSummary};
 pub use resolve::{Budget, Resolved};
 pub use session::{DeviceTensor, NetworkSession};
 pub use tensor::{ElementType, HostTensor};
+pub use tile::Tiles;
+#[cfg(not(target_arch = "wasm32"))]
+pub use tune::TileTimes;

@@ -1,8 +1,8 @@
 //! What a network takes of a device: its steps, and the memory that they share.
 
 use super::error::NetworkError;
-use super::fuse::Fusions;
 use super::lower::{BufferKind, Lowered, Step};
+use super::options::{NetworkOptions, Precision};
 use super::resolve::Resolved;
 use super::view::{BufferId, View};
 use crate::plan::Limits;
@@ -13,8 +13,9 @@ use crate::plan::Limits;
 pub struct NetworkPlan {
     pub(super) steps: Vec<Step>,
     pub(super) buffers: Vec<Placed>,
-    /// Elements of the buffers that activations share.
-    pub(super) slots: Vec<usize>,
+    /// Bytes of the buffers that activations share.
+    pub(super) slots: Vec<u64>,
+    pub(super) precision: Precision,
     pub(super) inputs: Vec<(String, View)>,
     pub(super) outputs: Vec<(String, View)>,
 }
@@ -25,7 +26,8 @@ pub(super) enum Placed {
     Input {
         elements: usize,
     },
-    Constant(Vec<f32>),
+    /// Its bytes.
+    Constant(Vec<u8>),
     Slot(usize),
     Output {
         elements: usize,
@@ -70,24 +72,23 @@ impl Resolved {
     /// # Errors
     /// Where a step is not supported, or the network does not fit the limits.
     pub fn plan(self, limits: &Limits) -> Result<NetworkPlan, NetworkError> {
-        self.plan_with(limits, Fusions::default())
+        self.plan_with(limits, &NetworkOptions::default())
     }
 
-    /// The same as [`Resolved::plan`], with some fusions left out.
+    /// The same as [`Resolved::plan`], with choices.
     ///
     /// # Errors
     /// As [`Resolved::plan`].
-    #[doc(hidden)]
-    pub fn plan_with(self, limits: &Limits, fusions: Fusions) -> Result<NetworkPlan, NetworkError> {
-        let lowered = self.lower(fusions, limits.target_workgroups * super::kernel::LANES)?;
-        let plan = NetworkPlan::new(lowered);
+    pub fn plan_with(self, limits: &Limits, options: &NetworkOptions) -> Result<NetworkPlan, NetworkError> {
+        let lowered = self.lower(options, limits.target_workgroups * super::kernel::LANES)?;
+        let plan = NetworkPlan::new(lowered, options.precision);
         plan.check(limits)?;
         Ok(plan)
     }
 }
 
 impl NetworkPlan {
-    fn new(lowered: Lowered) -> Self {
+    fn new(lowered: Lowered, precision: Precision) -> Self {
         let Lowered { steps, buffers, inputs, outputs } = lowered;
         // From the first step to the last that uses a buffer.
         let mut spans: Vec<Option<[usize; 2]>> = vec![None; buffers.len()];
@@ -100,16 +101,16 @@ impl NetworkPlan {
         let mut order: Vec<BufferId> = (0..buffers.len())
             .filter(|id| matches!(buffers[*id].kind, BufferKind::Activation) && spans[*id].is_some())
             .collect();
-        order.sort_by_key(|id| std::cmp::Reverse(buffers[*id].elements));
-        // For every slot its elements and the spans of what is in it. Largest first: whatever comes later fits every slot
+        order.sort_by_key(|id| std::cmp::Reverse(buffers[*id].bytes()));
+        // For every slot its bytes and the spans of what is in it. Largest first: whatever comes later fits every slot
         // that is free in its span, and takes the smallest.
-        let mut slots: Vec<(usize, Vec<[usize; 2]>)> = Vec::new();
+        let mut slots: Vec<(u64, Vec<[usize; 2]>)> = Vec::new();
         let mut taken = vec![None; buffers.len()];
         for id in order {
             let span = spans[id].unwrap_or([0, 0]);
             let free = |spans: &[[usize; 2]]| spans.iter().all(|[first, last]| span[1] < *first || span[0] > *last);
             let at = slots.iter().rposition(|(_, spans)| free(spans)).unwrap_or_else(|| {
-                slots.push((buffers[id].elements, Vec::new()));
+                slots.push((buffers[id].bytes(), Vec::new()));
                 slots.len() - 1
             });
             slots[at].1.push(span);
@@ -118,19 +119,22 @@ impl NetworkPlan {
         let place = |(id, buffer): (usize, super::lower::Buffer)| match buffer.kind {
             BufferKind::Input => Placed::Input { elements: buffer.elements },
             BufferKind::Output => Placed::Output { elements: buffer.elements },
-            BufferKind::Constant(values) if spans[id].is_some() => Placed::Constant(values),
-            BufferKind::Constant(_) => Placed::Nowhere,
+            BufferKind::Constant(values) | BufferKind::Weights(values) if spans[id].is_some() => {
+                Placed::Constant(if buffer.half { halves(&values) } else { bytemuck::cast_slice(&values).to_vec() })
+            }
+            BufferKind::Constant(_) | BufferKind::Weights(_) => Placed::Nowhere,
             BufferKind::Activation => taken[id].map_or(Placed::Nowhere, Placed::Slot),
         };
         let buffers = buffers.into_iter().enumerate().map(place).collect();
-        Self { steps, buffers, slots: slots.into_iter().map(|(elements, _)| elements).collect(), inputs, outputs }
+        let slots = slots.into_iter().map(|(bytes, _)| bytes).collect();
+        Self { steps, buffers, slots, precision, inputs, outputs }
     }
 
     fn check(&self, limits: &Limits) -> Result<(), NetworkError> {
         let most = limits.storage_binding.min(limits.buffer);
         for step in &self.steps {
             for id in &step.buffers {
-                let bytes = bytes(self.elements(*id));
+                let bytes = self.bytes(*id);
                 if bytes > most {
                     return Err(NetworkError::Limit {
                         place: step.places.last().map_or("a step", |place| place).to_string(),
@@ -151,10 +155,10 @@ impl NetworkPlan {
         Ok(())
     }
 
-    fn elements(&self, id: BufferId) -> usize {
+    fn bytes(&self, id: BufferId) -> u64 {
         match &self.buffers[id] {
-            Placed::Input { elements } | Placed::Output { elements } => *elements,
-            Placed::Constant(values) => values.len(),
+            Placed::Input { elements } | Placed::Output { elements } => bytes(*elements),
+            Placed::Constant(values) => whole(values.len() as u64),
             Placed::Slot(slot) => self.slots[*slot],
             Placed::Nowhere => 0,
         }
@@ -178,14 +182,14 @@ impl NetworkPlan {
         let mut memory = NetworkMemory { constants: 0, activations: 0, inputs_and_outputs: 0 };
         for buffer in &self.buffers {
             match buffer {
-                Placed::Constant(values) => memory.constants += bytes(values.len()),
+                Placed::Constant(values) => memory.constants += whole(values.len() as u64),
                 Placed::Input { elements } | Placed::Output { elements } => {
                     memory.inputs_and_outputs += bytes(*elements);
                 }
                 Placed::Slot(_) | Placed::Nowhere => {}
             }
         }
-        memory.activations = self.slots.iter().map(|elements| bytes(*elements)).sum();
+        memory.activations = self.slots.iter().sum();
         memory
     }
 
@@ -200,7 +204,23 @@ impl NetworkPlan {
     }
 }
 
-/// Bytes of a buffer, which ends at a whole quad.
+impl super::lower::Buffer {
+    fn bytes(&self) -> u64 {
+        if self.half { bytes(self.elements) / 2 } else { bytes(self.elements) }
+    }
+}
+
+/// Bytes of a buffer of f32, which ends at a whole quad.
 pub(super) fn bytes(elements: usize) -> u64 {
     4 * elements.next_multiple_of(4) as u64
+}
+
+/// Bytes up to a whole quad of f32, whatever is in them.
+pub(super) fn whole(bytes: u64) -> u64 {
+    bytes.next_multiple_of(16)
+}
+
+/// Numbers as bytes of f16.
+fn halves(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| half::f16::from_f32(*value).to_le_bytes()).collect()
 }

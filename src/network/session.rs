@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use super::error::{NetworkError, Quoted, Shape};
 use super::kernel::{Access, Kernel};
-use super::plan::{NetworkPlan, Placed, bytes};
+use super::options::Precision;
+use super::plan::{NetworkPlan, Placed, bytes, whole};
 use super::tensor::{HostTensor, elements, row_major};
 use super::view::{BufferId, View};
 #[cfg(not(target_arch = "wasm32"))]
@@ -72,16 +73,37 @@ impl NetworkSession {
         block_on(gpu.device(), Self::open_async(gpu, plan))
     }
 
+    /// The same with pipelines that are not kept for a later time.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) fn open_uncached(gpu: &Gpu, plan: NetworkPlan) -> Result<Self, NetworkError> {
+        block_on(gpu.device(), Self::open_with(gpu, plan, None))
+    }
+
     /// Makes everything that `plan` needs as `open` does, without blocking.
     ///
     /// # Errors
     /// Where the device has no memory left or refuses a kernel.
     pub async fn open_async(gpu: &Gpu, plan: NetworkPlan) -> Result<Self, NetworkError> {
+        Self::open_with(gpu, plan, gpu.pipeline_cache()).await
+    }
+
+    async fn open_with(
+        gpu: &Gpu,
+        plan: NetworkPlan,
+        cache: Option<&wgpu::PipelineCache>,
+    ) -> Result<Self, NetworkError> {
+        if plan.precision == Precision::F16 && !gpu.device().features().contains(wgpu::Features::SHADER_F16) {
+            return Err(NetworkError::Limit {
+                place: "f16".into(),
+                needed: "f16 in kernels (shader-f16)".into(),
+                limit: "f32, for the adapter has no more".into(),
+            });
+        }
         let memory = plan.memory();
         let needed = memory.constants + memory.activations + 2 * memory.inputs_and_outputs;
         let refused = |error: wgpu::Error, what: &str| RunError::of_device(&error, needed, what);
         let (layouts, pipelines, which) =
-            pipelines(gpu, &plan).await.map_err(|e| refused(e, "a kernel of the network"))?;
+            pipelines(gpu, &plan, cache).await.map_err(|e| refused(e, "a kernel of the network"))?;
         let made = watching(gpu.device(), || Self::make(gpu, plan, &layouts, pipelines, &which)).await;
         // A device that is lost objects to little or nothing, and to the wrong things.
         if gpu.is_gone() {
@@ -105,30 +127,30 @@ impl NetworkSession {
         let constants: Vec<&[u8]> = plan
             .buffers
             .iter()
-            .map(|buffer| if let Placed::Constant(values) = buffer { bytemuck::cast_slice(values) } else { &[][..] })
+            .map(|buffer| if let Placed::Constant(values) = buffer { values.as_slice() } else { &[][..] })
             .collect();
         let storage = wgpu::BufferUsages::STORAGE;
         let constants = Pieces::new(gpu, &constants, storage, u64::from(limits.min_storage_buffer_offset_alignment));
-        let buffer = |label, elements, usage| {
-            let size = bytes(elements).max(16);
+        let buffer = |label, size: u64, usage| {
+            let size = size.max(16);
             device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
         };
         let slots: Vec<wgpu::Buffer> =
-            plan.slots.iter().map(|elements| buffer("network activations", *elements, storage)).collect();
+            plan.slots.iter().map(|size| buffer("network activations", *size, storage)).collect();
         let mut own: HashMap<BufferId, wgpu::Buffer> = HashMap::new();
         for (id, placed) in plan.buffers.iter().enumerate() {
             match placed {
                 Placed::Input { elements } => {
-                    own.insert(id, buffer("network input", *elements, storage | wgpu::BufferUsages::COPY_DST));
+                    own.insert(id, buffer("network input", bytes(*elements), storage | wgpu::BufferUsages::COPY_DST));
                 }
                 Placed::Output { elements } => {
-                    own.insert(id, buffer("network output", *elements, storage | wgpu::BufferUsages::COPY_SRC));
+                    own.insert(id, buffer("network output", bytes(*elements), storage | wgpu::BufferUsages::COPY_SRC));
                 }
                 _ => {}
             }
         }
         let binding = |id: BufferId| match &plan.buffers[id] {
-            Placed::Constant(values) => constants.binding(id, bytes(values.len())),
+            Placed::Constant(values) => constants.binding(id, whole(values.len() as u64)),
             Placed::Slot(slot) => slots[*slot].as_entire_binding(),
             _ => own.get(&id).map_or_else(|| slots[0].as_entire_binding(), wgpu::Buffer::as_entire_binding),
         };
@@ -364,7 +386,7 @@ type Made = (Vec<wgpu::BindGroupLayout>, Vec<wgpu::ComputePipeline>, Vec<usize>)
 
 /// The pipelines of a plan, several compiled at a time where there are threads, their layouts, and for every step which
 /// one it takes.
-async fn pipelines(gpu: &Gpu, plan: &NetworkPlan) -> Result<Made, wgpu::Error> {
+async fn pipelines(gpu: &Gpu, plan: &NetworkPlan, cache: Option<&wgpu::PipelineCache>) -> Result<Made, wgpu::Error> {
     let device = gpu.device();
     let mut kernels: Vec<&Kernel> = Vec::new();
     let mut which = Vec::with_capacity(plan.steps.len());
@@ -376,7 +398,7 @@ async fn pipelines(gpu: &Gpu, plan: &NetworkPlan) -> Result<Made, wgpu::Error> {
     }
     let made = map_device(&kernels, |kernel| {
         let scopes = Scopes::open(device);
-        (pipeline(gpu, kernel), scopes.close())
+        (pipeline(gpu, kernel, cache), scopes.close())
     });
     let (mut layouts, mut pipelines) = (Vec::with_capacity(made.len()), Vec::with_capacity(made.len()));
     for ((layout, pipeline), objection) in made {
@@ -389,7 +411,11 @@ async fn pipelines(gpu: &Gpu, plan: &NetworkPlan) -> Result<Made, wgpu::Error> {
     Ok((layouts, pipelines, which))
 }
 
-fn pipeline(gpu: &Gpu, kernel: &Kernel) -> (wgpu::BindGroupLayout, wgpu::ComputePipeline) {
+fn pipeline(
+    gpu: &Gpu,
+    kernel: &Kernel,
+    cache: Option<&wgpu::PipelineCache>,
+) -> (wgpu::BindGroupLayout, wgpu::ComputePipeline) {
     let (device, label) = (gpu.device(), Some(kernel.kind.label()));
     let entries: Vec<wgpu::BindGroupLayoutEntry> = kernel
         .bindings()
@@ -430,7 +456,7 @@ fn pipeline(gpu: &Gpu, kernel: &Kernel) -> (wgpu::BindGroupLayout, wgpu::Compute
             // Every kernel writes its workgroup memory before it reads it.
             zero_initialize_workgroup_memory: false,
         },
-        cache: gpu.pipeline_cache(),
+        cache,
     });
     (layout, pipeline)
 }

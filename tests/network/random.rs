@@ -2,7 +2,7 @@
 
 use rten::{ModelOptions, Value};
 use rten_tensor::Layout;
-use sharekan::network::{Budget, Fusions, HostTensor, Network, NetworkSession};
+use sharekan::network::{Budget, Fusions, HostTensor, Network, NetworkOptions, NetworkSession, Precision};
 
 use crate::case::difference;
 use crate::device::{GPU, Random};
@@ -361,6 +361,11 @@ fn by_rten(bytes: &[u8], input: &HostTensor, outputs: &[String]) -> Result<Vec<H
     values.into_iter().map(plain).collect()
 }
 
+/// Of the largest, for sums in f32.
+const TOLERANCE: f64 = 1e-4;
+/// Of the largest, where activations and weights are rounded to 11 bits.
+const TOLERANCE_F16: f64 = 2e-2;
+
 /// What `rten` makes of one random graph against the reference and the adapter, every fusion on and off.
 fn differs(seed: u64) -> Option<String> {
     let (bytes, shape, outputs, described) = graph(seed);
@@ -379,13 +384,19 @@ fn differs(seed: u64) -> Option<String> {
         Ok(resolved) => resolved,
         Err(problem) => return Some(format!("seed {seed}: {problem}\n{described}")),
     };
-    let mut found = vec![("reference", resolved.evaluate(&[("x", &input)]))];
-    for (what, weights, arithmetic) in [("fused", true, true), ("not fused", false, false)] {
-        let plan = resolved.clone().plan_with(GPU.limits(), Fusions::default().weights(weights).arithmetic(arithmetic));
+    let mut found = vec![("reference", TOLERANCE, resolved.evaluate(&[("x", &input)]))];
+    for (what, on, precision, tolerance) in [
+        ("fused", true, Precision::F32, TOLERANCE),
+        ("not fused", false, Precision::F32, TOLERANCE),
+        ("in f16", true, Precision::F16, TOLERANCE_F16),
+    ] {
+        let fusions = Fusions::default().weights(on).arithmetic(on);
+        let options = NetworkOptions::default().fusions(fusions).precision(precision);
+        let plan = resolved.clone().plan_with(GPU.limits(), &options);
         let run = |plan| NetworkSession::open(&GPU, plan).and_then(|mut session| session.run(&[("x", &input)]));
-        found.push((what, plan.and_then(run)));
+        found.push((what, tolerance, plan.and_then(run)));
     }
-    for (what, outputs) in found {
+    for (what, tolerance, outputs) in found {
         let outputs = match outputs {
             Ok(outputs) => outputs,
             Err(problem) => return Some(format!("seed {seed}, {what}: {problem}\n{described}")),
@@ -398,7 +409,7 @@ fn differs(seed: u64) -> Option<String> {
                 ));
             }
             let off = difference(&found.values, &right.values);
-            if off > 1e-4 {
+            if off > tolerance {
                 return Some(format!("seed {seed}, {what}, {name}: off by {off:.1e}\n{described}"));
             }
         }

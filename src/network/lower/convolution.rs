@@ -4,9 +4,10 @@ use super::{Lowering, WORTH_A_COPY, align, word};
 use crate::network::error::NetworkError;
 use crate::network::expression::Term;
 use crate::network::fuse::Fused;
-use crate::network::kernel::{Arithmetic, Kernel, KernelKind, LANES, Load, Tile};
+use crate::network::kernel::{Arithmetic, Kernel, KernelKind, LANES, Load};
 use crate::network::op::{Conv, Instruction, Window};
 use crate::network::tensor::elements;
+use crate::network::tile::Task;
 use crate::network::view::{BufferId, View};
 
 /// The input of a convolution as `[N,C,H,W]`, and what surrounds the kernel.
@@ -163,12 +164,14 @@ impl Lowering<'_> {
         let mut bias = job.bias.clone();
         bias.resize(padded_outputs, 0.0);
         let (arithmetic, operand_buffers, operand_params) = self.operands(&job, 4)?;
-        let (weights, bias) = (self.numbers(packed), self.numbers(bias));
+        let (weights, bias) = (self.weights(packed), self.numbers(bias));
         let y = self.new_map(&job.shape);
         let (unit, pixels, all_quads) = (if quads { 4 } else { 1 }, n * rows * columns, padded_outputs / 4);
         let grouped = job.groups > 1;
         let inner = per_group / unit;
-        let tile = tile(pixels, all_quads, inner, grouped, self.busy_lanes);
+        let task = Task::Conv { window: job.window.kernel, quads, grouped, pixels, outputs: all_quads, inner };
+        let tile = self.options.tiles.get(&task).unwrap_or_else(|| task.tile(self.busy_lanes));
+        self.task = Some((task, tile));
         let column_tiles = all_quads.div_ceil(tile.column_lanes * tile.quads);
         let tiles = column_tiles * pixels.div_ceil(tile.row_lanes * tile.pixels);
         let padded = (0..2).any(|at| {
@@ -207,7 +210,7 @@ impl Lowering<'_> {
         let mut buffers = vec![job.x.buffer, weights, bias, y.buffer];
         buffers.extend(operand_buffers);
         let work = (pixels * outputs) as u64 * (per_group * taps) as u64;
-        self.push_with(Kernel { kind, arithmetic }, params, buffers, tiles, &job.shape, work);
+        self.push_with(Kernel::new(kind, arithmetic), params, buffers, tiles, &job.shape, work);
         Ok(y)
     }
 
@@ -221,11 +224,14 @@ impl Lowering<'_> {
             }
         }
         let (arithmetic, operand_buffers, operand_params) = self.operands(&job, 4)?;
-        let (weights, bias) = (self.numbers(packed), self.numbers(job.bias.clone()));
+        let (weights, bias) = (self.weights(packed), self.numbers(job.bias.clone()));
         let y = self.new_map(&job.shape);
         let quads = channels / 4;
         let outputs = n * rows * columns * quads;
-        let pixels = [4, 2].into_iter().find(|p| outputs / p >= self.busy_lanes && columns >= *p).unwrap_or(1);
+        let task = Task::Depthwise { window: job.window.kernel, stride: job.window.stride, shape: job.shape };
+        let tile = self.options.tiles.get(&task).unwrap_or_else(|| task.tile(self.busy_lanes));
+        let pixels = tile.pixels;
+        self.task = Some((task, tile));
         let steps = columns.div_ceil(pixels);
         let count = n * rows * steps * quads;
         let x = |at: usize| word(job.x.strides[at] / 4);
@@ -254,7 +260,7 @@ impl Lowering<'_> {
         let mut buffers = vec![job.x.buffer, weights, bias, y.buffer];
         buffers.extend(operand_buffers);
         let work = (outputs * 4 * taps) as u64;
-        self.push_with(Kernel { kind, arithmetic }, params, buffers, count.div_ceil(LANES), &job.shape, work);
+        self.push_with(Kernel::new(kind, arithmetic), params, buffers, count.div_ceil(LANES), &job.shape, work);
         Ok(y)
     }
 
@@ -271,7 +277,7 @@ impl Lowering<'_> {
             }
         }
         let (arithmetic, operand_buffers, operand_params) = self.operands(&job, 1)?;
-        let (weights, bias) = (self.numbers(packed), self.numbers(job.bias.clone()));
+        let (weights, bias) = (self.weights(packed), self.numbers(job.bias.clone()));
         let y = self.new_map(&job.shape);
         let count = elements(&job.shape).unwrap_or(0);
         let x = |at: usize| word(job.x.strides[at]);
@@ -307,28 +313,8 @@ impl Lowering<'_> {
         let mut buffers = vec![job.x.buffer, weights, bias, y.buffer];
         buffers.extend(operand_buffers);
         let work = (count * taps) as u64 * per_group as u64;
-        let kernel = Kernel { kind: KernelKind::ConvAny, arithmetic };
+        let kernel = Kernel::new(KernelKind::ConvAny, arithmetic);
         self.push_with(kernel, params, buffers, count.div_ceil(LANES), &job.shape, work);
         Ok(y)
     }
-}
-
-/// A tile for an output of `pixels` by `quads`, chosen without measuring: lanes make several pixels, so that what they
-/// read is used several times, and where that leaves too few lanes to keep the device busy, they share inner dimensions.
-fn tile(pixels: usize, quads: usize, inner: usize, grouped: bool, busy_lanes: usize) -> Tile {
-    let outputs = pixels * quads;
-    let per_lane = [4, 2].into_iter().find(|p| pixels >= 4 * p && outputs / p * 16 >= busy_lanes).unwrap_or(1);
-    let quads_per_lane = if !grouped && quads >= 16 && outputs / (2 * per_lane) >= 2 * busy_lanes { 2 } else { 1 };
-    let lanes = outputs / per_lane / quads_per_lane;
-    let mut slices = 1;
-    while slices < 16 && lanes * slices < busy_lanes && inner >= 4 * slices {
-        slices *= 2;
-    }
-    let column_lanes = quads.div_ceil(quads_per_lane).next_power_of_two().min(16);
-    let mut row_lanes = (LANES / column_lanes / slices).max(1);
-    // No more rows than there are.
-    while row_lanes > 1 && (row_lanes / 2) * per_lane >= pixels {
-        row_lanes /= 2;
-    }
-    Tile { pixels: per_lane, quads: quads_per_lane, column_lanes, row_lanes, slices }
 }

@@ -60,7 +60,7 @@ impl Lowering<'_> {
         }
         let loads = splat[1..].iter().map(|splat| if *splat { Load::Splat } else { Load::Whole }).collect();
         let kind = KernelKind::Elementwise { dimensions: dimensions.len(), width };
-        let kernel = Kernel { kind, arithmetic: Arithmetic { expression: expression.to_vec(), operands: loads } };
+        let kernel = Kernel::new(kind, Arithmetic { expression: expression.to_vec(), operands: loads });
         let buffers = std::iter::once(to.buffer).chain(operands.iter().map(|view| view.buffer)).collect();
         let work = (units * width * expression.len()) as u64;
         self.push_with(kernel, params, buffers, units.div_ceil(LANES), &shape, work);

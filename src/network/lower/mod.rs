@@ -9,11 +9,13 @@ use std::sync::Arc;
 
 use super::error::NetworkError;
 use super::expression::Term;
-use super::fuse::{Fused, Fusions};
+use super::fuse::Fused;
 use super::kernel::{Arithmetic, Kernel, KernelKind, LANES};
 use super::op::{Instruction, Op, ValueId};
+use super::options::{NetworkOptions, Precision};
 use super::resolve::Resolved;
 use super::tensor::{Tensor, elements};
+use super::tile::{Task, Tile};
 use super::view::{BufferId, View};
 
 /// Channels from which on a map is put into channels-last order before a convolution.
@@ -34,6 +36,8 @@ pub(super) struct Step {
     pub(super) shape: Vec<usize>,
     /// Multiplications, roughly.
     pub(super) work: u64,
+    /// What its tile was chosen for, where it has one.
+    pub(super) task: Option<(Task, Tile)>,
 }
 
 /// What a buffer is for.
@@ -43,6 +47,8 @@ pub(super) enum BufferKind {
     Input,
     /// Written once.
     Constant(Vec<f32>),
+    /// Written once, and multiplied with activations.
+    Weights(Vec<f32>),
     /// Written and read by steps.
     Activation,
     /// Written by steps, and read by the caller.
@@ -52,8 +58,9 @@ pub(super) enum BufferKind {
 #[derive(Debug, Clone)]
 pub(super) struct Buffer {
     pub(super) kind: BufferKind,
-    /// Elements of f32.
     pub(super) elements: usize,
+    /// Whether they are f16; else they are f32.
+    pub(super) half: bool,
 }
 
 /// The steps of a network and its buffers, every one by itself yet.
@@ -65,23 +72,49 @@ pub(super) struct Lowered {
     pub(super) outputs: Vec<(String, View)>,
 }
 
+impl Lowered {
+    /// Keeps in f16 what no one outside sees and what every kernel that touches it takes.
+    pub(super) fn halve(&mut self) {
+        for buffer in &mut self.buffers {
+            buffer.half = matches!(buffer.kind, BufferKind::Activation | BufferKind::Weights(_));
+        }
+        for step in &self.steps {
+            for (at, id) in step.buffers.iter().enumerate() {
+                self.buffers[*id].half &= step.kernel.kind.takes_half(at + 1);
+            }
+        }
+        for step in &mut self.steps {
+            for (at, id) in step.buffers.iter().enumerate() {
+                if self.buffers[*id].half {
+                    step.kernel.half.insert(at + 1);
+                }
+            }
+        }
+    }
+}
+
 struct Lowering<'a> {
     network: &'a Resolved,
+    options: &'a NetworkOptions,
     /// Lanes that keep the device busy.
     busy_lanes: usize,
     steps: Vec<Step>,
     buffers: Vec<Buffer>,
     views: HashMap<ValueId, View>,
     places: Vec<Arc<str>>,
+    /// That of the step which is pushed next.
+    task: Option<(Task, Tile)>,
 }
 
 impl Resolved {
     /// The network as steps for a device that `busy_lanes` keep busy.
-    pub(super) fn lower(mut self, fusions: Fusions, busy_lanes: usize) -> Result<Lowered, NetworkError> {
-        let groups = self.fuse(fusions);
+    pub(super) fn lower(mut self, options: &NetworkOptions, busy_lanes: usize) -> Result<Lowered, NetworkError> {
+        let groups = self.fuse(options.fusions);
         let mut lowering = Lowering {
             network: &self,
+            options,
             busy_lanes,
+            task: None,
             steps: Vec::new(),
             buffers: Vec::new(),
             views: HashMap::new(),
@@ -109,7 +142,11 @@ impl Resolved {
             lowering.buffers[view.buffer].kind = BufferKind::Output;
             outputs.push((name.clone(), view));
         }
-        Ok(Lowered { steps: lowering.steps, buffers: lowering.buffers, inputs, outputs })
+        let mut lowered = Lowered { steps: lowering.steps, buffers: lowering.buffers, inputs, outputs };
+        if options.precision == Precision::F16 {
+            lowered.halve();
+        }
+        Ok(lowered)
     }
 }
 
@@ -120,7 +157,7 @@ impl Lowering<'_> {
     }
 
     fn buffer(&mut self, kind: BufferKind, elements: usize) -> BufferId {
-        self.buffers.push(Buffer { kind, elements });
+        self.buffers.push(Buffer { kind, elements, half: false });
         self.buffers.len() - 1
     }
 
@@ -136,6 +173,12 @@ impl Lowering<'_> {
     fn numbers(&mut self, values: Vec<f32>) -> BufferId {
         let elements = values.len();
         self.buffer(BufferKind::Constant(values), elements)
+    }
+
+    /// New weights.
+    fn weights(&mut self, values: Vec<f32>) -> BufferId {
+        let elements = values.len();
+        self.buffer(BufferKind::Weights(values), elements)
     }
 
     /// Where a value lies. Constants get a buffer when they are first asked for.
@@ -178,7 +221,7 @@ impl Lowering<'_> {
 
     /// A step of a lane for each of `units`.
     fn push(&mut self, kind: KernelKind, params: Vec<u32>, buffers: Vec<BufferId>, units: usize, shape: &[usize]) {
-        let kernel = Kernel { kind, arithmetic: Arithmetic::default() };
+        let kernel = Kernel::new(kind, Arithmetic::default());
         self.push_with(kernel, params, buffers, units.div_ceil(LANES), shape, units as u64);
     }
 
@@ -192,7 +235,8 @@ impl Lowering<'_> {
         work: u64,
     ) {
         let (places, shape) = (self.places.clone(), shape.to_vec());
-        self.steps.push(Step { kernel, params, buffers, workgroups, places, shape, work });
+        let task = self.task.take();
+        self.steps.push(Step { kernel, params, buffers, workgroups, places, shape, work, task });
     }
 
     fn group(&mut self, group: &Fused) -> Result<View, NetworkError> {

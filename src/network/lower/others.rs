@@ -102,10 +102,8 @@ impl Lowering<'_> {
         } else {
             16
         };
-        let kernel = Kernel {
-            kind: KernelKind::Reduce { kind, kept, reduced: inner, columns },
-            arithmetic: Arithmetic::default(),
-        };
+        let kind = KernelKind::Reduce { kind, kept, reduced: inner, columns };
+        let kernel = Kernel::new(kind, Arithmetic::default());
         self.push_with(kernel, params, vec![x.buffer, y.buffer], count.div_ceil(columns), shape, x.count() as u64);
         Ok(y)
     }
@@ -125,7 +123,7 @@ impl Lowering<'_> {
         eight(&mut params, lines.iter().map(|line| word(line.strides[1])));
         eight(&mut params, lines.iter().map(|line| word(line.strides[0])));
         let kind = KernelKind::Softmax { dimensions: lines.len() };
-        let kernel = Kernel { kind, arithmetic: Arithmetic::default() };
+        let kernel = Kernel::new(kind, Arithmetic::default());
         self.push_with(kernel, params, vec![x.buffer, y.buffer], count, &x.shape, 2 * y.count() as u64);
         Ok(y)
     }

@@ -1,0 +1,141 @@
+//! How much of an output a lane and a workgroup of a convolution make.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::kernel::LANES;
+
+/// How much a lane and a workgroup of a convolution make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tile {
+    /// Pixels of a lane.
+    pub(super) pixels: usize,
+    /// Quads of channels of a lane.
+    pub(super) quads: usize,
+    /// Lanes along the channels.
+    pub(super) column_lanes: usize,
+    /// Lanes along the pixels.
+    pub(super) row_lanes: usize,
+    /// Lanes that share an inner dimension.
+    pub(super) slices: usize,
+}
+
+/// What a tile is chosen for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    /// Sizes of the product of matrices: pixels of all images, quads of output channels, and the inner dimension of one
+    /// place of the window, in quads or channels.
+    Conv { window: [usize; 2], quads: bool, grouped: bool, pixels: usize, outputs: usize, inner: usize },
+    /// A convolution of every channel by itself, by the shape of its output.
+    Depthwise { window: [usize; 2], stride: [usize; 2], shape: [usize; 4] },
+}
+
+/// Tiles that were measured on an adapter, by the task.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tiles(BTreeMap<String, Tile>);
+
+/// Bytes of workgroup memory that every adapter has.
+const WORKGROUP_MEMORY: usize = 16 << 10;
+
+impl Tile {
+    pub(super) fn lanes(self) -> usize {
+        self.column_lanes * self.row_lanes * self.slices
+    }
+
+    /// Quads of workgroup memory in which slices meet.
+    pub(super) fn partial(self) -> usize {
+        if self.slices > 1 { self.lanes() / 2 * self.pixels * self.quads } else { 1 }
+    }
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conv { window: [y, x], quads, grouped, pixels, outputs, inner } => {
+                let kind = if *grouped { "grouped" } else { "conv" };
+                let unit = if *quads { 4 } else { 1 };
+                write!(f, "{kind} {y}x{x} {}->{} at {pixels}", inner * unit, outputs * 4)
+            }
+            Self::Depthwise { window: [y, x], stride: [down, right], shape: [n, c, h, w] } => {
+                write!(f, "depthwise {y}x{x} by {down}x{right} {n}x{c}x{h}x{w}")
+            }
+        }
+    }
+}
+
+impl Task {
+    /// A tile chosen without measuring: lanes make several pixels, so that what they read is used several times, and where
+    /// that leaves too few lanes to keep the device busy, they share inner dimensions.
+    pub(super) fn tile(&self, busy_lanes: usize) -> Tile {
+        match *self {
+            Self::Conv { grouped, pixels, outputs, inner, .. } => {
+                let products = pixels * outputs;
+                let per_lane = [4, 2].into_iter().find(|p| pixels >= 4 * p && products / p * 16 >= busy_lanes);
+                let per_lane = per_lane.unwrap_or(1);
+                let two = !grouped && outputs >= 16 && products / (2 * per_lane) >= 2 * busy_lanes;
+                let quads_per_lane = if two { 2 } else { 1 };
+                let lanes = products / per_lane / quads_per_lane;
+                let mut slices = 1;
+                while slices < 16 && lanes * slices < busy_lanes && inner >= 4 * slices {
+                    slices *= 2;
+                }
+                let column_lanes = outputs.div_ceil(quads_per_lane).next_power_of_two().min(16);
+                let mut row_lanes = (LANES / column_lanes / slices).max(1);
+                // No more rows than there are.
+                while row_lanes > 1 && (row_lanes / 2) * per_lane >= pixels {
+                    row_lanes /= 2;
+                }
+                Tile { pixels: per_lane, quads: quads_per_lane, column_lanes, row_lanes, slices }
+            }
+            Self::Depthwise { shape: [n, channels, rows, columns], .. } => {
+                let outputs = n * rows * columns * channels / 4;
+                let pixels = [4, 2].into_iter().find(|p| outputs / p >= busy_lanes && columns >= *p).unwrap_or(1);
+                Tile { pixels, quads: 1, column_lanes: 1, row_lanes: LANES, slices: 1 }
+            }
+        }
+    }
+
+    /// The same tile with another value in one place, for all places in turn: a search along each of them.
+    pub(super) fn neighbours(&self, tile: Tile, place: usize) -> Vec<Tile> {
+        let Self::Conv { grouped, pixels: all, outputs, inner, .. } = *self else {
+            let Self::Depthwise { shape: [.., columns], .. } = *self else { return Vec::new() };
+            let sides = [1, 2, 3, 4, 6].into_iter().filter(|pixels| place == 0 && *pixels <= columns);
+            return sides.map(|pixels| Tile { pixels, ..tile }).collect();
+        };
+        let lanes = tile.lanes();
+        // Lanes along the pixels are what others leave.
+        let with = |tile: Tile, lanes: usize| Tile { row_lanes: lanes / tile.column_lanes / tile.slices, ..tile };
+        let found: Vec<Tile> = match place {
+            0 => [1, 2, 4, 8, 16, 32].into_iter().map(|slices| with(Tile { slices, ..tile }, lanes)).collect(),
+            1 => [(1, 1), (2, 1), (4, 1), (8, 1), (2, 2), (4, 2), (8, 2), (4, 4)]
+                .into_iter()
+                .map(|(pixels, quads)| Tile { pixels, quads, ..tile })
+                .collect(),
+            2 => [4, 8, 16, 32].into_iter().map(|column_lanes| with(Tile { column_lanes, ..tile }, lanes)).collect(),
+            3 => [64, 128, 256].into_iter().map(|lanes| with(tile, lanes)).collect(),
+            _ => Vec::new(),
+        };
+        let fits = |tile: &Tile| {
+            tile.partial() * 16 <= WORKGROUP_MEMORY
+                && tile.row_lanes > 0
+                && (tile.quads == 1 || !grouped)
+                && tile.pixels <= all
+                && tile.quads <= outputs
+                && (tile.slices == 1 || inner >= tile.slices)
+        };
+        found.into_iter().filter(fits).collect()
+    }
+}
+
+/// Places of a tile that [`Task::neighbours`] changes.
+pub(super) const PLACES: usize = 4;
+
+impl Tiles {
+    pub(super) fn get(&self, task: &Task) -> Option<Tile> {
+        if self.0.is_empty() { None } else { self.0.get(&task.to_string()).copied() }
+    }
+
+    pub(super) fn insert(&mut self, task: &Task, tile: Tile) {
+        self.0.insert(task.to_string(), tile);
+    }
+}
