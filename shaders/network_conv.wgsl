@@ -68,9 +68,7 @@ fn main(
     let group_offset = params.x_offset + select(0u, column0 / params.group_quads * params.x_group, GROUPED == 1u);
     // repeat p PIXELS
     let pixel{p} = min(first_pixel + {p}u, params.pixels - 1u);
-    let px{p} = pixel{p} % params.width;
-    let py{p} = pixel{p} / params.width % params.height;
-    let image{p} = pixel{p} / params.width / params.height;
+    // place p
     let base{p} = group_offset + image{p} * params.x_image;
     // repeat q QUADS
     var sum{p}_{q} = vec4<f32>();

@@ -44,16 +44,29 @@ const INPUT: usize = 1;
 const WEIGHTS: usize = 2;
 const BIAS: usize = 3;
 
-/// Reads of a lane that do not wait for each other. In f16 as many products of quads are added up before their sum goes
-/// into one of f32.
-const UNROLL: u32 = 4;
+/// Reads of a lane that do not wait for each other, at most. In f16 as many products of quads are added up before their sum
+/// goes into one of f32.
+pub(super) const UNROLL: usize = 4;
+
+/// Where the pixel `{p}` is, whose number is known.
+const MAP: &str = "let px{p} = pixel{p} % params.width;
+let py{p} = pixel{p} / params.width % params.height;
+let image{p} = pixel{p} / params.width / params.height;
+";
+const LINE: &str = "let px{p} = pixel{p};
+let py{p} = 0u;
+let image{p} = 0u;
+";
 
 /// Which kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum KernelKind {
-    /// Whether the window reaches into padding, whether there are groups, and whether the input is read in quads.
+    /// Whether all pixels lie in a line and are taken as one row, whether the window reaches into padding, whether there
+    /// are groups, whether the input is read in quads, and how many reads of a lane do not wait for each other.
     Conv {
         window: Window,
+        line: bool,
+        unroll: usize,
         padded: bool,
         grouped: bool,
         quads: bool,
@@ -222,7 +235,7 @@ impl Kernel {
         before.push_str(&self.stored());
         let half = self.half.contains(WEIGHTS);
         match self.kind {
-            KernelKind::Conv { window, padded, grouped, quads, tile } => {
+            KernelKind::Conv { window, line, unroll, padded, grouped, quads, tile } => {
                 constants.extend(window_constants(&window));
                 constants.extend([
                     ("PADDED", u32::from(padded)),
@@ -235,8 +248,9 @@ impl Kernel {
                     ("SLICES", tile.slices as u32),
                     ("PARTIAL", tile.partial() as u32),
                     ("LANES", tile.lanes() as u32),
-                    ("UNROLL", UNROLL),
+                    ("UNROLL", unroll as u32),
                 ]);
+                file = file.replace("// place p\n", if line { LINE } else { MAP });
                 file =
                     file.replace("// products q u\n", &products(quads, tile, half)).replace("// sums\n", &sums(tile));
                 let sums = (0..tile.pixels).flat_map(|p| (0..tile.quads).map(move |q| format!("{p}_{q}")));

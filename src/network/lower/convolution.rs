@@ -4,7 +4,7 @@ use super::{Lowering, WORTH_A_COPY, align, word};
 use crate::network::error::NetworkError;
 use crate::network::expression::Term;
 use crate::network::fuse::Fused;
-use crate::network::kernel::{Arithmetic, Kernel, KernelKind, LANES, Load};
+use crate::network::kernel::{Arithmetic, Kernel, KernelKind, LANES, Load, UNROLL};
 use crate::network::op::{Conv, Instruction, Window};
 use crate::network::tensor::elements;
 use crate::network::tile::Task;
@@ -179,7 +179,15 @@ impl Lowering<'_> {
             let last = (output - 1) * job.window.stride[at] + (job.window.kernel[at] - 1) * job.window.dilation[at];
             job.window.before[at] > 0 || last >= input
         });
+        // Neighbours in a row, rows and images are as far from each other in everything that is read and written.
+        let even = |image: u32, row: u32, pixel: u32| {
+            row == pixel.wrapping_mul(columns as u32) && (n == 1 || image == row.wrapping_mul(rows as u32))
+        };
         let x = |at: usize| word(job.x.strides[at] / unit as isize);
+        let line = job.window == POINT
+            && !padded
+            && even(x(0), x(2), x(3))
+            && operand_params.chunks_exact(8).all(|operand| even(operand[1], operand[2], operand[3]));
         let mut params = vec![
             tiles as u32,
             column_tiles as u32,
@@ -206,7 +214,15 @@ impl Lowering<'_> {
         ];
         align(&mut params);
         params.extend(operand_params);
-        let kind = KernelKind::Conv { window: Window { before: [0, 0], ..job.window }, padded, grouped, quads, tile };
+        let kind = KernelKind::Conv {
+            window: Window { before: [0, 0], ..job.window },
+            line,
+            unroll: inner.clamp(1, UNROLL),
+            padded,
+            grouped,
+            quads,
+            tile,
+        };
         let mut buffers = vec![job.x.buffer, weights, bias, y.buffer];
         buffers.extend(operand_buffers);
         let work = (pixels * outputs) as u64 * (per_group * taps) as u64;
