@@ -2,6 +2,7 @@
 
 use super::fuse::Fusions;
 use super::tile::Tiles;
+use crate::setters::setters;
 
 /// What the numbers are that a network keeps on the device and multiplies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -26,7 +27,7 @@ impl Precision {
 
 /// Choices of [`Resolved::plan_with`](super::Resolved::plan_with); the default gives the same numbers on every adapter
 /// of the same arithmetic.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct NetworkOptions {
     /// What is joined into one kernel.
@@ -37,22 +38,8 @@ pub struct NetworkOptions {
     pub tiles: Tiles,
 }
 
-impl NetworkOptions {
-    /// What is joined into one kernel.
-    #[must_use]
-    pub fn fusions(self, fusions: Fusions) -> Self {
-        Self { fusions, ..self }
-    }
-
-    /// What the numbers are.
-    #[must_use]
-    pub fn precision(self, precision: Precision) -> Self {
-        Self { precision, ..self }
-    }
-
-    /// Tiles that were measured.
-    #[must_use]
-    pub fn tiles(self, tiles: Tiles) -> Self {
-        Self { tiles, ..self }
-    }
-}
+setters! { NetworkOptions {
+    fusions: Fusions,
+    precision: Precision,
+    tiles: Tiles,
+}}

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::kernel::LANES;
+use super::options::Precision;
+use crate::plan::Tuning;
 
 /// How much a lane and a workgroup of a convolution make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,14 +32,19 @@ pub(super) enum Task {
     Depthwise { window: [usize; 2], stride: [usize; 2], shape: [usize; 4] },
 }
 
-/// Tiles that were measured on an adapter, by the task.
+/// Tiles that were measured on an adapter, by what is computed in which precision.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tiles(BTreeMap<String, Tile>);
+pub struct Tiles(BTreeMap<String, [usize; 5]>);
 
 /// Bytes of workgroup memory that every adapter has.
 const WORKGROUP_MEMORY: usize = 16 << 10;
 
 impl Tile {
+    /// As a file has it: pixels and quads of a lane, lanes along pixels and channels, and slices.
+    pub(super) fn numbers(self) -> [usize; 5] {
+        [self.pixels, self.quads, self.row_lanes, self.column_lanes, self.slices]
+    }
+
     pub(super) fn lanes(self) -> usize {
         self.column_lanes * self.row_lanes * self.slices
     }
@@ -97,7 +104,7 @@ impl Task {
 
     /// The same tile with another value in one place, for all places in turn: a search along each of them.
     pub(super) fn neighbours(&self, tile: Tile, place: usize) -> Vec<Tile> {
-        let Self::Conv { grouped, pixels: all, outputs, inner, .. } = *self else {
+        let Self::Conv { pixels: all, outputs, inner, .. } = *self else {
             let Self::Depthwise { shape: [.., columns], .. } = *self else { return Vec::new() };
             let sides = [1, 2, 3, 4, 6].into_iter().filter(|pixels| place == 0 && *pixels <= columns);
             return sides.map(|pixels| Tile { pixels, ..tile }).collect();
@@ -115,15 +122,27 @@ impl Task {
             3 => [64, 128, 256].into_iter().map(|lanes| with(tile, lanes)).collect(),
             _ => Vec::new(),
         };
-        let fits = |tile: &Tile| {
-            tile.partial() * 16 <= WORKGROUP_MEMORY
-                && tile.row_lanes > 0
-                && (tile.quads == 1 || !grouped)
-                && tile.pixels <= all
+        let worth = |tile: &Tile| {
+            tile.pixels <= all
                 && tile.quads <= outputs
                 && (tile.slices == 1 || inner >= tile.slices)
+                && self.takes(*tile)
         };
-        found.into_iter().filter(fits).collect()
+        found.into_iter().filter(worth).collect()
+    }
+
+    /// Whether the kernel can be made with a tile, on every adapter.
+    fn takes(&self, tile: Tile) -> bool {
+        let Tile { pixels, quads, column_lanes, row_lanes, slices } = tile;
+        let Self::Conv { grouped, .. } = *self else {
+            return (1..=8).contains(&pixels) && [quads, column_lanes, slices] == [1; 3] && row_lanes == LANES;
+        };
+        [1, 2, 4, 8].contains(&pixels)
+            && [1, 2, 4].contains(&quads)
+            && (quads == 1 || !grouped)
+            && [column_lanes, row_lanes, slices].iter().all(|lanes| lanes.is_power_of_two() && *lanes <= LANES)
+            && tile.lanes() <= LANES
+            && tile.partial() * 16 <= WORKGROUP_MEMORY
     }
 }
 
@@ -131,11 +150,93 @@ impl Task {
 pub(super) const PLACES: usize = 4;
 
 impl Tiles {
-    pub(super) fn get(&self, task: &Task) -> Option<Tile> {
-        if self.0.is_empty() { None } else { self.0.get(&task.to_string()).copied() }
+    /// Those that are among what was measured on an adapter.
+    pub fn of(tuning: &Tuning) -> Self {
+        Self(tuning.networks.clone())
     }
 
-    pub(super) fn insert(&mut self, task: &Task, tile: Tile) {
-        self.0.insert(task.to_string(), tile);
+    /// As part of what was measured on an adapter.
+    pub fn into_tuning(self) -> Tuning {
+        let mut tuning = Tuning::default();
+        tuning.networks = self.0;
+        tuning
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The tile for a task, if it is one that could have been measured: whatever stands in a file, no other tile reaches a
+    /// kernel.
+    pub(super) fn get(&self, task: &Task, precision: Precision) -> Option<Tile> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let [pixels, quads, row_lanes, column_lanes, slices] = *self.0.get(&key(task, precision))?;
+        let tile = Tile { pixels, quads, column_lanes, row_lanes, slices };
+        task.takes(tile).then_some(tile)
+    }
+
+    pub(super) fn insert(&mut self, task: &Task, precision: Precision, tile: Tile) {
+        self.0.insert(key(task, precision), tile.numbers());
+    }
+}
+
+fn key(task: &Task, precision: Precision) -> String {
+    format!("{} {task}", precision.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TASK: Task = Task::Conv { window: [1, 1], quads: true, grouped: false, pixels: 169, outputs: 48, inner: 288 };
+
+    fn kept(numbers: [usize; 5]) -> Option<Tile> {
+        let mut tuning = Tuning::default();
+        tuning.networks.insert("f16 conv 1x1 1152->192 at 169".into(), numbers);
+        Tiles::of(&tuning).get(&TASK, Precision::F16)
+    }
+
+    #[test]
+    fn only_tiles_that_could_have_been_measured_are_taken_from_a_file() {
+        assert_eq!(kept([1, 1, 4, 4, 16]).map(Tile::numbers), Some([1, 1, 4, 4, 16]));
+        for wrong in [
+            [0, 1, 4, 4, 16],
+            [1, 0, 4, 4, 16],
+            [1, 1, 0, 4, 16],
+            [3, 1, 4, 4, 16],
+            [1, 3, 4, 4, 16],
+            [1, 1, 4, 5, 8],
+            [1, 1, 8, 4, 16],
+            [1, 1, 4, 4, 0],
+            [1, 1, 4, 4, 3],
+            [8, 2, 4, 4, 16],
+            [usize::MAX, usize::MAX, usize::MAX, usize::MAX, usize::MAX],
+        ] {
+            assert_eq!(kept(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn every_tile_that_is_planned_or_searched_is_taken() {
+        let depthwise = Task::Depthwise { window: [3, 3], stride: [1, 1], shape: [1, 32, 208, 208] };
+        let small = Task::Conv { window: [3, 3], quads: false, grouped: false, pixels: 4, outputs: 1, inner: 3 };
+        for task in [TASK, depthwise, small] {
+            for busy_lanes in [256, 1 << 14, 1 << 20] {
+                let tile = task.tile(busy_lanes);
+                assert!(task.takes(tile), "{task}: {tile:?}");
+                for place in 0..PLACES {
+                    let neighbours = task.neighbours(tile, place);
+                    assert!(neighbours.iter().all(|tile| task.takes(*tile)), "{task}: {neighbours:?}");
+                }
+            }
+        }
     }
 }

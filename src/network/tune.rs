@@ -80,9 +80,8 @@ impl Resolved {
         progress(1.0);
         let (mut tiles, mut tables) = (options.tiles.clone(), Vec::new());
         for Search { task, best, times } in searches {
-            tiles.insert(&task, best);
-            let numbers = |tile: Tile| [tile.pixels, tile.quads, tile.row_lanes, tile.column_lanes, tile.slices];
-            let ranked = times.into_iter().map(|(tile, time)| (time, numbers(tile))).collect();
+            tiles.insert(&task, options.precision, best);
+            let ranked = times.into_iter().map(|(tile, time)| (time, tile.numbers())).collect();
             tables.push(TileTimes { task: task.to_string(), tiles: ranked });
         }
         Ok(Some((tiles, tables)))
@@ -100,7 +99,7 @@ impl Resolved {
         for round in 0..rounds {
             let mut tiles = options.tiles.clone();
             for (search, candidates) in searches.iter().zip(&candidates) {
-                tiles.insert(&search.task, candidates.get(round).copied().unwrap_or(search.best));
+                tiles.insert(&search.task, options.precision, candidates.get(round).copied().unwrap_or(search.best));
             }
             let plan = self.clone().plan_with(gpu.limits(), &options.clone().tiles(tiles))?;
             let tasks: Vec<Option<(Task, Tile)>> = plan.steps.iter().map(|step| step.task).collect();

@@ -10,12 +10,15 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sharekan::files;
 use sharekan::network::{
-    Budget, CpuNetwork, HostTensor, Network, NetworkError, NetworkPlan, NetworkSession, Resolved, Side,
+    Budget, CpuNetwork, HostTensor, Network, NetworkError, NetworkOptions, NetworkPlan, NetworkSession, Precision,
+    Resolved, Side, Tiles,
 };
-use sharekan::run::{Device, Gpu};
+use sharekan::run::{Device, DeviceCache, Gpu};
 
+use super::device::CacheArgs;
 use super::failure::Failure;
 use super::options::{AdapterArgs, DeviceArg};
+use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, size, table};
 
@@ -49,9 +52,18 @@ pub(crate) struct NetworkArgs {
     /// Where to run the network
     #[arg(long, value_enum, default_value_t)]
     device: DeviceArg,
-    /// What to compute in
+    /// What to compute in: f16 halves what is moved, rounds features to 1e-2 of the largest or so, and needs a GPU that
+    /// has it
     #[arg(long, value_enum, default_value_t)]
-    precision: Precision,
+    precision: PrecisionArg,
+    /// Measure first which tiles run the network fastest on this adapter, and keep them: `detect` uses them where it may
+    #[arg(long)]
+    tune: bool,
+    /// Leave the tiles that were measured on this adapter alone, for the same bits everywhere
+    #[arg(long, conflicts_with = "tune")]
+    no_tuning: bool,
+    #[command(flatten)]
+    cache: CacheArgs,
     #[command(flatten)]
     adapter: AdapterArgs,
     #[command(flatten)]
@@ -60,9 +72,19 @@ pub(crate) struct NetworkArgs {
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Precision {
+enum PrecisionArg {
     #[default]
     F32,
+    F16,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(argument: PrecisionArg) -> Self {
+        match argument {
+            PrecisionArg::F32 => Self::F32,
+            PrecisionArg::F16 => Self::F16,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -76,7 +98,9 @@ struct Looked<'a> {
     device: &'a str,
     /// Name of the adapter or the runtime.
     name: &'a str,
-    precision: Precision,
+    precision: PrecisionArg,
+    /// Convolutions whose tiles were measured on this adapter.
+    measured_tiles: usize,
     /// Why the GPU does not run it, where it was asked to.
     #[serde(skip_serializing_if = "Option::is_none")]
     fallback: Option<&'a str>,
@@ -139,12 +163,23 @@ pub(crate) fn network(args: &NetworkArgs) -> Result<(), Failure> {
     let names: Vec<&str> =
         if names.is_empty() { network.outputs().iter().map(String::as_str).collect() } else { names };
 
-    let gpu = Device::from(args.device).open(&options)?;
+    let cache = args.cache.open();
+    let gpu = match &cache {
+        Some(cache) => cache.open(Device::from(args.device), &options)?,
+        None => Device::from(args.device).open(&options)?,
+    };
     let resolved = network.resolve(&names, &sizes, &Budget::default());
+    let mut choices = NetworkOptions::default().precision(args.precision.into());
     let planned = match (&gpu, &resolved) {
-        (Some(gpu), Ok(resolved)) => Some(resolved.clone().plan(gpu.limits())),
+        (Some(gpu), Ok(resolved)) => {
+            choices.tiles = tiles(args, gpu, cache.as_ref(), resolved, &choices, screen)?;
+            Some(resolved.clone().plan_with(gpu.limits(), &choices))
+        }
         _ => None,
     };
+    if args.tune && choices.tiles.is_empty() {
+        return Err(Failure::new("--tune: there is nothing to measure without a graphics adapter that has timestamps"));
+    }
     let mut fallback = None;
     if let (Some(Err(problem)), _) | (None, Err(problem)) = (&planned, &resolved) {
         // Only what is right but not known here is for another runtime, and not where a GPU was asked for.
@@ -159,6 +194,11 @@ pub(crate) fn network(args: &NetworkArgs) -> Result<(), Failure> {
     }
     let ran = match (&gpu, planned) {
         (Some(gpu), Some(Ok(plan))) => on_gpu(gpu, plan, inputs.as_deref()).map_err(about)?,
+        _ if args.precision == PrecisionArg::F16 => {
+            return Err(Failure::new(
+                "--precision f16: the CPU runs networks in f32 only; leave it out, or give --device gpu",
+            ));
+        }
         _ => on_cpu(&network, resolved.as_ref().ok(), file, inputs.as_deref(), &names).map_err(about)?,
     };
     let inputs: Vec<Port> = match &resolved {
@@ -179,6 +219,7 @@ pub(crate) fn network(args: &NetworkArgs) -> Result<(), Failure> {
         device: if ran.on_gpu { "gpu" } else { "cpu" },
         name: &ran.name,
         precision: args.precision,
+        measured_tiles: choices.tiles.len(),
         fallback: fallback.as_deref(),
         memory: ran.memory,
         steps: &ran.steps,
@@ -191,6 +232,40 @@ pub(crate) fn network(args: &NetworkArgs) -> Result<(), Failure> {
         screen.line(format!("wrote {}", path.display()))?;
     }
     args.json.write(&looked)
+}
+
+/// The tiles that were measured for this adapter, now or before.
+fn tiles(
+    args: &NetworkArgs,
+    gpu: &Gpu,
+    cache: Option<&DeviceCache>,
+    network: &Resolved,
+    choices: &NetworkOptions,
+    screen: Screen,
+) -> Result<Tiles, Failure> {
+    if args.no_tuning {
+        return Ok(Tiles::default());
+    }
+    if args.tune {
+        let bar = progress::long_bar(100);
+        let tuned = network.tune(gpu, choices, |done| bar.set_position((100.0 * done) as u64));
+        bar.finish_and_clear();
+        let Some((tiles, _)) = tuned.map_err(|problem| in_file(&args.network, &problem))? else {
+            return Ok(Tiles::default());
+        };
+        if let Some(cache) = cache {
+            super::tune::keep(cache, gpu, &tiles.clone().into_tuning(), screen)?;
+        }
+        return Ok(tiles);
+    }
+    Ok(match cache.map(|cache| cache.tuning(gpu)) {
+        Some(Ok(Some(tuning))) => Tiles::of(&tuning),
+        Some(Err(problem)) => {
+            tracing::warn!("{problem}; tiles follow from sizes");
+            Tiles::default()
+        }
+        _ => Tiles::default(),
+    })
 }
 
 fn in_file(path: &Path, problem: &NetworkError) -> Failure {

@@ -96,7 +96,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
 }
 
 /// Adds the tiles to those that are there; a file that is of no use any more is replaced, with a word.
-fn keep(cache: &DeviceCache, gpu: &Gpu, tuning: &Tuning, screen: Screen) -> Result<PathBuf, Failure> {
+pub(super) fn keep(cache: &DeviceCache, gpu: &Gpu, tuning: &Tuning, screen: Screen) -> Result<PathBuf, Failure> {
     if let Some(problem) = cache.keep_tuning(gpu, tuning)? {
         screen.line(format!("replaced: {problem}"))?;
     }

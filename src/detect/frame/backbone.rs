@@ -6,7 +6,7 @@ use super::feature_passes::FeaturePasses;
 use super::host_image::HostImages;
 use crate::detect::{Backbone, CellFeatures, DetectError, Letterbox, Picture};
 use crate::head::DetectionConfig;
-use crate::network::Network;
+use crate::network::{Network, NetworkOptions};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::block_on;
 use crate::run::{Download, Gpu, RunError, Upload, largest_submission, runs, watching};
@@ -47,7 +47,7 @@ impl NetworkBackbone {
         name: &str,
         config: &DetectionConfig,
     ) -> Result<Self, DetectError> {
-        let features = FeaturePasses::open(gpu, network, name, config).await?;
+        let features = FeaturePasses::open(gpu, network, name, config, &NetworkOptions::default()).await?;
         let submissions = runs(features.step_work(), largest_submission(gpu.info().device_type));
         let rows = features.features().rows().size();
         let make = || {

@@ -138,7 +138,7 @@ impl FrameDetector {
         let heads = DetectingHead::all_of(head)?;
         let columns = columns_of(&heads)?;
         check_outputs(&heads, &columns, head.outputs())?;
-        let features = FeaturePasses::open(gpu, network, backbone, &heads[0].settings).await?;
+        let features = FeaturePasses::open(gpu, network, backbone, &heads[0].settings, &options.network).await?;
         let (found, expected) = (features.features().channels(), head.inputs());
         if found != expected {
             return Err(DetectError::Features { found, parts: features.describe(), expected });

@@ -7,7 +7,7 @@ use super::letterbox::{DeviceLetterbox, LetterboxPass};
 use crate::detect::error::one_line;
 use crate::detect::{BackboneProblem, DetectError};
 use crate::head::{DetectionConfig, TensorLayout};
-use crate::network::{Budget, ElementType, Network, NetworkError, NetworkMemory, NetworkSession, Side};
+use crate::network::{Budget, ElementType, Network, NetworkError, NetworkMemory, NetworkOptions, NetworkSession, Side};
 use crate::run::Gpu;
 
 /// Letterbox, backbone and the joining of its maps, on one device.
@@ -29,6 +29,7 @@ impl FeaturePasses {
         network: &Network,
         name: &str,
         config: &DetectionConfig,
+        options: &NetworkOptions,
     ) -> Result<Self, DetectError> {
         config.check()?;
         let fail = |problem| DetectError::Backbone { backbone: name.into(), problem };
@@ -40,7 +41,8 @@ impl FeaturePasses {
         let outputs: Vec<&str> = config.features.iter().map(String::as_str).collect();
         let shape = config.pixels.input_shape(config.input_size);
         let sizes = [(config.pixels.input.as_str(), &shape[..])];
-        let plan = network.resolve(&outputs, &sizes, &Budget::default()).and_then(|net| net.plan(gpu.limits()));
+        let plan =
+            network.resolve(&outputs, &sizes, &Budget::default()).and_then(|net| net.plan_with(gpu.limits(), options));
         let plan = plan.map_err(refused)?;
         let memory = plan.memory();
         let letterbox = DeviceLetterbox::open_async(gpu, config).await?;

@@ -1,6 +1,7 @@
 //! How frames are run.
 
 use crate::detect::DetectOptions;
+use crate::network::NetworkOptions;
 use crate::plan::PlanOptions;
 use crate::setters::setters;
 
@@ -20,6 +21,8 @@ pub struct FrameOptions {
     pub candidates: usize,
     /// Kernels and tiles of the heads.
     pub plan: PlanOptions,
+    /// Precision and tiles of the backbone.
+    pub network: NetworkOptions,
 }
 
 impl Default for FrameOptions {
@@ -31,6 +34,7 @@ impl Default for FrameOptions {
             image_pixels: 1280 * 720,
             candidates: 512,
             plan: PlanOptions::default(),
+            network: NetworkOptions::default(),
         }
     }
 }
@@ -41,4 +45,5 @@ setters! { FrameOptions {
     image_pixels: usize,
     candidates: usize,
     plan: PlanOptions,
+    network: NetworkOptions,
 }}

@@ -7,7 +7,7 @@ use crate::network::fuse::Fused;
 use crate::network::kernel::{Arithmetic, Kernel, KernelKind, LANES, Load, UNROLL};
 use crate::network::op::{Conv, Instruction, Window};
 use crate::network::tensor::elements;
-use crate::network::tile::Task;
+use crate::network::tile::{Task, Tile};
 use crate::network::view::{BufferId, View};
 
 /// The input of a convolution as `[N,C,H,W]`, and what surrounds the kernel.
@@ -146,6 +146,12 @@ impl Lowering<'_> {
         Ok((Arithmetic { expression: job.group.expression.clone(), operands: loads }, buffers, params))
     }
 
+    /// The tile that was measured for a task, or one by its sizes.
+    fn tile(&self, task: &Task) -> Tile {
+        let measured = self.options.tiles.get(task, self.options.precision);
+        measured.unwrap_or_else(|| task.tile(self.busy_lanes))
+    }
+
     fn tiled(&mut self, job: Job<'_>) -> Result<View, NetworkError> {
         let [n, outputs, rows, columns] = job.shape;
         let (channels, height, width) = (job.x.shape[1], job.x.shape[2], job.x.shape[3]);
@@ -170,7 +176,7 @@ impl Lowering<'_> {
         let grouped = job.groups > 1;
         let inner = per_group / unit;
         let task = Task::Conv { window: job.window.kernel, quads, grouped, pixels, outputs: all_quads, inner };
-        let tile = self.options.tiles.get(&task).unwrap_or_else(|| task.tile(self.busy_lanes));
+        let tile = self.tile(&task);
         self.task = Some((task, tile));
         let column_tiles = all_quads.div_ceil(tile.column_lanes * tile.quads);
         let tiles = column_tiles * pixels.div_ceil(tile.row_lanes * tile.pixels);
@@ -245,7 +251,7 @@ impl Lowering<'_> {
         let quads = channels / 4;
         let outputs = n * rows * columns * quads;
         let task = Task::Depthwise { window: job.window.kernel, stride: job.window.stride, shape: job.shape };
-        let tile = self.options.tiles.get(&task).unwrap_or_else(|| task.tile(self.busy_lanes));
+        let tile = self.tile(&task);
         let pixels = tile.pixels;
         self.task = Some((task, tile));
         let steps = columns.div_ceil(pixels);

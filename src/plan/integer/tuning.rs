@@ -4,6 +4,8 @@
 //! of the measured batch that is nearest to the tier's largest, as a ratio, among those that the tier itself serves and
 //! those less than a factor of two from its largest. Where there is none, the cost model's tile stands.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{IntegerLayerShape, IntegerTile, MAX_CHUNK};
@@ -39,6 +41,10 @@ pub struct Tuning {
     /// The tiles, in any order.
     #[doc(hidden)]
     pub tiles: Vec<TunedTile>,
+    /// Tiles of convolutions by their sizes, see `network`.
+    #[doc(hidden)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub networks: BTreeMap<String, [usize; 5]>,
 }
 
 impl TunedTile {
@@ -81,6 +87,7 @@ impl Tuning {
     /// Adds all tiles of another tuning; those for the same layers and batches go.
     pub fn merge(&mut self, other: Self) {
         other.tiles.into_iter().for_each(|tuned| self.insert(tuned));
+        self.networks.extend(other.networks);
     }
 }
 
@@ -194,7 +201,7 @@ mod tests {
     #[test]
     fn only_tiles_that_a_plan_could_have_are_taken() {
         let bad = |rows, tile| {
-            let tuning = Tuning { tiles: vec![TunedTile::new(&shape(), rows, tile)] };
+            let tuning = Tuning { tiles: vec![TunedTile::new(&shape(), rows, tile)], ..Tuning::default() };
             assert_eq!(tuning.tile(&shape(), &Limits::default(), 0, 4096), None, "{tile:?}");
         };
         let edges = EdgesTile { rows: 1, groups: 8, split: 4, slice: 16, on_chip: true };
@@ -243,7 +250,7 @@ mod tests {
     fn merging_replaces_what_was_measured_again() {
         let mut all = tuning(&[1, 16]);
         let again = TunedTile::new(&shape(), 16, odd(1));
-        all.merge(Tuning { tiles: vec![again.clone(), tuning(&[169]).tiles.remove(0)] });
+        all.merge(Tuning { tiles: vec![again.clone(), tuning(&[169]).tiles.remove(0)], ..Tuning::default() });
         assert_eq!(all.tiles.iter().map(|tuned| tuned.rows).collect::<Vec<_>>(), [1, 16, 169]);
         assert_eq!(all.tiles[1], again);
     }

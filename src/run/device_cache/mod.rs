@@ -188,7 +188,7 @@ mod tests {
         let (codewords, tile) = (16, IntegerTile::Edges(tile));
         let tile =
             TunedTile { inputs, outputs: 32, codewords, stages: 1, heads: 1, table_gains: false, rows: 169, tile };
-        Tuning { tiles: vec![tile] }
+        Tuning { tiles: vec![tile], ..Tuning::default() }
     }
 
     #[test]
