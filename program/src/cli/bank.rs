@@ -12,9 +12,10 @@ use sharekan::compress::{
 use sharekan::head::{Bank, Head};
 use sharekan::{Error, artifact, files};
 
+use super::backbone::BackboneDeviceArgs;
 use super::compile::{MethodArg, PrecisionArg};
 use super::failure::Failure;
-use super::options::ImportArgs;
+use super::options::{AdapterArgs, ImportArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::size::SizeArgs;
@@ -67,6 +68,10 @@ pub(crate) struct BankArgs {
     #[arg(long, value_name = "ONNX", help_heading = "Calibration")]
     backbone: Option<PathBuf>,
     #[command(flatten)]
+    backbone_device: BackboneDeviceArgs,
+    #[command(flatten)]
+    adapter: AdapterArgs,
+    #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
     import: ImportArgs,
@@ -83,6 +88,9 @@ struct Compiled<'a> {
     heads: Vec<CompiledHead<'a>>,
     /// What is worth knowing about the settings.
     notes: Vec<String>,
+    /// Where the backbone ran that made the rows to calibrate with, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backbone_device: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -114,7 +122,7 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
     let in_file = |head: &DenseFile, problem: Error| problem.in_file(&head.path);
     let mut sources = Vec::new();
     for (at, head) in heads.iter().enumerate() {
-        let calibration = rows.get(at).map(|rows| Calibration::new(rows, head.dense.inputs())).transpose();
+        let calibration = rows.get(at).map(|own| Calibration::new(&own.rows, head.dense.inputs())).transpose();
         let calibration = calibration.map_err(|e| in_file(head, e.into()))?;
         sources.push((head.name.clone(), SourceHead { head: &head.dense, calibration }));
     }
@@ -152,6 +160,7 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
         ratio: dense_bytes as f64 / bytes.len() as f64,
         heads: compiled,
         notes,
+        backbone_device: rows.iter().find_map(|own| own.backbone_device.as_deref()),
     })
 }
 

@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sharekan::Error;
-use sharekan::detect::{Assets, Backbone, Letterbox, OnnxBackbone, list_images, read_image};
+use sharekan::detect::{Assets, Backbone, Letterbox, list_images, read_image};
 use sharekan::evaluate::ground_truth::GroundTruth;
 use sharekan::files;
 use sharekan::head::{DenseHead, DetectionConfig};
+use sharekan::run::GpuOptions;
 
+use super::backbone::BackboneDeviceArgs;
 use super::failure::Failure;
 use super::progress;
 use super::screen::Screen;
@@ -30,6 +32,16 @@ pub(crate) struct CalibrationArgs {
     /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
     #[arg(long, value_name = "ONNX", requires = "calibrate")]
     backbone: Option<PathBuf>,
+    #[command(flatten)]
+    backbone_device: BackboneDeviceArgs,
+}
+
+/// Rows to calibrate with, and what made them.
+pub(crate) struct CalibrationRows {
+    /// `[rows, inputs]` of the head.
+    pub(crate) rows: Vec<f32>,
+    /// Name of the device of the backbone, where there was one.
+    pub(crate) backbone_device: Option<String>,
 }
 
 impl CalibrationArgs {
@@ -38,11 +50,18 @@ impl CalibrationArgs {
         self.calibrate.is_some()
     }
 
-    /// The rows, `[rows, inputs]` of the head, if they were asked for.
-    pub(crate) fn rows(&self, head: &DenseHead, path: &Path, screen: Screen) -> Result<Option<Vec<f32>>, Failure> {
+    /// The rows, if they were asked for.
+    pub(crate) fn rows(
+        &self,
+        head: &DenseHead,
+        path: &Path,
+        adapter: &GpuOptions,
+        screen: Screen,
+    ) -> Result<Option<CalibrationRows>, Failure> {
         let Some(source) = &self.calibrate else { return Ok(None) };
         let (split, backbone) = (&self.calibrate_split, self.backbone.as_deref());
-        CalibrationSource { source, split, backbone }.rows(head, path, screen).map(Some)
+        let device = &self.backbone_device;
+        CalibrationSource { source, split, backbone, device, adapter }.rows(head, path, screen).map(Some)
     }
 }
 
@@ -54,15 +73,19 @@ pub(crate) struct CalibrationSource<'a> {
     pub(crate) split: &'a str,
     /// File of the backbone, where it is not the bundled one.
     pub(crate) backbone: Option<&'a Path>,
+    /// Where the backbone runs.
+    pub(crate) device: &'a BackboneDeviceArgs,
+    /// Which adapter it takes.
+    pub(crate) adapter: &'a GpuOptions,
 }
 
 impl CalibrationSource<'_> {
-    /// The rows, `[rows, inputs]` of the head that `path` holds.
-    pub(crate) fn rows(&self, head: &DenseHead, path: &Path, screen: Screen) -> Result<Vec<f32>, Failure> {
+    /// The rows for the head that `path` holds.
+    pub(crate) fn rows(&self, head: &DenseHead, path: &Path, screen: Screen) -> Result<CalibrationRows, Failure> {
         if !self.source.is_dir() {
             let rows = files::read_rows(self.source, head.inputs())?;
             screen.line(format!("calibrating with {} rows", count(rows.len() / head.inputs())))?;
-            return Ok(rows);
+            return Ok(CalibrationRows { rows, backbone_device: None });
         }
         let Some(settings) = &head.detection else {
             return Err(Failure::new(format!(
@@ -98,12 +121,13 @@ impl CalibrationSource<'_> {
         settings: &DetectionConfig,
         images: &[PathBuf],
         screen: Screen,
-    ) -> Result<Vec<f32>, Failure> {
+    ) -> Result<CalibrationRows, Failure> {
         let backbone = match self.backbone {
             Some(path) => path.to_path_buf(),
             None => Assets::locate()?.backbone(),
         };
-        let mut backbone = OnnxBackbone::open(&backbone, settings)?;
+        let gpu = self.device.adapter(None, self.adapter)?;
+        let mut backbone = self.device.open(gpu.as_ref(), &backbone, settings, screen)?;
         if backbone.channels() != head.inputs() {
             let (found, expected) = (backbone.channels(), head.inputs());
             let path = path.display();
@@ -125,7 +149,8 @@ impl CalibrationSource<'_> {
         }
         bar.finish_and_clear();
         let taken = rows.len() / head.inputs();
-        screen.line(format!("calibrating with {} rows of {} images", count(taken), count(images.len())))?;
-        Ok(rows)
+        let (taken, images, device) = (count(taken), count(images.len()), backbone.device_name());
+        screen.line(format!("calibrating with {taken} rows of {images} images, backbone on {device}"))?;
+        Ok(CalibrationRows { rows, backbone_device: Some(device.to_owned()) })
     }
 }

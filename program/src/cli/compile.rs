@@ -150,6 +150,9 @@ struct Compiled<'a> {
     layers: &'a [LayerReport],
     /// What is worth knowing about the settings.
     notes: &'a [String],
+    /// Where the backbone ran that made the rows to calibrate with, where one did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backbone_device: Option<&'a str>,
 }
 
 /// The settings that the head was compiled with, given or chosen.
@@ -189,10 +192,11 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     let in_file = |problem: Error| problem.in_file(&args.head);
     let target = args.target_bytes.map(Target::Bytes).or(args.target_snr.map(Target::SnrDb));
     let needs_rows = options.method == Method::Calibrated || args.target_snr.is_some();
-    let rows = if needs_rows { args.calibration.rows(&dense, &args.head, screen)? } else { None };
+    let adapter = args.adapter.options()?;
+    let rows = if needs_rows { args.calibration.rows(&dense, &args.head, &adapter, screen)? } else { None };
     let calibration = rows
-        .as_deref()
-        .map(|rows| Calibration::new(rows, dense.inputs()))
+        .as_ref()
+        .map(|calibration| Calibration::new(&calibration.rows, dense.inputs()))
         .transpose()
         .map_err(|e| in_file(e.into()))?;
     let bar = progress::bar("clustering", dense.layers().len() * options.iterations);
@@ -242,6 +246,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         held_back_snr_db: *snr_db,
         layers: &report.layers,
         notes: &notes,
+        backbone_device: rows.as_ref().and_then(|rows| rows.backbone_device.as_deref()),
     })
 }
 

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use sharekan::Error;
+use sharekan::detect::frame::{FrameDetector, FrameOptions};
 use sharekan::detect::pipeline::PipelineReport;
 use sharekan::detect::{
-    Assets, DetectError, DetectOptions, DetectingHead, Detection, Detector, ImageDetections, OnnxBackbone,
+    Assets, DetectError, DetectOptions, DetectingHead, Detection, Detector, HeadDetections, ImageDetections, Picture,
     bank_classes, draw_detections, list_images,
 };
 use sharekan::files;
 use sharekan::head::{DetectionConfig, Head};
 use sharekan::run::Model;
 
-use super::device::{KernelArgs, OpenDevice};
+use super::backbone::{BackboneDeviceArgs, OpenBackbone, frames};
+use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::{Failure, say};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
 use super::progress;
@@ -31,7 +33,7 @@ use pictures::PictureNames;
 /// outputs, and how pixels are prepared. An image that cannot be read is reported and left out, and the exit status is 1.
 /// All heads of a bank look at an image in one pass over its features.
 /// Images are decoded, go through the backbone, and through the head at the same time; the report says where the time
-/// went.
+/// went. Where backbone and head run on one GPU, frames stay on it from their pixels to the candidates of boxes.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
@@ -70,6 +72,8 @@ pub(crate) struct DetectArgs {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     max_detections: u32,
     #[command(flatten)]
+    backbone_device: BackboneDeviceArgs,
+    #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
     kernel: KernelArgs,
@@ -85,6 +89,7 @@ pub(crate) struct DetectArgs {
 /// What `--timings` writes.
 #[derive(Serialize)]
 struct Timed<'a> {
+    backbone_device: &'a str,
     head_device: &'a str,
     #[serde(flatten)]
     time: &'a PipelineReport,
@@ -95,16 +100,16 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     if let Some(path) = &args.timings {
         files::check_destination(path)?;
     }
-    let (mut detector, more, is_bank) = open_detector(args, screen)?;
+    let (mut detector, is_bank) = open_detector(args, screen)?;
     let (images, mut bad) = named_images(&args.images);
     let mut names = args.out.as_deref().map(|folder| PictureNames::new(folder, &images)).transpose()?;
     let heads = detector.heads().to_vec();
-    let by_head = bank_classes(detector.heads());
+    let by_head = bank_classes(&heads);
     let classes = by_head.concat();
 
     let bar = progress::bar("images", images.len());
     let mut records = Vec::new();
-    let time = detector.detect_files(more, &images, |at, found| {
+    let time = detector.detect_files(&images, |at, found| {
         let path = &images[at];
         match found {
             Ok((mut image, found)) => {
@@ -143,12 +148,13 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     })?;
     bar.finish_and_clear();
 
-    print_time(&time, detector.evaluator().device_name(), screen)?;
+    let [backbone_device, head_device] = detector.devices();
+    print_time(&time, [backbone_device, head_device], screen)?;
     if let Some(folder) = args.out.as_ref().filter(|_| !records.is_empty()) {
         screen.line(format!("wrote the pictures to {}", folder.display()))?;
     }
     if let Some(path) = &args.timings {
-        let timed = Timed { head_device: detector.evaluator().device_name(), time: &time };
+        let timed = Timed { backbone_device, head_device, time: &time };
         let text =
             serde_json::to_string_pretty(&timed).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
         files::replace(path, text.as_bytes())?;
@@ -157,10 +163,10 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 
-/// How fast it went, and where the time went.
-pub(crate) fn print_time(time: &PipelineReport, device: &str, screen: Screen) -> Result<(), Failure> {
+/// How fast it went, and where the time went; `backbone` and `head` name devices.
+pub(crate) fn print_time(time: &PipelineReport, [backbone, head]: [&str; 2], screen: Screen) -> Result<(), Failure> {
     screen.line(format!(
-        "{} images in {:.2} s, {:.1} a second, bound by the {}; head on {device}",
+        "{} images in {:.2} s, {:.1} a second, bound by the {}; backbone on {backbone}, head on {head}",
         count(time.images),
         time.seconds,
         time.frames_per_second,
@@ -186,35 +192,85 @@ pub(crate) fn print_time(time: &PipelineReport, device: &str, screen: Screen) ->
     screen.line(rows.trim_fmt())
 }
 
-/// Backbones for as many images at once as there are cores, each on one thread.
-pub(crate) fn one_a_core(backbone: &OnnxBackbone, images: usize) -> Vec<OnnxBackbone> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (0..cores.min(images).max(1)).map(|_| backbone.with_threads(1)).collect()
+/// What goes from files to boxes.
+enum Opened {
+    /// On one GPU.
+    Frames(Box<FrameDetector>),
+    /// Step by step, with further backbones for more images at once.
+    Steps(Box<Detector<OpenBackbone, Model>>, Vec<OpenBackbone>, String),
 }
 
-/// The detector, further backbones for more images at once, and whether the detector is that of a bank.
-type Opening = (Detector<OnnxBackbone, Model>, Vec<OnnxBackbone>, bool);
+impl Opened {
+    fn heads(&self) -> &[DetectingHead] {
+        match self {
+            Self::Frames(detector) => detector.heads(),
+            Self::Steps(detector, ..) => detector.heads(),
+        }
+    }
 
-/// Opens head and backbone.
-fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> {
-    args.device.adapter.options()?;
+    /// Names of the devices of backbone and heads.
+    fn devices(&self) -> [&str; 2] {
+        match self {
+            Self::Frames(detector) => [detector.gpu().info().name.as_str(); 2],
+            Self::Steps(detector, _, backbone) => [backbone, detector.evaluator().device_name()],
+        }
+    }
+
+    fn detect_files<E>(
+        &mut self,
+        files: &[PathBuf],
+        each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+    ) -> Result<PipelineReport, E> {
+        match self {
+            Self::Frames(detector) => detector.detect_files(files, each),
+            Self::Steps(detector, more, _) => detector.detect_files(std::mem::take(more), files, each),
+        }
+    }
+}
+
+/// Opens head and backbone, and tells whether the head is a bank.
+fn open_detector(args: &DetectArgs, screen: Screen) -> Result<(Opened, bool), Failure> {
+    let adapter = args.device.adapter.options()?;
     let head = args.import.open_any(&args.head, &args.member, screen)?.head;
+    let is_bank = head.bank().is_some();
     let heads = detecting_heads(&head, &args.head)?;
     let shared = &heads[0].settings;
-    let backbone = match &args.backbone {
-        Some(path) => OnnxBackbone::open(path, shared)?,
-        None => OnnxBackbone::open(&Assets::locate()?.backbone(), shared)?,
+    let path = match &args.backbone {
+        Some(path) => path.clone(),
+        None => Assets::locate()?.backbone(),
+    };
+    let device = OpenDevice::open(&args.device, &args.kernel)?;
+    device.check(&head, &args.head)?;
+    let gpu = args.backbone_device.adapter(device.gpu.as_ref(), &adapter)?;
+    let options = DetectOptions::default().score(args.score).nms(args.nms);
+    let options = options.max_detections(args.max_detections as usize);
+    let in_file = |e: DetectError| Error::from(e).in_file(&args.head);
+    let backbone = match &gpu {
+        Some(gpu) if device.gpu.as_ref() == Some(gpu) => {
+            let options = FrameOptions::default().detect(options).plan(device.options.clone());
+            match frames(gpu, &path, &head, &options) {
+                Ok(detector) => {
+                    device.keep_kernels();
+                    return Ok((Opened::Frames(Box::new(detector)), is_bank));
+                }
+                Err(problem @ (DetectError::Backbone { .. } | DetectError::Unreadable { .. })) => {
+                    args.backbone_device.instead(&path, shared, problem, screen)?
+                }
+                Err(DetectError::Device(problem)) => return Err(about(problem, &args.head)),
+                Err(problem) => return Err(in_file(problem).into()),
+            }
+        }
+        gpu => args.backbone_device.open(gpu.as_ref(), &path, shared, screen)?,
     };
     let rows = shared.cells() * shared.cells();
-    let device = OpenDevice::open(&args.device, &args.kernel)?;
     let model = device.model(&head, rows, &args.head)?;
-    let options = DetectOptions::default().score(args.score).nms(args.nms).max_detections(args.max_detections as usize);
     // A single image goes through on all threads.
     let single = matches!(&args.images[..], [image] if image.is_file());
-    let mut more = if single { Vec::new() } else { one_a_core(&backbone, usize::MAX) };
-    let first = more.pop().unwrap_or(backbone);
-    let detector = Detector::of_heads(first, model, heads, options);
-    Ok((detector.map_err(|e| Error::from(e).in_file(&args.head))?, more, head.bank().is_some()))
+    let mut backbones = if single { vec![backbone] } else { backbone.for_many(usize::MAX) };
+    let Some(first) = backbones.pop() else { return Err(Failure::new("no backbone could be opened")) };
+    let name = first.device_name().to_owned();
+    let detector = Detector::of_heads(first, model, heads, options).map_err(in_file)?;
+    Ok((Opened::Steps(Box::new(detector), backbones, name), is_bank))
 }
 
 /// A head, or the heads of a bank, with what they say of boxes.

@@ -5,14 +5,15 @@ mod bank;
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 use sharekan::Error;
 use sharekan::detect::pipeline::{Passed, Pipeline};
-use sharekan::detect::{DetectError, Letterbox, OnnxBackbone};
+use sharekan::detect::{DetectError, Letterbox};
 use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, ImageShift, OutputSnr, Summary};
 use sharekan::files;
 use sharekan::run::Model;
 
-use super::detect::{one_a_core, print_time, settings};
+use super::detect::{print_time, settings};
 use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::{Failure, say};
 use super::image_set::{ImageSetArgs, detections, fits, say_unknown_classes};
@@ -65,21 +66,30 @@ pub(crate) struct EvalArgs {
     import: ImportArgs,
 }
 
+/// The JSON form of an evaluation.
+#[derive(Serialize)]
+struct Evaluated<'a> {
+    #[serde(flatten)]
+    summary: &'a Summary,
+    backbone_device: &'a str,
+    head_device: &'a str,
+}
+
 pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     if let Some(path) = &args.plot {
         files::check_destination(path)?;
     }
-    args.device.adapter.options()?;
+    let adapter = args.device.adapter.options()?;
     let head = args.import.open_any(&args.head, &args.member, screen)?.head;
     if let Some(bank) = head.bank() {
         return bank::eval(args, &head, bank, screen);
     }
     let settings = settings(&head, &args.head)?;
     let truth = args.set.ground_truth(&settings, screen)?;
-    let backbone = OnnxBackbone::open(&args.set.backbone_path()?, &settings)?;
     let rows = settings.cells() * settings.cells();
     let device = OpenDevice::open(&args.device, &args.kernel)?;
+    let backbone = args.set.open_backbone(&settings, device.gpu.as_ref(), &adapter, screen)?;
     let mut model = device.model(&head, rows, &args.head)?;
     fits(&backbone, &model, &settings, &args.head)?;
     let reference = match &args.reference {
@@ -101,7 +111,8 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let mut bad = 0;
     let bar = progress::bar("images", truth.images.len());
     let files: Vec<PathBuf> = truth.images.iter().map(|image| image.path.clone()).collect();
-    let mut backbones = one_a_core(&backbone, files.len());
+    let backbone_device = backbone.device_name().to_owned();
+    let mut backbones = backbone.for_many(files.len());
     let adjust = |at: usize, letterbox: &Letterbox, square| args.shift.apply_in(&square, letterbox, at as u64);
     let mut pipeline = Pipeline::new(&mut backbones, &settings).adjust(&adjust);
     let (mut reference, mut snr) = reference.unzip();
@@ -136,14 +147,18 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let mut summary = evaluation.summary();
     summary.output_snr_db = snr.as_ref().and_then(OutputSnr::decibels);
     print_report(screen, &evaluation, &summary)?;
-    print_time(&time, model.device_name(), screen)?;
+    print_time(&time, [&backbone_device, model.device_name()], screen)?;
     if let Some(path) = &args.plot {
         let title = format!("{} on {}", args.head.display(), args.set.data.display());
         let plot = precision_recall_svg(&evaluation, &title)?;
         files::replace(path, plot.as_bytes())?;
         screen.line(format!("wrote {}", path.display()))?;
     }
-    args.json.write(&summary)?;
+    args.json.write(&Evaluated {
+        summary: &summary,
+        backbone_device: &backbone_device,
+        head_device: model.device_name(),
+    })?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sharekan::detect::{Assets, Backbone, DetectOptions, Letterbox, OnnxBackbone, decode_detections};
+use sharekan::detect::{Assets, Backbone, DetectOptions, Letterbox, decode_detections};
 use sharekan::evaluate::ground_truth::{ClassMap, GroundTruth, GroundTruthError};
 use sharekan::evaluate::{EvaluationSettings, Evaluator, ScoredRegion};
 use sharekan::head::DetectionConfig;
-use sharekan::run::Model;
+use sharekan::run::{Gpu, GpuOptions, Model};
 
+use super::backbone::{BackboneDeviceArgs, OpenBackbone};
 use super::failure::{Failure, say};
 use super::screen::Screen;
 use super::table::list;
@@ -31,6 +32,8 @@ pub(crate) struct ImageSetArgs {
     /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
     #[arg(long, value_name = "ONNX")]
     pub(crate) backbone: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) backbone_device: BackboneDeviceArgs,
 }
 
 impl ImageSetArgs {
@@ -52,6 +55,18 @@ impl ImageSetArgs {
             }
         }
         Ok(truth)
+    }
+
+    /// The backbone; `heads` is the adapter that is open for heads.
+    pub(crate) fn open_backbone(
+        &self,
+        settings: &DetectionConfig,
+        heads: Option<&Gpu>,
+        options: &GpuOptions,
+        screen: Screen,
+    ) -> Result<OpenBackbone, Failure> {
+        let gpu = self.backbone_device.adapter(heads, options)?;
+        self.backbone_device.open(gpu.as_ref(), &self.backbone_path()?, settings, screen)
     }
 
     /// The file of the backbone.
@@ -82,7 +97,7 @@ pub(crate) fn detections(
 
 /// Refuses a head that does not fit between backbone and boxes.
 pub(crate) fn fits(
-    backbone: &OnnxBackbone,
+    backbone: &OpenBackbone,
     model: &Model,
     settings: &DetectionConfig,
     path: &Path,

@@ -1,6 +1,7 @@
 //! What the program's user types and gets. Every command is a thin file over the library.
 
 mod adapters;
+mod backbone;
 mod bank;
 mod bench;
 mod calibration;

@@ -21,6 +21,8 @@ pub struct PageFacts {
     pub calibration: Option<String>,
     /// Where heads ran.
     pub device: String,
+    /// Where the backbone ran.
+    pub backbone_device: String,
     /// Points that are still to be measured.
     pub missing: usize,
 }
@@ -51,7 +53,7 @@ pub fn page(facts: &PageFacts, points: &[Point]) -> Result<String, ReportError> 
             (tables(points))
             (notes(facts))
         },
-        footer: html! { "Heads ran on " (facts.device) ". sharekan " (env!("CARGO_PKG_VERSION")) "." },
+        footer: html! { "Heads ran on " (facts.device) ", the backbone on " (facts.backbone_device) ". sharekan " (env!("CARGO_PKG_VERSION")) "." },
     };
     Ok(page.into_html())
 }
@@ -291,6 +293,7 @@ mod tests {
             command: "sharekan study".into(),
             calibration: None,
             device: "CPU".into(),
+            backbone_device: "CPU".into(),
             missing: 3,
         }
     }

@@ -7,7 +7,7 @@ use sharekan::Error;
 use sharekan::head::{Bank, DenseHead};
 
 use super::{BankArgs, dense};
-use crate::cli::calibration::CalibrationSource;
+use crate::cli::calibration::{CalibrationRows, CalibrationSource};
 use crate::cli::failure::Failure;
 use crate::cli::screen::Screen;
 
@@ -43,10 +43,15 @@ fn named_file(text: &Path) -> (String, PathBuf) {
 }
 
 /// Calibration rows of every head.
-pub(super) fn calibrate(args: &BankArgs, heads: &[DenseFile], screen: Screen) -> Result<Vec<Rc<Vec<f32>>>, Failure> {
+pub(super) fn calibrate(
+    args: &BankArgs,
+    heads: &[DenseFile],
+    screen: Screen,
+) -> Result<Vec<Rc<CalibrationRows>>, Failure> {
     let names: Vec<&str> = heads.iter().map(|head| head.name.as_str()).collect();
     let sources = assign(&args.calibrate, &names).map_err(Failure::Usage)?;
-    let mut rows: Vec<Rc<Vec<f32>>> = Vec::new();
+    let (device, adapter) = (&args.backbone_device, args.adapter.options()?);
+    let mut rows: Vec<Rc<CalibrationRows>> = Vec::new();
     for (at, (head, source)) in heads.iter().zip(&sources).enumerate() {
         let same = (0..at).find(|&other| sources[other] == *source && alike(&heads[other].dense, &head.dense));
         if let Some(other) = same {
@@ -57,7 +62,8 @@ pub(super) fn calibrate(args: &BankArgs, heads: &[DenseFile], screen: Screen) ->
         let whom = if for_all { "all heads".into() } else { head.name.clone() };
         screen.line(format!("{whom}: {}", source.display()))?;
         let split = &args.calibrate_split;
-        let source = CalibrationSource { source, split, backbone: args.backbone.as_deref() };
+        let backbone = args.backbone.as_deref();
+        let source = CalibrationSource { source, split, backbone, device, adapter: &adapter };
         rows.push(Rc::new(source.rows(&head.dense, &head.path, screen)?));
     }
     Ok(rows)

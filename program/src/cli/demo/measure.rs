@@ -8,13 +8,13 @@ use serde::ser::SerializeStruct;
 use sharekan::Error;
 use sharekan::compress::CompressReport;
 use sharekan::detect::{
-    Backbone, BoxAgreement, DetectOptions, Detection, Letterbox, OnnxBackbone, decode_detections, draw_detections,
-    read_image,
+    Backbone, BoxAgreement, DetectOptions, Detection, Letterbox, decode_detections, draw_detections, read_image,
 };
 use sharekan::evaluate::{VerifyReport, output_snr_db};
 use sharekan::head::DetectionConfig;
 use sharekan::run::Model;
 
+use crate::cli::backbone::OpenBackbone;
 use crate::cli::detect::pictures;
 use crate::cli::failure::Failure;
 
@@ -27,7 +27,7 @@ pub(super) const SAME_OVERLAP: f32 = 0.7;
 pub(super) struct Heads {
     pub(super) dense: Model,
     pub(super) compressed: Model,
-    pub(super) backbone: OnnxBackbone,
+    pub(super) backbone: OpenBackbone,
     pub(super) settings: DetectionConfig,
     pub(super) out: PathBuf,
 }
@@ -108,6 +108,8 @@ pub(super) struct Summary {
     pub(super) software: bool,
     /// Where the heads ran.
     pub(super) device: String,
+    /// Where the backbone ran.
+    pub(super) backbone_device: String,
     pub(super) dense_bytes: usize,
     pub(super) compressed_bytes: usize,
     pub(super) ratio: f64,
@@ -139,6 +141,7 @@ impl Summary {
             check,
             software,
             device: heads.compressed.device_name().to_owned(),
+            backbone_device: heads.backbone.device_name().to_owned(),
             dense_bytes,
             compressed_bytes: sizes.compressed_bytes,
             ratio: dense_bytes as f64 / sizes.compressed_bytes as f64,
@@ -182,7 +185,7 @@ impl Summary {
 impl Serialize for Summary {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let milliseconds = |time: Duration| 1e3 * time.as_secs_f64();
-        let mut fields = serializer.serialize_struct("Summary", 12)?;
+        let mut fields = serializer.serialize_struct("Summary", 13)?;
         fields.serialize_field("dense_bytes", &self.dense_bytes)?;
         fields.serialize_field("compressed_bytes", &self.compressed_bytes)?;
         fields.serialize_field("ratio", &self.ratio)?;
@@ -191,6 +194,7 @@ impl Serialize for Summary {
         fields.serialize_field("adapter", &self.check.as_ref().map(|check| &check.adapter))?;
         fields.serialize_field("checks", &self.check.as_ref().map(|check| &check.checks))?;
         fields.serialize_field("device", &self.device)?;
+        fields.serialize_field("backbone_device", &self.backbone_device)?;
         fields.serialize_field("same_boxes", &self.boxes.share())?;
         fields.serialize_field("output_snr_db", &self.snr)?;
         let times = serde_json::json!({

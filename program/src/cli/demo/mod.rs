@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use sharekan::Error;
 use sharekan::compress::{self, Calibration, CompressOptions, Method};
-use sharekan::detect::{Assets, OnnxBackbone, list_images};
+use sharekan::detect::{Assets, list_images};
 use sharekan::evaluate::{self, VerifyReport};
 use sharekan::files::{self, FileProblem, HeadFile};
 use sharekan::head::{DenseHead, DetectionConfig, Head};
@@ -17,6 +17,7 @@ use sharekan::import::ImportOptions;
 use sharekan::plan::PlanOptions;
 use sharekan::run::{Gpu, Model};
 
+use super::backbone::BackboneDeviceArgs;
 use super::calibration::CalibrationSource;
 use super::failure::Failure;
 use super::options::{DeviceArg, DeviceArgs};
@@ -41,6 +42,8 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "DIR", default_value = "demo-out")]
     out: PathBuf,
     #[command(flatten)]
+    backbone_device: BackboneDeviceArgs,
+    #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
     json: JsonArgs,
@@ -64,10 +67,12 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let asked = args.device.device == DeviceArg::Gpu || options.name.is_some();
     let runs_heads = gpu.as_ref().filter(|gpu| asked || !gpu.is_software());
     let rows = settings.cells() * settings.cells();
+    let on = args.backbone_device.adapter(gpu.as_ref(), &options)?;
+    let backbone = args.backbone_device.open(on.as_ref(), &assets.backbone(), settings, screen)?;
     let mut heads = Heads {
         dense: open(&file.head, runs_heads, rows)?,
         compressed: open(&compressed, runs_heads, rows)?,
-        backbone: OnnxBackbone::open(&assets.backbone(), settings)?,
+        backbone,
         settings: settings.clone(),
         out: args.out.clone(),
     };
@@ -118,8 +123,10 @@ fn open_adapter(
 fn compile(dense: &DenseHead, assets: &Assets, args: &DemoArgs, screen: Screen) -> Result<(Head, Sizes), Failure> {
     let options = CompressOptions::default().method(Method::Calibrated);
     let images = assets.calibration();
-    let source = CalibrationSource { source: &images, split: "train", backbone: None };
-    let rows = source.rows(dense, &assets.head(), screen)?;
+    let adapter = args.device.adapter.options()?;
+    let device = &args.backbone_device;
+    let source = CalibrationSource { source: &images, split: "train", backbone: None, device, adapter: &adapter };
+    let rows = source.rows(dense, &assets.head(), screen)?.rows;
     let calibration = Calibration::new(&rows, dense.inputs()).map_err(Error::from)?;
     let start = Instant::now();
     let bar = progress::bar("compressing", dense.layers().len() * options.iterations);
@@ -181,7 +188,7 @@ fn print_summary(screen: Screen, summary: &Summary, settings: &DetectionConfig) 
         "{}\n",
         fields([
             ("outputs", summary.snr_text()),
-            ("backbone", format!("{backbone} ms an image, on the CPU")),
+            ("backbone", format!("{backbone} ms an image, on {}", summary.backbone_device)),
             ("adapter", summary.adapter_text()),
         ])
     ))?;

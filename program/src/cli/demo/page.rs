@@ -40,8 +40,8 @@ pub(super) fn render(summary: &Summary, settings: &DetectionConfig) -> String {
             (next())
         },
         footer: html! {
-            "Images: BCCD data set (MIT). Backbone: EfficientNet-Lite0 (Apache-2.0), features on the CPU, head on "
-            (summary.device) "."
+            "Images: BCCD data set (MIT). Backbone: EfficientNet-Lite0 (Apache-2.0), on " (summary.backbone_device)
+            ", head on " (summary.device) "."
         },
     };
     page.into_html()
@@ -73,10 +73,11 @@ fn figures(summary: &Summary) -> Markup {
                 format!("{} ms", milliseconds(summary.mean(|image| image.compressed_time))),
                 "compressed head, an image",
                 format!(
-                    "dense {} ms, backbone {} ms; heads on {}",
+                    "dense {} ms, backbone {} ms; heads on {}, backbone on {}",
                     milliseconds(summary.mean(|image| image.dense_time)),
                     milliseconds(summary.mean(|image| image.backbone_time)),
-                    summary.device
+                    summary.device,
+                    summary.backbone_device
                 ),
             ))
         }

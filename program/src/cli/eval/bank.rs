@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sharekan::detect::{Backbone, DetectingHead, Letterbox, OnnxBackbone, read_image};
+use sharekan::detect::{Backbone, DetectingHead, Letterbox, read_image};
 use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, Summary};
 use sharekan::head::{Bank, Head};
 
@@ -14,11 +14,13 @@ use super::{EvalArgs, Failure, Screen, detections, print_report, progress, say};
 
 /// The JSON form: a summary a head.
 #[derive(Serialize)]
-struct BankSummary {
+struct BankSummary<'a> {
     images: usize,
     heads: BTreeMap<String, Summary>,
     /// Heads without a class of the data.
     left_out: Vec<String>,
+    backbone_device: &'a str,
+    head_device: &'a str,
 }
 
 /// Measures every head of a bank that has a class of the data.
@@ -41,9 +43,9 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
         )));
     }
 
-    let mut backbone = OnnxBackbone::open(&args.set.backbone_path()?, &all)?;
     let cells = all.cells() * all.cells();
     let device = OpenDevice::open(&args.device, &args.kernel)?;
+    let mut backbone = args.set.open_backbone(&all, device.gpu.as_ref(), &args.device.adapter.options()?, screen)?;
     let mut model = device.model(head, cells, &args.head)?;
     if backbone.channels() != model.inputs() {
         let (found, expected, path) = (backbone.channels(), model.inputs(), args.head.display());
@@ -93,8 +95,10 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     if !left_out.is_empty() {
         screen.line(format!("without a class of the data: {}", list(&left_out)))?;
     }
-    screen.line(format!("heads on {}", model.device_name()))?;
-    args.json.write(&BankSummary { images: truth.images.len() - bad, heads: summaries, left_out })?;
+    let (backbone_device, head_device) = (backbone.device_name(), model.device_name());
+    screen.line(format!("backbone on {backbone_device}, heads on {head_device}"))?;
+    let images = truth.images.len() - bad;
+    args.json.write(&BankSummary { images, heads: summaries, left_out, backbone_device, head_device })?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::study::{Fingerprint, Fingerprinter};
-use sharekan::detect::{Backbone, CellFeatures, Letterbox, OnnxBackbone, Picture, read_image};
+use sharekan::detect::{Backbone, CellFeatures, Letterbox, Picture, read_image};
 use sharekan::evaluate::ImageShift;
 use sharekan::evaluate::ground_truth::GroundTruth;
 use sharekan::files;
 use sharekan::head::DetectionConfig;
 
+use crate::cli::backbone::OpenBackbone;
 use crate::cli::failure::{Failure, say};
 
 /// One image of the set.
@@ -35,7 +36,7 @@ pub(super) struct Features {
     pub(super) bad: usize,
     folder: PathBuf,
     settings: DetectionConfig,
-    backbone: OnnxBackbone,
+    backbone: OpenBackbone,
 }
 
 impl Features {
@@ -45,12 +46,17 @@ impl Features {
         folder: PathBuf,
         truth: &GroundTruth,
         settings: &DetectionConfig,
-        backbone: OnnxBackbone,
+        backbone: OpenBackbone,
         backbone_digest: &Fingerprint,
         limit: usize,
     ) -> Result<Self, Failure> {
         let step = truth.images.len().div_ceil(limit).max(1);
         let (mut entries, mut bad) = (Vec::new(), 0);
+        // The last bits of features are those of the device; what the CPU made before it was named stays of use.
+        let device = match &backbone {
+            OpenBackbone::Cpu(_) => "",
+            OpenBackbone::Gpu(_) => backbone.device_name(),
+        };
         let preparation = settings.to_json().map_err(sharekan::Error::from)?;
         for (at, image) in truth.images.iter().enumerate().step_by(step) {
             match read_image(&image.path) {
@@ -62,6 +68,7 @@ impl Features {
                         .with(format!("{size:?} {at}"))
                         .with(backbone_digest.as_str())
                         .with(&preparation)
+                        .with(device)
                         .finish();
                     entries.push(Entry { at, path: image.path.clone(), key, size: size.into() });
                 }
@@ -107,7 +114,7 @@ impl Features {
 /// The features of an image, changed by `shift` where the network sees it. `at` is its place in the set: the seed of
 /// the noise.
 fn shifted_features(
-    backbone: &mut OnnxBackbone,
+    backbone: &mut OpenBackbone,
     pixels: &Picture,
     settings: &DetectionConfig,
     shift: ImageShift,

@@ -9,12 +9,11 @@ use crate::study::{self, Fingerprint, Fingerprinter, Gptq, PageFacts, Point, Stu
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sharekan::compress::{Calibration, Method};
-use sharekan::detect::OnnxBackbone;
 use sharekan::evaluate::Evaluator;
 use sharekan::files::{self, FileProblem};
 use sharekan::head::{DenseHead, Head};
 use sharekan::plan::PlanOptions;
-use sharekan::run::{Device, Model};
+use sharekan::run::{Device, GpuOptions, Model};
 use sharekan::{Error, evaluate::ImageShift};
 
 use super::calibration::CalibrationSource;
@@ -113,6 +112,7 @@ struct StudyJson<'a> {
     head: String,
     data: String,
     device: &'a str,
+    backbone_device: &'a str,
     calibration: Option<&'a str>,
     images: usize,
     reading: Vec<String>,
@@ -129,9 +129,10 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     let settings = settings(&Head::Dense(dense.clone()), &args.head)?;
     let truth = args.set.ground_truth(&settings, screen)?;
     let backbone_path = args.set.backbone_path()?;
-    let backbone = OnnxBackbone::open(&backbone_path, &settings)?;
     let rows = settings.cells() * settings.cells();
     let adapter = Device::from(args.device.device).open(&gpu)?;
+    let backbone = args.set.open_backbone(&settings, adapter.as_ref(), &gpu, screen)?;
+    let backbone_device = backbone.device_name().to_owned();
     let runner = Model::open_on(adapter.as_ref(), &dense.clone().into(), rows, &PlanOptions::default())
         .map_err(|e| Error::from(e).in_file(&args.head))?;
     fits(&backbone, &runner, &settings, &args.head)?;
@@ -140,7 +141,7 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     say_unknown_classes(&Evaluator::new(&truth, &settings.classes));
     make_folder(&args.out)?;
 
-    let source = calibration_source(args);
+    let source = calibration_source(args, &gpu);
     let calibration_files = source.as_ref().map(CalibrationSource::files).transpose()?;
     let backbone_digest = digest_of_file(&backbone_path)?;
     let limit = if args.quick { QUICK_IMAGES } else { usize::MAX };
@@ -177,7 +178,7 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
         Some(source) if needs_rows => Some(source.rows(&dense, &args.head, screen)?),
         _ => None,
     };
-    let calibration = rows.as_deref().map(|rows| Calibration::new(rows, dense.inputs())).transpose();
+    let calibration = rows.as_ref().map(|own| Calibration::new(&own.rows, dense.inputs())).transpose();
     let calibration = calibration.map_err(|e| Error::from(e).in_file(&args.head))?;
     let calibrated_with = source.as_ref().map(|source| match source.source.is_dir() {
         true => format!("{}, split {} where it is a VOC folder", source.source.display(), source.split),
@@ -190,6 +191,7 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
         command: command(args),
         calibration: calibrated_with.clone(),
         device: device.clone(),
+        backbone_device: backbone_device.clone(),
         missing,
     };
     let mut points = kept;
@@ -231,14 +233,16 @@ fn plan(args: &StudyArgs, calibrated: bool) -> StudyPlan {
 }
 
 /// The given source, else the VOC folder that the images are from, where it has the split.
-fn calibration_source(args: &StudyArgs) -> Option<CalibrationSource<'_>> {
+fn calibration_source<'a>(args: &'a StudyArgs, adapter: &'a GpuOptions) -> Option<CalibrationSource<'a>> {
     let (split, backbone) = (args.calibrate_split.as_str(), args.set.backbone.as_deref());
+    let device = &args.set.backbone_device;
     if let Some(source) = &args.calibrate {
-        return Some(CalibrationSource { source, split, backbone });
+        return Some(CalibrationSource { source, split, backbone, device, adapter });
     }
     let file = args.set.data.join("ImageSets/Main").join(format!("{split}.txt"));
     let own_split = split == args.set.split;
-    (file.is_file() && !own_split).then_some(CalibrationSource { source: &args.set.data, split, backbone })
+    let source = &args.set.data;
+    (file.is_file() && !own_split).then_some(CalibrationSource { source, split, backbone, device, adapter })
 }
 
 fn head_digest(args: &StudyArgs, dense: &DenseHead) -> Result<Fingerprint, Failure> {
@@ -308,6 +312,7 @@ fn json<'a>(facts: &'a PageFacts, points: &'a [Point], images: usize) -> StudyJs
         head: facts.head.clone(),
         data: facts.data.clone(),
         device: &facts.device,
+        backbone_device: &facts.backbone_device,
         calibration: facts.calibration.as_deref(),
         images,
         reading: study::reading(points),

@@ -1,0 +1,153 @@
+//! Where a backbone runs: this library's kernels on a GPU, or another runtime on the CPU.
+
+use std::path::Path;
+
+use clap::Args;
+use sharekan::detect::frame::{FrameDetector, FrameOptions, NetworkBackbone};
+use sharekan::detect::{Backbone, CellFeatures, DetectError, OnnxBackbone, Picture};
+use sharekan::head::{DetectionConfig, Head};
+use sharekan::network::{Network, NetworkError};
+use sharekan::run::{Device, Gpu, GpuOptions};
+
+use super::failure::Failure;
+use super::options::DeviceArg;
+use super::screen::Screen;
+
+/// Name of the CPU where the devices of backbones are named.
+pub(crate) const CPU: &str = "CPU";
+
+/// Where to run a backbone.
+#[derive(Args)]
+pub(crate) struct BackboneDeviceArgs {
+    /// Where to run the backbone: auto takes a real GPU, where there is one that runs the network, else the CPU; gpu takes any
+    /// adapter, software ones too, or fails; cpu takes the CPU
+    #[arg(long, value_enum, default_value_t, value_name = "DEVICE", hide_possible_values = true)]
+    pub(crate) backbone_device: DeviceArg,
+}
+
+impl BackboneDeviceArgs {
+    /// The adapter; `None` for the CPU. `heads` is that which is open for heads.
+    pub(crate) fn adapter(&self, heads: Option<&Gpu>, options: &GpuOptions) -> Result<Option<Gpu>, Failure> {
+        Ok(match (self.backbone_device, heads) {
+            (DeviceArg::Cpu, _) => None,
+            (DeviceArg::Gpu | DeviceArg::Auto, Some(gpu)) => Some(gpu.clone()),
+            (choice, None) => Device::from(choice).open(options)?,
+        }
+        // A software adapter takes seconds for what the CPU does in tenths.
+        .filter(|gpu| self.backbone_device == DeviceArg::Gpu || !gpu.is_software()))
+    }
+
+    /// Opens a network as a backbone on `gpu`, or on the CPU.
+    pub(crate) fn open(
+        &self,
+        gpu: Option<&Gpu>,
+        path: &Path,
+        config: &DetectionConfig,
+        screen: Screen,
+    ) -> Result<OpenBackbone, Failure> {
+        let Some(gpu) = gpu else { return on_cpu(path, config) };
+        match load(path).and_then(|network| NetworkBackbone::open(gpu, &network, &path.display().to_string(), config)) {
+            Ok(backbone) => Ok(OpenBackbone::Gpu(Box::new(backbone))),
+            Err(problem) => self.instead(path, config, problem, screen),
+        }
+    }
+
+    /// The CPU, where it takes what the GPU did not.
+    pub(crate) fn instead(
+        &self,
+        path: &Path,
+        config: &DetectionConfig,
+        problem: DetectError,
+        screen: Screen,
+    ) -> Result<OpenBackbone, Failure> {
+        if self.backbone_device == DeviceArg::Gpu {
+            return Err(problem.into());
+        }
+        // What no runtime takes is the CPU's to refuse, as where there is no GPU.
+        let backbone = on_cpu(path, config)?;
+        screen.line(format!("{problem}; the backbone runs on the CPU"))?;
+        Ok(backbone)
+    }
+}
+
+fn on_cpu(path: &Path, config: &DetectionConfig) -> Result<OpenBackbone, Failure> {
+    Ok(OpenBackbone::Cpu(OnnxBackbone::open(path, config)?))
+}
+
+/// Reads a network for the GPU.
+fn load(path: &Path) -> Result<Network, DetectError> {
+    Network::load(path).map_err(|problem| match problem {
+        NetworkError::Unreadable { path, problem } => DetectError::Unreadable { path, problem },
+        other => DetectError::Backbone {
+            backbone: path.display().to_string(),
+            problem: sharekan::detect::BackboneProblem::Gpu(other.to_string()),
+        },
+    })
+}
+
+/// Opens network and head together, for frames that stay on the device.
+pub(crate) fn frames(
+    gpu: &Gpu,
+    path: &Path,
+    head: &Head,
+    options: &FrameOptions,
+) -> Result<FrameDetector, DetectError> {
+    FrameDetector::open(gpu, &load(path)?, &path.display().to_string(), head, options)
+}
+
+/// A backbone and where it runs.
+pub(crate) enum OpenBackbone {
+    Cpu(OnnxBackbone),
+    Gpu(Box<NetworkBackbone>),
+}
+
+impl OpenBackbone {
+    /// Name of the adapter, or `CPU`.
+    pub(crate) fn device_name(&self) -> &str {
+        match self {
+            Self::Cpu(_) => CPU,
+            Self::Gpu(backbone) => &backbone.gpu().info().name,
+        }
+    }
+
+    /// Backbones for as many images at once as there are cores, each on one thread; a GPU takes them one after the other.
+    pub(crate) fn for_many(self, images: usize) -> Vec<Self> {
+        match self {
+            Self::Cpu(backbone) => {
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                (0..cores.min(images).max(1)).map(|_| Self::Cpu(backbone.with_threads(1))).collect()
+            }
+            Self::Gpu(_) => vec![self],
+        }
+    }
+}
+
+impl Backbone for OpenBackbone {
+    fn channels(&self) -> usize {
+        match self {
+            Self::Cpu(backbone) => backbone.channels(),
+            Self::Gpu(backbone) => backbone.channels(),
+        }
+    }
+
+    fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
+        match self {
+            Self::Cpu(backbone) => backbone.features(image),
+            Self::Gpu(backbone) => backbone.features(image),
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Cpu(backbone) => backbone.describe(),
+            Self::Gpu(backbone) => backbone.describe(),
+        }
+    }
+
+    fn leaves_cores_free(&self) -> bool {
+        match self {
+            Self::Cpu(backbone) => backbone.leaves_cores_free(),
+            Self::Gpu(backbone) => backbone.leaves_cores_free(),
+        }
+    }
+}
