@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use sharekan::detect::frame::{FrameDetector, FrameOptions, NetworkBackbone};
 use sharekan::detect::{Backbone, CellFeatures, DetectError, OnnxBackbone, Picture};
 use sharekan::head::{DetectionConfig, Head};
-use sharekan::network::{Network, NetworkError};
+use sharekan::network::{Network, NetworkError, NetworkOptions, Precision, Tiles};
+use sharekan::plan::Tuning;
 use sharekan::run::{Device, Gpu, GpuOptions};
 
 use super::failure::Failure;
@@ -23,6 +24,37 @@ pub(crate) struct BackboneDeviceArgs {
     /// adapter, software ones too, or fails; cpu takes the CPU
     #[arg(long, value_enum, default_value_t, value_name = "DEVICE", hide_possible_values = true)]
     pub(crate) backbone_device: DeviceArg,
+}
+
+/// What a backbone computes in where nothing is compared with its features.
+#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum BackbonePrecision {
+    #[default]
+    Auto,
+    F32,
+    F16,
+}
+
+impl BackbonePrecision {
+    /// How frames take a network on an adapter: with the tiles that were measured on it.
+    pub(crate) fn options(self, gpu: &Gpu, tuning: Option<&Tuning>) -> Result<NetworkOptions, Failure> {
+        let offered = gpu.device().features().contains(sharekan::wgpu::Features::SHADER_F16);
+        if !offered {
+            self.refuse_f16(&format!("{} has none", gpu.info().name))?;
+        }
+        // On software adapters nothing is chosen for its speed.
+        let half = offered && (self == Self::F16 || self == Self::Auto && !gpu.is_software());
+        let precision = if half { Precision::F16 } else { Precision::F32 };
+        Ok(NetworkOptions::default().precision(precision).tiles(tuning.map(Tiles::of).unwrap_or_default()))
+    }
+
+    /// Refuses f16 where it is asked for and cannot be had.
+    pub(crate) fn refuse_f16(self, why: &str) -> Result<(), Failure> {
+        match self {
+            Self::F16 => Err(Failure::new(format!("--backbone-precision f16: {why}; take auto or f32"))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl BackboneDeviceArgs {

@@ -15,9 +15,10 @@ use sharekan::detect::{
 };
 use sharekan::files;
 use sharekan::head::{DetectionConfig, Head};
+use sharekan::network::Precision;
 use sharekan::run::Model;
 
-use super::backbone::{BackboneDeviceArgs, OpenBackbone, frames};
+use super::backbone::{BackboneDeviceArgs, BackbonePrecision, OpenBackbone, frames};
 use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::{Failure, say};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
@@ -73,6 +74,10 @@ pub(crate) struct DetectArgs {
     max_detections: u32,
     #[command(flatten)]
     backbone_device: BackboneDeviceArgs,
+    /// What the backbone computes in: f16 where it runs on the GPU of the head and that has it (features are off by 1e-2
+    /// of the largest or so), f32 for the same features as `eval` and `compile` take, auto for what is faster
+    #[arg(long, value_enum, default_value_t, value_name = "PRECISION", hide_possible_values = true)]
+    backbone_precision: BackbonePrecision,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
@@ -90,6 +95,8 @@ pub(crate) struct DetectArgs {
 #[derive(Serialize)]
 struct Timed<'a> {
     backbone_device: &'a str,
+    /// `f32` or `f16`.
+    backbone_precision: &'a str,
     head_device: &'a str,
     #[serde(flatten)]
     time: &'a PipelineReport,
@@ -149,12 +156,14 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     bar.finish_and_clear();
 
     let [backbone_device, head_device] = detector.devices();
-    print_time(&time, [backbone_device, head_device], screen)?;
+    let backbone_precision = detector.precision().name();
+    let backbone = format!("{backbone_device} in {backbone_precision}");
+    print_time(&time, [&backbone, head_device], screen)?;
     if let Some(folder) = args.out.as_ref().filter(|_| !records.is_empty()) {
         screen.line(format!("wrote the pictures to {}", folder.display()))?;
     }
     if let Some(path) = &args.timings {
-        let timed = Timed { backbone_device, head_device, time: &time };
+        let timed = Timed { backbone_device, backbone_precision, head_device, time: &time };
         let text =
             serde_json::to_string_pretty(&timed).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
         files::replace(path, text.as_bytes())?;
@@ -194,8 +203,8 @@ pub(crate) fn print_time(time: &PipelineReport, [backbone, head]: [&str; 2], scr
 
 /// What goes from files to boxes.
 enum Opened {
-    /// On one GPU.
-    Frames(Box<FrameDetector>),
+    /// On one GPU, the backbone in this precision.
+    Frames(Box<FrameDetector>, Precision),
     /// Step by step, with further backbones for more images at once.
     Steps(Box<Detector<OpenBackbone, Model>>, Vec<OpenBackbone>, String),
 }
@@ -203,7 +212,7 @@ enum Opened {
 impl Opened {
     fn heads(&self) -> &[DetectingHead] {
         match self {
-            Self::Frames(detector) => detector.heads(),
+            Self::Frames(detector, _) => detector.heads(),
             Self::Steps(detector, ..) => detector.heads(),
         }
     }
@@ -211,9 +220,14 @@ impl Opened {
     /// Names of the devices of backbone and heads.
     fn devices(&self) -> [&str; 2] {
         match self {
-            Self::Frames(detector) => [detector.gpu().info().name.as_str(); 2],
+            Self::Frames(detector, _) => [detector.gpu().info().name.as_str(); 2],
             Self::Steps(detector, _, backbone) => [backbone, detector.evaluator().device_name()],
         }
+    }
+
+    /// What the backbone computes in.
+    fn precision(&self) -> Precision {
+        if let Self::Frames(_, precision) = self { *precision } else { Precision::F32 }
     }
 
     fn detect_files<E>(
@@ -222,7 +236,7 @@ impl Opened {
         each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
     ) -> Result<PipelineReport, E> {
         match self {
-            Self::Frames(detector) => detector.detect_files(files, each),
+            Self::Frames(detector, _) => detector.detect_files(files, each),
             Self::Steps(detector, more, _) => detector.detect_files(std::mem::take(more), files, each),
         }
     }
@@ -247,11 +261,13 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<(Opened, bool), Fa
     let in_file = |e: DetectError| Error::from(e).in_file(&args.head);
     let backbone = match &gpu {
         Some(gpu) if device.gpu.as_ref() == Some(gpu) => {
-            let options = FrameOptions::default().detect(options).plan(device.options.clone());
+            let network = args.backbone_precision.options(gpu, device.options.tuning.as_ref())?;
+            let precision = network.precision;
+            let options = FrameOptions::default().detect(options).plan(device.options.clone()).network(network);
             match frames(gpu, &path, &head, &options) {
                 Ok(detector) => {
                     device.keep_kernels();
-                    return Ok((Opened::Frames(Box::new(detector)), is_bank));
+                    return Ok((Opened::Frames(Box::new(detector), precision), is_bank));
                 }
                 Err(problem @ (DetectError::Backbone { .. } | DetectError::Unreadable { .. })) => {
                     args.backbone_device.instead(&path, shared, problem, screen)?
@@ -262,6 +278,7 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<(Opened, bool), Fa
         }
         gpu => args.backbone_device.open(gpu.as_ref(), &path, shared, screen)?,
     };
+    args.backbone_precision.refuse_f16("the backbone runs in f32 where it does not share a GPU with the head")?;
     let rows = shared.cells() * shared.cells();
     let model = device.model(&head, rows, &args.head)?;
     // A single image goes through on all threads.
