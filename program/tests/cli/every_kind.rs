@@ -67,7 +67,7 @@ impl Kind {
 
     /// Without detection settings of its own.
     fn is_import(self) -> bool {
-        matches!(self, EfficientKan | Pykan | FastKan | Inkan)
+        self.library().is_some()
     }
 
     fn is_bank(self) -> bool {
@@ -78,12 +78,14 @@ impl Kind {
         matches!(self, Int8 | FourBits | OneCodeword | ManyCodewords | Residual | Bank)
     }
 
-    fn library(self) -> &'static str {
+    /// The library that made it.
+    fn library(self) -> Option<&'static str> {
         match self {
-            Pykan => "pykan",
-            FastKan => "fast-kan",
-            Inkan => "inkan",
-            _ => "efficient-kan",
+            EfficientKan => Some("efficient-kan"),
+            Pykan => Some("pykan"),
+            FastKan => Some("fast-kan"),
+            Inkan => Some("inkan"),
+            _ => None,
         }
     }
 }
@@ -220,8 +222,9 @@ impl Files {
                 ResidualInF32 => head(&outside, residual(&small)),
                 Bank => bank(&small),
                 BankF32 => bank(&f32),
-                EfficientKan | Pykan | FastKan | Inkan => {
-                    let name = format!("tests/data/fixtures/public/{}_wide.safetensors", kind.library());
+                import => {
+                    let library = import.library().unwrap();
+                    let name = format!("tests/data/fixtures/public/{library}_wide.safetensors");
                     fs::read(root().join(name)).unwrap()
                 }
             };
