@@ -48,13 +48,21 @@ struct Params {
 
 var<workgroup> partial: array<vec4<f32>, PARTIAL>;
 
+// A pixel by its number. Where LINE, they all lie in one row.
+fn pixel_at(number: u32) -> Pixel {
+    if LINE == 1u {
+        return Pixel(0u, 0u, number);
+    }
+    return pixel_of(number, params.height, params.width);
+}
+
 @compute @workgroup_size(LANES)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let tile = group.x + group.y * groups.x;
+    let tile = number_of(group, groups);
     if tile >= params.tiles {
         return;
     }
@@ -65,11 +73,10 @@ fn main(
     let quad{q} = first_quad + {q}u * COLUMN_LANES;
     let column{q} = min(quad{q}, params.quads - 1u);
     // end
-    let group_offset = params.x_offset + select(0u, column0 / params.group_quads * params.x_group, GROUPED == 1u);
+    let group_offset = select(0u, column0 / params.group_quads * params.x_group, GROUPED == 1u);
     // repeat p PIXELS
-    let pixel{p} = min(first_pixel + {p}u, params.pixels - 1u);
-    // place p
-    let base{p} = group_offset + image{p} * params.x_image;
+    let pixel{p} = pixel_at(min(first_pixel + {p}u, params.pixels - 1u));
+    let base{p} = group_offset + image_at(pixel{p}.image);
     // repeat q QUADS
     var sum{p}_{q} = vec4<f32>();
     // end
@@ -77,11 +84,10 @@ fn main(
     for (var ky = 0u; ky < KERNEL_Y; ky++) {
         for (var kx = 0u; kx < KERNEL_X; kx++) {
             // repeat p PIXELS
-            // Rows and columns before the first wrap around to large numbers.
-            let row{p} = py{p} * STRIDE_Y + ky * DILATION_Y - params.before_y;
-            let place{p} = px{p} * STRIDE_X + kx * DILATION_X - params.before_x;
-            let inside{p} = PADDED == 0u || (row{p} < params.in_height && place{p} < params.in_width);
-            let at{p} = base{p} + select(0u, row{p} * params.x_row + place{p} * params.x_pixel, inside{p});
+            let in_row{p} = met(pixel{p}.row, STRIDE_Y, ky, DILATION_Y, params.before_y);
+            let in_column{p} = met(pixel{p}.column, STRIDE_X, kx, DILATION_X, params.before_x);
+            let inside{p} = PADDED == 0u || (in_row{p} < params.in_height && in_column{p} < params.in_width);
+            let at{p} = base{p} + select(0u, input_at(in_row{p}, in_column{p}), inside{p});
             // end
             let window = (ky * KERNEL_X + kx) * params.inner;
             var k = slice;
@@ -123,9 +129,8 @@ fn main(
         // repeat p PIXELS
         // repeat q QUADS
         if first_pixel + {p}u < params.pixels && quad{q} < params.quads {
-            let result = epilogue(sum{p}_{q} + bias[quad{q}], image{p}, py{p}, px{p}, quad{q});
-            let to = image{p} * params.y_image + py{p} * params.y_row + px{p} * params.y_pixel;
-            y[params.y_offset + to + quad{q}] = StoredY(result);
+            let result = epilogue(sum{p}_{q} + bias[quad{q}], pixel{p}, quad{q});
+            y[output_at(pixel{p}) + quad{q}] = StoredY(result);
         }
         // end
         // end

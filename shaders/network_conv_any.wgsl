@@ -46,23 +46,20 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.x + group.y * groups.x) * LANES + lane;
+    let at = number_of(group, groups) * LANES + lane;
     if at >= params.count {
         return;
     }
     let channel = at % params.channels;
-    let px = at / params.channels % params.width;
-    let py = at / params.channels / params.width % params.height;
-    let image = at / params.channels / params.width / params.height;
+    let pixel = pixel_of(at / params.channels, params.height, params.width);
     let first = channel / params.group_channels * params.inner;
     var sum = bias[channel];
     for (var ky = 0u; ky < params.kernel_y; ky++) {
-        // Rows and columns before the first wrap around to large numbers.
-        let row = py * params.stride_y + ky * params.dilation_y - params.before_y;
+        let row = met(pixel.row, params.stride_y, ky, params.dilation_y, params.before_y);
         for (var kx = 0u; kx < params.kernel_x; kx++) {
-            let place = px * params.stride_x + kx * params.dilation_x - params.before_x;
-            if row < params.in_height && place < params.in_width {
-                let base = params.x_offset + image * params.x_image + row * params.x_row + place * params.x_pixel;
+            let column = met(pixel.column, params.stride_x, kx, params.dilation_x, params.before_x);
+            if row < params.in_height && column < params.in_width {
+                let base = image_at(pixel.image) + input_at(row, column);
                 let w = ((channel * params.kernel_y + ky) * params.kernel_x + kx) * params.inner;
                 for (var c = 0u; c < params.inner; c++) {
                     sum += x[base + (first + c) * params.x_channel] * weights[w + c];
@@ -70,6 +67,5 @@ fn main(
             }
         }
     }
-    let to = params.y_offset + image * params.y_image + py * params.y_row + px * params.y_pixel;
-    y[to + channel] = epilogue(sum, image, py, px, channel);
+    y[output_at(pixel) + channel] = epilogue(sum, pixel, channel);
 }

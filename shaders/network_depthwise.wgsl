@@ -39,24 +39,22 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.x + group.y * groups.x) * LANES + lane;
+    let at = number_of(group, groups) * LANES + lane;
     if at >= params.count {
         return;
     }
     let quad = at % params.quads;
-    let px = at / params.quads % params.steps * PIXELS;
-    let py = at / params.quads / params.steps % params.height;
-    let image = at / params.quads / params.steps / params.height;
-    let base = params.x_offset + image * params.x_image + quad;
-    let first = px * STRIDE_X - params.before_x;
+    var pixel = pixel_of(at / params.quads, params.height, params.steps);
+    pixel.column *= PIXELS;
+    let base = image_at(pixel.image) + quad;
+    let first = met(pixel.column, STRIDE_X, 0u, DILATION_X, params.before_x);
     // repeat p PIXELS
     var sum{p} = bias[quad];
     // end
     for (var ky = 0u; ky < KERNEL_Y; ky++) {
-        // Rows and columns before the first wrap around to large numbers.
-        let row = py * STRIDE_Y + ky * DILATION_Y - params.before_y;
+        let row = met(pixel.row, STRIDE_Y, ky, DILATION_Y, params.before_y);
         if row < params.in_height {
-            let start = base + row * params.x_row;
+            let start = base + input_at(row, 0u);
             // repeat k KERNEL_X
             let weight{k} = weights[(ky * KERNEL_X + {k}u) * params.quads + quad];
             // end
@@ -65,10 +63,11 @@ fn main(
             // flush
         }
     }
-    let to = params.y_offset + image * params.y_image + py * params.y_row + px * params.y_pixel + quad;
+    let to = output_at(pixel) + quad;
     // repeat p PIXELS
-    if px + {p}u < params.width {
-        y[to + {p}u * params.y_pixel] = StoredY(epilogue(sum{p}, image, py, px + {p}u, quad));
+    if pixel.column + {p}u < params.width {
+        let own = Pixel(pixel.image, pixel.row, pixel.column + {p}u);
+        y[to + {p}u * params.y_pixel] = StoredY(epilogue(sum{p}, own, quad));
     }
     // end
 }

@@ -19,15 +19,11 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.x + group.y * groups.x) * LANES + lane;
+    let at = number_of(group, groups) * LANES + lane;
     if at >= params.count {
         return;
     }
-    var rest = at;
-    // repeat d DIMS
-    let c{d} = rest % params.sides[{d}u / 4u][{d}u % 4u];
-    rest /= params.sides[{d}u / 4u][{d}u % 4u];
-    // end
+    let c = coordinates_DIMS(at, params.sides);
     // addresses
     y[to] = StoredY(arithmetic(OPERANDS));
 }

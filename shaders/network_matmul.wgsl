@@ -26,19 +26,13 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.x + group.y * groups.x) * LANES + lane;
+    let at = number_of(group, groups) * LANES + lane;
     if at >= params.count {
         return;
     }
-    var rest = at;
-    var from_a = params.a_offset;
-    var from_b = params.b_offset;
-    // repeat d DIMS
-    let c{d} = rest % params.sides[{d}u / 4u][{d}u % 4u];
-    rest /= params.sides[{d}u / 4u][{d}u % 4u];
-    from_a += c{d} * params.a_strides[{d}u / 4u][{d}u % 4u];
-    from_b += c{d} * params.b_strides[{d}u / 4u][{d}u % 4u];
-    // end
+    let c = coordinates_DIMS(at, params.sides);
+    let from_a = params.a_offset + element_DIMS(c, params.a_strides);
+    let from_b = params.b_offset + element_DIMS(c, params.b_strides);
     var sum = 0.0;
     for (var k = 0u; k < params.inner; k++) {
         sum += a[from_a + k * params.a_inner] * b[from_b + k * params.b_inner];

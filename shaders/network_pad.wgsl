@@ -40,26 +40,22 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.x + group.y * groups.x) * LANES + lane;
+    let at = number_of(group, groups) * LANES + lane;
     if at >= params.count {
         return;
     }
-    var rest = at;
-    var source = params.x_offset;
-    var to = 0u;
+    let c = coordinates_DIMS(at, params.sides);
+    var source = c;
     var inside = true;
     // repeat d DIMS
-    let c{d} = rest % params.sides[{d}u / 4u][{d}u % 4u];
-    rest /= params.sides[{d}u / 4u][{d}u % 4u];
-    let side{d} = i32(params.in_sides[{d}u / 4u][{d}u % 4u]);
-    let p{d} = place(i32(c{d}) - i32(params.before[{d}u / 4u][{d}u % 4u]), side{d});
-    inside = inside && p{d} >= 0 && p{d} < side{d};
-    source += u32(p{d}) * params.x_strides[{d}u / 4u][{d}u % 4u];
-    to += c{d} * params.y_strides[{d}u / 4u][{d}u % 4u];
+    let side{d} = i32(params.in_sides[{d/4}][{d%4}]);
+    let place{d} = place(i32(c[{d}]) - i32(params.before[{d/4}][{d%4}]), side{d});
+    inside = inside && place{d} >= 0 && place{d} < side{d};
+    source[{d}] = u32(place{d});
     // end
     var value = bitcast<f32>(params.value);
     if inside {
-        value = x[source];
+        value = x[params.x_offset + element_DIMS(source, params.x_strides)];
     }
-    y[to] = value;
+    y[element_DIMS(c, params.y_strides)] = value;
 }

@@ -39,32 +39,28 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.x + group.y * groups.x) * LANES + lane;
+    let at = number_of(group, groups) * LANES + lane;
     if at >= params.count {
         return;
     }
     let channel = at % params.channels;
-    let px = at / params.channels % params.width;
-    let py = at / params.channels / params.width % params.height;
-    let image = at / params.channels / params.width / params.height;
-    let base = params.x_offset + image * params.x_image + channel * params.x_channel;
+    let pixel = pixel_of(at / params.channels, params.height, params.width);
+    let base = image_at(pixel.image) + channel * params.x_channel;
     var sum = T();
-    var most = T(-3.4028235e38);
+    var most = T(-LARGEST);
     var taken = 0u;
     for (var ky = 0u; ky < params.kernel_y; ky++) {
-        let padded_row = py * params.stride_y + ky * params.dilation_y;
-        let row = padded_row - params.before_y;
+        let row = met(pixel.row, params.stride_y, ky, params.dilation_y, params.before_y);
         for (var kx = 0u; kx < params.kernel_x; kx++) {
-            let padded_place = px * params.stride_x + kx * params.dilation_x;
-            let place = padded_place - params.before_x;
-            // Rows and columns before the first wrap around to large numbers.
-            let inside = row < params.in_height && place < params.in_width;
+            let column = met(pixel.column, params.stride_x, kx, params.dilation_x, params.before_x);
+            let inside = row < params.in_height && column < params.in_width;
             if inside {
-                let value = x[base + row * params.x_row + place * params.x_pixel];
+                let value = x[base + input_at(row, column)];
                 sum += value;
                 most = max(most, value);
             }
-            let counts = select(inside, padded_row < params.end_y && padded_place < params.end_x, PADDED == 1u);
+            let in_padding = row + params.before_y < params.end_y && column + params.before_x < params.end_x;
+            let counts = select(inside, in_padding, PADDED == 1u);
             taken += select(0u, 1u, counts);
         }
     }

@@ -24,23 +24,13 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let tile = group.x + group.y * groups.x;
-    let output = tile * COLUMN_LANES + lane % COLUMN_LANES;
-    var base = params.x_offset;
-    var rest = min(output, params.count - 1u);
-    // repeat d KEPT
-    base += rest % params.kept_sides[{d}u / 4u][{d}u % 4u] * params.kept_strides[{d}u / 4u][{d}u % 4u];
-    rest /= params.kept_sides[{d}u / 4u][{d}u % 4u];
-    // end
+    let output = number_of(group, groups) * COLUMN_LANES + lane % COLUMN_LANES;
+    let own = coordinates_KEPT(min(output, params.count - 1u), params.kept_sides);
+    let base = params.x_offset + element_KEPT(own, params.kept_strides);
     var sum = START;
     for (var k = lane / COLUMN_LANES; k < params.reduced; k += LANES / COLUMN_LANES) {
-        var at = base;
-        var left = k;
-        // repeat d REDUCED
-        at += left % params.reduced_sides[{d}u / 4u][{d}u % 4u] * params.reduced_strides[{d}u / 4u][{d}u % 4u];
-        left /= params.reduced_sides[{d}u / 4u][{d}u % 4u];
-        // end
-        sum = joined(sum, taken(x[at]));
+        let c = coordinates_REDUCED(k, params.reduced_sides);
+        sum = joined(sum, taken(x[base + element_REDUCED(c, params.reduced_strides)]));
     }
     partial[lane] = sum;
     for (var half = LANES / COLUMN_LANES / 2u; half > 0u; half /= 2u) {

@@ -28,25 +28,23 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.x + group.y * groups.x) * LANES + lane;
+    let at = number_of(group, groups) * LANES + lane;
     if at >= params.count {
         return;
     }
     let channel = at % params.channels;
-    let px = at / params.channels % params.width;
-    let py = at / params.channels / params.width % params.height;
-    let image = at / params.channels / params.width / params.height;
-    let base = params.x_offset + image * params.x_image + channel * params.x_channel;
+    let pixel = pixel_of(at / params.channels, params.height, params.width);
+    let base = image_at(pixel.image) + channel * params.x_channel;
     let columns = 2u * TAPS_Y * params.height;
     var sum = T();
     for (var ky = 0u; ky < TAPS_Y; ky++) {
-        let row = u32(table[2u * (py * TAPS_Y + ky)]);
-        let weight_y = table[2u * (py * TAPS_Y + ky) + 1u];
+        let row = u32(table[2u * (pixel.row * TAPS_Y + ky)]);
+        let weight_y = table[2u * (pixel.row * TAPS_Y + ky) + 1u];
         var line = T();
         for (var kx = 0u; kx < TAPS_X; kx++) {
-            let place = u32(table[columns + 2u * (px * TAPS_X + kx)]);
-            let weight_x = table[columns + 2u * (px * TAPS_X + kx) + 1u];
-            line += x[base + row * params.x_row + place * params.x_pixel] * T(weight_x);
+            let column = u32(table[columns + 2u * (pixel.column * TAPS_X + kx)]);
+            let weight_x = table[columns + 2u * (pixel.column * TAPS_X + kx) + 1u];
+            line += x[base + input_at(row, column)] * T(weight_x);
         }
         sum += line * T(weight_y);
     }

@@ -27,20 +27,14 @@ fn main(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let line = group.x + group.y * groups.x;
+    let line = number_of(group, groups);
     if line >= params.count {
         return;
     }
-    var source = params.x_offset;
-    var to = 0u;
-    var rest = line;
-    // repeat d DIMS
-    let c{d} = rest % params.sides[{d}u / 4u][{d}u % 4u];
-    rest /= params.sides[{d}u / 4u][{d}u % 4u];
-    source += c{d} * params.x_strides[{d}u / 4u][{d}u % 4u];
-    to += c{d} * params.y_strides[{d}u / 4u][{d}u % 4u];
-    // end
-    var most = -3.4028235e38;
+    let c = coordinates_DIMS(line, params.sides);
+    let source = params.x_offset + element_DIMS(c, params.x_strides);
+    let to = element_DIMS(c, params.y_strides);
+    var most = -LARGEST;
     for (var k = lane; k < params.side; k += LANES) {
         most = max(most, x[source + k * params.x_stride]);
     }

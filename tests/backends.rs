@@ -9,31 +9,19 @@ use std::process::{Command, Stdio};
 
 use naga::back::pipeline_constants::process_overrides;
 use naga::back::{hlsl, msl, spv};
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::valid::ModuleInfo;
 use naga::{Module, ShaderStage};
-use sharekan::run::{Kernel, KernelVariant};
-use support::variants::{MATRIX_KERNELS, device_of, others, planned};
+use sharekan::run::Shader;
+use support::variants::{checked, device_of, kernels, named, of_networks, others, planned};
 
 const ENTRY: &str = "main";
 
-/// A variant, checked, its override constants in place.
-fn module(variant: &KernelVariant) -> (Module, ModuleInfo) {
-    let name = variant.kernel.label();
-    let source = variant.kernel.source(&variant.source_constants);
-    let module = naga::front::wgsl::parse_str(&source)
-        .unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&source, name)));
-    let mut capabilities = Capabilities::default();
-    if MATRIX_KERNELS.contains(&variant.kernel) {
-        capabilities |= Capabilities::SHADER_FLOAT16
-            | Capabilities::SHADER_FLOAT16_IN_FLOAT32
-            | Capabilities::COOPERATIVE_MATRIX
-            | Capabilities::SUBGROUP;
-    }
-    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
-    let info = validator.validate(&module).unwrap_or_else(|e| panic!("{}", e.emit_to_string_with_path(&source, name)));
-    let constants = variant.constants.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+/// A shader, checked, its override constants in place.
+fn module(shader: &Shader) -> (Module, ModuleInfo) {
+    let (module, info) = checked(shader.kernel, &shader.source).unwrap_or_else(|e| panic!("{e}"));
+    let constants = shader.constants.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
     let (module, info) = process_overrides(&module, &info, Some((ShaderStage::Compute, ENTRY)), &constants)
-        .unwrap_or_else(|e| panic!("{name}: {e}"));
+        .unwrap_or_else(|e| panic!("{}: {e}", shader.kernel));
     (module.into_owned(), info.into_owned())
 }
 
@@ -82,8 +70,8 @@ fn validate(words: &[u32], environment: &str) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&said).into_owned()) }
 }
 
-/// All variants, those of matrices among them.
-fn variants() -> BTreeMap<String, KernelVariant> {
+/// All variants, those of matrices and of networks among them.
+fn variants() -> BTreeMap<String, Shader> {
     let adapters = [
         device_of(16 << 10, None),
         device_of(32 << 10, None),
@@ -93,8 +81,9 @@ fn variants() -> BTreeMap<String, KernelVariant> {
     ];
     let mut found = planned(&adapters);
     found.extend(others());
-    for kernel in Kernel::ALL {
-        assert!(found.values().any(|variant| variant.kernel == kernel), "no variant of {}", kernel.label());
+    found.extend(named(of_networks()));
+    for kernel in kernels() {
+        assert!(found.values().any(|shader| shader.kernel == kernel), "no variant of {kernel}");
     }
     found
 }
@@ -109,7 +98,7 @@ fn every_variant_is_written_for_vulkan_metal_and_dx12() {
     for (name, variant) in &variants {
         let (module, info) = module(variant);
         let mut expect = |what: &str, result: Result<(), String>| {
-            let matrices = if variant.kernel == Kernel::IntegerMatrix { matrices(what) } else { Matrices::Taken };
+            let matrices = if variant.kernel == "integer_matrix" { matrices(what) } else { Matrices::Taken };
             match (result, matrices) {
                 (Ok(()), Matrices::Taken | Matrices::IfNew(_)) => {}
                 (Err(e), Matrices::Refused(part) | Matrices::IfNew(part)) if e.contains(part) => {}
@@ -125,7 +114,7 @@ fn every_variant_is_written_for_vulkan_metal_and_dx12() {
             let checked = |words: Vec<u32>| if validated { validate(&words, environment) } else { Ok(()) };
             expect(what, vulkan(&module, &info, version).and_then(checked));
         }
-        if variant.kernel.source(&variant.source_constants).contains("enable f16;") {
+        if variant.source.contains("enable f16;") {
             f16.push(name);
         }
     }

@@ -1,23 +1,18 @@
 //! Networks out of ONNX files: those of `tests/data/onnx` have the right outputs beside them.
 
 #![cfg(all(feature = "network", feature = "files"))]
-#![allow(unreachable_pub, reason = "every file of the test uses its own part of the others")]
 
-#[path = "network/case.rs"]
-mod case;
-#[path = "network/device.rs"]
-mod device;
-#[path = "network/graphs.rs"]
-mod graphs;
+#[cfg(feature = "onnx")]
+#[path = "network/against_rten.rs"]
+mod against_rten;
 #[path = "network/malformed.rs"]
 mod malformed;
-#[cfg(feature = "onnx")]
-#[path = "network/random.rs"]
-mod random;
+mod support;
 
 use sharekan::network::NetworkSession;
 
-use case::{Case, Judge};
+use support::GPU;
+use support::networks::case::{Case, Judge};
 
 #[test]
 fn the_reference_gives_the_right_outputs() {
@@ -31,8 +26,8 @@ fn the_reference_gives_the_right_outputs() {
 #[test]
 fn the_adapter_gives_the_right_outputs() {
     Case::each(Judge::Gpu, |case, network| {
-        let plan = case.resolve(network)?.plan(device::GPU.limits()).map_err(|e| e.to_string())?;
-        let mut session = NetworkSession::open(&device::GPU, plan).map_err(|e| e.to_string())?;
+        let plan = case.resolve(network)?.plan(GPU.limits()).map_err(|e| e.to_string())?;
+        let mut session = NetworkSession::open(&GPU, plan).map_err(|e| e.to_string())?;
         session.run(&[(case.input_name.as_str(), &case.input())]).map_err(|e| e.to_string())
     });
 }

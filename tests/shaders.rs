@@ -11,6 +11,7 @@ use naga::{AddressSpace, StorageAccess};
 use sharekan::head::Head;
 use sharekan::plan::{PlanOptions, Strategy};
 use sharekan::run::{Access, Kernel, Session};
+use support::variants::{checked, kernels, samples, shared};
 use support::*;
 
 fn module(source: &str, name: &str) -> naga::Module {
@@ -19,19 +20,9 @@ fn module(source: &str, name: &str) -> naga::Module {
 
 #[test]
 fn every_shader_is_valid() {
-    for kernel in Kernel::ALL {
-        let (source, name) = (kernel.source(&kernel.sample_constants()), kernel.label());
-        // What a browser offers; halves and cooperative matrices where the kernel is for adapters that have them.
-        let mut capabilities = naga::valid::Capabilities::default();
-        if matches!(kernel, Kernel::IntegerBasis | Kernel::IntegerMatrix) {
-            capabilities |= naga::valid::Capabilities::SHADER_FLOAT16
-                | naga::valid::Capabilities::SHADER_FLOAT16_IN_FLOAT32
-                | naga::valid::Capabilities::COOPERATIVE_MATRIX
-                | naga::valid::Capabilities::SUBGROUP;
-        }
-        let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
-        if let Err(e) = validator.validate(&module(&source, name)) {
-            panic!("{}", e.emit_to_string_with_path(&source, name));
+    for shader in samples() {
+        if let Err(e) = checked(shader.kernel, &shader.source) {
+            panic!("{e}");
         }
     }
 }
@@ -41,26 +32,24 @@ fn every_file_is_a_kernel() {
     let mut files: Vec<String> = fs::read_dir("shaders")
         .unwrap()
         .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
-        // Kernels of networks are written for each network; their tests run them all.
-        .filter(|name| !name.starts_with("network_"))
+        .filter(|name| cfg!(feature = "network") || !name.starts_with("network_"))
         .collect();
     files.sort();
-    let mut kernels = Kernel::ALL.map(Kernel::label).to_vec();
-    kernels.extend(Kernel::SHARED);
-    kernels.sort_unstable();
-    assert_eq!(files, kernels);
+    let mut known = [kernels(), shared()].concat();
+    known.sort_unstable();
+    assert_eq!(files, known);
 }
 
 #[test]
 fn shaders_bind_what_the_registry_says() {
-    for kernel in Kernel::ALL {
-        let found: BTreeMap<(u32, u32), Access> = module(&kernel.source(&kernel.sample_constants()), kernel.label())
+    for shader in samples() {
+        let found: BTreeMap<(u32, u32), Access> = module(&shader.source, shader.kernel)
             .global_variables
             .iter()
             .filter_map(|(_, variable)| {
                 let place = variable.binding.as_ref()?;
                 let access = match variable.space {
-                    AddressSpace::Uniform => Access::Params,
+                    AddressSpace::Uniform => Access::Uniform,
                     AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => Access::Write,
                     AddressSpace::Handle => Access::Texture,
                     _ => Access::Read,
@@ -68,12 +57,14 @@ fn shaders_bind_what_the_registry_says() {
                 Some(((place.group, place.binding), access))
             })
             .collect();
-        let own = kernel.bindings().iter().enumerate().map(|(at, access)| ((0, at as u32), *access));
-        let expected: BTreeMap<_, _> =
-            own.chain(kernel.external_binding().map(|buffer| ((1, 0), buffer.access()))).collect();
-        assert_eq!(found, expected, "{}", kernel.label());
+        let said = |access: Access| if access == Access::Params { Access::Uniform } else { access };
+        let groups = (0..).zip(&shader.groups);
+        let expected: BTreeMap<_, _> = groups
+            .flat_map(|(group, bindings)| (0..).zip(bindings).map(move |(at, access)| ((group, at), said(*access))))
+            .collect();
+        assert_eq!(found, expected, "{}", shader.kernel);
         let buffers = found.values().filter(|access| matches!(access, Access::Read | Access::Write)).count();
-        assert!(buffers <= 8, "{} binds {buffers} storage buffers, WebGPU guarantees 8", kernel.label());
+        assert!(buffers <= 8, "{} binds {buffers} storage buffers, WebGPU guarantees 8", shader.kernel);
     }
 }
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use serde_json::{Value, json};
-use sharekan::run::{Access, ExternalBuffer, KernelVariant};
-use support::variants::{MATRIX_KERNELS, device_of, largest, others, planned};
+use sharekan::run::{Access, Shader};
+use support::variants::{MATRIX_KERNELS, covering, device_of, largest, named, of_networks, others, planned};
 
 const PAGE: &str = include_str!("tint/page.html");
 /// Longest silence of the browser, its start included.
@@ -33,21 +33,18 @@ enum Message {
 fn kind(access: &Access) -> &'static str {
     match access {
         Access::Params => "params",
+        Access::Uniform => "uniform",
         Access::Read => "read",
         Access::Write => "write",
         Access::Texture => "texture",
     }
 }
 
-fn described(variant: &KernelVariant) -> Value {
+fn described(shader: &Shader) -> Value {
     let constants: serde_json::Map<String, Value> =
-        variant.constants.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    json!({
-        "source": variant.kernel.source(&variant.source_constants),
-        "constants": constants,
-        "bindings": variant.kernel.bindings().iter().map(kind).collect::<Vec<_>>(),
-        "caller": variant.kernel.external_binding().map(ExternalBuffer::access).iter().map(kind).collect::<Vec<_>>(),
-    })
+        shader.constants.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let groups: Vec<Vec<&str>> = shader.groups.iter().map(|group| group.iter().map(kind).collect()).collect();
+    json!({ "source": shader.source, "constants": constants, "groups": groups })
 }
 
 /// Answers one request.
@@ -137,11 +134,14 @@ impl Drop for Browser {
 
 #[test]
 fn every_variant_without_matrices_compiles_in_chromium() {
-    let mut variants: BTreeMap<String, KernelVariant> = planned(&[device_of(16 << 10, None)]);
+    let mut variants: BTreeMap<String, Shader> = planned(&[device_of(16 << 10, None)]);
     variants.extend(others());
     // A software adapter takes a third of a second for each: sizes alone make no other kernel.
     let mut variants = largest(variants);
-    variants.retain(|_, variant| !MATRIX_KERNELS.contains(&variant.kernel));
+    variants.retain(|_, shader| !MATRIX_KERNELS.contains(&shader.kernel));
+    // The browser's adapter has no f16.
+    let of_networks = of_networks().into_iter().filter(|shader| !shader.source.contains("enable f16;"));
+    variants.extend(named(covering(of_networks.collect())));
     let names: Vec<&String> = variants.keys().collect();
     let list = json!(variants.values().map(described).collect::<Vec<_>>()).to_string();
 

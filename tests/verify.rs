@@ -4,7 +4,7 @@ mod support;
 
 use sharekan::evaluate::{VerifyReport, verify};
 use sharekan::head::{Bank, Head, Member};
-use sharekan::run::{Gpu, Kernel};
+use sharekan::run::{Gpu, Rewrite};
 use support::*;
 
 fn head() -> Head {
@@ -12,7 +12,7 @@ fn head() -> Head {
 }
 
 /// The device with kernels as `rewrite` leaves them.
-fn broken(rewrite: fn(Kernel, String) -> String) -> Gpu {
+fn broken(rewrite: Rewrite) -> Gpu {
     GPU.clone().rewriting_kernels(None, rewrite)
 }
 
@@ -34,8 +34,9 @@ fn a_device_without_fault_passes() {
 
 #[test]
 fn the_last_bit_of_an_integer_kernel_is_found() {
-    let flipped =
-        |_, source: String| source.replace("select(bitcast<u32>(value), NAN", "select(bitcast<u32>(value) ^ 1u, NAN");
+    let flipped = |_: &str, source: String| {
+        source.replace("select(bitcast<u32>(value), NAN", "select(bitcast<u32>(value) ^ 1u, NAN")
+    };
     let report = verify(&broken(flipped), &head(), 9).unwrap();
     assert_failed(&report, &["integer_"]);
     assert!(report.checks.iter().all(|check| check.passed || check.error < 1e-6), "{report:?}");
@@ -53,17 +54,18 @@ fn the_last_bit_of_an_integer_kernel_is_found() {
 #[test]
 fn a_part_in_a_thousand_of_a_float_kernel_is_found() {
     let wrong =
-        |_, source: String| source.replace("total * factor.x + factor.y", "total * 1.001 * factor.x + factor.y");
+        |_: &str, source: String| source.replace("total * factor.x + factor.y", "total * 1.001 * factor.x + factor.y");
     assert_failed(&verify(&broken(wrong), &head(), 9).unwrap(), &["contract_", "product_"]);
 }
 
 #[test]
 fn outputs_that_are_no_numbers_are_found() {
-    let nan = |_, source: String| source.replace("NAN, nan_row)", "NAN, true)");
+    let nan = |_: &str, source: String| source.replace("NAN, nan_row)", "NAN, true)");
     let report = verify(&broken(nan), &head(), 9).unwrap();
     assert_failed(&report, &["integer_"]);
     assert!(report.checks.iter().all(|check| check.passed || check.error == f64::INFINITY), "{report:?}");
-    let infinite = |_, source: String| source.replace("select(bitcast<u32>(value), NAN", "select(0x7f800000u, NAN");
+    let infinite =
+        |_: &str, source: String| source.replace("select(bitcast<u32>(value), NAN", "select(0x7f800000u, NAN");
     assert_failed(&verify(&broken(infinite), &head(), 9).unwrap(), &["integer_"]);
 }
 
@@ -83,7 +85,7 @@ fn matrices_are_held_to_what_rounding_allows() {
     }
     let wrong =
         GPU.clone().rewriting_kernels(matrices::gpu().limits().matrix_subgroup, |kernel, source| match kernel {
-            Kernel::IntegerMatrix => {
+            "integer_matrix" => {
                 matrices::plain(&source).replace("round(staging[own + at])", "round(1.002 * staging[own + at])")
             }
             _ => source,

@@ -3,7 +3,7 @@
 use super::expression::{Expression, wgsl};
 use super::op::{Reduce, Window};
 use super::tile::Tile;
-use crate::run::template;
+use crate::run::{Access, Shader, template};
 
 /// Lanes of a workgroup; every adapter has as many.
 pub(super) const LANES: usize = 256;
@@ -47,16 +47,6 @@ const BIAS: usize = 3;
 /// Reads of a lane that do not wait for each other, at most. In f16 as many products of quads are added up before their sum
 /// goes into one of f32.
 pub(super) const UNROLL: usize = 4;
-
-/// Where the pixel `{p}` is, whose number is known.
-const MAP: &str = "let px{p} = pixel{p} % params.width;
-let py{p} = pixel{p} / params.width % params.height;
-let image{p} = pixel{p} / params.width / params.height;
-";
-const LINE: &str = "let px{p} = pixel{p};
-let py{p} = 0u;
-let image{p} = 0u;
-";
 
 /// Which kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -125,15 +115,46 @@ pub(super) enum Load {
     Splat,
 }
 
-/// What a binding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    Uniform,
-    Read,
-    Write,
+/// Kernels of networks, by the names of their files.
+#[doc(hidden)]
+pub const KERNELS: [&str; 10] = [
+    "network_conv",
+    "network_conv_any",
+    "network_depthwise",
+    "network_elementwise",
+    "network_matmul",
+    "network_pad",
+    "network_pool",
+    "network_reduce",
+    "network_resize",
+    "network_softmax",
+];
+
+/// Files that are no kernels but parts of several.
+#[doc(hidden)]
+pub const SHARED: [&str; 5] =
+    ["network_arithmetic", "network_common", "network_filter", "network_map", "network_strides"];
+
+impl Load {
+    /// Operand number `at`, read at `address` as a `T`.
+    fn of(self, at: usize, address: &str) -> String {
+        match self {
+            Self::Whole => format!("T(source{at}[{address}])"),
+            // No vector of f32 is made of a single f16.
+            Self::Splat => format!("T(f32(source{at}[{address}]))"),
+        }
+    }
 }
 
 const COMMON: &str = include_str!("../../shaders/network_common.wgsl");
+/// What the kernels have in common that do arithmetic on elements.
+const ARITHMETIC: &str = include_str!("../../shaders/network_arithmetic.wgsl");
+/// What the kernels over maps have in common.
+const MAP: &str = include_str!("../../shaders/network_map.wgsl");
+/// What convolutions have in common.
+const FILTER: &str = include_str!("../../shaders/network_filter.wgsl");
+/// What the kernels over tensors of any layout have in common.
+const STRIDES: &str = include_str!("../../shaders/network_strides.wgsl");
 
 impl KernelKind {
     /// Name of the kernel's file.
@@ -180,6 +201,18 @@ impl KernelKind {
         }
     }
 
+    /// The parts that it shares with other kernels.
+    fn shared(self) -> String {
+        let strides = |count: &str| STRIDES.replace("COUNT", count).replace("NAME", count);
+        match self {
+            Self::Conv { .. } | Self::ConvAny | Self::Depthwise { .. } => format!("{ARITHMETIC}\n{MAP}\n{FILTER}"),
+            Self::Pool { .. } | Self::Resize { .. } => MAP.to_owned(),
+            Self::Elementwise { .. } => format!("{ARITHMETIC}\n{}", strides("DIMS")),
+            Self::Softmax { .. } | Self::MatMul { .. } | Self::Pad { .. } => strides("DIMS"),
+            Self::Reduce { .. } => format!("{}\n{}", strides("KEPT"), strides("REDUCED")),
+        }
+    }
+
     /// Bindings of the kernel itself; operands come after.
     fn own_bindings(self) -> &'static [Access] {
         use Access::{Read, Uniform, Write};
@@ -216,6 +249,18 @@ fn vector(width: usize, number: &str) -> String {
     if width == 4 { format!("vec4<{number}>") } else { number.to_owned() }
 }
 
+impl From<&Kernel> for Shader {
+    fn from(kernel: &Kernel) -> Self {
+        Self {
+            kernel: kernel.kind.label(),
+            detail: kernel.kind.detail(),
+            source: kernel.source(),
+            constants: Vec::new(),
+            groups: vec![kernel.bindings()],
+        }
+    }
+}
+
 impl Kernel {
     /// A kernel of f32.
     pub(super) fn new(kind: KernelKind, arithmetic: Arithmetic) -> Self {
@@ -229,15 +274,17 @@ impl Kernel {
 
     /// The kernel in WGSL.
     pub(super) fn source(&self) -> String {
-        let (mut file, mut constants) = (self.kind.file().to_owned(), Vec::new());
+        let mut file = format!("{COMMON}\n{}\n{}", self.kind.shared(), self.kind.file());
+        let mut constants = Vec::new();
         let enable = if self.half.is_empty() { "" } else { "enable f16;\n" };
-        let mut before = format!("{enable}alias T = {};\n{COMMON}\n", vector(self.kind.width(), "f32"));
+        let mut before = format!("{enable}alias T = {};\n", vector(self.kind.width(), "f32"));
         before.push_str(&self.stored());
         let half = self.half.contains(WEIGHTS);
         match self.kind {
             KernelKind::Conv { window, line, unroll, padded, grouped, quads, tile } => {
                 constants.extend(window_constants(&window));
                 constants.extend([
+                    ("LINE", u32::from(line)),
                     ("PADDED", u32::from(padded)),
                     ("GROUPED", u32::from(grouped)),
                     ("DEPTH", if quads { 4 } else { 1 }),
@@ -250,7 +297,6 @@ impl Kernel {
                     ("LANES", tile.lanes() as u32),
                     ("UNROLL", unroll as u32),
                 ]);
-                file = file.replace("// place p\n", if line { LINE } else { MAP });
                 file =
                     file.replace("// products q u\n", &products(quads, tile, half)).replace("// sums\n", &sums(tile));
                 let sums = (0..tile.pixels).flat_map(|p| (0..tile.quads).map(move |q| format!("{p}_{q}")));
@@ -335,14 +381,14 @@ impl Kernel {
                 text.push_str(&format!("fn arithmetic({}) -> T {{\n{body}}}\n", parameters.join(", ")));
             }
             KernelKind::Conv { .. } | KernelKind::ConvAny | KernelKind::Depthwise { .. } => {
-                text.push_str("fn epilogue(value: T, image: u32, row: u32, pixel: u32, channel: u32) -> T {\n");
+                text.push_str("fn epilogue(value: T, pixel: Pixel, channel: u32) -> T {\n");
                 for (at, load) in self.arithmetic.operands.iter().enumerate() {
                     let (place, step) =
                         (format!("params.operands[{}]", 2 * at), format!("params.operands[{}].x", 2 * at + 1));
                     let channel = if *load == Load::Whole { format!(" + channel * {step}") } else { String::new() };
-                    let address =
-                        format!("{place}.x + image * {place}.y + row * {place}.z + pixel * {place}.w{channel}");
-                    text.push_str(&format!("    let operand{at} = T(source{at}[{address}]);\n"));
+                    let pixel = format!("pixel.image * {place}.y + pixel.row * {place}.z + pixel.column * {place}.w");
+                    let address = format!("{place}.x + {pixel}{channel}");
+                    text.push_str(&format!("    let operand{at} = {};\n", load.of(at, &address)));
                 }
                 if self.arithmetic.expression.is_empty() {
                     text.push_str("    return value;\n");
@@ -362,13 +408,13 @@ impl Kernel {
         let address = |tensor: usize| {
             let mut text = part(tensor, 0);
             for d in 0..dimensions {
-                text.push_str(&format!(" + c{d} * {}", part(tensor, d + 1)));
+                text.push_str(&format!(" + c[{d}] * {}", part(tensor, d + 1)));
             }
             text
         };
         let mut text = format!("let to = {};\n", address(0));
-        for operand in 0..self.arithmetic.operands.len() {
-            text.push_str(&format!("    let value{operand} = T(source{operand}[{}]);\n", address(operand + 1)));
+        for (at, load) in self.arithmetic.operands.iter().enumerate() {
+            text.push_str(&format!("    let value{at} = {};\n", load.of(at, &address(at + 1))));
         }
         text
     }
@@ -467,8 +513,8 @@ fn reduction(kind: Reduce) -> String {
     let (start, joined, taken, finished) = match kind {
         Reduce::Mean => ("0.0", "a + b", "a", "a / count"),
         Reduce::Sum => ("0.0", "a + b", "a", "a"),
-        Reduce::Max => ("-3.4028235e38", "max(a, b)", "a", "a"),
-        Reduce::Min => ("3.4028235e38", "min(a, b)", "a", "a"),
+        Reduce::Max => ("-LARGEST", "max(a, b)", "a", "a"),
+        Reduce::Min => ("LARGEST", "min(a, b)", "a", "a"),
         Reduce::Product => ("1.0", "a * b", "a", "a"),
         Reduce::L2 => ("0.0", "a + b", "a * a", "sqrt(a)"),
     };

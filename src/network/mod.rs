@@ -43,6 +43,8 @@ pub use error::NetworkError;
 #[doc(hidden)]
 pub use fuse::Fusions;
 pub use graph::{Input, Network, Side};
+#[doc(hidden)]
+pub use kernel::{KERNELS, SHARED};
 pub use measure::NetworkTimes;
 pub use options::{NetworkOptions, Precision};
 pub use plan::{NetworkMemory, NetworkPlan, StepSummary};

@@ -1,11 +1,13 @@
 //! What a network takes of a device: its steps, and the memory that they share.
 
 use super::error::NetworkError;
+use super::kernel::Kernel;
 use super::lower::{BufferKind, Lowered, Step};
 use super::options::{NetworkOptions, Precision};
 use super::resolve::Resolved;
 use super::view::{BufferId, View};
 use crate::plan::Limits;
+use crate::run::Shader;
 
 /// The steps of a network for an adapter's limits. Nothing of it depends on a measurement: the same network, sizes and
 /// limits give the same plan.
@@ -175,6 +177,25 @@ impl NetworkPlan {
             work: step.work,
         };
         self.steps.iter().map(summary).collect()
+    }
+
+    /// The shaders that a session compiles, each once.
+    #[doc(hidden)]
+    pub fn shaders(&self) -> Vec<Shader> {
+        self.kernels().0.into_iter().map(Shader::from).collect()
+    }
+
+    /// The kernels, each once, and for every step which of them it takes.
+    pub(super) fn kernels(&self) -> (Vec<&Kernel>, Vec<usize>) {
+        let mut kernels: Vec<&Kernel> = Vec::new();
+        let mut which = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            which.push(kernels.iter().position(|other| **other == step.kernel).unwrap_or_else(|| {
+                kernels.push(&step.kernel);
+                kernels.len() - 1
+            }));
+        }
+        (kernels, which)
     }
 
     /// The memory that a session takes.

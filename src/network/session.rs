@@ -5,14 +5,14 @@ use std::num::NonZeroU64;
 use std::ops::Range;
 
 use super::error::{NetworkError, Quoted, Shape};
-use super::kernel::{Access, Kernel};
+use super::kernel::Kernel;
 use super::options::Precision;
 use super::plan::{NetworkPlan, Placed, bytes, whole};
 use super::tensor::{HostTensor, elements, row_major};
 use super::view::{BufferId, View};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::block_on;
-use crate::run::{Download, Gpu, RunError, Scopes, largest_submission, map_device, runs, watching};
+use crate::run::{Download, Gpu, RunError, Scopes, largest_submission, layout, map_device, runs, watching};
 
 /// Everything that a network needs on a device, made once: running it makes no buffer, bind group or pipeline.
 ///
@@ -388,14 +388,7 @@ type Made = (Vec<wgpu::BindGroupLayout>, Vec<wgpu::ComputePipeline>, Vec<usize>)
 /// one it takes.
 async fn pipelines(gpu: &Gpu, plan: &NetworkPlan, cache: Option<&wgpu::PipelineCache>) -> Result<Made, wgpu::Error> {
     let device = gpu.device();
-    let mut kernels: Vec<&Kernel> = Vec::new();
-    let mut which = Vec::with_capacity(plan.steps.len());
-    for step in &plan.steps {
-        which.push(kernels.iter().position(|other| **other == step.kernel).unwrap_or_else(|| {
-            kernels.push(&step.kernel);
-            kernels.len() - 1
-        }));
-    }
+    let (kernels, which) = plan.kernels();
     let made = map_device(&kernels, |kernel| {
         let scopes = Scopes::open(device);
         (pipeline(gpu, kernel, cache), scopes.close())
@@ -417,35 +410,24 @@ fn pipeline(
     cache: Option<&wgpu::PipelineCache>,
 ) -> (wgpu::BindGroupLayout, wgpu::ComputePipeline) {
     let (device, label) = (gpu.device(), Some(kernel.kind.label()));
-    let entries: Vec<wgpu::BindGroupLayoutEntry> = kernel
-        .bindings()
-        .iter()
-        .enumerate()
-        .map(|(at, access)| {
-            let ty = match access {
-                Access::Uniform => wgpu::BufferBindingType::Uniform,
-                Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
-                Access::Write => wgpu::BufferBindingType::Storage { read_only: false },
-            };
-            wgpu::BindGroupLayoutEntry {
-                binding: at as u32,
-                visibility: wgpu::ShaderStages::COMPUTE,
-                ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-                count: None,
-            }
-        })
-        .collect();
-    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label, entries: &entries });
+    let layout = layout(device, kernel.kind.label(), &kernel.bindings());
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label,
         bind_group_layouts: &[Some(&layout)],
         immediate_size: 0,
     });
-    let descriptor = wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(kernel.source().into()) };
-    // SAFETY: the kernels index their buffers by numbers that follow from the plan: views that lie within their buffers,
-    // and positions that each kernel holds to the sides of its tensors. Every loop ends: its bounds are parameters of the
-    // plan. The tests run the same sources with checks against the reference.
-    let module = unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) };
+    let descriptor =
+        |source: String| wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Wgsl(source.into()) };
+    let module = match gpu.rewrite() {
+        // Another's source: what it indexes is checked.
+        Some(rewrite) => device.create_shader_module(descriptor(rewrite(kernel.kind.label(), kernel.source()))),
+        // SAFETY: the kernels index their buffers by numbers that follow from the plan: views that lie within their
+        // buffers, and positions that each kernel holds to the sides of its tensors. Every loop ends: its bounds are
+        // parameters of the plan. The tests hold the same sources to the reference.
+        None => unsafe {
+            device.create_shader_module_trusted(descriptor(kernel.source()), wgpu::ShaderRuntimeChecks::unchecked())
+        },
+    };
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label,
         layout: Some(&pipeline_layout),

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 
+use super::RunError;
 use super::scopes::Scopes;
-use super::{Kernel, RunError};
 use crate::plan::Limits;
 use crate::setters::setters;
 
@@ -29,9 +29,9 @@ setters! { GpuOptions {
     plain: bool,
 }}
 
-/// Changes a kernel's source before it is compiled.
+/// Changes the source of the kernel of a name before it is compiled.
 #[doc(hidden)]
-pub type Rewrite = fn(Kernel, String) -> String;
+pub type Rewrite = fn(&str, String) -> String;
 
 /// A device to run sessions on.
 #[derive(Debug, Clone)]
@@ -330,7 +330,7 @@ impl Gpu {
     }
 
     /// What is made of a kernel's source before it is compiled.
-    pub(super) fn rewrite(&self) -> Option<Rewrite> {
+    pub(crate) fn rewrite(&self) -> Option<Rewrite> {
         self.rewrite
     }
 

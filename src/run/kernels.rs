@@ -7,6 +7,8 @@ use super::template;
 pub enum Access {
     /// A uniform buffer with a dynamic offset: the parameters of a pass.
     Params,
+    /// A uniform buffer of the dispatch's own.
+    Uniform,
     /// A storage buffer that is read.
     Read,
     /// A storage buffer that is written.

@@ -33,6 +33,8 @@ mod scopes;
 #[cfg(feature = "gpu")]
 mod session;
 #[cfg(feature = "gpu")]
+mod shader;
+#[cfg(feature = "gpu")]
 pub(crate) mod template;
 #[cfg(feature = "gpu")]
 mod tune;
@@ -71,6 +73,8 @@ pub(crate) use pace::{largest_submission, pieces_at_once};
 #[cfg(feature = "gpu")]
 #[doc(hidden)]
 pub use pipelines::KernelVariant;
+#[cfg(feature = "network")]
+pub(crate) use pipelines::layout;
 #[cfg(feature = "gpu")]
 pub(crate) use pipelines::lone_pipeline;
 #[cfg(feature = "network")]
@@ -83,6 +87,9 @@ pub(crate) use scopes::watching;
 pub use session::{Binding, Session};
 #[cfg(feature = "network")]
 pub(crate) use session::{Download, Upload};
+#[cfg(feature = "gpu")]
+#[doc(hidden)]
+pub use shader::Shader;
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub use tune::tune;
 #[cfg(feature = "gpu")]

@@ -184,8 +184,8 @@ impl<'a> PipelineBuilder<'a> {
                         size: NonZeroU64::new(PARAMS_SIZE),
                     }),
                     Access::Read | Access::Write => buffers.next()?.as_entire_binding(),
-                    // No head's kernel reads one.
-                    Access::Texture => return None,
+                    // No head's kernel takes one.
+                    Access::Uniform | Access::Texture => return None,
                 };
                 Some(wgpu::BindGroupEntry { binding: at as u32, resource })
             })
@@ -223,7 +223,7 @@ fn shader_module(
     };
     if let Some(rewrite) = rewrite {
         // Another's source: what it indexes is checked.
-        return device.create_shader_module(descriptor(rewrite(kernel, source)));
+        return device.create_shader_module(descriptor(rewrite(kernel.label(), source)));
     }
     // SAFETY: the kernels index their buffers and workgroup memory by numbers that follow from the plan, made for no more
     // than the device has (`Gpu::with_limits`), the caller's buffers by rows that were counted when the same session bound
@@ -239,7 +239,7 @@ pub(crate) fn lone_pipeline(gpu: &Gpu, kernel: Kernel, constants: &[(&str, f64)]
     let device = gpu.device();
     let source = kernel.source(&[]);
     let source = match gpu.rewrite() {
-        Some(rewrite) => rewrite(kernel, source),
+        Some(rewrite) => rewrite(kernel.label(), source),
         None => source,
     };
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -304,7 +304,8 @@ pub(super) fn external_rows(
     })
 }
 
-fn layout(device: &wgpu::Device, label: &str, bindings: &[Access]) -> wgpu::BindGroupLayout {
+/// The layout of a group of these bindings.
+pub(crate) fn layout(device: &wgpu::Device, label: &str, bindings: &[Access]) -> wgpu::BindGroupLayout {
     let entries: Vec<wgpu::BindGroupLayoutEntry> = bindings
         .iter()
         .enumerate()
@@ -316,6 +317,7 @@ fn layout(device: &wgpu::Device, label: &str, bindings: &[Access]) -> wgpu::Bind
             };
             let ty = match access {
                 Access::Params => buffer(wgpu::BufferBindingType::Uniform, true, NonZeroU64::new(PARAMS_SIZE)),
+                Access::Uniform => buffer(wgpu::BufferBindingType::Uniform, false, None),
                 Access::Read => buffer(wgpu::BufferBindingType::Storage { read_only: true }, false, None),
                 Access::Write => buffer(wgpu::BufferBindingType::Storage { read_only: false }, false, None),
                 Access::Texture => wgpu::BindingType::Texture {

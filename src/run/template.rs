@@ -2,8 +2,8 @@
 //! since a compiler that cannot unroll a loop puts an indexed array into memory a hundred times slower.
 //!
 //! A block between the lines `// repeat NAME COUNT` and `// end` stands COUNT times, `{NAME}` replaced by 0, 1 and so on,
-//! `{NAME+1}` by the number after. COUNT is a number or a constant. Blocks may be nested. `{CONSTANT}` is replaced by its
-//! value.
+//! `{NAME+1}` by the number after, `{NAME/4}` and `{NAME%4}` by the vector of four and the place in it. COUNT is a number
+//! or a constant. Blocks may be nested. `{CONSTANT}` is replaced by its value.
 //!
 //! A block that cannot be repeated (its count is no constant, it has no end) becomes a line that no compiler takes and that
 //! says why, so a device or a test refuses the kernel by that name.
@@ -45,6 +45,8 @@ fn repeat(lines: &[&str], constants: &[Constant], replaced: &[(String, u32)], te
             let mut replaced = replaced.to_vec();
             replaced.push((format!("{{{name}}}"), n));
             replaced.push((format!("{{{name}+1}}"), n + 1));
+            replaced.push((format!("{{{name}/4}}"), n / 4));
+            replaced.push((format!("{{{name}%4}}"), n % 4));
             repeat(&lines[at..end], constants, &replaced, text);
         }
         at = end + 1;
@@ -74,6 +76,12 @@ mod tests {
         let source = "a\n// repeat x N\nb{x}\n    // repeat y 2\n    c{x}{y}{x+1}{N}\n    // end\n// end\nd\n";
         let expected = "const N: u32 = 2u;\na\nb0\n    c0012\n    c0112\nb1\n    c1022\n    c1122\nd\n";
         assert_eq!(expand(source, &[("N", 2)]), expected);
+    }
+
+    #[test]
+    fn numbers_in_vectors_of_four() {
+        let expected = "const N: u32 = 6u;\n00\n01\n02\n03\n10\n11\n";
+        assert_eq!(expand("// repeat x N\n{x/4}{x%4}\n// end\n", &[("N", 6)]), expected);
     }
 
     #[test]

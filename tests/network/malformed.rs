@@ -2,7 +2,7 @@
 
 use sharekan::network::{Budget, Network, NetworkError};
 
-use crate::graphs::{Attribute, Graph, Message, tensor};
+use crate::support::networks::graphs::{Attribute, Graph, Message, tensor};
 
 fn refusal(bytes: &[u8], sizes: &[(&str, &[usize])]) -> String {
     let found = Network::parse(bytes).and_then(|net| net.resolve(&[], sizes, &Budget::default()));

@@ -5,8 +5,6 @@
 use std::env;
 use std::sync::LazyLock;
 
-use sharekan::run::Kernel;
-
 /// What is broken, where something is.
 pub struct Break {
     pub kernel: String,
@@ -22,9 +20,9 @@ pub static BREAK: LazyLock<Option<Break>> = LazyLock::new(|| {
 });
 
 /// The source as it is to be compiled.
-pub fn rewrite(kernel: Kernel, source: String) -> String {
+pub fn rewrite(kernel: &str, source: String) -> String {
     match BREAK.as_ref() {
-        Some(broken) if broken.kernel == kernel.label() => source.replacen(&broken.from, &broken.to, 1),
+        Some(broken) if broken.kernel == kernel => source.replacen(&broken.from, &broken.to, 1),
         _ => source,
     }
 }

@@ -4,7 +4,7 @@
 //! written in between: the first factor lies in memory that the kernel only reads, the second one is multiplied before the
 //! next barrier.
 
-use sharekan::run::{Gpu, Kernel};
+use sharekan::run::Gpu;
 
 use super::{GPU, breaks};
 
@@ -14,7 +14,7 @@ const SUBGROUP: usize = 32;
 /// The tests' adapter, multiplying its matrices in plain WGSL.
 pub fn gpu() -> Gpu {
     GPU.clone().rewriting_kernels(Some(SUBGROUP), |kernel, source| match kernel {
-        Kernel::IntegerMatrix => plain(&breaks::rewrite(kernel, source)),
+        "integer_matrix" => plain(&breaks::rewrite(kernel, source)),
         _ => breaks::rewrite(kernel, source),
     })
 }

@@ -3,6 +3,8 @@
 
 pub mod breaks;
 pub mod matrices;
+#[cfg(all(feature = "network", feature = "files"))]
+pub mod networks;
 pub mod oracle;
 pub mod variants;
 

@@ -1,22 +1,74 @@
 //! Every kernel as plans give it: the constants over tables of heads, batches and adapters, found on wgpu's device that does
 //! nothing, so that adapters can be planned for that this machine does not have.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use naga::Module;
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use sharekan::head::{Activation, Bank, Basis, CompressedHead, DenseHead, Head, InputMap, Member};
 use sharekan::plan::{FloatStrategy, Limits, PlanOptions, Strategy};
-use sharekan::run::{Gpu, Kernel, KernelVariant, Session};
+use sharekan::run::{Gpu, Kernel, KernelVariant, Session, Shader};
 
 use super::*;
 
 /// Kernels that an adapter without cooperative matrices is never given.
-pub const MATRIX_KERNELS: [Kernel; 2] = [Kernel::IntegerBasis, Kernel::IntegerMatrix];
+pub const MATRIX_KERNELS: [&str; 2] = ["integer_basis", "integer_matrix"];
 
-/// A name that is the same for the same constants.
-pub fn name(variant: &KernelVariant) -> String {
-    let source = variant.source_constants.iter().map(|(name, value)| format!(" {name}={value}"));
-    let overrides = variant.constants.iter().map(|(name, value)| format!(" {name}={value}"));
-    format!("{}{}", variant.kernel.label(), source.chain(overrides).collect::<String>())
+/// Names of all kernels, those of networks among them.
+pub fn kernels() -> Vec<&'static str> {
+    let mut kernels = Kernel::ALL.map(Kernel::label).to_vec();
+    #[cfg(feature = "network")]
+    kernels.extend(sharekan::network::KERNELS);
+    kernels
+}
+
+/// Names of the files in `shaders/` that are parts of several kernels.
+pub fn shared() -> Vec<&'static str> {
+    let mut shared = Kernel::SHARED.to_vec();
+    #[cfg(feature = "network")]
+    shared.extend(sharekan::network::SHARED);
+    shared
+}
+
+/// The kernels of networks as networks ask for them.
+pub fn of_networks() -> Vec<Shader> {
+    #[cfg(all(feature = "network", feature = "files"))]
+    let found = networks::shaders();
+    #[cfg(not(all(feature = "network", feature = "files")))]
+    let found = Vec::new();
+    found
+}
+
+/// Every kernel: those of heads once, with constants that they can be read with, those of networks as networks ask for them.
+pub fn samples() -> Vec<Shader> {
+    let sample = |kernel: Kernel| {
+        Shader::from(&KernelVariant { kernel, source_constants: kernel.sample_constants(), constants: Vec::new() })
+    };
+    Kernel::ALL.map(sample).into_iter().chain(of_networks()).collect()
+}
+
+/// A kernel's source, checked: for what a browser offers, f16 where it asks for that, cooperative matrices where the kernel is
+/// for adapters that have them.
+pub fn checked(kernel: &str, source: &str) -> Result<(Module, ModuleInfo), String> {
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| e.emit_to_string_with_path(source, kernel))?;
+    let mut capabilities = Capabilities::default();
+    if source.contains("enable f16;") {
+        capabilities |= Capabilities::SHADER_FLOAT16;
+    }
+    if MATRIX_KERNELS.contains(&kernel) {
+        capabilities |= Capabilities::SHADER_FLOAT16
+            | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+            | Capabilities::COOPERATIVE_MATRIX
+            | Capabilities::SUBGROUP;
+    }
+    let info = Validator::new(ValidationFlags::all(), capabilities).validate(&module);
+    let info = info.map_err(|e| e.emit_to_string_with_path(source, kernel))?;
+    Ok((module, info))
+}
+
+/// By their names.
+pub fn named(shaders: impl IntoIterator<Item = Shader>) -> BTreeMap<String, Shader> {
+    shaders.into_iter().map(|shader| (format!("{} {}", shader.kernel, shader.detail), shader)).collect()
 }
 
 /// A device that takes everything and does nothing, of an adapter with these limits.
@@ -100,14 +152,10 @@ fn bank() -> Bank {
     Bank::new((0..3).map(member).collect()).unwrap()
 }
 
-/// All variants that plans for these adapters give, by name.
-pub fn planned(adapters: &[Gpu]) -> BTreeMap<String, KernelVariant> {
+/// All kernels of heads that plans for these adapters give, by name.
+pub fn planned(adapters: &[Gpu]) -> BTreeMap<String, Shader> {
     let mut found = BTreeMap::new();
-    let mut add = |session: &Session| {
-        for variant in session.variants() {
-            found.entry(name(variant)).or_insert_with(|| variant.clone());
-        }
-    };
+    let mut add = |session: &Session| found.extend(named(session.variants().iter().map(Shader::from)));
     for gpu in adapters {
         let matrix = gpu.limits().matrix_subgroup.map(|_| Some(Strategy::Matrix));
         let strategies: Vec<_> =
@@ -154,28 +202,44 @@ const CHOICES: [&str; 11] = [
     "WIDE_INDICES",
 ];
 
-/// Of the variants that differ in sizes alone, the one that takes most workgroup memory.
-pub fn largest(variants: BTreeMap<String, KernelVariant>) -> BTreeMap<String, KernelVariant> {
-    let mut found: BTreeMap<String, (usize, String, KernelVariant)> = BTreeMap::new();
-    for (own_name, variant) in variants {
-        let mut kind = variant.clone();
-        kind.constants.retain(|(name, _)| CHOICES.contains(name));
-        let bytes = workgroup_bytes(&variant);
-        let kept = found.entry(name(&kind)).or_insert_with(|| (bytes, own_name.clone(), variant.clone()));
-        if bytes > kept.0 {
-            *kept = (bytes, own_name, variant);
+/// Of the shaders that differ in sizes alone, the one that takes most workgroup memory.
+pub fn largest(shaders: BTreeMap<String, Shader>) -> BTreeMap<String, Shader> {
+    let mut found: BTreeMap<(String, String), (usize, String, Shader)> = BTreeMap::new();
+    for (name, shader) in shaders {
+        let choices: Vec<_> = shader.constants.iter().filter(|(name, _)| CHOICES.contains(name)).collect();
+        let kind = (shader.source.clone(), format!("{choices:?}"));
+        let bytes = workgroup_bytes(&shader);
+        if found.get(&kind).is_none_or(|(most, ..)| bytes > *most) {
+            found.insert(kind, (bytes, name, shader));
         }
     }
-    found.into_values().map(|(_, name, variant)| (name, variant)).collect()
+    found.into_values().map(|(_, name, shader)| (name, shader)).collect()
 }
 
-/// Bytes of workgroup memory that a variant declares.
-fn workgroup_bytes(variant: &KernelVariant) -> usize {
-    let module = naga::front::wgsl::parse_str(&variant.kernel.source(&variant.source_constants)).unwrap();
-    let capabilities = naga::valid::Capabilities::all();
-    let info =
-        naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities).validate(&module).unwrap();
-    let constants = variant.constants.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+/// So many of `shaders` that every line which one of them has stands in another one of the same kernel, whatever the
+/// numbers in it; constants that choose between parts of a kernel count.
+pub fn covering(mut shaders: Vec<Shader>) -> Vec<Shader> {
+    shaders.sort_by_key(|shader| std::cmp::Reverse(shader.source.len()));
+    let mut seen = BTreeSet::new();
+    shaders.retain(|shader| {
+        let before = seen.len();
+        seen.extend(shader.source.lines().map(|line| (shader.kernel, without_numbers(line))));
+        seen.len() > before
+    });
+    shaders
+}
+
+fn without_numbers(line: &str) -> String {
+    let choice = ["PADDED", "GROUPED", "DEPTH", "MAXIMUM", "MODE"]
+        .iter()
+        .any(|name| line.starts_with(&format!("const {name}:")));
+    if choice { line.trim().to_owned() } else { line.trim().replace(|c: char| c.is_ascii_digit(), "") }
+}
+
+/// Bytes of workgroup memory that a shader declares.
+fn workgroup_bytes(shader: &Shader) -> usize {
+    let (module, info) = checked(shader.kernel, &shader.source).unwrap_or_else(|e| panic!("{e}"));
+    let constants = shader.constants.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
     let (module, _) = naga::back::pipeline_constants::process_overrides(&module, &info, None, &constants).unwrap();
     let mut layouter = naga::proc::Layouter::default();
     layouter.update(module.to_ctx()).unwrap();
@@ -185,11 +249,11 @@ fn workgroup_bytes(variant: &KernelVariant) -> usize {
 }
 
 /// The kernels that no plan holds, with constants as k-means and frames give them.
-pub fn others() -> BTreeMap<String, KernelVariant> {
-    let mut found = BTreeMap::new();
+pub fn others() -> BTreeMap<String, Shader> {
+    let mut found = Vec::new();
     let mut add = |kernel, constants: &[(&'static str, f64)]| {
-        let variant = KernelVariant { kernel, source_constants: Vec::new(), constants: constants.to_vec() };
-        found.insert(name(&variant), variant);
+        let constants = constants.to_vec();
+        found.push(Shader::from(&KernelVariant { kernel, source_constants: Vec::new(), constants }));
     };
     for direction in [0.0, 1.0] {
         for length in [1usize, 10, 13] {
@@ -219,5 +283,5 @@ pub fn others() -> BTreeMap<String, KernelVariant> {
     let steps = [("OFFSET", 0.0), ("ROW_STEP", 16640.0), ("PIXEL_STEP", 1280.0), ("CHANNEL_STEP", -1.0)];
     add(Kernel::FrameJoin, &[&map[..], &steps, &[("LANES", 64.0)]].concat());
     add(Kernel::FrameCandidates, &[("LANES", 64.0)]);
-    found
+    named(found)
 }

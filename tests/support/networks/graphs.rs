@@ -50,6 +50,11 @@ pub enum Attribute {
     Text(&'static str),
 }
 
+/// Sides as an attribute has them.
+pub fn ints(values: &[usize]) -> Attribute {
+    Attribute::Ints(values.iter().map(|v| *v as i64).collect())
+}
+
 /// A graph in the making.
 pub struct Graph {
     graph: Message,
