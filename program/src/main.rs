@@ -4,6 +4,7 @@
 mod bench;
 mod cli;
 mod parallel;
+mod pipeline;
 mod report;
 mod study;
 

@@ -1,5 +1,10 @@
 //! From a head's outputs to scored boxes.
 
+use std::time::Duration;
+
+use web_time::Instant;
+
+use super::detector::Clock;
 use super::suppress::suppress;
 use super::{Bounds, DetectError, Letterbox};
 use crate::head::DetectionConfig;
@@ -80,12 +85,30 @@ pub fn decode_detections(
     letterbox: &Letterbox,
     options: &DetectOptions,
 ) -> Result<Vec<Detection>, DetectError> {
+    Ok(decode_timed(outputs, head, letterbox, options)?.0)
+}
+
+/// What [`decode_detections`] gives, and what of it took how long: the boxes that are strong enough, and the choice among them.
+///
+/// # Errors
+/// As [`decode_detections`].
+#[doc(hidden)]
+pub fn decode_timed(
+    outputs: &[f32],
+    head: &DetectionConfig,
+    letterbox: &Letterbox,
+    options: &DetectOptions,
+) -> Result<(Vec<Detection>, [Duration; 2]), DetectError> {
     options.check()?;
     let expected = head.cells() * head.cells() * head.channels();
     if outputs.len() != expected {
         return Err(DetectError::Length { what: "the head's outputs", found: outputs.len(), expected });
     }
-    Ok(finish(candidates(outputs, head, options.score), letterbox, options))
+    let mut clock = Clock(Instant::now());
+    let candidates = candidates(outputs, head, options.score);
+    let decoding = clock.lap();
+    let found = finish(candidates, letterbox, options);
+    Ok((found, [decoding, clock.lap()]))
 }
 
 /// Candidates of one head to its boxes: suppression, the way back into the image.

@@ -46,6 +46,8 @@ pub use agreement::BoxAgreement;
 pub use assets::{ASSETS_VARIABLE, Assets};
 pub use backbone::Backbone;
 pub use bounds::Bounds;
+#[doc(hidden)]
+pub use decode::decode_timed;
 pub use decode::{DetectOptions, Detection, decode_detections};
 pub use decode_image::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, decode_image};
 #[doc(hidden)]
@@ -59,7 +61,7 @@ pub use features::{CellFeatures, FeatureMap};
 pub use image_list::{list_images, read_image};
 pub use letterbox::Letterbox;
 #[cfg(feature = "onnx")]
-pub use onnx::OnnxBackbone;
+pub use onnx::{BackboneTimes, OnnxBackbone};
 #[doc(hidden)]
 pub use palette::class_colour;
 pub use picture::Picture;

@@ -1,9 +1,13 @@
 //! Backbones in ONNX files, run on the CPU by `rten`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rten::{DataType, Dimension, Model, ModelOptions, NodeId, NodeInfo, RunOptions, ThreadPool, Value, ValueType};
 
+use web_time::Instant;
+
+use super::detector::Clock;
 use super::error::one_line;
 use super::{Backbone, BackboneProblem, CellFeatures, DetectError, FeatureMap, Picture};
 use crate::head::{DetectionConfig, TensorLayout};
@@ -20,6 +24,18 @@ pub struct OnnxBackbone {
     outputs: Vec<NodeId>,
     channels: Vec<usize>,
     head: DetectionConfig,
+}
+
+/// Where the time of a backbone went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackboneTimes {
+    /// Pixels to the network's numbers.
+    pub prepare: Duration,
+    /// The network.
+    pub network: Duration,
+    /// Maps to rows.
+    pub join: Duration,
 }
 
 impl OnnxBackbone {
@@ -48,7 +64,7 @@ impl OnnxBackbone {
             head: head.clone(),
         };
         let padding = [head.pixels.padding; 3];
-        let maps = backbone.run(&Picture::filled(head.input_size, head.input_size, padding))?;
+        let maps = backbone.run(head.pixels.prepare(&Picture::filled(head.input_size, head.input_size, padding)))?;
         CellFeatures::join(&backbone.maps(&maps), head, name)?;
         backbone.channels = maps.iter().map(|map| map.shape[0]).collect();
         Ok(backbone)
@@ -77,12 +93,34 @@ impl OnnxBackbone {
         DetectError::Backbone { backbone: self.name.clone(), problem }
     }
 
-    /// The named outputs for one image.
-    fn run(&self, image: &Picture) -> Result<Vec<OutputMap>, DetectError> {
+    /// Features of a letterboxed image as [`Backbone::features`] gives them, and where the time went.
+    ///
+    /// # Errors
+    /// Where the image is of another size or the network fails.
+    pub fn features_timed(&mut self, image: &Picture) -> Result<(CellFeatures, BackboneTimes), DetectError> {
+        let mut clock = Clock(Instant::now());
+        let side = self.head.input_size as usize;
+        if (image.width(), image.height()) != (self.head.input_size, self.head.input_size) {
+            return Err(DetectError::Length {
+                what: "the letterboxed image",
+                found: image.rgb().len(),
+                expected: side * side * 3,
+            });
+        }
+        let pixels = self.head.pixels.prepare(image);
+        let prepare = clock.lap();
+        let outputs = self.run(pixels)?;
+        let network = clock.lap();
+        let features = CellFeatures::join(&self.maps(&outputs), &self.head, &self.name)?;
+        Ok((features, BackboneTimes { prepare, network, join: clock.lap() }))
+    }
+
+    /// The named outputs for the numbers of one image.
+    fn run(&self, numbers: Vec<f32>) -> Result<Vec<OutputMap>, DetectError> {
         let pixels = &self.head.pixels;
         let failed = |error: &dyn std::fmt::Display| self.fail(BackboneProblem::Run(one_line(&error)));
         let shape = pixels.input_shape(self.head.input_size);
-        let input = Value::from_shape(shape, pixels.prepare(image)).map_err(|error| failed(&error))?;
+        let input = Value::from_shape(shape, numbers).map_err(|error| failed(&error))?;
         let options = RunOptions::default().with_thread_pool(self.threads.clone());
         let values = self
             .model
@@ -111,16 +149,7 @@ impl Backbone for OnnxBackbone {
     }
 
     fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
-        let side = self.head.input_size as usize;
-        if (image.width(), image.height()) != (self.head.input_size, self.head.input_size) {
-            return Err(DetectError::Length {
-                what: "the letterboxed image",
-                found: image.rgb().len(),
-                expected: side * side * 3,
-            });
-        }
-        let outputs = self.run(image)?;
-        CellFeatures::join(&self.maps(&outputs), &self.head, &self.name)
+        Ok(self.features_timed(image)?.0)
     }
 
     fn describe(&self) -> String {

@@ -26,6 +26,8 @@ mod model;
 mod no_gpu;
 #[cfg(feature = "gpu")]
 mod pace;
+#[cfg(feature = "network")]
+mod pass_timer;
 #[cfg(feature = "gpu")]
 mod pipelines;
 #[cfg(feature = "gpu")]
@@ -70,6 +72,8 @@ pub use no_gpu::Gpu;
 pub(crate) use pace::runs;
 #[cfg(feature = "gpu")]
 pub(crate) use pace::{largest_submission, pieces_at_once};
+#[cfg(feature = "network")]
+pub(crate) use pass_timer::{PassTimer, median};
 #[cfg(feature = "gpu")]
 #[doc(hidden)]
 pub use pipelines::KernelVariant;

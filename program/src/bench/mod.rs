@@ -30,9 +30,7 @@ mod traffic;
 pub use comparison::{ComparedRow, Comparison};
 pub use configuration::{Configuration, Form, MAX_BATCH, MAX_EDGES, MAX_HEADS, Matrix};
 pub use error::BenchError;
-pub use heads::HeadSource;
-#[cfg(test)]
-use heads::synthetic_head;
+pub use heads::{HeadSource, synthetic_head};
 pub use measure::{Provenance, Step, Target, measure};
 pub use page::{comparison_page, page};
 pub use rates::Rates;

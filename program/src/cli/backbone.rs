@@ -183,3 +183,49 @@ impl Backbone for OpenBackbone {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/cli/onnx.rs"]
+mod onnx;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_takes_what_the_adapter_does_not() {
+        let gpu = pollster::block_on(Gpu::open(&GpuOptions::default())).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str, bytes: Vec<u8>| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let known = path("known.onnx", onnx::pixels_to_features(4));
+        let unknown = path("unknown.onnx", onnx::pixels_through(4, "Sin"));
+        let none = path("none.onnx", b"no network".to_vec());
+        let config = DetectionConfig::default().classes(vec!["a".into()]).features(vec!["c4".into()]).input_size(64);
+        let open = |choice, path: &Path| {
+            BackboneDeviceArgs { backbone_device: choice }.open(Some(&gpu), path, &config, Screen::default())
+        };
+        let device = |choice, path: &Path| open(choice, path).ok().map(|opened| opened.device_name().to_owned());
+        let adapter = Some(gpu.info().name.clone());
+        assert_eq!(device(DeviceArg::Auto, &known), adapter);
+        assert_eq!(device(DeviceArg::Gpu, &known), adapter);
+        assert_eq!(device(DeviceArg::Auto, &unknown).as_deref(), Some(CPU));
+        assert!(open(DeviceArg::Gpu, &unknown).is_err());
+        assert!(open(DeviceArg::Auto, &none).is_err());
+    }
+
+    #[test]
+    fn software_adapters_are_only_taken_where_they_are_asked_for() {
+        let gpu = pollster::block_on(Gpu::open(&GpuOptions::default())).unwrap();
+        let taken = |choice| {
+            let args = BackboneDeviceArgs { backbone_device: choice };
+            args.adapter(Some(&gpu), &GpuOptions::default()).ok().unwrap()
+        };
+        assert_eq!(taken(DeviceArg::Gpu).as_ref(), Some(&gpu));
+        assert_eq!(taken(DeviceArg::Auto).is_some(), !gpu.is_software());
+        assert_eq!(taken(DeviceArg::Cpu), None);
+    }
+}

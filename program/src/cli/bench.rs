@@ -1,5 +1,6 @@
 //! `sharekan bench`: how fast heads run here, and how fast they could.
 
+mod pipeline;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use crate::report::ReportError;
+use pipeline::PipelineArgs;
 
 /// Most bytes of a report that is read.
 const LARGEST_REPORT: u64 = 64 << 20;
@@ -40,7 +42,8 @@ Examples:
   sharekan bench --head small.safetensors --batches 1,169
   sharekan bench --head bank.safetensors
   sharekan bench --heads 1,50 --batches 1 --forms vq-int8
-  sharekan bench --compare here.json there.json --html both.html")]
+  sharekan bench --compare here.json there.json --html both.html
+  sharekan bench --pipeline --html frame.html")]
 pub(crate) struct BenchArgs {
     /// Shape of the head of random numbers: inputs, and outputs of each layer
     #[arg(long, value_name = "N,N,..", value_delimiter = ',', default_value = "2048,512,75", conflicts_with = "head")]
@@ -86,6 +89,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
     #[command(flatten)]
+    pipeline: PipelineArgs,
+    #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
     kernel: KernelArgs,
@@ -115,6 +120,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
         files::check_destination(path)?;
     }
     match args.compare.as_deref() {
+        _ if args.pipeline.pipeline => pipeline::measure(args, screen),
         Some([a, b]) => compare(args, a, b, screen),
         _ => measure(args, screen),
     }

@@ -41,7 +41,7 @@ impl JsonArgs {
 }
 
 /// Text for people on standard output.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Screen {
     silent: bool,
 }

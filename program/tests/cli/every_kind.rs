@@ -8,6 +8,7 @@ use std::sync::Mutex;
 
 use sharekan::artifact;
 use sharekan::compress::{CompressOptions, HeldHeads, Precision, SourceHead, compile, compile_bank};
+use sharekan::detect::{Bounds, DetectionRecord, ImageDetections};
 use sharekan::head::{Activation, BasePath, Basis, DenseHead, DenseLayer, DetectionConfig, InputMap, Knots};
 use tempfile::TempDir;
 
@@ -278,6 +279,9 @@ impl Files {
         if device != "none" && !matches!(command, Command::Verify | Command::Tune) {
             arguments.extend(["--device", device]);
         }
+        if matches!(command, Command::Detect | Command::Eval | Command::Study) {
+            arguments.extend(["--backbone-device", device]);
+        }
         sharekan(&arguments)
     }
 
@@ -374,6 +378,10 @@ fn every_command_takes_every_kind_of_file_or_says_why_not() {
     });
     let mut problems = problems.into_inner().unwrap();
     for kind in KINDS {
+        let boxes = DEVICES.map(|device| files.out(kind, Command::Detect, device));
+        if boxes.iter().all(|path| path.exists()) {
+            problems.extend(other_boxes(&boxes).map(|problem| format!("{kind:?}: {problem}")));
+        }
         let outputs = DEVICES.map(|device| files.out(kind, Command::Run, device));
         if !outputs.iter().all(|path| path.exists()) {
             continue;
@@ -385,6 +393,29 @@ fn every_command_takes_every_kind_of_file_or_says_why_not() {
         }
     }
     assert!(problems.is_empty(), "{} of {} cases:\n{}", problems.len(), cases.len(), problems.join("\n"));
+}
+
+/// How the boxes that `detect` found on the adapter differ from those of the CPU; `None` where they are the same.
+fn other_boxes(files: &[PathBuf; 2]) -> Option<String> {
+    let [cpu, gpu] = files
+        .each_ref()
+        .map(|path| -> Vec<ImageDetections> { serde_json::from_slice(&fs::read(path).unwrap()).unwrap() });
+    let bounds = |[left, top, right, bottom]: [f32; 4]| Bounds::new(left, top, right, bottom);
+    for (cpu, gpu) in cpu.iter().zip(&gpu) {
+        if cpu.detections.is_empty() || cpu.detections.len() != gpu.detections.len() {
+            return Some(format!("{} boxes on the adapter, {} on the CPU", gpu.detections.len(), cpu.detections.len()));
+        }
+        for found in &gpu.detections {
+            let same = |other: &&DetectionRecord| {
+                (&other.head, &other.class) == (&found.head, &found.class)
+                    && bounds(other.bounds).iou(bounds(found.bounds)) >= 0.95
+            };
+            if !cpu.detections.iter().any(|other| same(&other)) {
+                return Some(format!("{found:?} is found on the adapter alone"));
+            }
+        }
+    }
+    (cpu.len() != gpu.len()).then(|| "images differ".into())
 }
 
 /// What the kinds are called is what they are.

@@ -42,6 +42,11 @@ fn integers(name: &str, values: &[u64]) -> Vec<u8> {
 
 /// Every 16th pixel of `input` [1, 3, 64, 64] as `channels` features in `c4`: one convolution of 1 x 1.
 pub fn pixels_to_features(channels: usize) -> Vec<u8> {
+    pixels_through(channels, "Identity")
+}
+
+/// The same, with an operator behind the convolution.
+pub fn pixels_through(channels: usize, operator: &str) -> Vec<u8> {
     let weights: Vec<u8> = (0..3 * channels).flat_map(|n| (0.7 * (1.3 * n as f32).sin()).to_le_bytes()).collect();
     let sizes: Vec<u8> = [channels as u64, 3, 1, 1].iter().flat_map(|&size| number(1, size)).collect();
     let weight = message(5, &[sizes, number(2, 1), bytes(8, b"weight"), bytes(9, &weights)]);
@@ -50,17 +55,20 @@ pub fn pixels_to_features(channels: usize) -> Vec<u8> {
         &[
             bytes(1, b"input"),
             bytes(1, b"weight"),
-            bytes(2, b"c4"),
+            bytes(2, b"features"),
             bytes(3, b"conv"),
             bytes(4, b"Conv"),
             integers("kernel_shape", &[1, 1]),
             integers("strides", &[16, 16]),
         ],
     );
+    let behind =
+        message(1, &[bytes(1, b"features"), bytes(2, b"c4"), bytes(3, b"behind"), bytes(4, operator.as_bytes())]);
     let graph = message(
         7,
         &[
             node,
+            behind,
             bytes(2, b"graph"),
             weight,
             value(11, "input", [1, 3, 64, 64]),

@@ -535,6 +535,22 @@ impl FrameDetector {
         Ok((Download::ask(device, &slot.download, slot.download.size()), submission))
     }
 
+    /// Forgets the candidates of the first slot, to measure frames there.
+    pub(super) fn clear(&self, encoder: &mut wgpu::CommandEncoder) {
+        if let Some(slot) = self.slots.first() {
+            self.begin(encoder, slot);
+        }
+    }
+
+    /// Records some parts of a frame of the host's last image in the first slot, to measure them.
+    pub(super) fn record_where(&self, pass: &mut wgpu::ComputePass<'_>, wanted: impl Fn(&Part) -> bool) {
+        let Some(slot) = self.slots.first() else { return };
+        for part in self.submissions.iter().flatten().filter(|part| wanted(part)) {
+            // The slot's bindings are those of its own sessions.
+            let _ = self.record_part(pass, part, self.images.pass(), slot);
+        }
+    }
+
     /// Records what comes before the passes.
     fn begin(&self, encoder: &mut wgpu::CommandEncoder, slot: &Slot) {
         for (own, head) in self.sessions.iter().zip(&slot.heads) {

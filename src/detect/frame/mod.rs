@@ -19,6 +19,7 @@ mod features;
 mod files;
 mod host_image;
 mod letterbox;
+mod measure;
 mod options;
 mod parts;
 
@@ -27,4 +28,5 @@ pub use candidates::{CandidatesBinding, DeviceCandidates};
 pub use detector::FrameDetector;
 pub use features::{DeviceFeatures, DeviceMap};
 pub use letterbox::{DeviceImage, DeviceLetterbox, LetterboxBinding};
+pub use measure::FrameTimes;
 pub use options::FrameOptions;

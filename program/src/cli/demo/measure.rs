@@ -17,6 +17,7 @@ use sharekan::run::Model;
 use crate::cli::backbone::OpenBackbone;
 use crate::cli::detect::pictures;
 use crate::cli::failure::Failure;
+use crate::pipeline::PipelineTimes;
 
 /// Score from which boxes are shown and compared.
 pub(super) const SHOWN_SCORE: f32 = 0.5;
@@ -119,6 +120,8 @@ pub(super) struct Summary {
     /// Signal-to-noise ratio of the compressed head's outputs in decibels.
     pub(super) snr: Option<f64>,
     pub(super) images: Vec<ImageFacts>,
+    /// Where a frame's time goes.
+    pub(super) times: PipelineTimes,
 }
 
 impl Summary {
@@ -128,6 +131,7 @@ impl Summary {
         sizes: Sizes,
         heads: &Heads,
         images: Vec<ImageFacts>,
+        times: PipelineTimes,
     ) -> Self {
         let mut boxes = BoxAgreement::default();
         let (mut dense, mut compressed) = (Vec::new(), Vec::new());
@@ -150,6 +154,7 @@ impl Summary {
             boxes,
             snr: output_snr_db(&dense, &compressed, heads.settings.channels()).ok().flatten(),
             images,
+            times,
         }
     }
 
@@ -185,7 +190,7 @@ impl Summary {
 impl Serialize for Summary {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let milliseconds = |time: Duration| 1e3 * time.as_secs_f64();
-        let mut fields = serializer.serialize_struct("Summary", 13)?;
+        let mut fields = serializer.serialize_struct("Summary", 14)?;
         fields.serialize_field("dense_bytes", &self.dense_bytes)?;
         fields.serialize_field("compressed_bytes", &self.compressed_bytes)?;
         fields.serialize_field("ratio", &self.ratio)?;
@@ -216,6 +221,7 @@ impl Serialize for Summary {
             })
             .collect();
         fields.serialize_field("images", &images)?;
+        fields.serialize_field("frame", &self.times)?;
         fields.end()
     }
 }

@@ -24,6 +24,7 @@ use super::options::{DeviceArg, DeviceArgs};
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, table};
 use super::{detect, progress, verify};
+use crate::pipeline::{self, Effort, Subject};
 use measure::{Heads, ImageFacts, Sizes, Summary};
 
 /// Name of the compressed head.
@@ -88,7 +89,16 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     bar.finish_and_clear();
 
     let software = gpu.as_ref().is_some_and(Gpu::is_software);
-    let summary = Summary::new(check, software, sizes, &heads, facts);
+    let spinner = progress::spinner("where a frame's time goes");
+    let subject = if software {
+        Subject::small(images.first().map(PathBuf::as_path))?
+    } else {
+        let name = "the compressed head".to_owned();
+        Subject::given(compressed, name, None, images.first().map(PathBuf::as_path))?
+    };
+    let times = pipeline::measure(&subject, gpu.as_ref(), Effort { rounds: 20, seconds: 2.0 })?;
+    spinner.finish_and_clear();
+    let summary = Summary::new(check, software, sizes, &heads, facts, times);
     let page = args.out.join("index.html");
     files::replace(&page, page::render(&summary, settings).as_bytes())?;
     print_summary(screen, &summary, settings)?;

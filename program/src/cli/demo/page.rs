@@ -9,6 +9,7 @@ use sharekan::head::DetectionConfig;
 use super::HEAD_FILE;
 use super::measure::{ImageFacts, SAME_OVERLAP, SHOWN_SCORE, Summary};
 use crate::cli::detect::counts;
+use crate::pipeline::section;
 use crate::report::table::{count, list, size};
 use crate::report::{Page, figure};
 
@@ -35,6 +36,7 @@ pub(super) fn render(summary: &Summary, settings: &DetectionConfig) -> String {
                 @for image in &summary.images { (pair(image, settings)) }
             }
             (figures(summary))
+            (section(&summary.times))
             (layers(summary))
             (checks(summary))
             (next())
