@@ -5,11 +5,13 @@ use std::path::Path;
 
 use clap::Args;
 use sharekan::Error;
+use sharekan::detect::frame::FrameOptions;
 use sharekan::fixed_point::Arithmetic;
 use sharekan::head::Head;
 use sharekan::plan::{PlanOptions, Strategy};
 use sharekan::run::{Device, DeviceCache, Gpu, GpuOptions, Model, RunError};
 
+use super::backbone::BackbonePrecision;
 use super::failure::Failure;
 use super::options::DeviceArgs;
 
@@ -98,6 +100,13 @@ impl OpenDevice {
         let model = Model::open_on(self.gpu.as_ref(), head, rows, &self.options).map_err(|e| about(e, path))?;
         self.keep_kernels();
         Ok(model)
+    }
+
+    /// How frames run on the adapter, if there is one: with the kernels and tiles of heads, and those of the backbone.
+    pub(crate) fn frame_options(&self, precision: BackbonePrecision) -> Result<Option<FrameOptions>, Failure> {
+        let Some(gpu) = &self.gpu else { return Ok(None) };
+        let network = precision.options(gpu, self.options.tuning.as_ref())?;
+        Ok(Some(FrameOptions::default().plan(self.options.clone()).network(network)))
     }
 
     /// Refuses a kernel for a head that has no use for it.

@@ -44,8 +44,12 @@ const ALL: [&str; 9] = [
     stages::SUPPRESS,
 ];
 
-/// Measures the stages of a frame on the CPU, and on `gpu` where there is one.
-pub(crate) fn measure(subject: &Subject, gpu: Option<&Gpu>, effort: Effort) -> Result<PipelineTimes, Error> {
+/// Measures the stages of a frame on the CPU, and on a GPU where there is one, as the options say.
+pub(crate) fn measure(
+    subject: &Subject,
+    gpu: Option<(&Gpu, &FrameOptions)>,
+    effort: Effort,
+) -> Result<PipelineTimes, Error> {
     let bytes = files::read(&subject.image, u64::MAX)?;
     let in_image = |problem| DetectError::Image { path: subject.image.display().to_string(), problem };
     let image = decode_image(&bytes).map_err(in_image)?;
@@ -90,8 +94,8 @@ pub(crate) fn measure(subject: &Subject, gpu: Option<&Gpu>, effort: Effort) -> R
     };
 
     let (mut on_gpu, mut gpu_times) = (Vec::new(), None);
-    if let Some(gpu) = gpu {
-        match of_gpu(subject, gpu, &image, effort) {
+    if let Some((gpu, options)) = gpu {
+        match of_gpu(subject, gpu, options, &image, effort) {
             Ok((stages, times)) => {
                 on_gpu = stages;
                 on_gpu.push((stages::DECODE, on_cpu[0], true));
@@ -129,9 +133,15 @@ pub(crate) fn measure(subject: &Subject, gpu: Option<&Gpu>, effort: Effort) -> R
 /// Stages with their milliseconds, and whether the host does them.
 type OnGpu = Vec<(&'static str, f64, bool)>;
 
-fn of_gpu(subject: &Subject, gpu: &Gpu, image: &Picture, effort: Effort) -> Result<(OnGpu, GpuTimes), DetectError> {
+fn of_gpu(
+    subject: &Subject,
+    gpu: &Gpu,
+    options: &FrameOptions,
+    image: &Picture,
+    effort: Effort,
+) -> Result<(OnGpu, GpuTimes), DetectError> {
     let pixels = image.width() as usize * image.height() as usize;
-    let options = FrameOptions::default().image_pixels(pixels.max(1280 * 720));
+    let options = options.clone().image_pixels(pixels.max(options.image_pixels));
     let network = subject.network.network()?;
     let mut detector = FrameDetector::open(gpu, &network, &subject.network.name(), &subject.head, &options)?;
     let mut found = OnGpu::new();
@@ -204,6 +214,7 @@ fn of_gpu(subject: &Subject, gpu: &Gpu, image: &Picture, effort: Effort) -> Resu
     }
     let gpu_times = GpuTimes {
         device: gpu.info().name.clone(),
+        precision: options.network.precision.name(),
         software: gpu.is_software(),
         frame_ms: median(frames),
         texture_ms: median(textures),

@@ -55,6 +55,8 @@ pub(crate) struct CpuTimes {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct GpuTimes {
     pub(crate) device: String,
+    /// What the backbone computes in, `f32` or `f16`.
+    pub(crate) precision: &'static str,
     /// An adapter in software: it shows that the kernels are right, not how fast they are.
     pub(crate) software: bool,
     /// From pixels in the host's memory to boxes.

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use sharekan::files;
 
+use super::super::backbone::BackbonePrecision;
 use super::super::device::OpenDevice;
 use super::super::failure::Failure;
 use super::super::progress;
@@ -27,6 +28,9 @@ pub(crate) struct PipelineArgs {
     /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
     #[arg(long, value_name = "ONNX", requires = "pipeline")]
     backbone: Option<PathBuf>,
+    /// What the backbone computes in on a GPU: f16, f32, or auto for what `detect` takes
+    #[arg(long, value_enum, default_value_t, value_name = "PRECISION", hide_possible_values = true)]
+    backbone_precision: BackbonePrecision,
     /// Image to measure with [default: the first bundled one]
     #[arg(long, value_name = "FILE", requires = "pipeline")]
     image: Option<PathBuf>,
@@ -63,7 +67,8 @@ pub(super) fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
         rounds: args.samples.map_or(if args.quick { 10 } else { 100 }, |samples| samples as usize),
         seconds: args.seconds.unwrap_or(if args.quick { 1.0 } else { 5.0 }),
     };
-    let times = pipeline::measure(&subject, device.gpu.as_ref(), effort)?;
+    let options = device.frame_options(own.backbone_precision)?;
+    let times = pipeline::measure(&subject, device.gpu.as_ref().zip(options.as_ref()), effort)?;
     spinner.finish_and_clear();
     device.keep_kernels();
     print(screen, &times)?;
@@ -117,5 +122,5 @@ fn print(screen: Screen, times: &PipelineTimes) -> Result<(), Failure> {
         gpu.in_flight,
         size(gpu.device_bytes)
     ))?;
-    screen.line(format!("GPU: {}; CPU: {}", gpu.device, cpu.device))
+    screen.line(format!("GPU: {}, backbone in {}; CPU: {}", gpu.device, gpu.precision, cpu.device))
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use sharekan::Error;
 use sharekan::compress::{self, Calibration, CompressOptions, Method};
+use sharekan::detect::frame::FrameOptions;
 use sharekan::detect::{Assets, list_images};
 use sharekan::evaluate::{self, VerifyReport};
 use sharekan::files::{self, FileProblem, HeadFile};
@@ -17,7 +18,7 @@ use sharekan::import::ImportOptions;
 use sharekan::plan::PlanOptions;
 use sharekan::run::{Gpu, Model};
 
-use super::backbone::BackboneDeviceArgs;
+use super::backbone::{BackboneDeviceArgs, BackbonePrecision};
 use super::calibration::CalibrationSource;
 use super::failure::Failure;
 use super::options::{DeviceArg, DeviceArgs};
@@ -96,7 +97,9 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
         let name = "the compressed head".to_owned();
         Subject::given(compressed, name, None, images.first().map(PathBuf::as_path))?
     };
-    let times = pipeline::measure(&subject, gpu.as_ref(), Effort { rounds: 20, seconds: 2.0 })?;
+    let options = gpu.as_ref().map(|gpu| BackbonePrecision::Auto.options(gpu, None)).transpose()?;
+    let options = options.map(|network| FrameOptions::default().network(network));
+    let times = pipeline::measure(&subject, gpu.as_ref().zip(options.as_ref()), Effort { rounds: 20, seconds: 2.0 })?;
     spinner.finish_and_clear();
     let summary = Summary::new(check, software, sizes, &heads, facts, times);
     let page = args.out.join("index.html");
