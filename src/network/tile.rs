@@ -157,9 +157,7 @@ impl Tiles {
 
     /// As part of what was measured on an adapter.
     pub fn into_tuning(self) -> Tuning {
-        let mut tuning = Tuning::default();
-        tuning.networks = self.0;
-        tuning
+        Tuning { networks: self.0, ..Tuning::default() }
     }
 
     /// How many there are.

@@ -52,8 +52,8 @@ mod tests {
     #[test]
     fn runs_take_what_fits() {
         assert_eq!(runs([3.0, 4.0, 2.0, 9.0, 1.0, 1.0], 8.0), [0..2, 2..3, 3..4, 4..6]);
-        assert_eq!(runs([3.0, 4.0], f64::INFINITY), [0..2]);
-        assert_eq!(runs([], 8.0), [0..0]);
+        assert_eq!(runs([3.0, 4.0], f64::INFINITY), std::slice::from_ref(&(0..2)));
+        assert_eq!(runs([], 8.0), std::slice::from_ref(&(0..0)));
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl BackboneDeviceArgs {
 }
 
 fn on_cpu(path: &Path, config: &DetectionConfig) -> Result<OpenBackbone, Failure> {
-    Ok(OpenBackbone::Cpu(OnnxBackbone::open(path, config)?))
+    Ok(OpenBackbone::Cpu(Box::new(OnnxBackbone::open(path, config)?)))
 }
 
 /// Reads a network for the GPU.
@@ -129,7 +129,7 @@ pub(crate) fn frames(
 
 /// A backbone and where it runs.
 pub(crate) enum OpenBackbone {
-    Cpu(OnnxBackbone),
+    Cpu(Box<OnnxBackbone>),
     Gpu(Box<NetworkBackbone>),
 }
 
@@ -147,7 +147,7 @@ impl OpenBackbone {
         match self {
             Self::Cpu(backbone) => {
                 let cores = std::thread::available_parallelism().map_or(1, usize::from);
-                (0..cores.min(images).max(1)).map(|_| Self::Cpu(backbone.with_threads(1))).collect()
+                (0..cores.min(images).max(1)).map(|_| Self::Cpu(Box::new(backbone.with_threads(1)))).collect()
             }
             Self::Gpu(_) => vec![self],
         }
