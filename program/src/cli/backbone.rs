@@ -202,7 +202,7 @@ mod tests {
             path
         };
         let known = path("known.onnx", onnx::pixels_to_features(4));
-        let unknown = path("unknown.onnx", onnx::pixels_through(4, "Sin"));
+        let unknown = path("unknown.onnx", onnx::pixels_through(4, "Tan"));
         let none = path("none.onnx", b"no network".to_vec());
         let config = DetectionConfig::default().classes(vec!["a".into()]).features(vec!["c4".into()]).input_size(64);
         let open = |choice, path: &Path| {

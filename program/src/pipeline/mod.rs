@@ -74,13 +74,28 @@ pub(crate) struct GpuTimes {
 
 /// Names of the stages.
 pub(crate) mod stages {
-    pub(crate) const DECODE: &str = "decode the file";
-    pub(crate) const UPLOAD: &str = "upload, record, submit";
+    pub(crate) const DECODE: &str = "decode_file";
+    pub(crate) const UPLOAD: &str = "upload";
     pub(crate) const LETTERBOX: &str = "letterbox";
-    pub(crate) const NUMBERS: &str = "pixels to numbers";
+    pub(crate) const NUMBERS: &str = "numbers";
     pub(crate) const BACKBONE: &str = "backbone";
-    pub(crate) const JOIN: &str = "join the features";
+    pub(crate) const JOIN: &str = "join";
     pub(crate) const HEAD: &str = "head";
-    pub(crate) const CANDIDATES: &str = "decode, threshold";
-    pub(crate) const SUPPRESS: &str = "suppress overlaps";
+    pub(crate) const CANDIDATES: &str = "candidates";
+    pub(crate) const SUPPRESS: &str = "suppress";
+}
+
+impl Stage {
+    /// What people read.
+    pub(crate) fn title(&self) -> &'static str {
+        match self.stage {
+            stages::DECODE => "decode the file",
+            stages::UPLOAD => "upload, record, submit",
+            stages::NUMBERS => "pixels to numbers",
+            stages::JOIN => "join the features",
+            stages::CANDIDATES => "decode, threshold",
+            stages::SUPPRESS => "suppress overlaps",
+            other => other,
+        }
+    }
 }

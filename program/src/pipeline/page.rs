@@ -94,7 +94,7 @@ fn table(times: &PipelineTimes) -> Markup {
             tbody {
                 @for stage in &times.stages {
                     tr {
-                        td { (stage.stage) }
+                        td { (stage.title()) }
                         td { (cell(stage.cpu_ms)) }
                         @if times.gpu.is_some() { td { (of_gpu(stage)) } }
                     }

@@ -237,3 +237,33 @@ fn what_cannot_be_measured_or_compared_is_one_line() {
         &["no configuration is in both", "batch 77"],
     );
 }
+
+#[test]
+fn the_stages_of_a_frame_are_measured_on_both_sides() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("frame.html");
+    let measured = |more: &[&str]| {
+        let bench = ["bench", "--pipeline", "--samples", "2", "--seconds", "0.1", "--json", "-"];
+        sharekan(&[&bench, more].concat()).succeeds().json()
+    };
+    // Whatever adapter there is: in software a small network stands in, which is said.
+    let both = measured(&["--device", "gpu", "--html", text(&page)]);
+    let stages = both["stages"].as_array().unwrap();
+    let of = |name: &str| stages.iter().find(|stage| stage["stage"] == name).unwrap_or_else(|| panic!("{both}"));
+    for name in ["letterbox", "backbone", "join", "head", "candidates"] {
+        assert!(of(name)["cpu_ms"].as_f64().unwrap() > 0.0, "{name}: {both}");
+        assert!(of(name)["gpu_ms"].as_f64().unwrap() > 0.0 && of(name)["on_host"] == false, "{name}: {both}");
+    }
+    for name in ["decode_file", "suppress"] {
+        assert!(of(name)["gpu_ms"].as_f64().unwrap() > 0.0 && of(name)["on_host"] == true, "{name}: {both}");
+    }
+    assert_eq!(both["gpu"]["software"] == true, both["notes"][0].as_str().unwrap_or("").contains("small network"));
+    let page = fs::read_to_string(page).unwrap();
+    assert!(page.contains("join the features") && !page.contains("http"));
+
+    // A head of the user's, on the CPU alone.
+    let cpu = measured(&["--device", "cpu", "--head", DENSE]);
+    assert_eq!((&cpu["gpu"], &cpu["input_size"]), (&serde_json::Value::Null, &416.into()));
+    assert!(cpu["cpu"]["frame_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(sharekan(&["bench", "--pipeline", "--batches", "1"]).status, 2);
+}

@@ -103,12 +103,12 @@ fn print(screen: Screen, times: &PipelineTimes) -> Result<(), Failure> {
     let cell = |time: Option<f64>| time.map_or_else(String::new, significant);
     for stage in stages {
         let by = if stage.on_host { "on the host" } else { "" };
-        rows.add_row([stage.stage.to_owned(), cell(stage.cpu_ms), cell(stage.gpu_ms), by.to_owned()]);
+        rows.add_row([stage.title().to_owned(), cell(stage.cpu_ms), cell(stage.gpu_ms), by.to_owned()]);
     }
     let whole = gpu.as_ref().map(|gpu| gpu.frame_ms);
     rows.add_row(["pixels to boxes".to_owned(), significant(cpu.frame_ms), cell(whole), String::new()]);
     screen.line(rows.trim_fmt())?;
-    let Some(gpu) = gpu else { return screen.line(format!("{}; no adapter that runs the network", cpu.device)) };
+    let Some(gpu) = gpu else { return screen.line(format!("{}; on no adapter", cpu.device)) };
     if gpu.software {
         screen.line("an adapter in software: it shows that kernels are right, not how fast they are")?;
     }
