@@ -143,7 +143,7 @@ fn textures_buffers_and_encoders_of_the_caller_give_the_same_boxes() {
         assert!(detector.record(&mut encoder, &bound[0]).is_err());
         gpu.queue().submit([encoder.finish()]);
         for _ in &bound {
-            assert_eq!(detector.next().unwrap().unwrap(), [expected.clone()]);
+            assert_eq!(detector.next().unwrap().unwrap(), std::slice::from_ref(&expected));
         }
     }
 }

@@ -76,7 +76,7 @@ impl FrameDetector {
         let made = watching(gpu.device(), || (PassTimer::new(gpu, 1), PassTimer::new(gpu, STAGES))).await;
         let (one, many) = made.map_err(|e| RunError::of_device(&e, 0, "timestamps"))?;
         let mut whole = Vec::with_capacity(rounds);
-        let mut stages = vec![Vec::with_capacity(rounds); STAGES];
+        let mut stages = vec![Vec::new(); STAGES];
         for round in 0..warm_ups + rounds {
             let of_one =
                 one.run(gpu, |encoder| self.clear(encoder), |pass, _| self.record_where(pass, |_| true)).await?;
