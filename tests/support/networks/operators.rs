@@ -125,11 +125,22 @@ pub fn all() -> Vec<RandomGraph> {
         graphs.push(finished(format!("AveragePool with padding, ceil_mode {ceil}"), graph));
     }
     for groups in [1, 2, 8] {
-        for (side, stride, dilation) in [(1, 1, 1), (3, 1, 2), (5, 2, 1)] {
-            for shape in [SHAPE, [1, 8, 24, 25]] {
-                graphs.push(convolution(shape, groups, side, stride, dilation));
-            }
+        for (shape, side, stride, dilation) in [(SHAPE, 1, 1, 1), ([1, 8, 24, 25], 3, 1, 2), (SHAPE, 5, 2, 1)] {
+            graphs.push(convolution(shape, groups, side, stride, dilation));
         }
+    }
+    // Many channels, which lanes share, and groups that are no quads.
+    graphs.push(convolution([1, 40, 5, 7], 1, 3, 1, 1));
+    graphs.push(convolution([2, 6, 5, 7], 3, 3, 2, 1));
+    for mode in ["nearest", "linear"] {
+        let attributes = [
+            ("mode", Attribute::Text(mode)),
+            ("coordinate_transformation_mode", Attribute::Text("half_pixel")),
+            ("nearest_mode", Attribute::Text("floor")),
+        ];
+        let attributes = if mode == "nearest" { &attributes[..] } else { &attributes[..2] };
+        let graph = start().floats("s", &[4], &[1.0, 1.0, 1.5, 2.0]);
+        graphs.push(finished(format!("Resize, {mode}"), graph.node("Resize", &["x", "", "s"], &["y"], attributes)));
     }
     graphs
 }
