@@ -41,6 +41,8 @@ pub use image_shift::ImageShift;
 pub use region::{PixelExtent, Region};
 #[cfg(feature = "evaluate")]
 pub use summary::Summary;
+#[cfg(all(feature = "network", feature = "detect", not(target_arch = "wasm32")))]
+pub use verify::verify_backbone;
 #[cfg(feature = "gpu")]
 pub use verify::{VerifyCheck, VerifyReport, verify_async};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]

@@ -31,6 +31,11 @@ const MATRIX_TOLERANCE: f64 = 1.0 / 2048.0;
 /// the next of 1,024 positions a step, and the spline there may be many times as steep as its outputs are large.
 const DEEP_MATRIX_TOLERANCE: f64 = 1e-2;
 
+/// Largest error that passes of a backbone in f32, in parts of its largest feature: some fifty layers of sums that another
+/// runtime rounds in another order.
+#[cfg(all(feature = "network", feature = "detect", not(target_arch = "wasm32")))]
+const BACKBONE_TOLERANCE: f64 = 1e-3;
+
 /// Codewords of the codebook that a dense head's numbers are put into.
 const BORROWED_CODEWORDS: usize = 16;
 
@@ -112,6 +117,30 @@ pub async fn verify_async(
         None => checks_of_head(gpu, head, rows, options).await?,
     };
     Ok(VerifyReport { adapter: gpu.info().name.clone(), checks })
+}
+
+/// Compares the features that a backbone gives on a device for a letterboxed picture, all kernels from its pixels to the rows
+/// of a head among them, with those of another runtime.
+///
+/// # Errors
+/// Where one of them does not take the picture, or the device fails.
+#[cfg(all(feature = "network", feature = "detect", not(target_arch = "wasm32")))]
+pub fn verify_backbone(
+    device: &mut crate::detect::frame::NetworkBackbone,
+    reference: &mut impl crate::detect::Backbone,
+    picture: &crate::detect::Picture,
+) -> Result<VerifyCheck, crate::detect::DetectError> {
+    use crate::detect::Backbone;
+
+    let (found, expected) = (device.features(picture)?, reference.features(picture)?);
+    let rows = expected.cells() * expected.cells();
+    let (found, expected) = (found.rows(), expected.rows());
+    let error = match found.len() == expected.len() {
+        true => largest_error(found, expected, largest_output(expected)),
+        false => f64::INFINITY,
+    };
+    let (kernel, tolerance) = ("backbone in f32".into(), BACKBONE_TOLERANCE);
+    Ok(VerifyCheck { kernel, rows, error, tolerance, passed: error <= tolerance })
 }
 
 /// Checks one head.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use sharekan::detect::DetectingHead;
 use sharekan::evaluate::{self, VerifyReport};
 use sharekan::run::Device;
 
@@ -13,11 +14,13 @@ use super::options::{AdapterArgs, ImportArgs, MemberArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, table};
+use crate::pipeline::check_backbone;
 
 /// Check every kernel against the CPU reference on this machine's graphics adapter
 ///
 /// Of a bank every head is checked, and all heads at once. The error is the largest difference of an output in parts of the
-/// largest output. Kernels in integers must give the very outputs of the CPU, but for those of cooperative matrices.
+/// largest output. Kernels in integers must give the very outputs of the CPU, but for those of cooperative matrices. The
+/// backbone's kernels are held against another runtime on the CPU, unless --kernel asks for one of the head's.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
@@ -33,6 +36,10 @@ pub(crate) struct VerifyArgs {
     /// Largest batch to check, 1 to 65536 rows
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=65536))]
     rows: u32,
+    /// Backbone in an ONNX file, checked where the head is a detection head [default: the bundled EfficientNet-Lite0; on an
+    /// adapter in software a small network stands in]
+    #[arg(long, value_name = "ONNX")]
+    backbone: Option<PathBuf>,
     #[command(flatten)]
     adapter: AdapterArgs,
     #[command(flatten)]
@@ -46,6 +53,9 @@ pub(crate) struct VerifyArgs {
 #[derive(Serialize)]
 struct Verified<'a> {
     passed: bool,
+    /// The backbone that was checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backbone: Option<&'a str>,
     #[serde(flatten)]
     report: &'a VerifyReport,
 }
@@ -57,12 +67,23 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let device = OpenDevice::choose(Device::Gpu, &gpu, &args.kernel)?;
     let Some(gpu) = &device.gpu else { return Err(Failure::new("no graphics adapter was found")) };
     let spinner = progress::spinner("every kernel against the CPU");
-    let report = evaluate::verify_with(gpu, &head, args.rows as usize, &device.options)?;
+    let mut report = evaluate::verify_with(gpu, &head, args.rows as usize, &device.options)?;
+    let mut backbone = None;
+    if args.kernel.kernel.is_none() {
+        let heads = DetectingHead::all_of(&head).unwrap_or_default();
+        let config = heads.first().map(|head| &head.settings);
+        let (check, name) = check_backbone(gpu, config, args.backbone.as_deref())?;
+        report.checks.push(check);
+        backbone = Some(name);
+    }
     spinner.finish_and_clear();
     device.keep_kernels();
     screen.line(&report.adapter)?;
     print_checks(screen, &report)?;
-    args.json.write(&Verified { passed: report.passed(), report: &report })?;
+    if let Some(name) = &backbone {
+        screen.line(format!("backbone: {name}"))?;
+    }
+    args.json.write(&Verified { passed: report.passed(), backbone: backbone.as_deref(), report: &report })?;
     verdict(&report, &args.head)
 }
 

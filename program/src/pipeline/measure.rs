@@ -143,7 +143,9 @@ fn of_gpu(
     let pixels = image.width() as usize * image.height() as usize;
     let options = options.clone().image_pixels(pixels.max(options.image_pixels));
     let network = subject.network.network()?;
+    let start = Instant::now();
     let mut detector = FrameDetector::open(gpu, &network, &subject.network.name(), &subject.head, &options)?;
+    let open_ms = 1e3 * start.elapsed().as_secs_f64();
     let mut found = OnGpu::new();
 
     // The host's part: what it does before the device has the frame, and after.
@@ -221,6 +223,7 @@ fn of_gpu(
         device_ms: times.map(|times| 1e3 * times.whole),
         frames_per_second,
         in_flight: detector.most_in_flight(),
+        open_ms,
         device_bytes: detector.device_bytes(),
     };
     Ok((found, gpu_times))

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 pub(crate) use measure::{Effort, measure};
 pub(crate) use page::{page, section};
-pub(crate) use subject::Subject;
+pub(crate) use subject::{Subject, check_backbone};
 
 /// Where a frame's time goes. All times are medians.
 #[derive(Debug, Clone, Serialize)]
@@ -68,6 +68,8 @@ pub(crate) struct GpuTimes {
     /// Frames a second with several on their way, from pixels in the host's memory.
     pub(crate) frames_per_second: f64,
     pub(crate) in_flight: usize,
+    /// To open everything on the device: kernels compiled, weights uploaded.
+    pub(crate) open_ms: f64,
     /// Bytes of all buffers.
     pub(crate) device_bytes: u64,
 }

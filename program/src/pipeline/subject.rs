@@ -4,11 +4,14 @@ use std::path::{Path, PathBuf};
 
 use sharekan::Error;
 use sharekan::compress::CompressOptions;
-use sharekan::detect::{Assets, BackboneProblem, DetectError, OnnxBackbone, list_images};
+use sharekan::detect::frame::NetworkBackbone;
+use sharekan::detect::{Assets, BackboneProblem, DetectError, OnnxBackbone, Picture, list_images};
+use sharekan::evaluate::{self, VerifyCheck};
 use sharekan::files::HeadFile;
 use sharekan::head::{CompressedHead, DetectionConfig, Head};
 use sharekan::import::ImportOptions;
 use sharekan::network::Network;
+use sharekan::run::Gpu;
 
 use crate::bench::{Form, synthetic_head};
 
@@ -63,6 +66,41 @@ impl NetworkSource {
     }
 }
 
+/// What the small network takes and gives.
+fn small_config() -> DetectionConfig {
+    DetectionConfig::default()
+        .classes(["a", "b", "c"].map(str::to_owned).into())
+        .features(["c3", "c4"].map(str::to_owned).into())
+        .input_size(128)
+        .stride(8)
+}
+
+/// Holds a backbone on an adapter against the CPU: that of a head of these settings where the adapter is a real one, else a
+/// small network. Gives the check and what it was of.
+pub(crate) fn check_backbone(
+    gpu: &Gpu,
+    config: Option<&DetectionConfig>,
+    backbone: Option<&Path>,
+) -> Result<(VerifyCheck, String), Error> {
+    // Software adapters take seconds for the bundled one.
+    let own = match (config.filter(|_| !gpu.is_software()), backbone) {
+        (Some(config), Some(path)) => Some((config, path.to_path_buf())),
+        (Some(config), None) => Assets::locate().ok().map(|assets| (config, assets.backbone())),
+        (None, _) => None,
+    };
+    let (source, config) = match own {
+        Some((config, path)) => (NetworkSource::File(path), config.clone()),
+        None => (NetworkSource::Small, small_config()),
+    };
+    let mut device = NetworkBackbone::open(gpu, &source.network()?, &source.name(), &config)?;
+    let side = config.input_size;
+    // Every value of a pixel, beside others.
+    let values = (0..3 * side * side).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let picture = Picture::from_rgb(side, side, values)?;
+    let check = evaluate::verify_backbone(&mut device, &mut source.on_cpu(&config)?, &picture)?;
+    Ok((check, source.name()))
+}
+
 impl Subject {
     /// The bundled backbone and head, compressed without calibration; `image` is the first bundled one where none is named.
     pub(crate) fn bundled(image: Option<&Path>) -> Result<Self, Error> {
@@ -95,11 +133,7 @@ impl Subject {
 
     /// A small network and a head of random numbers, for adapters in software.
     pub(crate) fn small(image: Option<&Path>) -> Result<Self, Error> {
-        let config = DetectionConfig::default()
-            .classes(["a", "b", "c"].map(str::to_owned).into())
-            .features(["c3", "c4"].map(str::to_owned).into())
-            .input_size(128)
-            .stride(8);
+        let config = small_config();
         let widths = [SMALL_CHANNELS, 64, config.channels()];
         let made = synthetic_head(Form::VqInt8, &widths, 256).ok();
         let layers = made.as_ref().and_then(Head::compressed).map(|head| head.layers().to_vec()).unwrap_or_default();

@@ -116,11 +116,12 @@ fn print(screen: Screen, times: &PipelineTimes) -> Result<(), Failure> {
         screen.line(format!("on the device, in one pass: {} ms", significant(time)))?;
     }
     screen.line(format!(
-        "from a texture to boxes: {} ms; {} frames a second with {} on their way; {} of device memory",
+        "from a texture to boxes: {} ms; {} frames a second with {} on their way; {} of device memory, opened in {} ms",
         significant(gpu.texture_ms),
         significant(gpu.frames_per_second),
         gpu.in_flight,
-        size(gpu.device_bytes)
+        size(gpu.device_bytes),
+        significant(gpu.open_ms)
     ))?;
     screen.line(format!("GPU: {}, backbone in {}; CPU: {}", gpu.device, gpu.precision, cpu.device))
 }

@@ -25,7 +25,7 @@ use super::options::{DeviceArg, DeviceArgs};
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, table};
 use super::{detect, progress, verify};
-use crate::pipeline::{self, Effort, Subject};
+use crate::pipeline::{self, Effort, Subject, check_backbone};
 use measure::{Heads, ImageFacts, Sizes, Summary};
 
 /// Name of the compressed head.
@@ -159,7 +159,8 @@ fn compile(dense: &DenseHead, assets: &Assets, args: &DemoArgs, screen: Screen) 
 
 fn check(gpu: &Gpu, head: &Head) -> Result<VerifyReport, Failure> {
     let spinner = progress::spinner("checking every kernel against the CPU");
-    let report = evaluate::verify(gpu, head, CHECKED_ROWS)?;
+    let mut report = evaluate::verify(gpu, head, CHECKED_ROWS)?;
+    report.checks.push(check_backbone(gpu, head.detection(), None)?.0);
     spinner.finish_and_clear();
     Ok(report)
 }
