@@ -29,10 +29,16 @@ override INVERSE_DENOMINATOR: f32;
 override CLAMPED: bool;
 override CLAMP_LOW: f32;
 override CLAMP_HIGH: f32;
-override LAYER_NORM: bool;
+// Parts of the row that are normalised each by itself; 0 where none is.
+override NORM_GROUPS: u32;
 override EPSILON: f32;
-// 0 none, 1 silu, 2 gelu, 3 tanh, 4 relu, 5 sigmoid, 6 identity.
+// The base function sees inputs as they are.
+override RAW_BASE: bool;
+// 0 none, 1 silu, 2 gelu, 3 tanh, 4 relu, 5 sigmoid, 6 identity, 7 leaky relu, 8 elu, 9 selu, 10 softplus, 11 hard swish,
+// 12 mish.
 override ACTIVATION: u32;
+// What negative inputs of a leaky relu are multiplied with.
+override SLOPE: f32;
 
 const NAN: u32 = 0x7fc00000u;
 const INFINITY: u32 = 0x7f800000u;
@@ -72,6 +78,18 @@ fn erf(x: f32) -> f32 {
     return sign(x) * (1.0 - p * exp(-min(a * a, 80.0)));
 }
 
+fn elu(x: f32) -> f32 {
+    return select(exp(min(x, 0.0)) - 1.0, x, x >= 0.0);
+}
+
+// x tanh(ln(1 + exp(x))), written in exp(-|x|), which never overflows.
+fn mish(x: f32) -> f32 {
+    let e = exp(-abs(x));
+    let above = 1.0 + 2.0 * e;
+    let below = e * (e + 2.0);
+    return x * select(below / (below + 2.0), above / (above + 2.0 * e * e), x >= 0.0);
+}
+
 fn activation(x: f32) -> f32 {
     switch ACTIVATION {
         case 1u: { return x * sigmoid(x); }
@@ -80,6 +98,12 @@ fn activation(x: f32) -> f32 {
         case 4u: { return max(x, 0.0); }
         case 5u: { return sigmoid(x); }
         case 6u: { return x; }
+        case 7u: { return select(SLOPE * x, x, x >= 0.0); }
+        case 8u: { return elu(x); }
+        case 9u: { return 1.0507009873554805 * select(1.6732632423543772 * elu(x), x, x >= 0.0); }
+        case 10u: { return max(x, 0.0) + log(1.0 + exp(-abs(x))); }
+        case 11u: { return x * clamp(x + 3.0, 0.0, 6.0) / 6.0; }
+        case 12u: { return mish(x); }
         default: { return 0.0; }
     }
 }
@@ -174,16 +198,16 @@ fn basis_of(at: u32, i: u32, map: InputMap, z: f32) {
     }
 }
 
-// True for inputs that make a row of NaN: NaN, and infinities that no clamp bounds.
+// True for inputs that make a row of NaN: NaN, and infinities that no clamp bounds, or that a norm meets before.
 fn makes_nan(x: f32, map: InputMap) -> bool {
     let magnitude = bitcast<u32>(x) & 0x7fffffffu;
-    let bounded = CLAMPED && map.scale != 0.0;
+    let bounded = CLAMPED && NORM_GROUPS == 0u && map.scale != 0.0;
     return magnitude > INFINITY || (magnitude == INFINITY && !bounded);
 }
 
-// Mean and inverse deviation of the row whose inputs begin at `first`; 0 and 1 where there is no LayerNorm.
+// Mean and inverse deviation of the row whose inputs begin at `first`, where it is normalised as a whole.
 fn moments(first: u32, invocation: u32) -> vec2<f32> {
-    if !LAYER_NORM {
+    if NORM_GROUPS != 1u {
         return vec2<f32>(0.0, 1.0);
     }
     var sum = 0.0;
@@ -199,9 +223,29 @@ fn moments(first: u32, invocation: u32) -> vec2<f32> {
     return vec2<f32>(mean, inverseSqrt(sum_over_invocations(invocation, squares) / f32(INPUTS) + EPSILON));
 }
 
+// Mean and inverse deviation of the part of the row that input `i` is in; those of the whole row are known already.
+fn moments_around(first: u32, i: u32, row: vec2<f32>) -> vec2<f32> {
+    if NORM_GROUPS < 2u {
+        return row;
+    }
+    let size = INPUTS / max(NORM_GROUPS, 1u);
+    let begin = first + i / size * size;
+    var sum = 0.0;
+    for (var n = 0u; n < size; n++) {
+        sum += input[begin + n];
+    }
+    let mean = sum / f32(size);
+    var squares = 0.0;
+    for (var n = 0u; n < size; n++) {
+        let difference = input[begin + n] - mean;
+        squares += difference * difference;
+    }
+    return vec2<f32>(mean, inverseSqrt(squares / f32(size) + EPSILON));
+}
+
 fn spline_variable(x: f32, map: InputMap, moments: vec2<f32>) -> f32 {
     var z = select(x, 0.0, makes_nan(x, map));
-    if LAYER_NORM {
+    if NORM_GROUPS > 0u {
         z = (z - moments.x) * moments.y;
     }
     z = z * map.scale + map.shift;
@@ -209,5 +253,5 @@ fn spline_variable(x: f32, map: InputMap, moments: vec2<f32>) -> f32 {
 }
 
 fn base_value(x: f32, z: f32) -> f32 {
-    return activation(select(z, x, LAYER_NORM));
+    return activation(select(z, x, RAW_BASE));
 }

@@ -29,7 +29,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         if makes_nan(x, map) {
             atomicStore(&nan_rows[0], NAN);
         }
-        let z = spline_variable(x, map, moments);
+        let z = spline_variable(x, map, moments_around(first, i, moments));
         let at = (row * INPUTS + i) * (BASIS_WEIGHTS + 2u);
         basis[at + 1u] = bitcast<u32>(base_value(x, z));
         basis_of(at, i, map, z);

@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         let x = input[first + i];
         let map = maps[i];
-        let z = spline_variable(x, map, moments);
+        let z = spline_variable(x, map, moments_around(first, i, moments));
         basis_of(at, i, map, z);
         if HAS_BASE {
             basis[own + (SPLINE_DEPTH + i) * SIDE + row] = base_value(x, z);

@@ -157,7 +157,7 @@ impl<'a> EvenGrid<'a> {
                 knots: Knots::Uniform { low, step },
             } => {
                 let grid = Self { order: *order, low, step };
-                (!matches!(input_map, InputMap::LayerNorm { .. })).then_some(grid)
+                input_map.norm().is_none().then_some(grid)
             }
             _ => None,
         }

@@ -6,18 +6,17 @@ use std::path::Path;
 
 use crate::artifact::Form;
 use crate::compress::{self, CompressOptions, CompressReport, Progress};
-use crate::container::Header;
 #[cfg(feature = "files")]
 use crate::files::{self, HeadFile};
 use crate::head::Head;
-use crate::import::{self, ImportOptions};
+use crate::import::{self, Container, ImportOptions};
 use crate::{Error, artifact};
 
 impl Head {
     /// Reads a head: one that this library wrote, or a checkpoint of a KAN library.
     ///
     /// What a checkpoint does not say is assumed as its library's defaults; [`HeadFile::open`] takes other choices, and
-    /// tells what was assumed. The extensions `.pt` and `.pth` stand for PyTorch's files, others for safetensors.
+    /// tells what was assumed. The file's bytes tell whether it is safetensors or one of PyTorch's files.
     ///
     /// # Errors
     /// Where the file cannot be read, or is refused; the error names the file.
@@ -37,15 +36,16 @@ impl Head {
         Ok(files::replace(path, &bytes)?)
     }
 
-    /// Reads the bytes of a safetensors file as [`Head::load`] reads a file.
+    /// Reads the bytes of a file as [`Head::load`] reads a file.
     ///
     /// # Errors
     /// Where the bytes are refused, as [`artifact::read`] and [`import::from_bytes`] say.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let header = Header::of(bytes).map_err(artifact::ArtifactError::from)?;
-        match Form::of(&header) {
-            Some(_) => Ok(Self::Compressed(artifact::read_in(&header, bytes)?)),
-            None => Ok(import::from_tensors(header, Cursor::new(bytes), &ImportOptions::default())?.head.into()),
+        let options = ImportOptions::default();
+        match import::open(&mut Cursor::new(bytes), Container::Any)? {
+            Some(header) if Form::of(&header).is_some() => Ok(Self::Compressed(artifact::read_in(&header, bytes)?)),
+            Some(header) => Ok(import::from_tensors(header, Cursor::new(bytes), &options)?.head.into()),
+            None => Ok(import::from_pickle(Cursor::new(bytes), &options)?.head.into()),
         }
     }
 

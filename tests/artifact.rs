@@ -57,7 +57,32 @@ type Change = fn(&mut Value, &mut Vec<u8>);
 #[test]
 fn what_is_wrong_is_refused_by_name() {
     let cases: &[(&str, Change, &str)] = &[
-        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(3)), "version 3, expected 1 to 2"),
+        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(4)), "version 4, expected 1 to 3"),
+        (
+            "a later function in version 1",
+            |h, _| change_manifest(h, |m| m["layers"][1]["base"] = json!("mish")),
+            "layer 1 has a norm or a base function that version 1 has not",
+        ),
+        (
+            "a later norm in version 2",
+            |h, _| {
+                change_manifest(h, |m| {
+                    m["version"] = json!(2);
+                    m["layers"][0]["input_map"] = json!({"group_norm": {"groups": 1, "epsilon": 1e-5, "clamp": null}});
+                })
+            },
+            "layer 0 has a norm or a base function that version 2 has not",
+        ),
+        (
+            "groups that do not divide the inputs",
+            |h, _| {
+                change_manifest(h, |m| {
+                    m["version"] = json!(3);
+                    m["layers"][0]["input_map"] = json!({"group_norm": {"groups": 3, "epsilon": 1e-5, "clamp": null}});
+                })
+            },
+            "norm groups are 3",
+        ),
         (
             "a residual codebook in version 1",
             |h, _| change_manifest(h, |m| m["layers"][1]["stages"] = json!(2)),
@@ -255,6 +280,13 @@ proptest! {
             0 => InputMap::Identity,
             1 => norm(inputs, CLAMP, random),
             2 => norm(inputs, None, random),
+            3 => InputMap::GroupNorm {
+                groups: inputs,
+                weight: random.many(inputs),
+                bias: random.many(inputs),
+                epsilon: 1e-3,
+                clamp: CLAMP,
+            },
             _ => InputMap::LayerNorm { weight: random.many(inputs), bias: random.many(inputs), epsilon: 1e-5 },
         };
         let shape = [inputs, outputs, codewords];
@@ -264,7 +296,7 @@ proptest! {
         }
         if base {
             layer.base = Some(CompressedBase {
-                activation: Activation::Gelu,
+                activation: [Activation::Gelu, Activation::LeakyRelu { slope: 0.3 }, Activation::Mish][inputs % 3],
                 weights: random.many(inputs * outputs).iter().map(|w| (w * 127.0) as i8).collect(),
                 output_scale: random.many(outputs),
             });

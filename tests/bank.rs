@@ -143,7 +143,12 @@ type Change = fn(&mut Value, &mut Vec<u8>);
 #[test]
 fn what_is_wrong_is_refused_by_name() {
     let cases: &[(&str, Change, &str)] = &[
-        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(2)), "version 2, expected 1"),
+        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(3)), "version 3, expected 1 to 2"),
+        (
+            "a later function in version 1",
+            |h, _| change_manifest(h, |m| m["heads"][0]["layers"][0]["base"] = json!("mish")),
+            "version 1 has not",
+        ),
         ("no manifest", |h, _| drop(h["__metadata__"].as_object_mut().unwrap().remove(BANK_KEY)), "is missing"),
         ("an unknown field", |h, _| change_manifest(h, |m| m["a\nb"] = json!(true)), "unknown field `a b`"),
         ("an unknown field of a head", |h, _| change_manifest(h, |m| m["heads"][1]["x"] = json!(1)), "unknown field"),

@@ -200,9 +200,15 @@ fn every_basis_and_base_function() {
         Activation::Relu,
         Activation::Sigmoid,
         Activation::Identity,
+        Activation::LeakyRelu { slope: 0.2 },
+        Activation::Elu,
+        Activation::Selu,
+        Activation::Softplus,
+        Activation::HardSwish,
+        Activation::Mish,
     ];
-    for order in 1..=8 {
-        let activation = activations[order % 6];
+    for order in 1..=12 {
+        let activation = activations[order % 12];
         for (kind, basis) in [("even", even(inputs, order, 5)), ("uneven", uneven(inputs, order, 5, random))] {
             let map = norm(inputs, None, random);
             let head = dense_layer(inputs, outputs, basis, map, Some(activation), random);
@@ -232,6 +238,35 @@ fn every_basis_and_base_function() {
     let layer = dense_layer(inputs, outputs, bumps, map, Some(Activation::Silu), random);
     let head = Head::Dense(DenseHead::new(vec![layer], None).unwrap());
     compare(&GPU, "bumps behind a LayerNorm", &head, &inputs_for(&head, 33, 1), 33, FLOAT_TOLERANCE);
+}
+
+/// Norms of rows and of parts of them, clamped and not, whose base paths see what they give; dense and compressed.
+#[test]
+fn norms_in_front_of_splines_and_base_paths() {
+    let random = &mut Random::new(21);
+    for (inputs, groups) in [(20, 1), (20, 4), (20, 20), (700, 1), (700, 7)] {
+        for clamp in [None, CLAMP] {
+            let map = InputMap::GroupNorm {
+                groups,
+                weight: random.many(inputs),
+                bias: random.many(inputs),
+                epsilon: 1e-5,
+                clamp,
+            };
+            let name = format!("{groups} groups of {inputs} inputs, clamp {clamp:?}");
+            let layer = dense_layer(inputs, 6, even(inputs, 3, 7), map.clone(), Some(Activation::Silu), random);
+            let head = Head::Dense(DenseHead::new(vec![layer], None).unwrap());
+            compare(&GPU, &name, &head, &inputs_for(&head, 33, 5), 33, FLOAT_TOLERANCE);
+            let mut layer = integer_layer([inputs, 6, 9], even(inputs, 3, 7), map, true, random);
+            layer.base = Some(sharekan::head::CompressedBase {
+                activation: Activation::Mish,
+                weights: random.many(inputs * 6).iter().map(|w| (w * 127.0) as i8).collect(),
+                output_scale: vec![0.002; 6],
+            });
+            let head = Head::from(CompressedHead::new(vec![layer], None).unwrap());
+            compare(&GPU, &format!("{name}, compressed"), &head, &inputs_for(&head, 33, 6), 33, FLOAT_TOLERANCE);
+        }
+    }
 }
 
 /// More inputs than a segment of the integer sum.

@@ -5,7 +5,7 @@ mod fixtures;
 use fixtures::checkpoint::{Checkpoint, even, join, unit_layer};
 use sharekan::{
     head::{Activation, Basis, DetectionConfig, InputMap, Knots},
-    import::{self, BaseFunction, ImportError, ImportOptions, Imported, Layout},
+    import::{self, BaseFunction, ImportError, ImportOptions, Imported, Layout, Norms},
     reference::DenseReference,
 };
 
@@ -82,13 +82,16 @@ fn lists_with_gaps_and_layers_without_order_are_refused() {
     refused(&unit_layer("layers.1.", 1.0), &["layers.0"]);
     refused(&join([unit_layer("0.", 1.0), unit_layer("3.", 1.0)]), &["3", "1"]);
     refused(&join([unit_layer("first.", 1.0), unit_layer("second.", 1.0)]), &["first.", "second.", "order"]);
-    refused(&join([unit_layer("a.layers.0.", 1.0), unit_layer("b.layers.0.", 1.0)]), &["a.layers.0", "b.layers.0"]);
+    refused(
+        &join([unit_layer("a.layers.0.", 1.0), unit_layer("b.layers.0.", 1.0)]),
+        &["a. (1 -> 1), b. (1 -> 1)", "--layers a,b"],
+    );
     refused(&join([unit_layer("layers.0.", 1.0), unit_layer("layers.00.", 1.0)]), &["layers.00"]);
 }
 
 #[test]
 fn tensors_that_are_not_read_are_refused_by_name() {
-    refused(&unit_layer("layers.0.", 1.0).with("backbone.weight", &[1], &[1.0]), &["backbone.weight"]);
+    refused(&unit_layer("layers.0.", 1.0).with("backbone.weight", &[1, 1, 1], &[1.0]), &["backbone.weight"]);
     refused(&unit_layer("layers.0.", 1.0).with("norms.0.running_mean", &[1], &[1.0]), &["norms.0"]);
 }
 
@@ -171,12 +174,12 @@ fn every_order_from_1_to_15_is_read_and_no_other() {
 }
 
 #[test]
-fn norms_need_the_range_that_they_clamp_to() {
+fn norms_are_affine_only_where_the_file_or_the_user_says_so() {
     let head = join([
         unit_layer("layers.0.", 1.0),
         Checkpoint::default().with("norms.0.weight", &[1], &[2.0]).with("norms.0.bias", &[1], &[0.1]),
     ]);
-    refused(&head, &["norms.0", "--head-config"]);
+    refused(&head, &["norms.0", "--norms layer-norm", "group-norm:GROUPS", "affine"]);
 
     // A head of one class has six outputs.
     let wide = Checkpoint::default()
@@ -189,8 +192,19 @@ fn norms_need_the_range_that_they_clamp_to() {
     let stored = import(&wide.clone().metadata("detection_head", DETECTION)).unwrap();
     close(&outputs(&stored, &[0.1]), &expected(0.3));
     close(&outputs(&stored, &[7.0]), &expected(0.5));
+    // Settings of the user's own say nothing of norms.
     let options = ImportOptions::default().head_config(DetectionConfig::from_json(DETECTION).unwrap());
-    assert_eq!(import_with(&wide, &options).unwrap().head, stored.head);
+    assert!(import_with(&wide, &options).unwrap_err().to_string().contains("--norms"));
+    let affine = options.clone().norms(Norms::Affine);
+    assert_eq!(import_with(&wide, &affine).unwrap().head, stored.head);
+    let told = import_with(&wide.clone().metadata("detection_head", DETECTION), &affine).unwrap();
+    assert_eq!(told.head, stored.head);
+    let other = ImportOptions::default().norms(Norms::LayerNorm { epsilon: 1e-5 });
+    let contradicted = import_with(&wide.clone().metadata("detection_head", DETECTION), &other).unwrap_err();
+    assert!(contradicted.to_string().contains("affine in its own metadata"), "{contradicted}");
+    // Nothing clamps without settings that say so.
+    let free = import_with(&wide, &ImportOptions::default().norms(Norms::Affine)).unwrap();
+    close(&outputs(&free, &[0.4]), &expected(0.9));
 
     refused(
         &wide.clone().metadata("detection_head", &DETECTION.replace("[\"a\"]", "[\"a\", \"b\"]")),

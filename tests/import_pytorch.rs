@@ -106,11 +106,23 @@ fn what_torch_saved_is_what_it_wrote_as_safetensors() {
 }
 
 #[test]
-fn only_the_extension_makes_a_file_a_pickle() {
+fn bytes_tell_the_kind_but_a_name_may_promise_one() {
     use std::path::Path;
-    assert_eq!(Container::of_path(Path::new("a/head.PT")), Container::PyTorch);
-    assert_eq!(Container::of_path(Path::new("head.pth")), Container::PyTorch);
-    assert_eq!(Container::of_path(Path::new("pt")), Container::Safetensors);
+    for name in ["a/head.PT", "head.ckpt", "model_state", "pytorch_model.bin", "best.pth.tar"] {
+        assert_eq!(Container::of_path(Path::new(name)), Container::Any, "{name}");
+    }
+    assert_eq!(Container::of_path(Path::new("a.SafeTensors")), Container::Safetensors);
+    let any = |bytes: &[u8]| import::from_bytes(bytes, &ImportOptions::default());
+    assert_eq!(
+        any(&bad("pt_extension.pt")).unwrap().head,
+        any(&bad("valid_unpadded_header.safetensors")).unwrap().head
+    );
+    let promised = import::from_reader(
+        Cursor::new(bad("pt_pickle_renamed.safetensors")),
+        Container::Safetensors,
+        &ImportOptions::default(),
+    );
+    assert!(promised.unwrap_err().to_string().contains("is a zip archive"));
     let message = import(&bad("valid_metadata.safetensors")).unwrap_err().to_string();
     assert!(message.contains("is a safetensors file"), "{message}");
     assert!(import(&bad("png_renamed.safetensors")).unwrap_err().to_string().contains("a PNG image"));
@@ -126,7 +138,7 @@ fn views_are_read_in_the_order_of_their_strides() {
 }
 
 #[test]
-fn whatever_is_no_plain_tensor_is_refused_by_name() {
+fn what_is_no_state_dict_is_refused_by_name() {
     let one = |pickle: Pickle| archive(&pickle.end(), &[("0", &[0.0; 4])]);
     for (what, bytes, mentions) in [
         (
@@ -140,13 +152,20 @@ fn whatever_is_no_plain_tensor_is_refused_by_name() {
             "os.system",
         ),
         ("a command that is thrown away", one(Pickle::dict().raw(b"c__builtin__\neval\n0")), "__builtin__.eval"),
-        ("an instance", one(Pickle::dict().raw(b"(i__main__\nNet\n")), "0x69"),
-        ("another tensor class", one(Pickle::dict().raw(b"ctorch._utils\n_rebuild_qtensor\n")), "_rebuild_qtensor"),
-        ("a number", one(Pickle::dict().text("epoch").int(3).raw(b"s")), "entry epoch is an integer"),
-        ("a nested dictionary", one(Pickle::dict().text("model").raw(b"}s")), "entry model is a dictionary"),
+        ("an instance of a command", one(Pickle::dict().raw(b"(ios\nsystem\n")), "os.system"),
+        ("a command by a way round", one(Pickle::dict().raw(b"cbuiltins\nlist.__class__\n")), "list.__class__"),
+        ("an extension", one(Pickle::dict().raw(b"\x82\x01")), "0x82"),
+        ("bytes from outside", one(Pickle::dict().raw(b"\x97")), "0x97"),
+        (
+            "a quantised tensor",
+            one(Pickle::dict().text("layers.0.grid").raw(b"ctorch._utils\n_rebuild_qtensor\n)Rs")),
+            "is a quantised tensor",
+        ),
+        ("a number", one(Pickle::dict().text("epoch").int(3).raw(b"s")), "it has epoch (an integer)"),
+        ("a nested dictionary", one(Pickle::dict().text("model").raw(b"}s")), "it has model (a dictionary)"),
         ("a list", one(Pickle(b"\x80\x02]".to_vec())), "holds a list"),
-        ("attributes", one(Pickle::dict().raw(b"}").text("hook").raw(b"Nsb")), "attributes"),
-        ("a control character", one(Pickle::dict().raw(b"ca\x1b[31m\nb\n")), "a\\u{1b}[31m.b"),
+        ("attributes of a number", one(Pickle::dict().text("x").int(1).raw(b"}bs")), "attributes"),
+        ("a control character", one(Pickle::dict().text("a\x1b[31m").int(1).raw(b"s")), "a\\u{1b}[31m"),
         ("a storage beyond the archive", one(Pickle::dict().tensor("x", "7", 4, 0, &[4], &[1])), "no storage 7"),
         (
             "a storage that is too short",
@@ -161,11 +180,85 @@ fn whatever_is_no_plain_tensor_is_refused_by_name() {
         ),
         ("a view that repeats", one(Pickle::dict().tensor("x", "0", 4, 0, &[i32::MAX], &[0])), "more than the"),
         ("a negative side", one(Pickle::dict().tensor("x", "0", 4, 0, &[-1], &[1])), "none"),
-        ("an empty tensor", one(Pickle::dict().tensor("x", "0", 4, 0, &[0], &[1])), "at least 1"),
+        ("an empty tensor", one(Pickle::dict().tensor("grid", "0", 4, 0, &[0], &[1])), "at least 1"),
     ] {
         let message = import(&bytes).expect_err(what).to_string();
         assert!(message.contains(mentions) && !message.contains('\n'), "{what}: {message}");
     }
+}
+
+/// The entries of the layer of [`transposed`].
+fn layer(pickle: Pickle) -> Pickle {
+    pickle
+        .tensor("grid", "0", 12, 0, &[2, 12], &[0, 1])
+        .tensor("spline_weight", "1", 33, 1, &[2, 2, 8], &[1, 2, 4])
+        .tensor("base_weight", "2", 4, 0, &[2, 2], &[2, 1])
+}
+
+fn with_storages(pickle: Pickle) -> Vec<u8> {
+    let mut stored = vec![f32::NAN];
+    stored.extend([1.0, 11.0, 101.0, 111.0].repeat(8));
+    archive(&pickle.end(), &[("0", &even(-2.2, 0.4, 12)), ("1", &stored), ("2", &[0.0; 4])])
+}
+
+/// What training scripts keep beside a state dict, in all protocols: objects, sets, bytes, numbers of any length.
+const BESIDE: [&[u8]; 9] = [
+    b"ctorch.nn.modules.loss\nCrossEntropyLoss\n)\x81}X\x08\x00\x00\x00training\x88sb",
+    b"cargparse\nNamespace\n)R}X\x02\x00\x00\x00lrG?\xf0\x00\x00\x00\x00\x00\x00sb",
+    b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(X\x02\x00\x00\x00f8K\x00K\x01tRC\x08\x00\x00\x00\x00\x00\x00\x00\x00tR",
+    b"\x8f(K\x01K\x02\x90",
+    b"\x8b\x20\x00\x00\x0001234567890123456789012345678901",
+    b"I7\n",
+    b"(lF1.5\na",
+    b"(dS'a'\nI01\ns",
+    b"ccollections\ndefaultdict\nc__builtin__\nint\n\x85RX\x01\x00\x00\x00aK\x01s",
+];
+
+#[test]
+fn a_state_dict_is_found_wherever_a_script_put_it() {
+    let expected = import(&transposed()).unwrap().head;
+    for beside in BESIDE {
+        let wrapped = Pickle(b"\x80\x02}".to_vec()).text("extra").raw(beside).raw(b"s").text("net");
+        let wrapped = layer(wrapped.raw(b"ccollections\nOrderedDict\n)R")).raw(b"s");
+        let imported = import(&with_storages(wrapped)).unwrap_or_else(|e| panic!("{beside:?}: {e}"));
+        assert_eq!(imported.head, expected);
+        assert!(imported.assumptions.iter().any(|said| said.contains("entry net")), "{:?}", imported.assumptions);
+        // Among the tensors themselves.
+        let among = layer(Pickle::dict().text("extra").raw(beside).raw(b"s"));
+        let imported = import(&with_storages(among)).unwrap();
+        assert_eq!(imported.head, expected);
+        assert!(imported.assumptions.iter().any(|said| said.contains("extra")), "{:?}", imported.assumptions);
+    }
+    // The second of a tuple.
+    let tuple = layer(Pickle(b"\x80\x02K\x05".to_vec()).raw(b"ccollections\nOrderedDict\n)R")).raw(b"\x86");
+    assert_eq!(import(&with_storages(tuple)).unwrap().head, expected);
+}
+
+#[test]
+fn of_several_state_dicts_the_user_names_one() {
+    let two = ["a", "b"].iter().fold(Pickle(b"\x80\x02}".to_vec()), |pickle, name| {
+        layer(pickle.text(name).raw(b"ccollections\nOrderedDict\n)R")).raw(b"s")
+    });
+    let bytes = with_storages(two);
+    let message = import(&bytes).unwrap_err().to_string();
+    assert!(message.contains("a, b") && message.contains("--entry"), "{message}");
+    let named = |name: &str| {
+        let options = ImportOptions::default().entry(name.to_owned());
+        import::from_reader(Cursor::new(&bytes), Container::PyTorch, &options)
+    };
+    assert_eq!(named("b").unwrap().head, import(&transposed()).unwrap().head);
+    let message = named("c").unwrap_err().to_string();
+    assert!(message.contains("entry c") && message.contains("a, b"), "{message}");
+}
+
+#[test]
+fn a_whole_model_is_refused_with_a_recipe() {
+    let model = Pickle(b"\x80\x02cnet\nHead\n)\x81}".to_vec()).text("_modules").raw(b"}sb").end();
+    let problem = import(&archive(&model, &[])).unwrap_err();
+    assert!(problem.to_string().contains("net.Head") && problem.to_string().contains("state_dict"), "{problem}");
+    let [load, save] = problem.recipe(std::path::Path::new("a b.pt")).unwrap();
+    assert_eq!(load, "model = torch.load(\"a b.pt\", map_location=\"cpu\", weights_only=False)");
+    assert_eq!(save, "torch.save(model.state_dict(), \"state_dict.pt\")");
 }
 
 #[test]
@@ -173,9 +266,12 @@ fn repetition_and_nesting_stay_small() {
     // Doubles a tuple as often as the file allows, nests a million tuples, never ends a list.
     let doubling = Pickle(b"\x80\x02)q\x00".to_vec()).raw(&b"h\x00h\x00\x86q\x000".repeat(20_000)).raw(b"h\x00");
     let nesting = Pickle(b"\x80\x02N".to_vec()).raw(&[0x85].repeat(1_000_000));
-    let filling = Pickle(b"\x80\x02]".to_vec()).raw(&b"Na".repeat(1_000_000));
-    let marks = Pickle(b"\x80\x02".to_vec()).raw(&b"(".repeat(1_000_000));
-    for pickle in [doubling, nesting, filling, marks] {
+    let filling = Pickle(b"\x80\x02]".to_vec()).raw(&b"Na".repeat(2_000_000));
+    let marks = Pickle(b"\x80\x02".to_vec()).raw(&b"(".repeat(2_000_000));
+    let objects = Pickle(b"\x80\x02ca\nb\n".to_vec()).raw(&b"2)\x81".repeat(400_000));
+    let pops = Pickle(b"\x80\x02".to_vec()).raw(&b"]0".repeat(1_000_000));
+    let missing = Pickle(b"\x80\x02".to_vec()).raw(b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f");
+    for pickle in [doubling, nesting, filling, marks, objects, pops, missing] {
         assert!(import(&archive(&pickle.end(), &[])).is_err());
     }
 }

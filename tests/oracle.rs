@@ -19,6 +19,7 @@ enum Map {
     Identity,
     Affine(Option<[f32; 2]>),
     LayerNorm,
+    GroupNorm(Option<[f32; 2]>),
 }
 
 /// How codebook and gains are kept.
@@ -74,6 +75,13 @@ fn layer(case: &Case, inputs: usize, outputs: usize, random: &mut Random) -> Com
             clamp,
         },
         Map::LayerNorm => InputMap::LayerNorm { weight: random.many(inputs), bias: random.many(inputs), epsilon: 1e-5 },
+        Map::GroupNorm(clamp) => InputMap::GroupNorm {
+            groups: (1..=inputs).rev().find(|groups| *groups <= 4 && inputs % groups == 0).unwrap(),
+            weight: random.many(inputs),
+            bias: random.many(inputs),
+            epsilon: 1e-3,
+            clamp,
+        },
     };
     let shape = [inputs, outputs, case.codewords];
     let mut layer = match case.gains {
@@ -184,13 +192,22 @@ fn integer_cases() -> impl Strategy<Value = Case> {
 
 /// Heads in floating point: any order and knots, statistics of rows, a base path; bytes and f32.
 fn float_cases() -> impl Strategy<Value = Case> {
-    let map = prop_oneof![Just(Map::Identity), clamps().prop_map(Map::Affine), Just(Map::LayerNorm)];
+    let map = prop_oneof![
+        Just(Map::Identity),
+        clamps().prop_map(Map::Affine),
+        Just(Map::LayerNorm),
+        clamps().prop_map(Map::GroupNorm)
+    ];
     let gains = prop::sample::select(vec![Gains::Linear, Gains::Table, Gains::Narrow, Gains::Float]);
     let head = (any::<u32>(), widths(), 1usize..=5, 1usize..=9, map);
     (head, gains, codewords(), any::<[bool; 3]>(), 1usize..=5).prop_map(
         |((seed, widths, order, intervals, map), gains, codewords, [even, residual, base], rows)| {
             // One layer that is no work for integers makes the head floating point.
-            let float = order > 3 || !even || base || gains == Gains::Float || matches!(map, Map::LayerNorm);
+            let float = order > 3
+                || !even
+                || base
+                || gains == Gains::Float
+                || matches!(map, Map::LayerNorm | Map::GroupNorm(_));
             Case {
                 seed: u64::from(seed),
                 widths,

@@ -3,15 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::manifest::LayerManifest;
-use super::read::{File, check_stages, read_layers};
+use super::read::{File, check_kinds, check_stages, read_layers};
 use super::{ArtifactError, codebook_bytes};
 use crate::head::{Bank, CompressedHead, DetectionConfig, MAX_STAGES, Member};
 
 /// Key of a bank's metadata entry.
 pub const BANK_KEY: &str = "sharekan_bank";
 
-/// Version of the form of banks that this library writes, and the only one that it reads.
-pub const BANK_VERSION: u32 = 1;
+/// Newest version of the form of banks that this library reads: 2 added what version 3 of heads did. A bank is written in
+/// the lowest version that has what it needs.
+pub const BANK_VERSION: u32 = 2;
 
 /// Most bytes of the copies of shared codebooks, one a head, that a file may ask for: a small file could name many heads.
 const MAX_COPIES: usize = 1 << 30;
@@ -20,7 +21,7 @@ const MAX_COPIES: usize = 1 << 30;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BankManifest {
-    /// Version of the form, [`BANK_VERSION`].
+    /// Version of the form, 1 to [`BANK_VERSION`].
     pub version: u32,
     /// The heads, in order.
     pub heads: Vec<MemberManifest>,
@@ -57,19 +58,25 @@ pub(super) fn manifest_of(bank: &Bank) -> BankManifest {
     let heads = bank.members().iter().map(|Member { name, head }| MemberManifest {
         name: name.clone(),
         layers: head.layers().iter().map(LayerManifest::of).collect(),
-        detection_head: head.detection.clone(),
+        detection_head: head.detection.clone().map(DetectionConfig::in_lowest_version),
     });
-    BankManifest { version: BANK_VERSION, heads: heads.collect() }
+    let heads: Vec<MemberManifest> = heads.collect();
+    let new = heads.iter().flat_map(|head| &head.layers).any(LayerManifest::is_of_version_3);
+    BankManifest { version: if new { 2 } else { 1 }, heads }
 }
 
 /// The heads of a bank. Codebooks, of which each gets a copy, take at most [`MAX_COPIES`].
-pub(super) fn read_members(file: &mut File<'_>, manifest: BankManifest) -> Result<Vec<Member>, ArtifactError> {
+pub(super) fn read_members(
+    file: &mut File<'_>,
+    manifest: BankManifest,
+    version: u64,
+) -> Result<Vec<Member>, ArtifactError> {
     let heads = manifest.heads.len();
     let mut members = Vec::new();
     for (at, head) in manifest.heads.into_iter().enumerate() {
         file.member = Some(at);
         let MemberManifest { name, layers, detection_head } = head;
-        let read = read_member(file, &layers, detection_head);
+        let read = read_member(file, &layers, detection_head, version);
         let head = read.map_err(|problem| ArtifactError::Member { name: name.clone(), problem: Box::new(problem) })?;
         let codebooks: usize = head.layers().iter().map(codebook_bytes).sum();
         let copies = codebooks.saturating_mul(heads);
@@ -86,10 +93,12 @@ fn read_member(
     file: &mut File<'_>,
     layers: &[LayerManifest],
     detection: Option<DetectionConfig>,
+    version: u64,
 ) -> Result<CompressedHead, ArtifactError> {
     if let Some(detection) = &detection {
         detection.check()?;
     }
-    check_stages(layers, u64::from(BANK_VERSION), MAX_STAGES)?;
+    check_stages(layers, version, MAX_STAGES)?;
+    check_kinds(layers, version, version >= 2)?;
     Ok(CompressedHead::new(read_layers(file, layers)?, detection)?)
 }

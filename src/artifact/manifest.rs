@@ -7,9 +7,9 @@ use crate::head::{Activation, Basis, CompressedLayer, InputMap, Knots, Quantised
 /// Key of the metadata entry.
 pub const MANIFEST_KEY: &str = "sharekan";
 
-/// Newest version of the format that this library reads: 2 added residual codebooks. A head without one is written as
-/// version 1, which every reader knows.
-pub const FORMAT_VERSION: u32 = 2;
+/// Newest version of the format that this library reads: 2 added residual codebooks, 3 norms that the base path sees, too,
+/// and more functions on it. A head is written in the lowest version that has what it needs.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The metadata entry of a compressed file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -95,10 +95,19 @@ pub enum MapManifest {
         /// Lowest and highest value, if clamped.
         clamp: Option<[f32; 2]>,
     },
-    /// LayerNorm.
+    /// LayerNorm, behind which only the splines stand.
     LayerNorm {
         /// Added to the variance.
         epsilon: f32,
+    },
+    /// GroupNorm, behind which the base path stands, too; since version 3.
+    GroupNorm {
+        /// Parts of the row.
+        groups: usize,
+        /// Added to the variance.
+        epsilon: f32,
+        /// Lowest and highest value, if clamped.
+        clamp: Option<[f32; 2]>,
     },
 }
 
@@ -135,12 +144,41 @@ fn is_one_stage(stages: &usize) -> bool {
 impl Manifest {
     /// The manifest of layers, of the lowest version that has what they need.
     pub(super) fn of(layers: &[CompressedLayer]) -> Self {
-        let version = if layers.iter().any(|layer| layer.stages > 1) { 2 } else { 1 };
-        Self { version, layers: layers.iter().map(LayerManifest::of).collect() }
+        let layers: Vec<LayerManifest> = layers.iter().map(LayerManifest::of).collect();
+        let version = layers.iter().map(LayerManifest::version).max().unwrap_or(1);
+        Self { version, layers }
     }
 }
 
 impl LayerManifest {
+    /// The version of the format that first had such a layer.
+    pub(super) fn version(&self) -> u32 {
+        if self.is_of_version_3() {
+            3
+        } else if self.stages > 1 {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// True where the layer has what version 3 added.
+    pub(super) fn is_of_version_3(&self) -> bool {
+        let old_function = match self.base {
+            None => true,
+            Some(activation) => matches!(
+                activation,
+                Activation::Silu
+                    | Activation::Gelu
+                    | Activation::Tanh
+                    | Activation::Relu
+                    | Activation::Sigmoid
+                    | Activation::Identity
+            ),
+        };
+        !old_function || matches!(self.input_map, MapManifest::GroupNorm { .. })
+    }
+
     /// What the manifest says of `layer`.
     pub(super) fn of(layer: &CompressedLayer) -> Self {
         Self {
@@ -158,6 +196,9 @@ impl LayerManifest {
                 InputMap::Identity => MapManifest::Identity,
                 InputMap::Affine { clamp, .. } => MapManifest::Affine { clamp: *clamp },
                 InputMap::LayerNorm { epsilon, .. } => MapManifest::LayerNorm { epsilon: *epsilon },
+                InputMap::GroupNorm { groups, epsilon, clamp, .. } => {
+                    MapManifest::GroupNorm { groups: *groups, epsilon: *epsilon, clamp: *clamp }
+                }
             },
             int8: matches!(layer.quantised, Quantised::Int8 { .. }),
             stages: layer.stages,

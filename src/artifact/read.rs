@@ -49,6 +49,7 @@ pub(crate) fn read_in(header: &Header, bytes: &[u8]) -> Result<Bank, ArtifactErr
         (Some(text), _) => {
             let (version, manifest) = manifest::<Manifest>(text, FORMAT_VERSION, ArtifactError::Manifest)?;
             check_stages(&manifest.layers, version, if version == 1 { 1 } else { MAX_STAGES })?;
+            check_kinds(&manifest.layers, version, version >= 3)?;
             let detection =
                 header.metadata.get(DETECTION_KEY).map(|text| DetectionConfig::from_json(text)).transpose()?;
             let mut file = File::new(header, bytes)?;
@@ -57,9 +58,9 @@ pub(crate) fn read_in(header: &Header, bytes: &[u8]) -> Result<Bank, ArtifactErr
             Ok(CompressedHead::new(layers, detection)?.into())
         }
         (None, Some(text)) => {
-            let (_, manifest) = manifest(text, BANK_VERSION, ArtifactError::BankManifest)?;
+            let (version, manifest) = manifest(text, BANK_VERSION, ArtifactError::BankManifest)?;
             let mut file = File::new(header, bytes)?;
-            let members = read_members(&mut file, manifest)?;
+            let members = read_members(&mut file, manifest, version)?;
             file.check_all_read()?;
             Ok(Bank::new(members)?)
         }
@@ -95,6 +96,16 @@ pub(super) fn check_stages(layers: &[LayerManifest], version: u64, most: usize) 
         Some(at) => Err(ArtifactError::Manifest(format!(
             "layer {at} has {} stages, which version {version} has not",
             layers[at].stages
+        ))),
+    }
+}
+
+/// Refuses layers of kinds that this version of the form has not.
+pub(super) fn check_kinds(layers: &[LayerManifest], version: u64, all: bool) -> Result<(), ArtifactError> {
+    match layers.iter().position(|layer| !all && layer.is_of_version_3()) {
+        None => Ok(()),
+        Some(at) => Err(ArtifactError::Manifest(format!(
+            "layer {at} has a norm or a base function that version {version} has not"
         ))),
     }
 }
@@ -259,6 +270,13 @@ fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result
         MapManifest::LayerNorm { epsilon } => {
             InputMap::LayerNorm { weight: file.f32(&weight, &[inputs])?, bias: file.f32(&shift, &[inputs])?, epsilon }
         }
+        MapManifest::GroupNorm { groups, epsilon, clamp } => InputMap::GroupNorm {
+            groups,
+            weight: file.f32(&weight, &[inputs])?,
+            bias: file.f32(&shift, &[inputs])?,
+            epsilon,
+            clamp,
+        },
     };
     let bias = file.f32(&name("bias"), &[outputs])?;
     Ok(CompressedLayer { inputs, outputs, input_map, basis, stages: manifest.stages, indices, quantised, base, bias })

@@ -76,7 +76,7 @@ pub fn write_dense(head: &DenseHead) -> Result<Vec<u8>, ArtifactError> {
                 return Err(refuse("has Gaussian bumps, efficient-kan's layout holds B-splines only"));
             }
         };
-        if matches!(layer.input_map, InputMap::LayerNorm { .. }) {
+        if layer.input_map.norm().is_some() {
             return Err(refuse("has a LayerNorm, efficient-kan's layout has none"));
         }
         if layer.bias.as_ref().is_some_and(|bias| bias.iter().any(|&b| b != 0.0)) {
@@ -154,11 +154,7 @@ fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
 }
 
 fn add_norm(tensors: &mut Tensors, n: usize, map: &InputMap) {
-    let (weight, bias) = match map {
-        InputMap::Identity => return,
-        InputMap::Affine { scale, shift, .. } => (scale, shift),
-        InputMap::LayerNorm { weight, bias, .. } => (weight, bias),
-    };
+    let Some((weight, bias)) = map.factors() else { return };
     tensors.add(format!("norms.{n}.weight"), Dtype::F32, &[weight.len()], weight);
     tensors.add(format!("norms.{n}.bias"), Dtype::F32, &[bias.len()], bias);
 }

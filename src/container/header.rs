@@ -24,6 +24,8 @@ const MAX_TENSORS: usize = 16_384;
 pub(crate) const MAX_RANK: usize = 8;
 /// Metadata keys that are kept: those that somebody here asks for.
 const KEPT_METADATA: [&str; 5] = ["detection_head", "layout", "format", "sharekan", "sharekan_bank"];
+/// Parts of names of settings that are kept beside them: those of the function on a base path.
+const KEPT_SETTINGS: [&str; 3] = ["activation", "base_fun", "base_act"];
 
 /// What a file says of its tensors. Every tensor lies within the file, and none over another.
 #[derive(Debug)]
@@ -267,7 +269,9 @@ impl<'de> Deserialize<'de> for Kept {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kept, A::Error> {
                 let mut kept = BTreeMap::new();
                 while let Some((key, value)) = map.next_entry::<String, String>()? {
-                    if KEPT_METADATA.contains(&key.as_str()) && kept.insert(key.clone(), value).is_some() {
+                    let kept_key = KEPT_METADATA.contains(&key.as_str())
+                        || KEPT_SETTINGS.iter().any(|part| key.to_ascii_lowercase().contains(part));
+                    if kept_key && kept.insert(key.clone(), value).is_some() {
                         return Err(de::Error::custom(format!("metadata {key} stands there twice")));
                     }
                 }

@@ -82,6 +82,16 @@ pub enum FileProblem {
     Artifact(#[from] ArtifactError),
 }
 
+impl FileError {
+    /// What to do about it in Python, in two lines, where that is all that helps.
+    pub fn recipe(&self) -> Option<[String; 2]> {
+        match &self.problem {
+            FileProblem::Import(problem) => problem.recipe(&self.path),
+            _ => None,
+        }
+    }
+}
+
 impl FileProblem {
     /// The same problem, naming the file.
     pub fn in_file(self, path: impl Into<PathBuf>) -> FileError {

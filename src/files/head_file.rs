@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::{FileError, FileProblem, read_text};
 use crate::artifact::Form;
-use crate::container::Header;
 use crate::head::{Bank, DetectionConfig, Head};
 use crate::import::{Container, ImportOptions, Imported, Layout};
 use crate::{artifact, import, regular_file};
@@ -35,6 +34,11 @@ pub struct ImportNotes {
 }
 
 impl HeadFile {
+    /// What the file does not say and was assumed, a phrase each.
+    pub fn assumptions(&self) -> &[String] {
+        self.import.as_ref().map_or(&[], |notes| &notes.assumptions)
+    }
+
     /// Reads a file of the form that its metadata tells: dense, compressed, or a bank.
     ///
     /// A compressed head holds everything itself, so of `options` only the detection settings matter to it, and of them
@@ -45,13 +49,10 @@ impl HeadFile {
     /// `options` detection settings; the error names the file.
     pub fn open(path: &Path, options: &ImportOptions) -> Result<Self, FileError> {
         let (mut file, bytes) = regular_file::open(path).map_err(|problem| FileProblem::from(problem).in_file(path))?;
-        let container = Container::of_path(path);
+        let options = &import::with_settings_beside(options, path);
         let mut opened = || {
             // The header is read once; it tells what the file is, and where its tensors are.
-            let header = match container {
-                Container::Safetensors => Some(Header::read(&mut file)?),
-                Container::PyTorch => None,
-            };
+            let header = import::open(&mut file, Container::of_path(path))?;
             let imported = match header {
                 Some(header) if Form::of(&header).is_some() => {
                     let mut head = Head::Compressed(artifact::read_in(&header, &whole(&mut file, bytes)?)?);
@@ -64,7 +65,7 @@ impl HeadFile {
                     return Ok(Self { head, bytes, import: None });
                 }
                 Some(header) => import::from_tensors(header, &mut file, options)?,
-                None => import::from_reader(&mut file, container, options)?,
+                None => import::from_pickle(&mut file, options)?,
             };
             let Imported { head, layout, prefix, assumptions } = imported;
             Ok(Self { head: head.into(), bytes, import: Some(ImportNotes { layout, prefix, assumptions }) })

@@ -210,6 +210,9 @@ impl CompressedLayer {
             return value("indices", format!("name codeword {index}, expected less than {codewords}"));
         }
         if let Some(base) = &self.base {
+            if !base.activation.is_finite() {
+                return value("base function", format!("is {:?}, expected a finite slope", base.activation));
+            }
             check_length(layer, "base weights", base.weights.len(), edges)?;
             if base.weights.contains(&i8::MIN) {
                 return value("base weights", "hold -128, expected -127 to 127".into());

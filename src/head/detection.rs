@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::HeadError;
+use super::{HeadError, Norms};
 use crate::nearest_name::nearest;
 use crate::setters::setters;
 
@@ -22,7 +22,7 @@ pub const DETECTION_KEY: &str = "detection_head";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DetectionConfig {
-    /// Version of these fields, 1.
+    /// Version of these fields: 1, or 2 for heads that do not clamp or have other norms than affine ones.
     #[serde(default = "version_one")]
     pub version: u32,
     /// Class names in the order of the head's channels.
@@ -34,8 +34,13 @@ pub struct DetectionConfig {
     /// Outputs of the backbone whose channels are joined to a cell's features, finest first. Coarser ones are
     /// upsampled by nearest.
     pub features: Vec<String>,
-    /// Range that the spline variable is clamped to before every layer.
-    pub clamp: [f32; 2],
+    /// Range that the spline variable is clamped to before every layer; `None` where the head was not clamped.
+    #[serde(default)]
+    pub clamp: Option<[f32; 2]>,
+    /// What the norms of the head's own dense file are; `None` where they are affine, or there are none. Only files say
+    /// this, of themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub norms: Option<Norms>,
     /// Factor from `exp(log-distance)` to pixels.
     pub box_scale: f32,
     /// mAP@0.5 of the dense head on its test set in percent, where known.
@@ -54,7 +59,8 @@ impl Default for DetectionConfig {
             input_size: 416,
             stride: 16,
             features: Vec::new(),
-            clamp: [-1.0, 1.0],
+            clamp: Some([-1.0, 1.0]),
+            norms: None,
             box_scale: 24.0,
             test_map50: None,
             pixels: PixelPreparation::default(),
@@ -68,7 +74,8 @@ setters! { DetectionConfig {
     input_size: u32,
     stride: u32,
     features: Vec<String>,
-    clamp: [f32; 2],
+    clamp: into Option<[f32; 2]>,
+    norms: into Option<Norms>,
     box_scale: f32,
     test_map50: into Option<f64>,
     pixels: PixelPreparation,
@@ -177,7 +184,10 @@ impl DetectionConfig {
     pub fn from_json(text: &str) -> Result<Self, HeadError> {
         let head: Self = serde_json::from_str(text).map_err(|e| HeadError::Detection(e.to_string()))?;
         head.check()?;
-        Ok(head)
+        if head.version == 1 && head.norms.is_some() {
+            return Err(HeadError::Detection("version 1 has affine norms, expected no key 'norms'".into()));
+        }
+        Ok(head.in_lowest_version())
     }
 
     /// Reads the text of a file that the user wrote (`--head-config`) and checks it. Unlike [`DetectionConfig::from_json`]
@@ -200,7 +210,13 @@ impl DetectionConfig {
     /// # Errors
     /// None that these fields can cause; the writer's own refusal is passed on.
     pub fn to_json(&self) -> Result<String, HeadError> {
-        serde_json::to_string(self).map_err(|e| HeadError::Detection(e.to_string()))
+        serde_json::to_string(&self.clone().in_lowest_version()).map_err(|e| HeadError::Detection(e.to_string()))
+    }
+
+    /// The same settings, of the first version that has what they need.
+    pub(crate) fn in_lowest_version(mut self) -> Self {
+        self.version = if self.clamp.is_none() || self.norms.is_some() { 2 } else { 1 };
+        self
     }
 
     /// Channels that a head of these classes gives a cell.
@@ -232,8 +248,8 @@ impl DetectionConfig {
     /// Refuses fields out of range.
     pub(crate) fn check(&self) -> Result<(), HeadError> {
         let refuse = |problem: String| Err(HeadError::Detection(problem));
-        if self.version != 1 {
-            return refuse(format!("version {} is not known, expected 1", self.version));
+        if !(1..=2).contains(&self.version) {
+            return refuse(format!("version {} is not known, expected 1 or 2", self.version));
         }
         if self.classes.is_empty() {
             return refuse("classes is empty, expected at least one name".into());
@@ -251,8 +267,9 @@ impl DetectionConfig {
                 self.input_size, self.stride
             ));
         }
-        let [low, high] = self.clamp;
-        if !(low.is_finite() && high.is_finite() && low < high) {
+        if let Some([low, high]) = self.clamp
+            && !(low.is_finite() && high.is_finite() && low < high)
+        {
             return refuse(format!("clamp is [{low}, {high}], expected a finite, rising range"));
         }
         if !(self.box_scale.is_finite() && self.box_scale > 0.0) {

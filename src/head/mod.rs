@@ -19,6 +19,7 @@ mod compressed;
 mod dense;
 mod detection;
 mod input_map;
+mod norms;
 
 pub(crate) use bank::basis_difference;
 pub use bank::{Bank, MAX_MEMBER_NAME, Member};
@@ -29,6 +30,7 @@ pub use compressed::{GAIN_CODES, MAX_GAIN_LEVEL, MAX_STAGES, NARROW_GAIN_CODES};
 pub use dense::{Activation, BasePath, DenseHead, DenseLayer};
 pub use detection::{ChannelOrder, DETECTION_KEY, DetectionConfig, PixelPreparation, TensorLayout};
 pub use input_map::InputMap;
+pub use norms::Norms;
 
 use thiserror::Error;
 

@@ -1,32 +1,16 @@
-//! efficient-kan, and the bundled detection heads that put a norm in front of each of its layers.
+//! efficient-kan, whose layers are those of the bundled detection heads, too.
 
-use super::{Context, ImportError, knots, layout::Stack, tensors::Tensors};
+use super::{Context, ImportError, knots, tensors::Tensors};
 use crate::head::{Basis, DenseLayer, InputMap};
 
 const SPLINE: &str = "[outputs, inputs, coefficients]";
 const EDGES: &str = "[outputs, inputs]";
 const GRID: &str = "[inputs, knots]";
 
-/// Reads all layers.
-pub(super) fn layers(
-    tensors: &mut Tensors<'_>,
-    stack: &Stack,
-    context: &mut Context<'_>,
-) -> Result<Vec<DenseLayer>, ImportError> {
-    let norms = format!("{}norms.", stack.prefix);
-    let has_norms = tensors.names().any(|name| name.starts_with(&norms));
-    let mut layers = Vec::new();
-    for (at, stem) in stack.layers.iter().enumerate() {
-        let norm = has_norms.then(|| format!("{norms}{at}."));
-        layers.push(layer(tensors, stem, norm.as_deref(), context)?);
-    }
-    Ok(layers)
-}
-
-fn layer(
+/// Reads a layer.
+pub(super) fn layer(
     tensors: &mut Tensors<'_>,
     stem: &str,
-    norm: Option<&str>,
     context: &mut Context<'_>,
 ) -> Result<DenseLayer, ImportError> {
     let name = |leaf: &str| format!("{stem}{leaf}");
@@ -61,25 +45,20 @@ fn layer(
             ));
         }
     }
-    let base = context.base(tensors.f32(&name("base_weight"), &[outputs, inputs], EDGES)?);
-    let input_map = match norm {
-        None => context.plain_input(inputs),
-        Some(norm) => InputMap::Affine {
-            scale: tensors.f32(&format!("{norm}weight"), &[inputs], "[inputs]")?,
-            shift: tensors.f32(&format!("{norm}bias"), &[inputs], "[inputs]")?,
-            clamp: Some(context.clamp().ok_or_else(|| {
-                ImportError::tensor(
-                    &format!("{norm}weight"),
-                    "normalises the inputs, but the file has no detection_head metadata that says to which range they are \
-                     clamped; give it with --head-config",
-                )
-            })?),
-        },
+    let slope = name("base_activation.weight");
+    let slope = if tensors.contains(&slope) {
+        match tensors.f32(&slope, &[1], "[1], one slope for all inputs")?[..] {
+            [slope] => Some(slope),
+            _ => None,
+        }
+    } else {
+        None
     };
+    let base = context.base(tensors.f32(&name("base_weight"), &[outputs, inputs], EDGES)?, slope)?;
     Ok(DenseLayer {
         inputs,
         outputs,
-        input_map,
+        input_map: InputMap::Identity,
         basis: Basis::BSpline { order, intervals, knots },
         coefficients,
         base,

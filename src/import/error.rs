@@ -34,6 +34,17 @@ pub enum ImportError {
         /// What was found against what was expected.
         problem: String,
     },
+    /// A model that was pickled as a whole, code by name and all: there is no state dict to read.
+    #[error(
+        "is a whole model of the class {class}{}, expected its state_dict",
+        entry.as_ref().map_or_else(String::new, |entry| format!(" in the entry {entry}"))
+    )]
+    WholeModel {
+        /// The class.
+        class: String,
+        /// The entry of the file that it stands in.
+        entry: Option<String>,
+    },
     /// The tensors follow no layout that is known, or several.
     #[error("{0}")]
     Layout(String),
@@ -51,6 +62,24 @@ pub enum ImportError {
 }
 
 impl ImportError {
+    /// What to do about it in Python, in two lines, where that is all that helps; `path` is the file.
+    pub fn recipe(&self, path: &std::path::Path) -> Option<[String; 2]> {
+        match self {
+            Self::WholeModel { entry, .. } => {
+                let entry = entry.as_ref().map_or_else(String::new, |entry| format!("[{entry:?}]"));
+                Some([
+                    format!(
+                        "model = torch.load({:?}, map_location=\"cpu\", weights_only=False){entry}",
+                        path.display().to_string()
+                    ),
+                    "torch.save(model.state_dict(), \"state_dict.pt\")".to_owned(),
+                ])
+            }
+            Self::File { path, problem } => problem.recipe(path),
+            _ => None,
+        }
+    }
+
     pub(super) fn tensor(name: &str, problem: impl Into<String>) -> Self {
         Self::Tensor { tensor: Quoted(name).to_string(), problem: problem.into() }
     }

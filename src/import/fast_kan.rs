@@ -1,6 +1,6 @@
 //! fast-kan: Gaussian bumps over a LayerNorm, beside a linear layer of the activated raw input.
 
-use super::{Context, ImportError, layout::Stack, tensors::Tensors};
+use super::{Context, ImportError, tensors::Tensors};
 use crate::head::{Basis, DenseLayer, InputMap};
 
 const INPUTS: &str = "[inputs]";
@@ -11,16 +11,12 @@ const EPSILON: f32 = 1e-5;
 /// Largest departure of the centres from even spacing, in spacings, beside what rounding explains.
 const EVEN: f64 = 1e-5;
 
-/// Reads all layers.
-pub(super) fn layers(
+/// Reads a layer.
+pub(super) fn layer(
     tensors: &mut Tensors<'_>,
-    stack: &Stack,
+    stem: &str,
     context: &mut Context<'_>,
-) -> Result<Vec<DenseLayer>, ImportError> {
-    stack.layers.iter().map(|stem| layer(tensors, stem, context)).collect()
-}
-
-fn layer(tensors: &mut Tensors<'_>, stem: &str, context: &mut Context<'_>) -> Result<DenseLayer, ImportError> {
+) -> Result<DenseLayer, ImportError> {
     let name = |leaf: &str| format!("{stem}{leaf}");
     let grid = name("rbf.grid");
     let [count] = tensors.sides(&grid, "[centres]")?;
@@ -48,11 +44,12 @@ fn layer(tensors: &mut Tensors<'_>, stem: &str, context: &mut Context<'_>) -> Re
             epsilon: EPSILON,
         }
     } else {
-        context.plain_input(inputs)
+        InputMap::Identity
     };
     let (mut base, mut bias) = (None, None);
     if tensors.contains(&name("base_linear.weight")) || tensors.contains(&name("base_linear.bias")) {
-        base = context.base(tensors.f32(&name("base_linear.weight"), &[outputs, inputs], "[outputs, inputs]")?);
+        base =
+            context.base(tensors.f32(&name("base_linear.weight"), &[outputs, inputs], "[outputs, inputs]")?, None)?;
         bias = Some(tensors.f32(&name("base_linear.bias"), &[outputs], "[outputs]")?);
     }
     Ok(DenseLayer {

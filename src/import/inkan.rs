@@ -3,26 +3,21 @@
 use super::{
     Context, ImportError,
     knots::to_decimal,
-    layout::Stack,
     tensors::{Rounding, Tensors},
 };
-use crate::head::{Basis, DenseLayer, Knots};
+use crate::head::{Basis, DenseLayer, InputMap, Knots};
 
 /// The only order of this library.
 const ORDER: usize = 3;
 /// Largest departure of the grid from even spacing, in spacings, beside what rounding explains.
 const EVEN: f64 = 1e-5;
 
-/// Reads all layers.
-pub(super) fn layers(
+/// Reads a layer.
+pub(super) fn layer(
     tensors: &mut Tensors<'_>,
-    stack: &Stack,
+    stem: &str,
     context: &mut Context<'_>,
-) -> Result<Vec<DenseLayer>, ImportError> {
-    stack.layers.iter().map(|stem| layer(tensors, stem, context)).collect()
-}
-
-fn layer(tensors: &mut Tensors<'_>, stem: &str, context: &mut Context<'_>) -> Result<DenseLayer, ImportError> {
+) -> Result<DenseLayer, ImportError> {
     let grid = format!("{stem}grid_starts");
     let [count] = tensors.sides(&grid, "[coefficients]")?;
     if count <= ORDER {
@@ -44,14 +39,14 @@ fn layer(tensors: &mut Tensors<'_>, stem: &str, context: &mut Context<'_>) -> Re
     Ok(DenseLayer {
         inputs,
         outputs,
-        input_map: context.plain_input(inputs),
+        input_map: InputMap::Identity,
         basis: Basis::BSpline {
             order: ORDER,
             intervals: count - ORDER,
             knots: Knots::Uniform { low: vec![low; inputs], step: vec![step; inputs] },
         },
         coefficients,
-        base: context.base(base),
+        base: context.base(base, None)?,
         bias: None,
     })
 }

@@ -1,12 +1,8 @@
-//! Which library wrote a checkpoint, told from the names and shapes of its tensors.
+//! Which library wrote a checkpoint, told from the names of its tensors.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    str::FromStr,
-};
+use std::{fmt, str::FromStr};
 
-use super::{ImportError, tensors::Tensors};
+use super::{listing::listing, tensors::Tensors};
 use crate::container::Quoted;
 
 /// The layouts that are read.
@@ -15,7 +11,7 @@ use crate::container::Quoted;
 pub enum Layout {
     /// `grid`, `base_weight`, `spline_weight` and `spline_scaler` a layer; with `norms.*` for detection heads.
     EfficientKan,
-    /// `act_fun.*`, `node_*`, `subnode_*` and `symbolic_fun.*` (pykan 0.2).
+    /// `act_fun.*`, `node_*`, `subnode_*` and `symbolic_fun.*` (pykan 0.2), or `act_fun.*` and `biases.*` (pykan 0.0).
     Pykan,
     /// `rbf.grid`, `spline_linear.weight`, `layernorm.*` and `base_linear.*` a layer.
     FastKan,
@@ -34,6 +30,23 @@ impl Layout {
             Self::Pykan => "pykan",
             Self::FastKan => "fast-kan",
             Self::Inkan => "inkan",
+        }
+    }
+
+    /// The tensors of a layer, as their names end.
+    pub(super) fn leaves(self) -> &'static [&'static str] {
+        match self {
+            Self::EfficientKan => &["grid", "base_weight", "spline_weight", "spline_scaler", "base_activation.weight"],
+            Self::Pykan => &["grid", "coef", "mask", "scale_base", "scale_sp"],
+            Self::FastKan => &[
+                "rbf.grid",
+                "spline_linear.weight",
+                "layernorm.weight",
+                "layernorm.bias",
+                "base_linear.weight",
+                "base_linear.bias",
+            ],
+            Self::Inkan => &["grid_starts", "weight", "spline_weight", "base_weight"],
         }
     }
 }
@@ -55,15 +68,6 @@ impl FromStr for Layout {
     }
 }
 
-/// Where the layers of a checkpoint stand.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stack {
-    /// What all names begin with and what says nothing about the layout, as `model.head.`; may be empty.
-    pub(super) prefix: String,
-    /// What the names of each layer begin with, as `model.head.layers.0.`; empty for a bare layer.
-    pub(super) layers: Vec<String>,
-}
-
 /// Tensors by which a layer of each layout is known; the names of the other tensors are too common.
 const MARKERS: [(Layout, &str); 9] = [
     (Layout::FastKan, "rbf.grid"),
@@ -77,150 +81,102 @@ const MARKERS: [(Layout, &str); 9] = [
     (Layout::Pykan, "coef"),
 ];
 
-/// Name of the list of layers in the libraries' own networks, whose layers are numbered without gaps.
-const LIST: &str = "layers.";
-/// Name of pykan's list.
-const PYKAN_LIST: &str = "act_fun.";
+/// Name of pykan's list of layers.
+pub(super) const PYKAN_LIST: &str = "act_fun.";
 
-/// Finds the layout and the layers. `wanted` overrides what the names suggest.
-pub(super) fn recognise(tensors: &Tensors<'_>, wanted: Option<Layout>) -> Result<(Layout, Stack), ImportError> {
-    if tensors.names().next().is_none() {
-        return Err(ImportError::Layout("holds no tensors, expected the state dict of a KAN".into()));
-    }
-    if let (None, Some(other)) = (wanted, elsewhere(tensors)) {
-        return Err(ImportError::Layout(format!("is {other}, which is not supported; {}", known())));
-    }
-    let stems = stems(tensors);
-    let kinds: Vec<Layout> = stems.values().copied().collect::<BTreeSet<_>>().into_iter().collect();
-    let layout = match (wanted, &kinds[..]) {
-        (Some(layout), [_, ..]) | (None, &[layout]) => layout,
-        (Some(layout), []) => {
-            let names = some_names(tensors);
-            return Err(ImportError::Layout(format!("has no tensor of a {layout} layer: it has {names}")));
-        }
-        (None, []) => {
-            let names = some_names(tensors);
-            return Err(ImportError::Layout(format!("follows no known layout: it has {names}; {}", known())));
-        }
-        (None, _) => {
-            let example = |kind: &Layout| stems.iter().find(|(_, layout)| *layout == kind).map_or("", |(stem, _)| stem);
-            let each: Vec<_> = kinds.iter().map(|kind| format!("{}* is {kind}", Quoted(example(kind)))).collect();
-            return Err(ImportError::Layout(format!("mixes layouts: {}", each.join(", "))));
-        }
-    };
-    let layers = stems.keys().map(String::as_str).collect();
-    Ok((layout, order(&layers)?))
+/// What the names of a tensor's layer begin with, and the layout that they suggest; `None` for other tensors.
+pub(super) fn layer_of<'a>(tensors: &Tensors<'_>, name: &'a str) -> Option<(&'a str, Layout)> {
+    let (stem, layout) = marked(name)?;
+    let has = |leaf: &str| tensors.contains(&format!("{stem}{leaf}"));
+    let in_pykan = || numbered(stem).is_some_and(|(list, _)| at_dot(list, PYKAN_LIST).is_some());
+    Some(match () {
+        () if has("grid_starts") => (stem, Layout::Inkan),
+        () if has("coef") || in_pykan() => (stem, Layout::Pykan),
+        () => (stem, layout),
+    })
 }
 
-/// What each layer's names begin with, and the layout that they suggest.
-fn stems(tensors: &Tensors<'_>) -> BTreeMap<String, Layout> {
-    let mut stems = BTreeMap::new();
-    for name in tensors.names() {
-        let marked = MARKERS.iter().find_map(|&(layout, marker)| {
-            let stem = name.strip_suffix(marker)?;
-            (stem.is_empty() || stem.ends_with('.')).then_some((stem, layout))
-        });
-        let Some((stem, layout)) = marked else { continue };
-        let layout = if tensors.contains(&format!("{stem}grid_starts")) {
-            Layout::Inkan
-        } else if tensors.contains(&format!("{stem}coef"))
-            || numbered(stem).is_some_and(|(list, _)| list.ends_with(PYKAN_LIST))
-        {
-            Layout::Pykan
-        } else {
-            layout
-        };
-        stems.insert(stem.to_owned(), layout);
-    }
-    stems
+fn marked(name: &str) -> Option<(&str, Layout)> {
+    MARKERS.iter().find_map(|&(layout, marker)| Some((at_dot(name, marker)?, layout)))
 }
 
-/// Brings the layers into order and finds their common prefix.
-fn order(stems: &BTreeSet<&str>) -> Result<Stack, ImportError> {
-    let mut lists = BTreeSet::new();
-    let mut numbers = BTreeMap::new();
-    for stem in stems {
-        match numbered(stem) {
-            Some((list, number)) => {
-                lists.insert(list);
-                numbers.insert(number, *stem);
-            }
-            None if stems.len() == 1 => {
-                return Ok(Stack { prefix: (*stem).to_owned(), layers: vec![(*stem).to_owned()] });
-            }
-            None => return Err(unordered(stems)),
-        }
-    }
-    let (Some(&list), 1) = (lists.first(), lists.len()) else { return Err(unordered(stems)) };
-    let named = |name: &str| list.strip_suffix(name).filter(|prefix| prefix.is_empty() || prefix.ends_with('.'));
-    let prefix = named(LIST).or_else(|| named(PYKAN_LIST));
-    if let (None, 1, Some(&stem)) = (prefix, stems.len(), stems.first()) {
-        return Ok(Stack { prefix: stem.to_owned(), layers: vec![stem.to_owned()] });
-    }
-    if let Some((expected, (&found, _))) = (0..).zip(&numbers).find(|(expected, (found, _))| expected != *found) {
-        let list = Quoted(list);
-        return Err(ImportError::Layout(format!("has tensors of {list}{found} but none of {list}{expected}")));
-    }
-    Ok(Stack { prefix: prefix.unwrap_or(list).to_owned(), layers: numbers.into_values().map(str::to_owned).collect() })
+/// What stands before `end`, where it begins the name or follows a dot.
+pub(super) fn at_dot<'a>(name: &'a str, end: &str) -> Option<&'a str> {
+    name.strip_suffix(end).filter(|stem| stem.is_empty() || stem.ends_with('.'))
+}
+
+/// True for names of tensors that layers of a KAN have, those of KANs that are not read among them.
+pub(super) fn names_a_layer(name: &str) -> bool {
+    const ENDS: [&str; 6] = ["_orig", "_mask", "_g", "_v", ".original0", ".original1"];
+    let plain = ENDS.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let plain = plain.replace("parametrizations.", "");
+    marked(&plain).is_some() || ELSEWHERE.iter().any(|(leaf, _)| at_dot(&plain, leaf).is_some())
 }
 
 /// Splits `model.layers.7.` into `model.layers.` and 7.
-fn numbered(stem: &str) -> Option<(&str, u64)> {
+pub(super) fn numbered(stem: &str) -> Option<(&str, u64)> {
     let body = stem.strip_suffix('.')?;
     let digits = body.rsplit('.').next()?;
-    let number: u64 = digits.parse().ok()?;
-    (number.to_string() == digits).then(|| (&body[..body.len() - digits.len()], number))
+    Some((&body[..body.len() - digits.len()], number(digits)?))
 }
 
-fn unordered(stems: &BTreeSet<&str>) -> ImportError {
-    let some: Vec<_> = stems.iter().take(3).map(|stem| format!("{}*", Quoted(stem))).collect();
-    ImportError::Layout(format!(
-        "has {} layers whose order their names do not tell: {}; expected one list as layers.0, layers.1",
-        stems.len(),
-        some.join(", ")
-    ))
+/// A number without zeros in front.
+pub(super) fn number(digits: &str) -> Option<u64> {
+    let number: u64 = digits.parse().ok()?;
+    (number.to_string() == digits).then_some(number)
 }
+
+/// KANs that are known by name but not read, by a tensor that only they have.
+const ELSEWHERE: [(&str, &str); 7] = [
+    ("cheby_coeffs", "a ChebyKAN (cheby_coeffs)"),
+    ("rbf.inv_denominator", "a FasterKAN (rbf.inv_denominator)"),
+    ("kan_weight", "a KANditioned network (kan_weight)"),
+    ("c_basis", "a jaxkan network (c_basis)"),
+    ("weight_numerator", "a rational KAN, KAT (weight_numerator)"),
+    ("jacobi_coeffs", "a JacobiKAN (jacobi_coeffs)"),
+    ("fouriercoeffs", "a FourierKAN (fouriercoeffs)"),
+];
 
 /// KANs and other networks that are known by name but not read.
-fn elsewhere(tensors: &Tensors<'_>) -> Option<&'static str> {
-    let ends = |suffix: &str| {
-        tensors.names().any(|name| name.strip_suffix(suffix).is_some_and(|s| s.is_empty() || s.ends_with('.')))
+pub(super) fn elsewhere(tensors: &Tensors<'_>, names: &[&str]) -> Option<&'static str> {
+    let ends = |suffix: &str| names.iter().any(|name| at_dot(name, suffix).is_some());
+    if let Some((_, what)) = ELSEWHERE.iter().find(|(leaf, _)| ends(leaf)) {
+        return Some(what);
+    }
+    let convolutional = |name: &&str| {
+        (name.contains("convs.") && name.ends_with(".conv.spline_weight"))
+            || (name.ends_with("spline_conv.weight") || name.contains("spline_conv."))
+            || (at_dot(name, "spline_weight").is_some() && tensors.shape(name).is_some_and(|shape| shape.len() > 3))
     };
-    if ends("cheby_coeffs") {
-        return Some("a ChebyKAN (cheby_coeffs)");
+    if names.iter().any(convolutional) {
+        return Some("a convolutional KAN (its splines slide over images: spline_weight in convs, or spline_conv)");
     }
-    if ends("rbf.inv_denominator") {
-        return Some("a FasterKAN (rbf.inv_denominator)");
+    // torch-conv-kan and torchkan make their grid anew, so it is not in the file.
+    let without_grid = names.iter().any(|name| {
+        at_dot(name, "prelu.weight").is_some_and(|stem| {
+            tensors.contains(&format!("{stem}spline_weight")) && !tensors.contains(&format!("{stem}grid"))
+        })
+    });
+    if without_grid {
+        return Some(
+            "a layer of torch-conv-kan or torchkan (spline_weight, layer_norm and prelu), whose grid is not in the file",
+        );
     }
-    if ends("kan_weight") {
-        return Some("a KANditioned network (kan_weight)");
-    }
-    if ends("c_basis") {
-        return Some("a jaxkan network (c_basis)");
-    }
-    if ends("weight_numerator") {
-        return Some("a rational KAN, KAT (weight_numerator)");
-    }
-    if tensors.names().any(|name| name.contains("convs.") && name.ends_with(".conv.spline_weight")) {
-        return Some("a convolutional KAN (convs.*.conv.spline_weight)");
-    }
-    let flat = |name: &str| tensors.shape(name).is_some_and(|shape| shape.len() == 2);
-    if tensors.names().any(|name| name.contains(PYKAN_LIST) && name.ends_with(".coef") && flat(name)) {
-        return Some("a pykan 0.0.x network (two-dimensional coef)");
-    }
-    let plain = tensors.names().all(|name| name.ends_with("weight") || name.ends_with("bias"));
-    (plain && stems(tensors).is_empty()).then_some("an ordinary network of weights and biases")
+    let plain = names.iter().all(|name| name.ends_with("weight") || name.ends_with("bias"));
+    (plain && !names.iter().any(|name| marked(name).is_some())).then_some("an ordinary network of weights and biases")
 }
 
-fn some_names(tensors: &Tensors<'_>) -> String {
-    let mut names: Vec<_> = tensors.names().take(4).map(|name| Quoted(name).to_string()).collect();
-    let more = tensors.names().skip(4).count();
-    if more > 0 {
-        names.push(format!("{more} more"));
-    }
-    names.join(", ")
+pub(super) fn some_names(names: &[&str]) -> String {
+    listing(names.iter().map(|name| Quoted(name).to_string()))
 }
 
-fn known() -> String {
+pub(super) fn known() -> String {
     format!("known are {}", Layout::ALL.map(Layout::name).join(", "))
+}
+
+/// True for names of settings that tell the function on a base path.
+pub(super) fn names_an_activation(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let base = name.contains("base_fun") || name.contains("base_act") || name.contains("base_fn");
+    base || name.contains("activation") || matches!(name.as_str(), "act" | "act_fn" | "act_fun_name" | "nonlinearity")
 }

@@ -6,63 +6,45 @@
 //! from [`ImportOptions`] or assumed as the library's default, and [`Imported::assumptions`] says so. Second, no file
 //! can do harm: sizes are checked before anything is allocated, and values are read piece by piece.
 
+mod base_function;
+mod branches;
+mod chain;
+mod derived;
 mod efficient_kan;
 mod error;
 mod fast_kan;
 mod inkan;
 mod knots;
 mod layout;
+mod linear;
+mod listing;
+mod modules;
+mod norms;
 mod pykan;
+mod pykan_old;
+mod pykan_settings;
 mod pytorch;
+mod select;
 mod tensors;
+mod tree;
 
+pub use crate::head::Norms;
+pub use base_function::BaseFunction;
 pub use error::ImportError;
 pub use layout::Layout;
 
 use std::{
     ffi::OsStr,
-    io::{Cursor, Read, Seek},
+    io::{Cursor, Read, Seek, SeekFrom},
     path::Path,
-    str::FromStr,
 };
 
-use tensors::Tensors;
+use tensors::{Source, Tensors};
 
 use crate::container::{Header, Sentence};
 pub use crate::head::DETECTION_KEY;
-use crate::head::{Activation, BasePath, DenseHead, DenseLayer, DetectionConfig, HeadError, InputMap};
+use crate::head::{DenseHead, DenseLayer, DetectionConfig, HeadError};
 use crate::setters::setters;
-
-/// The function on the base path as a user chooses it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BaseFunction {
-    /// The base path gives 0 and is left out.
-    Zero,
-    /// The base path applies this function.
-    Of(Activation),
-}
-
-impl BaseFunction {
-    const NAMES: [(&'static str, Self); 7] = [
-        ("silu", Self::Of(Activation::Silu)),
-        ("gelu", Self::Of(Activation::Gelu)),
-        ("tanh", Self::Of(Activation::Tanh)),
-        ("relu", Self::Of(Activation::Relu)),
-        ("sigmoid", Self::Of(Activation::Sigmoid)),
-        ("identity", Self::Of(Activation::Identity)),
-        ("zero", Self::Zero),
-    ];
-}
-
-impl FromStr for BaseFunction {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::NAMES.iter().find(|(name, _)| *name == text).map(|&(_, function)| function).ok_or_else(|| {
-            format!("base function `{text}` is not known, expected {}", Self::NAMES.map(|(name, _)| name).join(", "))
-        })
-    }
-}
 
 /// What a checkpoint does not hold.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,6 +58,18 @@ pub struct ImportOptions {
     pub rbf_denominator: Option<f64>,
     /// Detection settings, instead of those in the file.
     pub head_config: Option<DetectionConfig>,
+    /// What the names of the head's tensors begin with in a file that holds more, as `head` or `head.`; several with
+    /// commas between them are heads of the same inputs, whose outputs are joined in that order.
+    pub prefix: Option<String>,
+    /// Which of several state dicts in a PyTorch file is meant, as `ema`; dots lead into dictionaries.
+    pub entry: Option<String>,
+    /// The modules of the head in the order in which a row passes through them, by their names in the file or below
+    /// `prefix`; empty where the names tell the order.
+    pub layers: Vec<String>,
+    /// What norms compute that the file does not tell.
+    pub norms: Option<Norms>,
+    /// Text of the settings that pykan writes beside a state dict (`model_config.yml`); other layouts have none.
+    pub pykan_settings: Option<String>,
 }
 
 setters! { ImportOptions {
@@ -83,6 +77,11 @@ setters! { ImportOptions {
     base_function: into Option<BaseFunction>,
     rbf_denominator: into Option<f64>,
     head_config: into Option<DetectionConfig>,
+    prefix: into Option<String>,
+    entry: into Option<String>,
+    layers: into Vec<String>,
+    norms: into Option<Norms>,
+    pykan_settings: into Option<String>,
 }}
 
 /// A checkpoint that was read.
@@ -99,32 +98,48 @@ pub struct Imported {
     pub assumptions: Vec<String>,
 }
 
-/// The kind of file that a checkpoint is. Nothing but the file's extension tells: a pickle under another name is
-/// refused, so that nobody is handed one without knowing.
+/// The kind of file that a checkpoint is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Container {
     /// A safetensors file.
     Safetensors,
-    /// A state dict saved by `torch.save`. It is read by a machine that executes nothing.
+    /// A file of `torch.save`. It is read by a machine that executes nothing.
     PyTorch,
+    /// One of these, as the file's first bytes tell.
+    Any,
 }
 
 impl Container {
-    /// The kind that the extension of `path` stands for: `.pt` and `.pth` for PyTorch, anything else for safetensors.
+    /// The kinds that a file of this name may have: its bytes tell, but what is called `.safetensors` has to be that, so
+    /// that nobody is handed a pickle under that name.
     pub fn of_path(path: &Path) -> Self {
         match path.extension().and_then(OsStr::to_str) {
-            Some(extension) if ["pt", "pth"].iter().any(|known| extension.eq_ignore_ascii_case(known)) => Self::PyTorch,
-            _ => Self::Safetensors,
+            Some(extension) if extension.eq_ignore_ascii_case("safetensors") => Self::Safetensors,
+            _ => Self::Any,
         }
+    }
+
+    /// The kind that the bytes of `source` tell.
+    fn told(self, source: &mut dyn Source) -> std::io::Result<Self> {
+        if self != Self::Any {
+            return Ok(self);
+        }
+        let length = source.seek(SeekFrom::End(0))?;
+        source.rewind()?;
+        let mut start = Vec::new();
+        (&mut *source).take(9).read_to_end(&mut start)?;
+        let header = start.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let safetensors = start.get(8) == Some(&b'{') && header <= length;
+        Ok(if !safetensors && pytorch::begins(&start) { Self::PyTorch } else { Self::Safetensors })
     }
 }
 
-/// Imports a safetensors checkpoint that is in memory.
+/// Imports a checkpoint that is in memory, of the kind that its bytes tell.
 ///
 /// # Errors
 /// Where the bytes are no such file, follow no known layout or hold what a [`DenseHead`] cannot reproduce exactly.
 pub fn from_bytes(bytes: &[u8], options: &ImportOptions) -> Result<Imported, ImportError> {
-    from_reader(Cursor::new(bytes), Container::Safetensors, options)
+    from_reader(Cursor::new(bytes), Container::Any, options)
 }
 
 /// Imports a checkpoint. Beside the head itself this takes little memory: the file is read in pieces.
@@ -136,13 +151,30 @@ pub fn from_reader(
     container: Container,
     options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
-    match container {
-        Container::Safetensors => from_tensors(Header::read(&mut source)?, source, options),
-        Container::PyTorch => {
-            let directory = pytorch::read(&mut source)?;
-            assemble(&mut Tensors::new(&mut source, directory), options)
-        }
+    match open(&mut source, container)? {
+        Some(header) => from_tensors(header, source, options),
+        None => from_pickle(source, options),
     }
+}
+
+/// The header of a safetensors file; `None` of a PyTorch file.
+///
+/// # Errors
+/// Where the source is neither, or not what `container` says.
+pub(crate) fn open(source: &mut (impl Read + Seek), container: Container) -> Result<Option<Header>, ImportError> {
+    Ok(match container.told(source)? {
+        Container::PyTorch => None,
+        Container::Safetensors | Container::Any => Some(Header::read(source)?),
+    })
+}
+
+/// Imports a PyTorch file.
+///
+/// # Errors
+/// As [`from_reader`].
+pub(crate) fn from_pickle(mut source: impl Read + Seek, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let directory = pytorch::read(&mut source, options.entry.as_deref())?;
+    assemble(&mut Tensors::new(&mut source, directory)?, options)
 }
 
 /// Imports a safetensors checkpoint whose header has been read.
@@ -154,8 +186,19 @@ pub(crate) fn from_tensors(
     mut source: impl Read + Seek,
     options: &ImportOptions,
 ) -> Result<Imported, ImportError> {
-    header.refuse_empty()?;
-    assemble(&mut Tensors::new(&mut source, header.into()), options)
+    if let Some(entry) = &options.entry {
+        let entry = crate::container::Quoted(entry);
+        return Err(ImportError::Layout(format!("has no entries as {entry}, for it is a safetensors file")));
+    }
+    assemble(&mut Tensors::new(&mut source, header.into())?, options)
+}
+
+/// The options with the settings that stand beside `path`, where they are not given.
+#[cfg(feature = "files")]
+pub(crate) fn with_settings_beside(options: &ImportOptions, path: &Path) -> ImportOptions {
+    let mut options = options.clone();
+    options.pykan_settings = options.pykan_settings.or_else(|| settings_beside(path));
+    options
 }
 
 /// Imports the checkpoint at `path`, whose extension tells its kind.
@@ -166,35 +209,62 @@ pub(crate) fn from_tensors(
 pub fn from_file(path: &Path, options: &ImportOptions) -> Result<Imported, ImportError> {
     let open = || {
         let (file, _) = crate::regular_file::open(path).map_err(std::io::Error::from)?;
-        from_reader(file, Container::of_path(path), options)
+        from_reader(file, Container::of_path(path), &with_settings_beside(options, path))
     };
     open().map_err(|problem| ImportError::File { path: path.to_path_buf(), problem: Box::new(problem) })
 }
 
 fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Imported, ImportError> {
-    let (layout, stack) = layout::recognise(tensors, options.layout)?;
-    let detection = match (&options.head_config, tensors.metadata(DETECTION_KEY)) {
-        (Some(config), _) => {
+    let selection = select::select(tensors, options)?;
+    let own = tensors
+        .metadata(DETECTION_KEY)
+        .map(DetectionConfig::from_json)
+        .transpose()
+        .map_err(|e| ImportError::Container(format!("metadata {}", Sentence(&e.to_string()))))?;
+    // What the file says of itself.
+    let said = own.as_ref().map(|own| own.norms.unwrap_or(Norms::Affine));
+    let norms = match (options.norms, said) {
+        (Some(wanted), Some(said)) if wanted != said => {
+            return Err(ImportError::Layout(format!(
+                "says that its norms are {said} in its own metadata detection_head: leave --norms out"
+            )));
+        }
+        (wanted, said) => wanted.or(said),
+    };
+    let detection = match &options.head_config {
+        Some(config) => {
             config.check()?;
             Some(config.clone())
         }
-        (None, Some(text)) => Some(
-            DetectionConfig::from_json(text)
-                .map_err(|e| ImportError::Container(format!("metadata {}", Sentence(&e.to_string()))))?,
-        ),
-        (None, None) => None,
+        None => own,
     };
-    let mut context = Context { options, detection: detection.as_ref(), assumptions: Vec::new() };
-    let layers = match layout {
-        Layout::EfficientKan => efficient_kan::layers(tensors, &stack, &mut context)?,
-        Layout::Pykan => pykan::layers(tensors, &stack, &mut context)?,
-        Layout::FastKan => fast_kan::layers(tensors, &stack, &mut context)?,
-        Layout::Inkan => inkan::layers(tensors, &stack, &mut context)?,
-    };
+    let mut assumptions = tensors.notes().to_vec();
+    assumptions.extend(selection.conclusions);
+    let hints = tensors.activations().to_vec();
+    let mut context = Context { options, detection: detection.as_ref(), norms, hints, told: None, assumptions };
+    let mut branches = Vec::new();
+    for modules in &selection.branches {
+        branches.push(chain::layers(tensors, modules, &mut context)?);
+    }
     let assumptions = context.assumptions;
-    tensors.finish(layout.name())?;
+    let detection = detection.map(|detection| DetectionConfig { norms: None, ..detection }.in_lowest_version());
+    let modules = selection.branches.iter().flatten();
+    tensors.finish(modules.flat_map(|module| &module.tensors), selection.layout.name())?;
+    let layers = branches::join(branches)?;
     let head = join(layers, detection)?;
-    Ok(Imported { head, layout, prefix: stack.prefix, assumptions })
+    Ok(Imported { head, layout: selection.layout, prefix: selection.prefix, assumptions })
+}
+
+/// The settings that pykan writes beside the state dict at `path`, where they are there and can be read.
+#[cfg(feature = "files")]
+fn settings_beside(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let beside = |stem: &str| path.with_file_name(format!("{stem}_config.yml"));
+    let stems = [Some(name), name.rsplit_once('.').map(|(stem, _)| stem)].into_iter().flatten();
+    let stems = stems.flat_map(|stem| std::iter::once(stem).chain(stem.strip_suffix("_state")));
+    let bytes =
+        stems.map(beside).find_map(|path| crate::regular_file::read(&path, pykan_settings::MAX_SETTINGS).ok())?;
+    String::from_utf8(bytes).ok()
 }
 
 /// Joins layers to a head whose outputs fit the detection settings.
@@ -210,34 +280,18 @@ fn join(layers: Vec<DenseLayer>, detection: Option<DetectionConfig>) -> Result<D
 struct Context<'a> {
     options: &'a ImportOptions,
     detection: Option<&'a DetectionConfig>,
+    norms: Option<Norms>,
+    /// Settings in the file that tell the function on a base path: what they are called, and what they say.
+    hints: Vec<(String, String)>,
+    /// The function on the base path as settings beside the file tell it.
+    told: Option<BaseFunction>,
     assumptions: Vec<String>,
 }
 
 impl Context<'_> {
-    /// The base path with the chosen or assumed function.
-    fn base(&mut self, weights: Vec<f32>) -> Option<BasePath> {
-        let activation = match self.options.base_function {
-            Some(BaseFunction::Zero) => return None,
-            Some(BaseFunction::Of(activation)) => activation,
-            None => {
-                self.assume("base function silu");
-                Activation::Silu
-            }
-        };
-        Some(BasePath { activation, weights })
-    }
-
     /// Range that detection settings clamp every layer's spline variable to.
     fn clamp(&self) -> Option<[f32; 2]> {
-        self.detection.map(|detection| detection.clamp)
-    }
-
-    /// The map of a layer without a norm: inputs go in as they are, clamped where detection settings say so.
-    fn plain_input(&mut self, inputs: usize) -> InputMap {
-        match self.clamp() {
-            None => InputMap::Identity,
-            clamp => InputMap::Affine { scale: vec![1.0; inputs], shift: vec![0.0; inputs], clamp },
-        }
+        self.detection.and_then(|detection| detection.clamp)
     }
 
     fn assume(&mut self, what: impl Into<String>) {

@@ -1,35 +1,62 @@
 //! pykan 0.2: masks, scales and two affine maps a layer, folded into coefficients, base weights and a bias.
 
-use super::{Context, ImportError, knots, layout::Stack, tensors::Tensors};
-use crate::head::{Basis, DenseLayer};
+use std::collections::BTreeSet;
+
+use super::{
+    Context, ImportError, knots,
+    layout::{self, PYKAN_LIST},
+    pykan_old,
+    pykan_settings::{self, Settings},
+    tensors::Tensors,
+};
+use crate::container::Quoted;
+use crate::head::{Basis, DenseLayer, InputMap};
 
 const EDGES: &str = "[inputs, outputs]";
 const OUTPUTS: &str = "[outputs]";
 
-/// Reads all layers.
-pub(super) fn layers(
+/// Reads a whole network; `prefix` is what all its names begin with.
+pub(super) fn network(
     tensors: &mut Tensors<'_>,
-    stack: &Stack,
+    prefix: &str,
     context: &mut Context<'_>,
 ) -> Result<Vec<DenseLayer>, ImportError> {
+    let list = format!("{prefix}{PYKAN_LIST}");
+    let number = |name: &str| layout::number(name.strip_prefix(&list)?.split('.').next()?);
+    let numbers: BTreeSet<u64> = tensors.names_from(&list).filter_map(number).collect();
+    if let Some((missing, found)) = (0..).zip(&numbers).find(|(expected, found)| expected != *found) {
+        let list = Quoted(&list);
+        return Err(ImportError::Layout(format!("has tensors of {list}{found} but none of {list}{missing}")));
+    }
+    let old = tensors.shape(&format!("{list}0.coef")).is_some_and(|shape| shape.len() == 2);
     let mut layers = Vec::new();
-    for (at, stem) in stack.layers.iter().enumerate() {
-        let network = stem.strip_suffix(&format!("act_fun.{at}."));
-        let affine = match network {
-            Some(prefix) => {
-                refuse_symbolic(tensors, prefix, at)?;
-                Some(affine(tensors, prefix, at)?)
-            }
-            None => None,
-        };
-        layers.push(layer(tensors, stem, affine, context)?);
+    // Whoever says the base function needs no settings.
+    let text = context.options.pykan_settings.as_deref().filter(|_| context.options.base_function.is_none());
+    let settings = text.map(Settings::from_text).transpose()?;
+    let told = settings.as_ref().and_then(|settings| settings.base_function.as_deref());
+    if let Some(name) = told {
+        context.told = Some(pykan_settings::base_function(name)?);
+        context.assume(format!("base function {name}, from the settings beside the file"));
+    }
+    for at in 0..numbers.len() {
+        refuse_symbolic(tensors, prefix, at, settings.as_ref())?;
+        let stem = format!("{list}{at}.");
+        layers.push(if old {
+            pykan_old::layer(tensors, prefix, at, context)?
+        } else {
+            let affine = affine(tensors, prefix, at)?;
+            layer(tensors, &stem, Some(affine), context)?
+        });
+        if let (Some(settings), Some(layer)) = (&settings, layers.last()) {
+            settings.check_layer(at, layer.inputs, layer.outputs)?;
+        }
     }
     context.assume("inputs in their own order (input_id is not stored)");
     Ok(layers)
 }
 
 /// What happens to a layer's outputs: `scale * y + bias`.
-struct Affine {
+pub(super) struct Affine {
     scale: Vec<f64>,
     bias: Vec<f64>,
 }
@@ -55,19 +82,31 @@ fn affine(tensors: &mut Tensors<'_>, prefix: &str, at: usize) -> Result<Affine, 
     Ok(Affine { scale, bias })
 }
 
-/// Refuses edges whose function is symbolic, for its name is not stored.
-fn refuse_symbolic(tensors: &mut Tensors<'_>, prefix: &str, at: usize) -> Result<(), ImportError> {
+/// Refuses edges whose function is symbolic: it is none that splines could hold exactly.
+fn refuse_symbolic(
+    tensors: &mut Tensors<'_>,
+    prefix: &str,
+    at: usize,
+    settings: Option<&Settings>,
+) -> Result<(), ImportError> {
     let mask = format!("{prefix}symbolic_fun.{at}.mask");
     if tensors.contains(&mask) {
         let [outputs, inputs] = tensors.sides(&mask, "[outputs, inputs]")?;
-        let mut symbolic = 0_usize;
-        tensors.each_f64(&mask, &[outputs, inputs], "[outputs, inputs]", |_, value| {
-            symbolic += usize::from(value != 0.0)
+        let mut symbolic = Vec::new();
+        tensors.each_f64(&mask, &[outputs, inputs], "[outputs, inputs]", |edge, value| {
+            if value != 0.0 {
+                symbolic.push(edge);
+            }
         })?;
-        if symbolic > 0 {
+        if let Some(first) = symbolic.first() {
+            let name = settings.and_then(|settings| settings.function(at, first / inputs, first % inputs));
+            let what = name.map_or_else(
+                || "whose functions are not stored".to_owned(),
+                |name| format!("the first with the function {name}"),
+            );
             return Err(ImportError::tensor(
                 &mask,
-                format!("marks {symbolic} symbolic edges, whose functions are not stored: they are not supported"),
+                format!("marks {} symbolic edges, {what}: they are not supported", symbolic.len()),
             ));
         }
         let affine = format!("{prefix}symbolic_fun.{at}.affine");
@@ -78,7 +117,8 @@ fn refuse_symbolic(tensors: &mut Tensors<'_>, prefix: &str, at: usize) -> Result
     Ok(())
 }
 
-fn layer(
+/// Reads a layer; `affine` is what happens to its outputs.
+pub(super) fn layer(
     tensors: &mut Tensors<'_>,
     stem: &str,
     affine: Option<Affine>,
@@ -131,10 +171,10 @@ fn layer(
     Ok(DenseLayer {
         inputs,
         outputs,
-        input_map: context.plain_input(inputs),
+        input_map: InputMap::Identity,
         basis: Basis::BSpline { order, intervals, knots },
         coefficients,
-        base: context.base(base),
+        base: context.base(base, None)?,
         bias,
     })
 }

@@ -10,7 +10,13 @@ use std::{
 
 use half::{bf16, f16};
 
-use super::{ImportError, knots::to_decimal};
+use super::{
+    ImportError,
+    derived::{self, Derived},
+    knots::to_decimal,
+    layout::{names_a_layer, names_an_activation},
+    listing::listing,
+};
 use crate::container::{Dtype, Header, Quoted, TensorEntry};
 
 /// Type of a tensor's elements.
@@ -26,6 +32,8 @@ pub(super) enum ElementType {
     BF16,
     /// Anything else, by name; such a tensor cannot be read.
     Other(String),
+    /// No tensor, but something in the place of one.
+    Not(&'static str),
 }
 
 impl ElementType {
@@ -35,7 +43,16 @@ impl ElementType {
             Self::F64 => 8,
             Self::F32 => 4,
             Self::F16 | Self::BF16 => 2,
-            Self::Other(_) => 0,
+            Self::Other(_) | Self::Not(_) => 0,
+        }
+    }
+
+    /// The name of a type whose elements cannot be read.
+    fn unreadable(&self) -> Option<&str> {
+        match self {
+            Self::Other(name) => Some(name),
+            Self::Not(what) => Some(what),
+            _ => None,
         }
     }
 
@@ -48,7 +65,7 @@ impl ElementType {
             Self::F32 => split(bytes).iter().for_each(|&b| each(f64::from(f32::from_le_bytes(b)))),
             Self::F16 => split(bytes).iter().for_each(|&b| each(f16::from_le_bytes(b).to_f64())),
             Self::BF16 => split(bytes).iter().for_each(|&b| each(bf16::from_le_bytes(b).to_f64())),
-            Self::Other(_) => {}
+            Self::Other(_) | Self::Not(_) => {}
         }
     }
 }
@@ -63,7 +80,7 @@ impl Rounding {
         match self.0 {
             ElementType::F16 => f16::from_f64(value).to_f64(),
             ElementType::BF16 => bf16::from_f64(value).to_f64(),
-            ElementType::F32 | ElementType::F64 | ElementType::Other(_) => f64::from(value as f32),
+            _ => f64::from(value as f32),
         }
     }
 
@@ -72,7 +89,7 @@ impl Rounding {
         match self.0 {
             ElementType::F16 => 2_f64.powi(-11),
             ElementType::BF16 => 2_f64.powi(-8),
-            ElementType::F32 | ElementType::F64 | ElementType::Other(_) => 2_f64.powi(-24),
+            _ => 2_f64.powi(-24),
         }
     }
 
@@ -102,6 +119,12 @@ pub(super) struct Directory {
     pub(super) entries: BTreeMap<String, Entry>,
     /// What the file says beside its tensors.
     pub(super) metadata: BTreeMap<String, String>,
+    /// The entry of the file that the tensors stand in, where there is one.
+    pub(super) entry: Option<String>,
+    /// What stands among the tensors and is none.
+    pub(super) beside: Vec<String>,
+    /// Settings that tell the function on a base path: what they are called, and what they say.
+    pub(super) activations: Vec<(String, String)>,
 }
 
 impl From<Header> for Directory {
@@ -116,7 +139,10 @@ impl From<Header> for Directory {
             };
             (name, Entry { element, shape: entry.shape, strides: None, offset: entry.bytes.start })
         };
-        Self { entries: header.tensors.into_iter().map(entry).collect(), metadata: header.metadata }
+        let told = header.metadata.iter().filter(|(key, _)| names_an_activation(key));
+        let activations = told.map(|(key, text)| (key.clone(), text.clone())).collect();
+        let entries = header.tensors.into_iter().map(entry).collect();
+        Self { entries, metadata: header.metadata, entry: None, beside: Vec::new(), activations }
     }
 }
 
@@ -128,21 +154,81 @@ impl<T: Read + Seek> Source for T {}
 pub(super) struct Tensors<'a> {
     source: &'a mut dyn Source,
     directory: Directory,
+    derived: BTreeMap<String, Derived>,
     read: BTreeSet<String>,
+    notes: Vec<String>,
 }
+
+/// Counters that training tools keep beside the tensors of a network, and that change none of its results.
+const COUNTERS: [&str; 4] = ["num_batches_tracked", "total_ops", "total_params", "n_averaged"];
 
 /// Bytes that are read at once.
 const PIECE: usize = 1 << 16;
 
 impl<'a> Tensors<'a> {
-    /// Tensors of `source` as `directory` lists them.
-    pub(super) fn new(source: &'a mut dyn Source, directory: Directory) -> Self {
-        Self { source, directory, read: BTreeSet::new() }
+    /// Tensors of `source` as `directory` lists them, those joined that a file holds as several.
+    pub(super) fn new(source: &'a mut dyn Source, mut directory: Directory) -> Result<Self, ImportError> {
+        let mut notes = Vec::new();
+        if let Some(entry) = &directory.entry {
+            notes.push(format!("the entry {} of the file", Quoted(entry)));
+        }
+        if !directory.beside.is_empty() {
+            notes.push(format!("no part of the network: {}", listing(directory.beside.iter().cloned())));
+        }
+        let counts = |name: &str| COUNTERS.contains(&name.rsplit('.').next().unwrap_or_default());
+        let empty = |entry: &Entry| entry.shape.contains(&0);
+        if let Some((name, entry)) = directory.entries.iter().find(|(name, entry)| empty(entry) && names_a_layer(name))
+        {
+            let shape = &entry.shape;
+            return Err(ImportError::tensor(name, format!("has shape {shape:?}, expected at least 1 a dimension")));
+        }
+        let ignored: Vec<String> = directory
+            .entries
+            .iter()
+            .filter(|(name, entry)| counts(name) || empty(entry))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in &ignored {
+            directory.entries.remove(name);
+        }
+        if !ignored.is_empty() {
+            notes.push(format!(
+                "counters and empty tensors ignored: {}",
+                listing(ignored.iter().map(|name| Quoted(name).to_string()))
+            ));
+        }
+        let (derived, joined) = derived::join(&mut directory.entries)?;
+        notes.extend(joined);
+        Ok(Self { source, directory, derived, read: BTreeSet::new(), notes })
+    }
+
+    /// What was concluded about the file before any tensor was read.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Settings in the file that tell the function on a base path: what they are called, and what they say.
+    pub(super) fn activations(&self) -> &[(String, String)] {
+        &self.directory.activations
+    }
+
+    /// What stands under a name in the place of a tensor, as an array of numpy.
+    pub(super) fn instead_of(&self, name: &str) -> Option<&str> {
+        self.directory.entries.get(name).and_then(|entry| match &entry.element {
+            ElementType::Not(what) => Some(*what),
+            _ => None,
+        })
     }
 
     /// Names of all tensors, in order.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.directory.entries.keys().map(String::as_str)
+    }
+
+    /// Names of the tensors that begin so, in order.
+    pub(super) fn names_from<'s>(&'s self, start: &'s str) -> impl Iterator<Item = &'s str> {
+        let from = self.directory.entries.range(start.to_owned()..);
+        from.map(|(name, _)| name.as_str()).take_while(move |name| name.starts_with(start))
     }
 
     /// True where the file has a tensor of that name.
@@ -217,7 +303,9 @@ impl<'a> Tensors<'a> {
         let Some(entry) = self.directory.entries.get(name) else {
             return Err(ImportError::missing(name, axes));
         };
-        if let ElementType::Other(found) = &entry.element {
+        let derived = self.derived.get(name);
+        let elements = derived.map_or_else(|| vec![&entry.element], Derived::elements);
+        if let Some(found) = elements.into_iter().find_map(ElementType::unreadable) {
             return Err(ImportError::tensor(
                 name,
                 format!("has elements of type {}, expected F64, F32, F16 or BF16", Quoted(found)),
@@ -225,13 +313,17 @@ impl<'a> Tensors<'a> {
         }
         self.read.insert(name.to_owned());
         let (mut at, mut bad) = (0, None);
-        entry.read(self.source, |value| {
+        let each = |value: f64| {
             if !(value as f32).is_finite() {
                 bad.get_or_insert((at, value));
             }
             each(at, value);
             at += 1;
-        })?;
+        };
+        match derived {
+            Some(derived) => derived.values(self.source)?.into_iter().for_each(each),
+            None => entry.read(self.source, each)?,
+        }
         match bad {
             None => Ok(()),
             Some((at, value)) => {
@@ -242,9 +334,13 @@ impl<'a> Tensors<'a> {
         }
     }
 
-    /// Refuses a file of which some tensor was not read.
-    pub(super) fn finish(&self, layout: &str) -> Result<(), ImportError> {
-        match self.names().find(|name| !self.read.contains(*name)) {
+    /// Refuses to leave out a tensor of these.
+    pub(super) fn finish<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n String>,
+        layout: &str,
+    ) -> Result<(), ImportError> {
+        match names.into_iter().find(|name| !self.read.contains(*name)) {
             None => Ok(()),
             Some(name) => Err(ImportError::tensor(
                 name,
@@ -263,8 +359,15 @@ impl<'a> Tensors<'a> {
 }
 
 impl Entry {
+    /// All values in row-major order.
+    pub(super) fn values(&self, source: &mut dyn Source) -> io::Result<Vec<f64>> {
+        let mut values = Vec::with_capacity(self.shape.iter().product());
+        self.read(source, |value| values.push(value))?;
+        Ok(values)
+    }
+
     /// Calls `each` with every value in row-major order.
-    fn read(&self, source: &mut dyn Source, mut each: impl FnMut(f64)) -> io::Result<()> {
+    pub(super) fn read(&self, source: &mut dyn Source, mut each: impl FnMut(f64)) -> io::Result<()> {
         source.seek(SeekFrom::Start(self.offset))?;
         let width = self.element.bytes();
         if let Some(strides) = &self.strides {

@@ -62,30 +62,28 @@ fn row(layer: &DenseLayer, x: &[f64], y: &mut [f64]) {
 
 /// The spline variables of one row.
 pub fn map_inputs(map: &InputMap, x: &[f64]) -> Vec<f64> {
-    match map {
-        InputMap::Identity => x.to_vec(),
-        InputMap::Affine { scale, shift, clamp } => x
-            .iter()
-            .zip(scale.iter().zip(shift))
-            .map(|(x, (scale, shift))| {
-                let z = x * f64::from(*scale) + f64::from(*shift);
-                match clamp {
-                    Some([low, high]) if !z.is_nan() => z.clamp(f64::from(*low), f64::from(*high)),
-                    _ => z,
-                }
-            })
-            .collect(),
-        InputMap::LayerNorm { weight, bias, epsilon } => {
-            let n = x.len() as f64;
-            let mean = x.iter().sum::<f64>() / n;
-            let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
-            let deviation = (variance + f64::from(*epsilon)).sqrt();
-            x.iter()
-                .zip(weight.iter().zip(bias))
-                .map(|(x, (weight, bias))| (x - mean) / deviation * f64::from(*weight) + f64::from(*bias))
-                .collect()
-        }
+    let mut z = x.to_vec();
+    if let Some((groups, epsilon)) = map.norm() {
+        z.chunks_exact_mut((x.len() / groups).max(1)).for_each(|group| normalise(group, f64::from(epsilon)));
     }
+    if let Some((scale, shift)) = map.factors() {
+        let factors = scale.iter().zip(shift);
+        z.iter_mut().zip(factors).for_each(|(z, (scale, shift))| *z = *z * f64::from(*scale) + f64::from(*shift));
+    }
+    if let Some([low, high]) = map.clamp() {
+        // NaN stays.
+        z.iter_mut().for_each(|z| *z = z.clamp(f64::from(low), f64::from(high)));
+    }
+    z
+}
+
+/// Gives values the mean 0 and the deviation 1.
+fn normalise(values: &mut [f64], epsilon: f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    let deviation = (variance + epsilon).sqrt();
+    values.iter_mut().for_each(|x| *x = (*x - mean) / deviation);
 }
 
 /// The basis functions that are not zero at a point: the first of them, and the values from it on.

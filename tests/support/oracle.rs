@@ -68,24 +68,35 @@ fn map_row(map: &InputMap, x: &[Expected]) -> Vec<Expected> {
                 off(z.max(low).min(high), bound)
             })
             .collect(),
-        InputMap::LayerNorm { weight, bias, epsilon } => {
-            let n = x.len() as f64;
-            let mean = x.iter().map(|x| x.value).sum::<f64>() / n;
-            let variance = x.iter().map(|x| (x.value - mean).powi(2)).sum::<f64>() / n;
-            let deviation = (variance + f64::from(*epsilon)).sqrt();
-            let most = x.iter().map(|x| (x.value - mean).abs().max(x.value.abs())).fold(0.0, f64::max);
-            let moved = x.iter().map(|x| x.bound).fold(0.0, f64::max);
-            (0..x.len())
-                .map(|i| {
-                    let (w, b) = (f64::from(weight[i]), f64::from(bias[i]));
-                    let normal = (x[i].value - mean) / deviation;
-                    let rounding = (8.0 + 4.0 * n) * UNIT * (1.0 + normal.abs()) * (1.0 + most / deviation);
-                    let carried = 2.0 * moved / deviation * (1.0 + most / deviation);
-                    off(normal * w + b, (rounding + carried) * w.abs() + 2.0 * UNIT * ((normal * w).abs() + b.abs()))
-                })
-                .collect()
+        InputMap::LayerNorm { weight, bias, epsilon } => normalised(x, weight, bias, *epsilon),
+        InputMap::GroupNorm { groups, weight, bias, epsilon, clamp } => {
+            let size = x.len() / groups;
+            let [low, high] = clamp.map_or([f64::NEG_INFINITY, f64::INFINITY], |ends| ends.map(f64::from));
+            let parts = x.chunks_exact(size).zip(weight.chunks_exact(size).zip(bias.chunks_exact(size)));
+            let z = parts.flat_map(|(x, (weight, bias))| normalised(x, weight, bias, *epsilon));
+            z.map(|z| off(z.value.max(low).min(high), z.bound)).collect()
         }
     }
+}
+
+/// A row, or a part of one, behind a norm.
+fn normalised(x: &[Expected], weight: &[f32], bias: &[f32], epsilon: f32) -> Vec<Expected> {
+    let off = |value: f64, bound: f64| Expected { value, bound };
+    let n = x.len() as f64;
+    let mean = x.iter().map(|x| x.value).sum::<f64>() / n;
+    let variance = x.iter().map(|x| (x.value - mean).powi(2)).sum::<f64>() / n;
+    let deviation = (variance + f64::from(epsilon)).sqrt();
+    let most = x.iter().map(|x| (x.value - mean).abs().max(x.value.abs())).fold(0.0, f64::max);
+    let moved = x.iter().map(|x| x.bound).fold(0.0, f64::max);
+    (0..x.len())
+        .map(|i| {
+            let (w, b) = (f64::from(weight[i]), f64::from(bias[i]));
+            let normal = (x[i].value - mean) / deviation;
+            let rounding = (8.0 + 4.0 * n) * UNIT * (1.0 + normal.abs()) * (1.0 + most / deviation);
+            let carried = 2.0 * moved / deviation * (1.0 + most / deviation);
+            off(normal * w + b, (rounding + carried) * w.abs() + 2.0 * UNIT * ((normal * w).abs() + b.abs()))
+        })
+        .collect()
 }
 
 /// What an edge of one stage multiplies the basis values with.

@@ -133,12 +133,15 @@ fn float_heads() -> Vec<Head> {
     ];
     let bumps = Basis::Gaussian { centres: (0..8).map(f64::from).collect(), denominator: 0.6 };
     let layer_norm = InputMap::LayerNorm { weight: random.many(50), bias: random.many(50), epsilon: 1e-5 };
+    let (weight, bias) = (random.many(50), random.many(50));
+    let groups = InputMap::GroupNorm { groups: 5, weight, bias, epsilon: 1e-5, clamp: CLAMP };
     for (basis, map, base) in [
         (even(50, 5, 8), norm(50, None, random), Some(Activation::Gelu)),
         (uneven(50, 2, 6, random), norm(50, CLAMP, random), Some(Activation::Tanh)),
         (uneven(50, 1, 1, random), InputMap::Identity, None),
         (even(50, 8, 32), InputMap::Identity, Some(Activation::Relu)),
         (bumps, layer_norm, Some(Activation::Silu)),
+        (even(50, 3, 7), groups, Some(Activation::LeakyRelu { slope: 0.1 })),
     ] {
         let layer = dense_layer(50, 30, basis.clone(), map.clone(), base, random);
         heads.push(Head::Dense(DenseHead::new(vec![layer], None).unwrap()));

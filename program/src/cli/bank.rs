@@ -117,7 +117,7 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
     if options.method == Method::Calibrated && args.calibrate.is_empty() {
         return Err(Failure::Usage("--method calibrated needs calibration rows: --calibrate [NAME=]DIR".into()));
     }
-    let heads = open_heads(args, screen)?;
+    let heads = open_heads(args)?;
     let rows = if options.method == Method::Calibrated { calibrate(args, &heads, screen)? } else { Vec::new() };
     let in_file = |head: &DenseFile, problem: Error| problem.in_file(&head.path);
     let mut sources = Vec::new();
@@ -153,7 +153,8 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
         screen.line(note)?;
     }
     screen.line(format!("wrote {}", args.output.display()))?;
-    args.json.write(&Compiled {
+    let assumed: Vec<String> = heads.iter().flat_map(|head| head.assumed.clone()).collect();
+    let compiled = Compiled {
         dense_bytes,
         alone_bytes,
         compressed_bytes: bytes.len(),
@@ -161,7 +162,8 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
         heads: compiled,
         notes,
         backbone_device: rows.iter().find_map(|own| own.backbone_device.as_deref()),
-    })
+    };
+    args.json.write_about(&compiled, &assumed)
 }
 
 fn compiled_heads<'a>(

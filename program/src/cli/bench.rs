@@ -129,7 +129,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
 fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     let device = OpenDevice::open(&args.device, &args.kernel)?;
     let member = MemberArgs { member: args.member.clone() };
-    let opened = args.head.as_deref().map(|path| args.import.open_any(path, &member, screen)).transpose()?;
+    let opened = args.head.as_deref().map(|path| args.import.open_any(path, &member)).transpose()?;
     let source = match &opened {
         None => HeadSource::Synthetic(&args.shape),
         Some(file) => HeadSource::Given(&file.head),
@@ -156,7 +156,7 @@ fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     device.keep_kernels();
 
     screen.line(tables::report(&report))?;
-    args.json.write(&report)?;
+    args.json.write_about(&report, opened.as_ref().map_or(&[], |file| file.assumptions()))?;
     if let Some(path) = &args.csv {
         files::replace(path, report.csv()?.as_bytes())?;
         screen.line(format!("wrote {}", path.display()))?;

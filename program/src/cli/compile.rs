@@ -175,7 +175,9 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         ));
     }
     files::check_destination(&args.output)?;
-    let Head::Dense(dense) = args.import.open(&args.head, screen)?.head else {
+    let file = args.import.open(&args.head)?;
+    let assumed = file.assumptions().to_vec();
+    let Head::Dense(dense) = file.head else {
         let path = args.head.display();
         return Err(Failure::new(format!("{path}: is compressed already, expected a dense checkpoint")));
     };
@@ -231,7 +233,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     }
     screen.line(format!("wrote {}", args.output.display()))?;
     let Found { report, options, snr_db, .. } = &found;
-    args.json.write(&Compiled {
+    let compiled = Compiled {
         dense_bytes: report.dense_bytes(),
         compressed_bytes: bytes.len(),
         ratio: report.dense_bytes() as f64 / bytes.len() as f64,
@@ -247,7 +249,8 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         layers: &report.layers,
         notes: &notes,
         backbone_device: rows.as_ref().and_then(|rows| rows.backbone_device.as_deref()),
-    })
+    };
+    args.json.write_about(&compiled, &assumed)
 }
 
 /// The settings that a search chose, as options that give them again.

@@ -23,7 +23,7 @@ use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::{Failure, say};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
 use super::progress;
-use super::screen::{JsonArgs, Screen};
+use super::screen::{About, JsonArgs, Screen};
 use super::table::{Align, count, list, table};
 use pictures::PictureNames;
 
@@ -107,7 +107,7 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     if let Some(path) = &args.timings {
         files::check_destination(path)?;
     }
-    let (mut detector, is_bank) = open_detector(args, screen)?;
+    let Opening { mut detector, is_bank, assumed } = open_detector(args, screen)?;
     let (images, mut bad) = named_images(&args.images);
     let mut names = args.out.as_deref().map(|folder| PictureNames::new(folder, &images)).transpose()?;
     let heads = detector.heads().to_vec();
@@ -168,7 +168,12 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
             serde_json::to_string_pretty(&timed).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
         files::replace(path, text.as_bytes())?;
     }
-    args.json.write(&records)?;
+    if assumed.is_empty() {
+        args.json.write(&records)?;
+    } else {
+        let about = records.iter().map(|value| About { value, assumed: &assumed });
+        args.json.write(&about.collect::<Vec<_>>())?;
+    }
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 
@@ -242,10 +247,20 @@ impl Opened {
     }
 }
 
-/// Opens head and backbone, and tells whether the head is a bank.
-fn open_detector(args: &DetectArgs, screen: Screen) -> Result<(Opened, bool), Failure> {
+/// What is opened for a run.
+struct Opening {
+    detector: Opened,
+    is_bank: bool,
+    /// What was assumed about the head.
+    assumed: Vec<String>,
+}
+
+/// Opens head and backbone.
+fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> {
     let adapter = args.device.adapter.options()?;
-    let head = args.import.open_any(&args.head, &args.member, screen)?.head;
+    let file = args.import.open_any(&args.head, &args.member)?;
+    let assumed = file.assumptions().to_vec();
+    let head = file.head;
     let is_bank = head.bank().is_some();
     let heads = detecting_heads(&head, &args.head)?;
     let shared = &heads[0].settings;
@@ -267,7 +282,8 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<(Opened, bool), Fa
             match frames(gpu, &path, &head, &options) {
                 Ok(detector) => {
                     device.keep_kernels();
-                    return Ok((Opened::Frames(Box::new(detector), precision), is_bank));
+                    let detector = Opened::Frames(Box::new(detector), precision);
+                    return Ok(Opening { detector, is_bank, assumed });
                 }
                 Err(problem @ (DetectError::Backbone { .. } | DetectError::Unreadable { .. })) => {
                     args.backbone_device.instead(&path, shared, problem, screen)?
@@ -287,7 +303,7 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<(Opened, bool), Fa
     let Some(first) = backbones.pop() else { return Err(Failure::new("no backbone could be opened")) };
     let name = first.device_name().to_owned();
     let detector = Detector::of_heads(first, model, heads, options).map_err(in_file)?;
-    Ok((Opened::Steps(Box::new(detector), backbones, name), is_bank))
+    Ok(Opening { detector: Opened::Steps(Box::new(detector), backbones, name), is_bank, assumed })
 }
 
 /// A head, or the heads of a bank, with what they say of boxes.

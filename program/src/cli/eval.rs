@@ -81,7 +81,9 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         files::check_destination(path)?;
     }
     let adapter = args.device.adapter.options()?;
-    let head = args.import.open_any(&args.head, &args.member, screen)?.head;
+    let file = args.import.open_any(&args.head, &args.member)?;
+    let mut assumed = file.assumptions().to_vec();
+    let head = file.head;
     if let Some(bank) = head.bank() {
         return bank::eval(args, &head, bank, screen);
     }
@@ -95,7 +97,9 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let reference = match &args.reference {
         None => None,
         Some(path) => {
-            let dense = args.import.open(path, screen)?.head;
+            let file = args.import.open(path)?;
+            assumed.extend(file.assumptions().iter().map(|what| format!("{what} (of the reference)")));
+            let dense = file.head;
             // A kernel that is asked for is one for the head, not for what it is held against.
             let options = device.options.clone().strategy(None);
             let model = Model::open_on(device.gpu.as_ref(), &dense, rows, &options).map_err(|e| about(e, path))?;
@@ -154,11 +158,9 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         files::replace(path, plot.as_bytes())?;
         screen.line(format!("wrote {}", path.display()))?;
     }
-    args.json.write(&Evaluated {
-        summary: &summary,
-        backbone_device: &backbone_device,
-        head_device: model.device_name(),
-    })?;
+    let evaluated =
+        Evaluated { summary: &summary, backbone_device: &backbone_device, head_device: model.device_name() };
+    args.json.write_about(&evaluated, &assumed)?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 

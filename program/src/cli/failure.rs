@@ -16,6 +16,8 @@ use crate::study::StudyError;
 pub(crate) enum Failure {
     /// Something failed; the text says what.
     Failed(String),
+    /// Something failed; the text says what, and the lines are what helps.
+    Recipe(String, [String; 2]),
     /// Something failed and has been reported already.
     Reported,
     /// The command line or the environment asks for something that does not exist.
@@ -41,6 +43,11 @@ impl Failure {
                 say(&text);
                 ExitCode::FAILURE
             }
+            Self::Recipe(text, lines) => {
+                say(&text);
+                lines.iter().for_each(|text| line("  ", text));
+                ExitCode::FAILURE
+            }
             Self::Reported => ExitCode::FAILURE,
             Self::Usage(text) => {
                 say(&text);
@@ -51,14 +58,24 @@ impl Failure {
     }
 }
 
-/// Writes one line to stderr, whatever control characters a file name or a driver's message holds.
+/// Writes a failure on one line to stderr.
 pub(crate) fn say(text: &str) {
+    line("error: ", text);
+}
+
+/// Writes what is worth knowing on one line to stderr.
+pub(crate) fn note(text: &str) {
+    line("note: ", text);
+}
+
+/// Writes one line to stderr, whatever control characters a file name or a driver's message holds.
+fn line(what: &str, text: &str) {
     let line: String = text
         .chars()
         .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
         .collect();
     // Where stderr is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "error: {line}");
+    let _ = writeln!(io::stderr(), "{what}{line}");
 }
 
 impl From<Error> for Failure {
@@ -87,7 +104,10 @@ impl From<ReportError> for Failure {
 
 impl From<sharekan::files::FileError> for Failure {
     fn from(error: sharekan::files::FileError) -> Self {
-        Self::Failed(error.to_string())
+        match error.recipe() {
+            Some(lines) => Self::Recipe(error.to_string(), lines),
+            None => Self::Failed(error.to_string()),
+        }
     }
 }
 

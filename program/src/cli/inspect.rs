@@ -92,7 +92,7 @@ struct SessionFacts {
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    let file = args.member.open(&args.head, &args.import.options()?)?;
+    let file = args.import.open_any(&args.head, &args.member)?;
     let memory = DeviceMemory::of(args, &file.head)?;
     let (form, arithmetic, layers) = match &file.head {
         Head::Dense(head) => ("dense", "f32", head.layers().iter().map(LayerFacts::of_dense).collect::<Vec<_>>()),
@@ -128,7 +128,8 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
         layers,
     };
     facts.print(screen)?;
-    args.json.write(&facts)
+    // The field of before, and the one that all commands have.
+    args.json.write_about(&facts, &facts.assumptions)
 }
 
 /// What sessions take for one row, and for one image where the head is a detection head.
@@ -188,7 +189,7 @@ impl HeadFacts {
                 ("classes", list(&detection.classes)),
                 ("image", format!("{0} x {0} pixels, {1} pixels a cell", detection.input_size, detection.stride)),
                 ("features", list(&detection.features)),
-                ("clamp", format!("{} to {}", detection.clamp[0], detection.clamp[1])),
+                ("clamp", detection.clamp.map_or_else(|| "none".into(), |[low, high]| format!("{low} to {high}"))),
             ]),
         }
         if let Some(map) = self.detection.as_ref().and_then(|detection| detection.test_map50) {

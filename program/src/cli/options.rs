@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use sharekan::files::{self, FileError, FileProblem, HeadFile};
-use sharekan::import::{BaseFunction, ImportOptions, Layout};
+use sharekan::import::{BaseFunction, ImportOptions, Layout, Norms};
 use sharekan::run::{Device, GpuOptions};
 
-use super::failure::Failure;
-use super::screen::Screen;
+use super::failure::{Failure, note};
 use super::table::list;
 
 /// What a dense checkpoint does not hold.
@@ -24,6 +23,21 @@ pub(crate) struct ImportArgs {
     /// Width of fast-kan's bumps, a positive number [default: the spacing of their centres]
     #[arg(long, value_name = "X", value_parser = positive)]
     rbf_denominator: Option<f64>,
+    /// What the names of the head's tensors begin with in a file that holds more, as head. [default: all of the file];
+    /// several with commas between them are heads side by side
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<String>,
+    /// Which state dict is meant where a PyTorch file has several, as ema [default: the only one of a KAN]
+    #[arg(long, value_name = "NAME")]
+    entry: Option<String>,
+    /// Modules of the head in the order of its forward pass, by name in the file or below --prefix: KAN layers, norms,
+    /// linear layers, as fc1,ln1,fc2 [default: told from their numbers]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    layers: Vec<String>,
+    /// What norms are: affine, layer-norm, batch-norm or group-norm:GROUPS; behind a colon may follow what they add to the
+    /// variance [default: BatchNorm where running statistics tell it, or what the file's own metadata says; 1e-5]
+    #[arg(long, value_name = "KIND")]
+    norms: Option<Norms>,
     /// JSON file of detection settings, in place of the head's own `detection_head` metadata
     #[arg(long, value_name = "FILE")]
     head_config: Option<PathBuf>,
@@ -35,35 +49,35 @@ impl ImportArgs {
             .layout(self.layout)
             .base_function(self.base_activation)
             .rbf_denominator(self.rbf_denominator)
+            .prefix(self.prefix.clone())
+            .entry(self.entry.clone())
+            .layers(self.layers.clone())
+            .norms(self.norms)
             .head_config(self.head_config.as_deref().map(files::read_head_config).transpose()?))
     }
 
     /// Opens one head and says what was assumed about it.
-    pub(crate) fn open(&self, path: &Path, screen: Screen) -> Result<HeadFile, Failure> {
+    pub(crate) fn open(&self, path: &Path) -> Result<HeadFile, Failure> {
         let file = one_head(HeadFile::open(path, &self.options()?)?, path)?;
-        Self::say(path, &file, screen)?;
+        say(path, &file);
         Ok(file)
     }
 
     /// Opens a head or a bank, or the head of a bank that `choice` names; says what was assumed.
-    pub(crate) fn open_any(&self, path: &Path, choice: &MemberArgs, screen: Screen) -> Result<HeadFile, Failure> {
+    pub(crate) fn open_any(&self, path: &Path, choice: &MemberArgs) -> Result<HeadFile, Failure> {
         let file = choice.open(path, &self.options()?)?;
-        Self::say(path, &file, screen)?;
+        say(path, &file);
         Ok(file)
     }
+}
 
-    fn say(path: &Path, file: &HeadFile, screen: Screen) -> Result<(), Failure> {
-        if let Some(notes) = &file.import {
-            let prefix = if notes.prefix.is_empty() { String::new() } else { format!(", prefix {}", notes.prefix) };
-            let assumed = if notes.assumptions.is_empty() {
-                String::new()
-            } else {
-                format!(", assumed: {}", list(&notes.assumptions))
-            };
-            screen.line(format!("{}: {} layout{prefix}{assumed}", path.display(), notes.layout))?;
-        }
-        Ok(())
-    }
+/// Says on stderr how a checkpoint was read, wherever the results go.
+fn say(path: &Path, file: &HeadFile) {
+    let Some(notes) = &file.import else { return };
+    let prefix = if notes.prefix.is_empty() { String::new() } else { format!(", prefix {}", notes.prefix) };
+    let assumed =
+        if notes.assumptions.is_empty() { String::new() } else { format!(", assumed: {}", list(&notes.assumptions)) };
+    note(&format!("{}: {} layout{prefix}{assumed}", path.display(), notes.layout));
 }
 
 /// Which head of a bank.

@@ -79,7 +79,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     args.device.adapter.options()?;
     files::check_destination(&args.output)?;
-    let head = args.import.open_any(&args.head, &args.member, screen)?.head;
+    let file = args.import.open_any(&args.head, &args.member)?;
+    let assumed = file.assumptions().to_vec();
+    let head = file.head;
     let inputs = head.inputs();
     let input = files::read_rows(&args.input, inputs)?;
     let rows = input.len() / inputs;
@@ -112,7 +114,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         count(model.outputs()),
         args.output.display()
     ))?;
-    args.json.write(&Ran { rows, inputs, outputs: model.outputs(), device, open_seconds, seconds, heads })
+    let ran = Ran { rows, inputs, outputs: model.outputs(), device, open_seconds, seconds, heads };
+    args.json.write_about(&ran, &assumed)
 }
 
 fn columns(head: &Head) -> Vec<Columns> {

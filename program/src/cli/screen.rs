@@ -30,6 +30,11 @@ impl JsonArgs {
         }
     }
 
+    /// Writes `value` where it was asked for, and beside its fields what was assumed about a head.
+    pub(crate) fn write_about(&self, value: &impl Serialize, assumed: &[String]) -> Result<(), Failure> {
+        self.write(&About { value, assumed })
+    }
+
     /// Writes `value` where it was asked for.
     pub(crate) fn write(&self, value: &impl Serialize) -> Result<(), Failure> {
         let Some(path) = &self.json else { return Ok(()) };
@@ -38,6 +43,14 @@ impl JsonArgs {
         text.push('\n');
         if path == Path::new("-") { print(&text) } else { Ok(files::replace(path, text.as_bytes())?) }
     }
+}
+
+/// Results, and what was assumed to get them.
+#[derive(Serialize)]
+pub(crate) struct About<'a, T: Serialize> {
+    #[serde(flatten)]
+    pub(crate) value: &'a T,
+    pub(crate) assumed: &'a [String],
 }
 
 /// Text for people on standard output.

@@ -67,15 +67,15 @@ fn batch(text: &str) -> Result<usize, String> {
 pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let options = args.adapter.options()?;
-    let head = args.import.open_any(&args.head, &args.member, screen)?.head;
+    let opened = args.import.open_any(&args.head, &args.member)?;
+    let head = &opened.head;
     let cache = args.cache.open();
     let gpu = match &cache {
         Some(cache) => cache.open_gpu(&options)?,
         None => pollster::block_on(Gpu::open(&options))?,
     };
     let most = args.tiles as usize;
-    let number =
-        run::measurements(&gpu, &head, &args.batches, most).map_err(|e| super::device::about(e, &args.head))?;
+    let number = run::measurements(&gpu, head, &args.batches, most).map_err(|e| super::device::about(e, &args.head))?;
     if number == 0 {
         return Err(Failure::new(format!(
             "{}: has no layers in integers in one pass, expected a head or bank that was compressed to 8 bits",
@@ -83,7 +83,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
         )));
     }
     let bar = progress::long_bar(number);
-    let tuned = run::tune(&gpu, &head, &args.batches, most, &mut |time| {
+    let tuned = run::tune(&gpu, head, &args.batches, most, &mut |time| {
         bar.set_message(format!("layer {}, batch {}, {}", time.layer, time.rows, named(&time.tile)));
         bar.inc(1);
     })?;
@@ -92,7 +92,8 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
     screen.line(format!("{} ({})", gpu.info().name, gpu.kind()))?;
     print_choices(screen, &tuned)?;
     let file = cache.as_ref().map(|cache| keep(cache, &gpu, &tuned.tuning, screen)).transpose()?;
-    args.json.write(&TuneFacts { adapter: DeviceIdentity::of(gpu.info()), file, choices: &tuned.choices })
+    let facts = TuneFacts { adapter: DeviceIdentity::of(gpu.info()), file, choices: &tuned.choices };
+    args.json.write_about(&facts, opened.assumptions())
 }
 
 /// Adds the tiles to those that are there; a file that is of no use any more is replaced, with a word.

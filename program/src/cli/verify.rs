@@ -63,14 +63,15 @@ struct Verified<'a> {
 pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let gpu = args.adapter.options()?;
-    let head = args.import.open_any(&args.head, &args.member, screen)?.head;
+    let file = args.import.open_any(&args.head, &args.member)?;
+    let head = &file.head;
     let device = OpenDevice::choose(Device::Gpu, &gpu, &args.kernel)?;
     let Some(gpu) = &device.gpu else { return Err(Failure::new("no graphics adapter was found")) };
     let spinner = progress::spinner("every kernel against the CPU");
-    let mut report = evaluate::verify_with(gpu, &head, args.rows as usize, &device.options)?;
+    let mut report = evaluate::verify_with(gpu, head, args.rows as usize, &device.options)?;
     let mut backbone = None;
     if args.kernel.kernel.is_none() {
-        let heads = DetectingHead::all_of(&head).unwrap_or_default();
+        let heads = DetectingHead::all_of(head).unwrap_or_default();
         let config = heads.first().map(|head| &head.settings);
         let (check, name) = check_backbone(gpu, config, args.backbone.as_deref())?;
         report.checks.push(check);
@@ -83,7 +84,8 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     if let Some(name) = &backbone {
         screen.line(format!("backbone: {name}"))?;
     }
-    args.json.write(&Verified { passed: report.passed(), backbone: backbone.as_deref(), report: &report })?;
+    let verified = Verified { passed: report.passed(), backbone: backbone.as_deref(), report: &report };
+    args.json.write_about(&verified, file.assumptions())?;
     verdict(&report, &args.head)
 }
 

@@ -293,7 +293,7 @@ impl Files {
             Some(line) => (1, format!("{}\n", line.replace("FILE", name))),
             None => (0, String::new()),
         };
-        let right = (done.status, done.stderr.as_str()) == (status, stderr.as_str());
+        let right = (done.status, done.said().as_str()) == (status, stderr.as_str());
         let written = self.out(kind, command, device).exists();
         match (right, status) {
             (true, 1) if written => Some("refused, but wrote its file".into()),
@@ -304,7 +304,7 @@ impl Files {
                 Some(format!(
                     "status {}: {}\n  expected {}",
                     done.status,
-                    done.stderr.replace(name, "FILE").trim_end(),
+                    done.said().replace(name, "FILE").trim_end(),
                     expected.trim_end()
                 ))
             }

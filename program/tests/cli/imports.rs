@@ -13,7 +13,7 @@ fn the_base_function_is_a_choice_and_the_default_is_said() {
         let usual = ["run", GELU, "--input", GELU_ROWS, "--output", text(&out), "--device", "cpu"];
         let done = sharekan(&[&usual, more].concat()).succeeds();
         let (_, expected) = tensor(&root().join(GELU_ROWS), "output");
-        (largest_error(&tensor(&out, "output").1, &expected), done.stdout)
+        (largest_error(&tensor(&out, "output").1, &expected), done.stderr)
     };
     let (error, said) = run(&["--base-activation", "gelu"]);
     assert!(error < 1e-5, "{error}");

@@ -38,16 +38,22 @@ pub fn finish(command: &mut Command) -> Done {
 impl Done {
     #[track_caller]
     pub fn succeeds(self) -> Self {
-        assert_eq!((self.status, self.stderr.as_str()), (0, ""), "{}", self.stdout);
+        assert_eq!((self.status, self.said().as_str()), (0, ""), "{}{}", self.stdout, self.stderr);
         self
+    }
+
+    /// What stands on stderr beside the notes.
+    pub fn said(&self) -> String {
+        self.stderr.lines().filter(|line| !line.starts_with("note: ")).map(|line| format!("{line}\n")).collect()
     }
 
     /// Ended with status 1 and one line on stderr, in which all `parts` stand.
     #[track_caller]
     pub fn fails(self, parts: &[&str]) {
-        assert_eq!((self.status, self.stderr.lines().count()), (1, 1), "{}", self.stderr);
+        let said = self.said();
+        assert_eq!((self.status, said.lines().count()), (1, 1), "{}", self.stderr);
         for part in parts {
-            assert!(self.stderr.contains(part), "{part:?} is not in {:?}", self.stderr);
+            assert!(said.contains(part), "{part:?} is not in {said:?}");
         }
     }
 

@@ -7,35 +7,42 @@ use std::{
 };
 
 use super::{
-    Failure,
-    pickle::{self, Node, Pickle, Value},
-    refuse, state_dict,
+    Failure, machine, refuse,
+    state_dict::StateDict,
+    value::{Node, Pickle, Value},
 };
 use crate::import::tensors::{Directory, Source};
 
 /// Version of the format, the only one there was.
 const PROTOCOL: i64 = 1001;
 
-pub(super) fn read(source: &mut dyn Source, length: u64) -> Result<Directory, Failure> {
+pub(super) fn read(source: &mut dyn Source, length: u64, entry: Option<&str>) -> Result<Directory, Failure> {
     source.rewind()?;
     let mut stream = Counted { inner: BufReader::new(&mut *source), at: 0 };
-    if pickle::load(&mut stream)?.root != Value::Magic {
-        return refuse("is a pickle, but none that torch.save wrote");
+    if machine::load(&mut stream)?.root != Value::Magic {
+        return refuse(
+            "is a Python pickle that torch.save did not write; save the state_dict with torch.save, and give that",
+        );
     }
-    if pickle::load(&mut stream)?.root != Value::Int(PROTOCOL) {
+    if machine::load(&mut stream)?.root != Value::Int(PROTOCOL) {
         return refuse(format!("has another version than {PROTOCOL}"));
     }
-    let system = pickle::load(&mut stream)?;
-    if system.item("little_endian") != Some(Value::Bool(true)) {
+    let system = machine::load(&mut stream)?;
+    if system.item(system.root, "little_endian") != Some(Value::Bool(true)) {
         return refuse("its numbers are not little-endian");
     }
-    let tensors = state_dict::tensors(&pickle::load(&mut stream)?)?;
-    let order = keys(&pickle::load(&mut stream)?)?;
+    let saved = machine::load(&mut stream)?;
+    let state = StateDict::of(&saved, entry)?;
+    let order = keys(&machine::load(&mut stream)?)?;
     let mut at = stream.at;
     drop(stream);
 
-    let widths: BTreeMap<&str, u64> =
-        tensors.iter().map(|t| (t.storage.key.as_str(), t.storage.kind.width())).collect();
+    // Of all storages, for those of the optimizer lie among the others.
+    let storages = saved.nodes.iter().filter_map(|node| match node {
+        Node::Storage(storage) => Some((storage.key.as_str(), storage.kind.width())),
+        _ => None,
+    });
+    let widths: BTreeMap<&str, u64> = storages.collect();
     let mut storages: BTreeMap<String, Range<u64>> = BTreeMap::new();
     for key in order {
         let Some(width) = widths.get(key.as_str()) else {
@@ -56,7 +63,7 @@ pub(super) fn read(source: &mut dyn Source, length: u64) -> Result<Directory, Fa
     if at != length {
         return refuse(format!("has {} bytes after its last storage", length - at));
     }
-    state_dict::place(tensors, length, |key| storages.get(key).cloned())
+    state.place(length, |key| Ok(storages.get(key).cloned()))
 }
 
 /// The storages' keys in the order of their bytes.

@@ -1,14 +1,16 @@
-//! PyTorch state dicts (`.pt`, `.pth`): the zip archives of today and the files of before version 1.6.
+//! PyTorch files: the zip archives of today and the files of before version 1.6.
 //!
-//! Both hold pickles, that is programs for a small machine which can call any Python function. The [`pickle`] machine
-//! here knows what a state dict of plain tensors takes and nothing else: every other function, class and opcode is
-//! refused by name, at the place where it is asked for. Readers that exist keep what they do not know as opaque
-//! objects and go on, which suits a tool that looks into files, but an import has to be sure that it read everything.
+//! Both hold pickles, that is programs for a small machine which can call any Python function. The [`machine`] here calls
+//! none: it knows how tensors are made, and keeps whatever else a pickle asks for as a name. In what it leaves the state
+//! dict is looked for ([`entries`]), and of that every tensor is read, or refused by name.
 
 mod archive;
+mod entries;
+mod globals;
 mod legacy;
-mod pickle;
+mod machine;
 mod state_dict;
+mod value;
 
 use std::io::{Read, SeekFrom};
 
@@ -21,18 +23,23 @@ use crate::container::magic;
 /// What a file of that name should have been.
 const EXPECTED: &str = "a PyTorch state dict saved by torch.save";
 
-/// Reads the directory of a state dict.
+/// True for files that begin as one that `torch.save` writes.
+pub(super) fn begins(start: &[u8]) -> bool {
+    matches!(start, [b'P', b'K', 3, 4, ..] | [0x80, 0..=5, ..])
+}
+
+/// Reads the directory of a state dict; `entry` names it where the file has several.
 ///
 /// # Errors
-/// Where the file is none, or holds anything but tensors by name.
-pub(super) fn read(source: &mut dyn Source) -> Result<Directory, ImportError> {
+/// Where the file is none, or has no state dict of a KAN or several.
+pub(super) fn read(source: &mut dyn Source, entry: Option<&str>) -> Result<Directory, ImportError> {
     let length = source.seek(SeekFrom::End(0))?;
     source.rewind()?;
     let mut start = Vec::new();
     (&mut *source).take(16).read_to_end(&mut start)?;
     let read = match start.as_slice() {
-        [b'P', b'K', 3, 4, ..] => archive::read(source, length),
-        [0x80, 2..=5, ..] => legacy::read(source, length),
+        [b'P', b'K', 3, 4, ..] => archive::read(source, length, entry),
+        [0x80, 0..=5, ..] => legacy::read(source, length, entry),
         _ => {
             let found = match start.get(8) {
                 Some(b'{') => "a safetensors file",

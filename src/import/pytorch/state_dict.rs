@@ -1,11 +1,13 @@
-//! From what a pickle made to tensors by name, and from storages to bytes of the file.
+//! From a dictionary to tensors by name, and from storages to bytes of the file.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use super::{
-    Failure,
-    pickle::{Kind, Node, Pickle, Storage, Tensor},
-    refuse,
+    Failure, entries,
+    value::{Kind, Node, Pickle, Tensor, Value},
 };
 use crate::container::{MAX_RANK, Quoted};
 use crate::import::{
@@ -13,85 +15,125 @@ use crate::import::{
     tensors::{Directory, ElementType, Entry},
 };
 
-/// A tensor with its name.
-pub(super) struct Named {
-    pub(super) name: String,
-    pub(super) storage: Storage,
-    offset: u64,
-    shape: Vec<u64>,
-    strides: Vec<u64>,
-}
+/// How many times over the bytes of a file may stand in its tensors, where several tensors are one storage.
+const MAX_TIED: u64 = 64;
+/// Most bytes that such tensors may have together beyond those of the file.
+const MAX_TIED_BYTES: u64 = 1 << 30;
 
-/// The tensors of a state dict. Anything else in it is refused by name.
-pub(super) fn tensors(pickle: &Pickle) -> Result<Vec<Named>, Failure> {
-    let Some(Node::Dict(items)) = pickle.node(pickle.root) else {
-        return refuse(format!("holds {}, expected a state dict", pickle.describe(pickle.root)));
-    };
-    items
-        .iter()
-        .map(|&(key, value)| {
-            let Some(Node::Text(name)) = pickle.node(key) else {
-                return refuse(format!("has an entry under {}, expected a name", pickle.describe(key)));
-            };
-            let Some(Node::Tensor(Tensor { storage, offset, shape, strides })) = pickle.node(value) else {
-                return refuse(format!(
-                    "entry {} is {}, expected nothing but tensors: save the state dict alone",
-                    Quoted(name),
-                    pickle.describe(value)
-                ));
-            };
-            Ok(Named {
-                name: name.clone(),
-                storage: storage.clone(),
-                offset: *offset,
-                shape: shape.clone(),
-                strides: strides.clone(),
-            })
-        })
-        .collect()
-}
-
-/// Finds the bytes of every tensor; `stored` gives those of a storage.
-///
-/// All tensors together may not have more bytes than the file, which views that repeat elements could.
-pub(super) fn place(
+/// What is read of a file: a state dict, and what stands beside it.
+pub(super) struct StateDict {
     tensors: Vec<Named>,
-    length: u64,
-    stored: impl Fn(&str) -> Option<Range<u64>>,
-) -> Result<Directory, Failure> {
-    let mut entries = BTreeMap::new();
-    let mut total = 0_u64;
-    for tensor in tensors {
-        let name = tensor.name.clone();
-        let (entry, bytes) = entry(tensor, &stored)?;
-        total = total.saturating_add(bytes);
-        if total > length {
-            return Err(ImportError::tensor(
-                &name,
-                format!("brings the tensors to {total} bytes, more than the {length} of the file"),
-            )
-            .into());
-        }
-        if entries.insert(name.clone(), entry).is_some() {
-            return Err(ImportError::tensor(&name, "stands there twice").into());
-        }
-    }
-    Ok(Directory { entries, metadata: BTreeMap::new() })
+    /// Entries that cannot be read, with what they are.
+    unread: Vec<(String, &'static str)>,
+    /// Entries beside the tensors that hold none.
+    beside: Vec<String>,
+    path: String,
+    activations: Vec<(String, String)>,
 }
 
-fn entry(tensor: Named, stored: &impl Fn(&str) -> Option<Range<u64>>) -> Result<(Entry, u64), Failure> {
-    let Named { name, storage, offset, shape, strides } = tensor;
-    let refused = |problem: String| Failure::Tensor(ImportError::tensor(&name, problem));
-    if shape.len() > MAX_RANK || shape.contains(&0) {
+/// A tensor with its name.
+struct Named {
+    name: String,
+    tensor: Tensor,
+}
+
+impl StateDict {
+    /// The state dict of a KAN in what a pickle made; `wanted` names the entry where there are several.
+    pub(super) fn of(pickle: &Pickle, wanted: Option<&str>) -> Result<Self, Failure> {
+        let (dict, path) = entries::choose(pickle, wanted)?;
+        let items = pickle.entries(dict).unwrap_or_default();
+        let (mut tensors, mut unread, mut beside) = (Vec::new(), Vec::new(), Vec::new());
+        for &(key, value) in items {
+            let Some(name) = pickle.text(key) else {
+                beside.push(format!("an entry under {}", pickle.describe(key)));
+                continue;
+            };
+            match pickle.node(value) {
+                Some(Node::Tensor(tensor)) => tensors.push(Named { name: name.to_owned(), tensor: tensor.clone() }),
+                _ => match entries::array(pickle, value).or_else(|| quantised(pickle, value)) {
+                    Some(what) => unread.push((name.to_owned(), what)),
+                    None => beside.push(Quoted(name).to_string()),
+                },
+            }
+        }
+        Ok(Self { tensors, unread, beside, path, activations: entries::activations(pickle) })
+    }
+
+    /// Finds the bytes of every tensor; `stored` gives those of a storage.
+    ///
+    /// Tensors of storages of their own may not have more bytes than the file, which views that repeat elements could.
+    /// Tensors that share one may, within bounds: such a layer is used several times.
+    pub(super) fn place(
+        self,
+        length: u64,
+        stored: impl Fn(&str) -> Result<Option<Range<u64>>, Failure>,
+    ) -> Result<Directory, Failure> {
+        let mut entries = BTreeMap::new();
+        let (mut total, mut tied) = (0_u64, 0_u64);
+        let mut seen = BTreeSet::new();
+        for Named { name, tensor } in self.tensors {
+            let again = !seen.insert((tensor.storage.key.clone(), tensor.offset, tensor.shape.clone()));
+            let (entry, bytes) = entry(&name, tensor, &stored)?;
+            if again {
+                tied = tied.saturating_add(bytes);
+            } else {
+                total = total.saturating_add(bytes);
+            }
+            if total > length || tied > length.saturating_mul(MAX_TIED).min(length.saturating_add(MAX_TIED_BYTES)) {
+                return Err(ImportError::tensor(
+                    &name,
+                    format!(
+                        "brings the tensors to {} bytes, more than the {length} of the file",
+                        total.saturating_add(tied)
+                    ),
+                )
+                .into());
+            }
+            if entries.insert(name.clone(), entry).is_some() {
+                return Err(ImportError::tensor(&name, "stands there twice").into());
+            }
+        }
+        for (name, what) in self.unread {
+            entries
+                .insert(name, Entry { element: ElementType::Not(what), shape: Vec::new(), strides: None, offset: 0 });
+        }
+        let entry = (!self.path.is_empty()).then_some(self.path);
+        Ok(Directory { entries, metadata: BTreeMap::new(), entry, beside: self.beside, activations: self.activations })
+    }
+}
+
+/// True for what PyTorch's quantised modules keep beside their tensors.
+fn quantised(pickle: &Pickle, value: Value) -> Option<&'static str> {
+    match pickle.node(value)? {
+        Node::Tuple(items) => {
+            items.iter().any(|&item| entries::array(pickle, item).is_some()).then_some("a quantised tensor")
+        }
+        Node::Class { module, name } => (module == "torch" && name.contains("qint")).then_some("a quantised type"),
+        _ => None,
+    }
+}
+fn entry(
+    name: &str,
+    tensor: Tensor,
+    stored: &impl Fn(&str) -> Result<Option<Range<u64>>, Failure>,
+) -> Result<(Entry, u64), Failure> {
+    let Tensor { storage, offset, shape, strides } = tensor;
+    let refused = |problem: String| Failure::Tensor(ImportError::tensor(name, problem));
+    if shape.len() > MAX_RANK {
         return Err(refused(format!(
-            "has shape {:?}, expected at most {MAX_RANK} dimensions, each at least 1",
-            &shape[..shape.len().min(MAX_RANK + 1)]
+            "has shape {:?} and more, expected at most {MAX_RANK} dimensions",
+            &shape[..MAX_RANK]
         )));
     }
     if strides.len() != shape.len() {
         return Err(refused(format!("has {} strides for {} dimensions", strides.len(), shape.len())));
     }
-    let range = stored(&storage.key).ok_or_else(|| refused(format!("has no storage {}", Quoted(&storage.key))))?;
+    if shape.contains(&0) {
+        // It has no bytes, wherever it says that they lie.
+        let sides = shape.iter().map(|&side| usize::try_from(side).unwrap_or(usize::MAX)).collect();
+        return Ok((Entry { element: element(storage.kind), shape: sides, strides: None, offset: 0 }, 0));
+    }
+    let range = stored(&storage.key)?.ok_or_else(|| refused(format!("has no storage {}", Quoted(&storage.key))))?;
     let width = storage.kind.width();
     let held = (range.end - range.start) / width;
     if held < storage.count {
@@ -138,5 +180,10 @@ fn element(kind: Kind) -> ElementType {
         Kind::I8 => ElementType::Other("I8".into()),
         Kind::U8 => ElementType::Other("U8".into()),
         Kind::Bool => ElementType::Other("BOOL".into()),
+        Kind::C64 => ElementType::Other("C64".into()),
+        Kind::C128 => ElementType::Other("C128".into()),
+        Kind::QInt8 => ElementType::Other("quantised 8-bit integers".into()),
+        Kind::QUInt8 => ElementType::Other("quantised 8-bit integers without sign".into()),
+        Kind::QInt32 => ElementType::Other("quantised 32-bit integers".into()),
     }
 }

@@ -252,6 +252,7 @@ fn flag(value: bool) -> f64 {
 
 fn expand_constants(shape: &FloatLayerShape, expand: &ExpandConstants, basis: u8) -> Vec<(&'static str, f64)> {
     let [low, high] = expand.clamp.unwrap_or([-1.0, 1.0]);
+    let (groups, epsilon) = expand.norm.unwrap_or((0, 1e-5));
     vec![
         ("INPUTS", shape.inputs as f64),
         ("CLAMPED", flag(expand.clamp.is_some())),
@@ -264,9 +265,11 @@ fn expand_constants(shape: &FloatLayerShape, expand: &ExpandConstants, basis: u8
         ("INVERSE_DENOMINATOR", expand.inverse_denominator),
         ("CLAMP_LOW", f64::from(low)),
         ("CLAMP_HIGH", f64::from(high)),
-        ("LAYER_NORM", flag(expand.layer_norm.is_some())),
-        ("EPSILON", f64::from(expand.layer_norm.unwrap_or(1e-5))),
+        ("NORM_GROUPS", groups as f64),
+        ("EPSILON", f64::from(epsilon)),
+        ("RAW_BASE", flag(expand.raw_base)),
         ("ACTIVATION", f64::from(expand.activation)),
+        ("SLOPE", f64::from(expand.slope)),
     ]
 }
 

@@ -19,10 +19,14 @@ pub(in crate::run) struct ExpandConstants {
     pub(in crate::run) knots: u32,
     pub(in crate::run) inverse_denominator: f64,
     pub(in crate::run) clamp: Option<[f32; 2]>,
-    /// Epsilon of a LayerNorm.
-    pub(in crate::run) layer_norm: Option<f32>,
+    /// Groups of a norm, and what it adds to their variance.
+    pub(in crate::run) norm: Option<(usize, f32)>,
+    /// The base path sees the inputs as they are.
+    pub(in crate::run) raw_base: bool,
     /// 0 none, 1 silu, and so on as in the shader.
     pub(in crate::run) activation: u32,
+    /// What negative inputs of a leaky ReLU are multiplied with.
+    pub(in crate::run) slope: f32,
 }
 
 /// Numbers of a head's layers, which have these shapes.
@@ -122,18 +126,15 @@ fn placed(shape: &FloatLayerShape, d: usize) -> impl Iterator<Item = Option<usiz
 
 /// The way of every input to its spline variable and grid.
 fn maps(map: &InputMap, basis: &Basis, inputs: usize) -> Vec<u8> {
-    let (scale, shift): (Vec<f32>, Vec<f32>) = match map {
-        InputMap::Identity => (vec![1.0; inputs], vec![0.0; inputs]),
-        InputMap::Affine { scale, shift, .. } => (scale.clone(), shift.clone()),
-        InputMap::LayerNorm { weight, bias, .. } => (weight.clone(), bias.clone()),
-    };
+    let factors = map.factors();
     let maps: Vec<[f32; 4]> = (0..inputs)
         .map(|i| {
             let [low, inverse_step] = match basis {
                 Basis::BSpline { knots: Knots::Uniform { low, step }, .. } => [low[i] as f32, (1.0 / step[i]) as f32],
                 _ => [0.0, 1.0],
             };
-            [scale[i], shift[i], low, inverse_step]
+            let (scale, shift) = factors.map_or((1.0, 0.0), |(scale, shift)| (scale[i], shift[i]));
+            [scale, shift, low, inverse_step]
         })
         .collect();
     bytes(&maps)
@@ -160,10 +161,8 @@ fn expand(map: &InputMap, basis: &Basis, base: Option<Activation>) -> ExpandCons
         knots: knots as u32,
         inverse_denominator: 1.0 / denominator,
         clamp: map.clamp(),
-        layer_norm: match map {
-            InputMap::LayerNorm { epsilon, .. } => Some(*epsilon),
-            _ => None,
-        },
+        norm: map.norm(),
+        raw_base: !map.maps_base_path(),
         activation: match base {
             None => 0,
             Some(Activation::Silu) => 1,
@@ -172,6 +171,16 @@ fn expand(map: &InputMap, basis: &Basis, base: Option<Activation>) -> ExpandCons
             Some(Activation::Relu) => 4,
             Some(Activation::Sigmoid) => 5,
             Some(Activation::Identity) => 6,
+            Some(Activation::LeakyRelu { .. }) => 7,
+            Some(Activation::Elu) => 8,
+            Some(Activation::Selu) => 9,
+            Some(Activation::Softplus) => 10,
+            Some(Activation::HardSwish) => 11,
+            Some(Activation::Mish) => 12,
+        },
+        slope: match base {
+            Some(Activation::LeakyRelu { slope }) => slope,
+            _ => 0.0,
         },
     }
 }

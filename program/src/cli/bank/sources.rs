@@ -16,16 +16,20 @@ pub(super) struct DenseFile {
     pub(super) name: String,
     pub(super) path: PathBuf,
     pub(super) dense: DenseHead,
+    /// What was assumed about it, with its name in front.
+    pub(super) assumed: Vec<String>,
 }
 
 /// Opens all heads.
-pub(super) fn open_heads(args: &BankArgs, screen: Screen) -> Result<Vec<DenseFile>, Failure> {
+pub(super) fn open_heads(args: &BankArgs) -> Result<Vec<DenseFile>, Failure> {
     let named: Vec<(String, PathBuf)> = args.heads.iter().map(|text| named_file(text)).collect();
     Bank::check_names(named.iter().map(|(name, _)| name.as_str()))
         .map_err(|e| Failure::Usage(format!("{}; NAME=FILE names a head", Error::from(e))))?;
     let open = |(name, path): (String, PathBuf)| {
-        let dense = dense(args.import.open(&path, screen)?.head, &path)?;
-        Ok(DenseFile { name, path, dense })
+        let file = args.import.open(&path)?;
+        let assumed = file.assumptions().iter().map(|what| format!("{name}: {what}")).collect();
+        let dense = dense(file.head, &path)?;
+        Ok(DenseFile { name, path, dense, assumed })
     };
     named.into_iter().map(open).collect()
 }

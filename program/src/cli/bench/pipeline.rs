@@ -57,7 +57,7 @@ pub(super) fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
         (None, None) if software => Subject::small(image)?,
         (None, None) => Subject::bundled(image)?,
         (Some(path), backbone) => {
-            let head = args.import.open_any(path, &MemberArgs { member: args.member.clone() }, screen)?.head;
+            let head = args.import.open_any(path, &MemberArgs { member: args.member.clone() })?.head;
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
             Subject::given(head, name, backbone.as_deref(), image)?
         }

@@ -98,7 +98,8 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     let (backbone_device, head_device) = (backbone.device_name(), model.device_name());
     screen.line(format!("backbone on {backbone_device}, heads on {head_device}"))?;
     let images = truth.images.len() - bad;
-    args.json.write(&BankSummary { images, heads: summaries, left_out, backbone_device, head_device })?;
+    let summary = BankSummary { images, heads: summaries, left_out, backbone_device, head_device };
+    args.json.write_about(&summary, &[])?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 

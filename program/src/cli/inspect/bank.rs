@@ -82,7 +82,7 @@ pub(super) fn inspect(
         session_on_device,
     };
     facts.print(screen)?;
-    args.json.write(&facts)
+    args.json.write_about(&facts, &[])
 }
 
 impl BankFacts {

@@ -25,7 +25,7 @@ pub(super) struct LayerFacts {
     denominator: Option<f64>,
     /// Base function, where the layer has a base path of its own.
     base: Option<Activation>,
-    /// `none`, `affine` or `layernorm`.
+    /// `none`, `affine`, `layernorm` or `groupnorm`.
     norm: &'static str,
     clamp: Option<[f32; 2]>,
     bias: bool,
@@ -110,7 +110,8 @@ impl LayerFacts {
             norm: match map {
                 InputMap::Identity => "none",
                 InputMap::Affine { .. } => "affine",
-                InputMap::LayerNorm { .. } => "layernorm",
+                InputMap::LayerNorm { .. } | InputMap::GroupNorm { groups: 1, .. } => "layernorm",
+                InputMap::GroupNorm { .. } => "groupnorm",
             },
             clamp: map.clamp(),
             bias: false,

@@ -122,7 +122,9 @@ struct StudyJson<'a> {
 pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let gpu = args.device.adapter.options()?;
-    let Head::Dense(dense) = args.import.open(&args.head, screen)?.head else {
+    let file = args.import.open(&args.head)?;
+    let assumed = file.assumptions().to_vec();
+    let Head::Dense(dense) = file.head else {
         let path = args.head.display();
         return Err(Failure::new(format!("{path}: is compressed already, expected a dense checkpoint")));
     };
@@ -215,7 +217,7 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     }
     print_report(screen, &points)?;
     screen.line(format!("wrote study.csv, study.json and index.html in {}", args.out.display()))?;
-    args.json.write(&json(&facts(0), &points, images))?;
+    args.json.write_about(&json(&facts(0), &points, images), &assumed)?;
     if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
 }
 

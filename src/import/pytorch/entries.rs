@@ -1,0 +1,194 @@
+//! Which of the dictionaries in a file is the state dict of a KAN.
+//!
+//! Training scripts save more than a state dict: epochs, the optimizer's state, curves, settings. All of that is walked
+//! through by name; what holds the tensors of a KAN layer is taken where it is alone, and asked for where it is not.
+
+use std::collections::BTreeSet;
+
+use super::{
+    Failure, refuse,
+    value::{Node, Object, Pickle, Value},
+};
+use crate::container::Quoted;
+use crate::import::{ImportError, layout, listing::listing};
+
+/// Deepest place at which a state dict is looked for.
+const MAX_DEPTH: usize = 8;
+/// Most places that are looked at.
+const MAX_PLACES: usize = 1 << 14;
+/// Name of the file's own dictionary, where others stand in it.
+const ITSELF: &str = ".";
+
+/// A dictionary that could be meant.
+struct Candidate {
+    /// The names that lead to it, joined by dots; empty for the file's own.
+    path: String,
+    value: Value,
+    /// It has tensors of a KAN layer.
+    kan: bool,
+}
+
+/// The dictionary that is meant, and its path; an empty path is the whole file.
+pub(super) fn choose(pickle: &Pickle, wanted: Option<&str>) -> Result<(Value, String), Failure> {
+    let candidates = candidates(pickle);
+    if let Some(wanted) = wanted {
+        return named(pickle, candidates, wanted.trim_end_matches('.'));
+    }
+    let (kans, others): (Vec<Candidate>, Vec<Candidate>) = candidates.into_iter().partition(|found| found.kan);
+    match (&kans[..], &others[..]) {
+        ([one], _) => Ok((one.value, one.path.clone())),
+        ([], others) => {
+            if let Some(problem) = whole_model(pickle) {
+                return Err(Failure::Tensor(problem));
+            }
+            match others {
+                // What is wrong with it is told by whoever reads it.
+                [one] => Ok((one.value, one.path.clone())),
+                _ => nothing(pickle),
+            }
+        }
+        (several, _) => refuse(format!(
+            "has {} state dicts of a KAN: {}; choose one with --entry NAME",
+            several.len(),
+            listing(several.iter().map(|found| shown(&found.path)))
+        )),
+    }
+}
+
+fn named(pickle: &Pickle, candidates: Vec<Candidate>, wanted: &str) -> Result<(Value, String), Failure> {
+    let wanted_path = if wanted == ITSELF { "" } else { wanted };
+    if let Some(found) = candidates.iter().find(|found| found.path == wanted_path) {
+        return Ok((found.value, found.path.clone()));
+    }
+    // A name on the way to a state dict stands for it where there is no other.
+    let below = format!("{wanted}.");
+    let mut inside = candidates.iter().filter(|found| found.path.starts_with(&below));
+    if let (Some(found), None) = (inside.next(), inside.next()) {
+        return Ok((found.value, found.path.clone()));
+    }
+    if let Some(value) = pickle.item(pickle.root, wanted) {
+        if let Some(problem) = module(pickle, value, Some(wanted)) {
+            return Err(Failure::Tensor(problem));
+        }
+    }
+    let known = candidates.iter().map(|found| shown(&found.path));
+    refuse(format!("has no state dict in the entry {}; it has {}", Quoted(wanted), listing(known)))
+}
+
+fn shown(path: &str) -> String {
+    if path.is_empty() { ITSELF.to_owned() } else { Quoted(path).to_string() }
+}
+
+/// All dictionaries with tensors by name, outer ones first.
+fn candidates(pickle: &Pickle) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut places = vec![(pickle.root, String::new(), 0)];
+    let mut looked = 0;
+    while let Some((value, path, depth)) = places.pop() {
+        let Value::Node(at) = value else { continue };
+        if !seen.insert(at) || looked == MAX_PLACES {
+            continue;
+        }
+        looked += 1;
+        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        let mut inside: Vec<(Value, String)> = Vec::new();
+        match pickle.nodes.get(at) {
+            Some(Node::Tuple(items) | Node::List(items)) => {
+                inside.extend(items.iter().enumerate().map(|(n, &item)| (item, below(&n.to_string()))));
+            }
+            _ => {
+                let Some(entries) = pickle.entries(value) else { continue };
+                let (mut tensors, mut kan) = (false, false);
+                for &(key, item) in entries {
+                    let Some(name) = pickle.text(key) else { continue };
+                    if is_tensor(pickle, item) {
+                        tensors = true;
+                        kan |= layout::names_a_layer(name);
+                    } else {
+                        inside.push((item, below(name)));
+                    }
+                }
+                if tensors {
+                    found.push(Candidate { path: path.clone(), value, kan });
+                }
+            }
+        }
+        if depth < MAX_DEPTH {
+            let nested = inside.into_iter().rev().filter(|(value, _)| matches!(value, Value::Node(_)));
+            places.extend(nested.map(|(value, path)| (value, path, depth + 1)));
+        }
+    }
+    found
+}
+
+/// True for tensors, and for what stands in the place of one.
+fn is_tensor(pickle: &Pickle, value: Value) -> bool {
+    matches!(pickle.node(value), Some(Node::Tensor(_))) || array(pickle, value).is_some()
+}
+
+/// What stands in the place of a tensor and cannot be read: an array of numpy, or a tensor of another kind.
+pub(super) fn array(pickle: &Pickle, value: Value) -> Option<&'static str> {
+    let (module, name) = pickle.class_of(value)?;
+    match (module.split('.').next().unwrap_or_default(), name) {
+        ("numpy", "_reconstruct" | "_frombuffer" | "ndarray") => Some("a numpy array"),
+        ("torch", "_rebuild_qtensor") => Some("a quantised tensor"),
+        ("torch", "_rebuild_sparse_tensor" | "_rebuild_sparse_csr_tensor") => Some("a sparse tensor"),
+        ("torch", name) if name.starts_with("_rebuild_") => Some("a tensor of another kind"),
+        _ => None,
+    }
+}
+
+/// A refusal where the file, or an entry of it, is a whole model.
+fn whole_model(pickle: &Pickle) -> Option<ImportError> {
+    module(pickle, pickle.root, None).or_else(|| {
+        let entries = pickle.entries(pickle.root)?;
+        entries.iter().find_map(|&(key, value)| module(pickle, value, Some(pickle.text(key)?)))
+    })
+}
+
+/// A refusal where a value is a module: an object with parameters and modules.
+fn module(pickle: &Pickle, value: Value, entry: Option<&str>) -> Option<ImportError> {
+    let Some(Node::Object(Object { state, .. })) = pickle.node(value) else { return None };
+    pickle.item(*state, "_modules")?;
+    let (module, name) = pickle.class_of(value)?;
+    Some(ImportError::WholeModel {
+        class: Quoted(&format!("{module}.{name}")).to_string(),
+        entry: entry.map(|entry| Quoted(entry).to_string()),
+    })
+}
+
+/// A refusal of a file without tensors.
+fn nothing<T>(pickle: &Pickle) -> Result<T, Failure> {
+    let Some(entries) = pickle.entries(pickle.root) else {
+        return refuse(format!("holds {}, expected a state dict", pickle.describe(pickle.root)));
+    };
+    if entries.is_empty() {
+        return refuse("holds an empty dictionary, expected a state dict");
+    }
+    let names = entries.iter().map(|&(key, value)| match pickle.text(key) {
+        Some(name) => format!("{} ({})", Quoted(name), pickle.describe(value)),
+        None => format!("{} for a name", pickle.describe(key)),
+    });
+    refuse(format!("holds no state dict of a KAN; it has {}", listing(names)))
+}
+
+/// Settings in the file that tell the function on the base path: what they are called, and what they say.
+pub(super) fn activations(pickle: &Pickle) -> Vec<(String, String)> {
+    let mut found = BTreeSet::new();
+    for node in &pickle.nodes {
+        let (Node::Dict(entries) | Node::Object(Object { items: entries, .. })) = node else { continue };
+        for &(key, value) in entries {
+            let Some(key) = pickle.text(key) else { continue };
+            let said = match (pickle.text(value), pickle.named(value), pickle.class_of(value)) {
+                (Some(text), ..) => text,
+                (_, Some((_, name)), _) | (_, _, Some((_, name))) => name,
+                _ => continue,
+            };
+            if layout::names_an_activation(key) && said.len() <= 64 {
+                found.insert((key.to_owned(), said.to_owned()));
+            }
+        }
+    }
+    found.into_iter().take(16).collect()
+}
