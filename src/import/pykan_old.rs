@@ -29,7 +29,7 @@ pub(super) fn layer(
     }
     let inputs = edges / outputs;
     let [rows, inner] = tensors.sides(&grid, "[edges, knots]")?;
-    let order = count.checked_sub(inner.saturating_sub(1)).unwrap_or(0);
+    let order = count.saturating_sub(inner.saturating_sub(1));
     if rows != edges || inner < 2 {
         return Err(ImportError::tensor(&grid, format!("has shape [{rows}, {inner}], expected [{edges}, 2 or more]")));
     }

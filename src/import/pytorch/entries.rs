@@ -66,10 +66,9 @@ fn named(pickle: &Pickle, candidates: Vec<Candidate>, wanted: &str) -> Result<(V
     if let (Some(found), None) = (inside.next(), inside.next()) {
         return Ok((found.value, found.path.clone()));
     }
-    if let Some(value) = pickle.item(pickle.root, wanted) {
-        if let Some(problem) = module(pickle, value, Some(wanted)) {
-            return Err(Failure::Tensor(problem));
-        }
+    let value = pickle.item(pickle.root, wanted);
+    if let Some(problem) = value.and_then(|value| module(pickle, value, Some(wanted))) {
+        return Err(Failure::Tensor(problem));
     }
     let known = candidates.iter().map(|found| shown(&found.path));
     refuse(format!("has no state dict in the entry {}; it has {}", Quoted(wanted), listing(known)))
