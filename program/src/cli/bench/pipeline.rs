@@ -52,14 +52,16 @@ pub(super) fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     let own = &args.pipeline;
     let image = own.image.as_deref();
     let software = device.gpu.as_ref().is_some_and(sharekan::Gpu::is_software);
+    let mut assumed = Vec::new();
     let subject = match (&args.head, &own.backbone) {
         (None, Some(_)) => return Err(Failure::Usage("--backbone needs the head behind it: --head FILE".into())),
         (None, None) if software => Subject::small(image)?,
         (None, None) => Subject::bundled(image)?,
         (Some(path), backbone) => {
-            let head = args.import.open_any(path, &MemberArgs { member: args.member.clone() })?.head;
+            let file = args.import.open_any(path, &MemberArgs { member: args.member.clone() })?;
+            assumed = file.assumptions().to_vec();
             let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-            Subject::given(head, name, backbone.as_deref(), image)?
+            Subject::given(file.head, name, backbone.as_deref(), image)?
         }
     };
     let spinner = progress::spinner("where a frame's time goes");
@@ -74,13 +76,14 @@ pub(super) fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     print(screen, &times)?;
     let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let typed = command();
-    args.json.write(&Measured {
+    let measured = Measured {
         program: format!("sharekan {}", env!("CARGO_PKG_VERSION")),
         date: &date,
         command: &typed,
         processor: processor(),
         times: &times,
-    })?;
+    };
+    args.json.write_about(&measured, &assumed)?;
     if let Some(path) = &args.html {
         files::replace(path, pipeline::page(&times, &typed, &date).as_bytes())?;
         screen.line(format!("wrote {}", path.display()))?;
