@@ -44,19 +44,14 @@ const INPUT: usize = 1;
 const WEIGHTS: usize = 2;
 const BIAS: usize = 3;
 
-/// Reads of a lane that do not wait for each other, at most. In f16 as many products of quads are added up before their sum
-/// goes into one of f32.
-pub(super) const UNROLL: usize = 4;
-
 /// Which kernel.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum KernelKind {
     /// Whether all pixels lie in a line and are taken as one row, whether the window reaches into padding, whether there
-    /// are groups, whether the input is read in quads, and how many reads of a lane do not wait for each other.
+    /// are groups, and whether the input is read in quads.
     Conv {
         window: Window,
         line: bool,
-        unroll: usize,
         padded: bool,
         grouped: bool,
         quads: bool,
@@ -178,8 +173,8 @@ impl KernelKind {
         match self {
             Self::Conv { window, tile, .. } => {
                 let [ky, kx] = window.kernel;
-                let Tile { pixels, quads, column_lanes, row_lanes, slices } = tile;
-                format!("{ky}x{kx} {pixels}x{quads} of {row_lanes}x{column_lanes}x{slices}")
+                let Tile { pixels, quads, column_lanes, row_lanes, slices, unroll } = tile;
+                format!("{ky}x{kx} {pixels}x{quads} of {row_lanes}x{column_lanes}x{slices} by {unroll}")
             }
             Self::Depthwise { window, pixels } => format!("{}x{} {pixels}", window.kernel[0], window.kernel[1]),
             _ => String::new(),
@@ -281,7 +276,7 @@ impl Kernel {
         before.push_str(&self.stored());
         let half = self.half.contains(WEIGHTS);
         match self.kind {
-            KernelKind::Conv { window, line, unroll, padded, grouped, quads, tile } => {
+            KernelKind::Conv { window, line, padded, grouped, quads, tile } => {
                 constants.extend(window_constants(&window));
                 constants.extend([
                     ("LINE", u32::from(line)),
@@ -295,7 +290,7 @@ impl Kernel {
                     ("SLICES", tile.slices as u32),
                     ("PARTIAL", tile.partial() as u32),
                     ("LANES", tile.lanes() as u32),
-                    ("UNROLL", unroll as u32),
+                    ("UNROLL", tile.unroll as u32),
                 ]);
                 file =
                     file.replace("// products q u\n", &products(quads, tile, half)).replace("// sums\n", &sums(tile));

@@ -20,6 +20,9 @@ pub(super) struct Tile {
     pub(super) row_lanes: usize,
     /// Lanes that share an inner dimension.
     pub(super) slices: usize,
+    /// Reads of a lane that do not wait for each other. In f16 as many products of quads are added up before their sum goes
+    /// into one of f32.
+    pub(super) unroll: usize,
 }
 
 /// What a tile is chosen for.
@@ -34,15 +37,18 @@ pub(super) enum Task {
 
 /// Tiles that were measured on an adapter, by what is computed in which precision.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tiles(BTreeMap<String, [usize; 5]>);
+pub struct Tiles(BTreeMap<String, [usize; 6]>);
+
+/// Most reads of a lane at once.
+const MOST_READS: usize = 4;
 
 /// Bytes of workgroup memory that every adapter has.
 const WORKGROUP_MEMORY: usize = 16 << 10;
 
 impl Tile {
-    /// As a file has it: pixels and quads of a lane, lanes along pixels and channels, and slices.
-    pub(super) fn numbers(self) -> [usize; 5] {
-        [self.pixels, self.quads, self.row_lanes, self.column_lanes, self.slices]
+    /// As a file has it: pixels and quads of a lane, lanes along pixels and channels, slices, and reads at once.
+    pub(super) fn numbers(self) -> [usize; 6] {
+        [self.pixels, self.quads, self.row_lanes, self.column_lanes, self.slices, self.unroll]
     }
 
     pub(super) fn lanes(self) -> usize {
@@ -73,7 +79,7 @@ impl fmt::Display for Task {
 impl Task {
     /// A tile chosen without measuring: lanes make several pixels, so that what they read is used several times, and where
     /// that leaves too few lanes to keep the device busy, they share inner dimensions.
-    pub(super) fn tile(&self, busy_lanes: usize) -> Tile {
+    pub(super) fn tile(&self, busy_lanes: usize, precision: Precision) -> Tile {
         match *self {
             Self::Conv { grouped, pixels, outputs, inner, .. } => {
                 let products = pixels * outputs;
@@ -92,12 +98,15 @@ impl Task {
                 while row_lanes > 1 && (row_lanes / 2) * per_lane >= pixels {
                     row_lanes /= 2;
                 }
-                Tile { pixels: per_lane, quads: quads_per_lane, column_lanes, row_lanes, slices }
+                // More registers for reads leave fewer lanes on a core, which f32 has not to spare.
+                let unroll =
+                    if precision == Precision::F16 || inner < MOST_READS { inner.clamp(1, MOST_READS) } else { 1 };
+                Tile { pixels: per_lane, quads: quads_per_lane, column_lanes, row_lanes, slices, unroll }
             }
             Self::Depthwise { shape: [n, channels, rows, columns], .. } => {
                 let outputs = n * rows * columns * channels / 4;
                 let pixels = [4, 2].into_iter().find(|p| outputs / p >= busy_lanes && columns >= *p).unwrap_or(1);
-                Tile { pixels, quads: 1, column_lanes: 1, row_lanes: LANES, slices: 1 }
+                Tile { pixels, quads: 1, column_lanes: 1, row_lanes: LANES, slices: 1, unroll: 1 }
             }
         }
     }
@@ -120,10 +129,12 @@ impl Task {
                 .collect(),
             2 => [4, 8, 16, 32].into_iter().map(|column_lanes| with(Tile { column_lanes, ..tile }, lanes)).collect(),
             3 => [64, 128, 256].into_iter().map(|lanes| with(tile, lanes)).collect(),
+            4 => [1, 2, inner.clamp(1, MOST_READS)].into_iter().map(|unroll| Tile { unroll, ..tile }).collect(),
             _ => Vec::new(),
         };
         let worth = |tile: &Tile| {
             tile.pixels <= all
+                && tile.unroll <= inner.max(1)
                 && tile.quads <= outputs
                 && (tile.slices == 1 || inner >= tile.slices)
                 && self.takes(*tile)
@@ -133,21 +144,22 @@ impl Task {
 
     /// Whether the kernel can be made with a tile, on every adapter.
     fn takes(&self, tile: Tile) -> bool {
-        let Tile { pixels, quads, column_lanes, row_lanes, slices } = tile;
+        let Tile { pixels, quads, column_lanes, row_lanes, slices, unroll } = tile;
         let Self::Conv { grouped, .. } = *self else {
-            return (1..=8).contains(&pixels) && [quads, column_lanes, slices] == [1; 3] && row_lanes == LANES;
+            return (1..=8).contains(&pixels) && [quads, column_lanes, slices, unroll] == [1; 4] && row_lanes == LANES;
         };
         [1, 2, 4, 8].contains(&pixels)
             && [1, 2, 4].contains(&quads)
             && (quads == 1 || !grouped)
             && [column_lanes, row_lanes, slices].iter().all(|lanes| lanes.is_power_of_two() && *lanes <= LANES)
             && tile.lanes() <= LANES
+            && (1..=MOST_READS).contains(&unroll)
             && tile.partial() * 16 <= WORKGROUP_MEMORY
     }
 }
 
 /// Places of a tile that [`Task::neighbours`] changes.
-pub(super) const PLACES: usize = 4;
+pub(super) const PLACES: usize = 5;
 
 impl Tiles {
     /// Those that are among what was measured on an adapter.
@@ -176,8 +188,8 @@ impl Tiles {
         if self.0.is_empty() {
             return None;
         }
-        let [pixels, quads, row_lanes, column_lanes, slices] = *self.0.get(&key(task, precision))?;
-        let tile = Tile { pixels, quads, column_lanes, row_lanes, slices };
+        let [pixels, quads, row_lanes, column_lanes, slices, unroll] = *self.0.get(&key(task, precision))?;
+        let tile = Tile { pixels, quads, column_lanes, row_lanes, slices, unroll };
         task.takes(tile).then_some(tile)
     }
 
@@ -196,7 +208,7 @@ mod tests {
 
     const TASK: Task = Task::Conv { window: [1, 1], quads: true, grouped: false, pixels: 169, outputs: 48, inner: 288 };
 
-    fn kept(numbers: [usize; 5]) -> Option<Tile> {
+    fn kept(numbers: [usize; 6]) -> Option<Tile> {
         let mut tuning = Tuning::default();
         tuning.networks.insert("f16 conv 1x1 1152->192 at 169".into(), numbers);
         Tiles::of(&tuning).get(&TASK, Precision::F16)
@@ -204,19 +216,21 @@ mod tests {
 
     #[test]
     fn only_tiles_that_could_have_been_measured_are_taken_from_a_file() {
-        assert_eq!(kept([1, 1, 4, 4, 16]).map(Tile::numbers), Some([1, 1, 4, 4, 16]));
+        assert_eq!(kept([1, 1, 4, 4, 16, 2]).map(Tile::numbers), Some([1, 1, 4, 4, 16, 2]));
         for wrong in [
-            [0, 1, 4, 4, 16],
-            [1, 0, 4, 4, 16],
-            [1, 1, 0, 4, 16],
-            [3, 1, 4, 4, 16],
-            [1, 3, 4, 4, 16],
-            [1, 1, 4, 5, 8],
-            [1, 1, 8, 4, 16],
-            [1, 1, 4, 4, 0],
-            [1, 1, 4, 4, 3],
-            [8, 2, 4, 4, 16],
-            [usize::MAX, usize::MAX, usize::MAX, usize::MAX, usize::MAX],
+            [0, 1, 4, 4, 16, 4],
+            [1, 0, 4, 4, 16, 4],
+            [1, 1, 0, 4, 16, 4],
+            [3, 1, 4, 4, 16, 4],
+            [1, 3, 4, 4, 16, 4],
+            [1, 1, 4, 5, 8, 4],
+            [1, 1, 8, 4, 16, 4],
+            [1, 1, 4, 4, 0, 4],
+            [1, 1, 4, 4, 3, 4],
+            [8, 2, 4, 4, 16, 4],
+            [usize::MAX, usize::MAX, usize::MAX, usize::MAX, usize::MAX, 4],
+            [1, 1, 4, 4, 16, 0],
+            [1, 1, 4, 4, 16, 5],
         ] {
             assert_eq!(kept(wrong), None, "{wrong:?}");
         }
@@ -228,11 +242,13 @@ mod tests {
         let small = Task::Conv { window: [3, 3], quads: false, grouped: false, pixels: 4, outputs: 1, inner: 3 };
         for task in [TASK, depthwise, small] {
             for busy_lanes in [256, 1 << 14, 1 << 20] {
-                let tile = task.tile(busy_lanes);
-                assert!(task.takes(tile), "{task}: {tile:?}");
-                for place in 0..PLACES {
-                    let neighbours = task.neighbours(tile, place);
-                    assert!(neighbours.iter().all(|tile| task.takes(*tile)), "{task}: {neighbours:?}");
+                for precision in [Precision::F32, Precision::F16] {
+                    let tile = task.tile(busy_lanes, precision);
+                    assert!(task.takes(tile), "{task}: {tile:?}");
+                    for place in 0..PLACES {
+                        let neighbours = task.neighbours(tile, place);
+                        assert!(neighbours.iter().all(|tile| task.takes(*tile)), "{task}: {neighbours:?}");
+                    }
                 }
             }
         }

@@ -16,8 +16,8 @@ const ROUNDS: usize = 7;
 pub struct TileTimes {
     /// The convolution.
     pub task: String,
-    /// Seconds of each tile, pixels and quads of a lane, lanes along pixels and channels, and slices; fastest first.
-    pub tiles: Vec<(f64, [usize; 5])>,
+    /// Seconds of each tile, pixels and quads of a lane, lanes along pixels and channels, slices, and reads at once; fastest first.
+    pub tiles: Vec<(f64, [usize; 6])>,
 }
 
 /// Every place of a tile is searched as often.

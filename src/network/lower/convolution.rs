@@ -4,7 +4,7 @@ use super::{Lowering, WORTH_A_COPY, align, word};
 use crate::network::error::NetworkError;
 use crate::network::expression::Term;
 use crate::network::fuse::Fused;
-use crate::network::kernel::{Arithmetic, Kernel, KernelKind, LANES, Load, UNROLL};
+use crate::network::kernel::{Arithmetic, Kernel, KernelKind, LANES, Load};
 use crate::network::op::{Conv, Instruction, Window};
 use crate::network::tensor::elements;
 use crate::network::tile::{Task, Tile};
@@ -149,7 +149,7 @@ impl Lowering<'_> {
     /// The tile that was measured for a task, or one by its sizes.
     fn tile(&self, task: &Task) -> Tile {
         let measured = self.options.tiles.get(task, self.options.precision);
-        measured.unwrap_or_else(|| task.tile(self.busy_lanes))
+        measured.unwrap_or_else(|| task.tile(self.busy_lanes, self.options.precision))
     }
 
     fn tiled(&mut self, job: Job<'_>) -> Result<View, NetworkError> {
@@ -220,15 +220,8 @@ impl Lowering<'_> {
         ];
         align(&mut params);
         params.extend(operand_params);
-        let kind = KernelKind::Conv {
-            window: Window { before: [0, 0], ..job.window },
-            line,
-            unroll: inner.clamp(1, UNROLL),
-            padded,
-            grouped,
-            quads,
-            tile,
-        };
+        let kind =
+            KernelKind::Conv { window: Window { before: [0, 0], ..job.window }, line, padded, grouped, quads, tile };
         let mut buffers = vec![job.x.buffer, weights, bias, y.buffer];
         buffers.extend(operand_buffers);
         let work = (pixels * outputs) as u64 * (per_group * taps) as u64;

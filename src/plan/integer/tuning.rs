@@ -44,7 +44,7 @@ pub struct Tuning {
     /// Tiles of convolutions by their sizes, see `network`.
     #[doc(hidden)]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub networks: BTreeMap<String, [usize; 5]>,
+    pub networks: BTreeMap<String, [usize; 6]>,
 }
 
 impl TunedTile {

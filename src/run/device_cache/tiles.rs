@@ -77,7 +77,7 @@ mod tests {
                 rows: 169,
                 tile: IntegerTile::Edges(tile),
             }],
-            networks: [("f16 conv 1x1 32->16 at 43264".to_owned(), [2, 1, 16, 4, 2])].into(),
+            networks: [("f16 conv 1x1 32->16 at 43264".to_owned(), [2, 1, 16, 4, 2, 4])].into(),
         }
     }
 
