@@ -1,11 +1,19 @@
 //! Device time of a frame and its stages.
 
+use std::time::Duration;
+
+use web_time::Instant;
+
 use super::detector::FrameDetector;
 use super::parts::Part;
 use crate::detect::{DetectError, Picture};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::block_on;
 use crate::run::{PassTimer, RunError, median, watching};
+
+/// How long a device is kept busy before it is measured, and by how many frames a submission.
+const WAKE: Duration = Duration::from_millis(500);
+const FRAMES_TO_WAKE: usize = 20;
 
 /// Seconds of device time, medians.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,6 +65,18 @@ impl FrameDetector {
         block_on(&device, self.measure_async(image, warm_ups, rounds))
     }
 
+    /// Keeps the device busy for a while, many frames a submission: the clock of an idle one is slow.
+    async fn wake(&self, timer: &PassTimer) -> Result<(), DetectError> {
+        let begin = Instant::now();
+        while begin.elapsed() < WAKE {
+            let frames = |pass: &mut wgpu::ComputePass<'_>, _| {
+                (0..FRAMES_TO_WAKE).for_each(|_| self.record_where(pass, |_| true));
+            };
+            timer.run(self.gpu(), |encoder| self.clear(encoder), frames).await?;
+        }
+        Ok(())
+    }
+
     /// Measures a frame as `measure` does, without blocking.
     ///
     /// # Errors
@@ -75,6 +95,9 @@ impl FrameDetector {
         }
         let made = watching(gpu.device(), || (PassTimer::new(gpu, 1), PassTimer::new(gpu, STAGES))).await;
         let (one, many) = made.map_err(|e| RunError::of_device(&e, 0, "timestamps"))?;
+        if !gpu.is_software() {
+            self.wake(&one).await?;
+        }
         let mut whole = Vec::with_capacity(rounds);
         let mut stages = vec![Vec::new(); STAGES];
         for round in 0..warm_ups + rounds {
