@@ -23,13 +23,14 @@ struct Piece {
     to: std::ops::Range<usize>,
 }
 
-/// Strides of a dense tensor whose dimensions lie in `order`, the last innermost.
+/// Strides of a dense tensor whose dimensions lie in `order`, the last innermost. Those of a tensor without elements mean
+/// nothing.
 pub(super) fn dense(shape: &[usize], order: &[usize]) -> Vec<isize> {
     let mut strides = vec![0; shape.len()];
-    let mut next = 1;
+    let mut next = 1_isize;
     for at in order.iter().rev() {
         strides[*at] = next;
-        next *= shape[*at] as isize;
+        next = next.wrapping_mul(shape[*at] as isize);
     }
     strides
 }

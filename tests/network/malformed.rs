@@ -1,7 +1,9 @@
 //! Files that contradict themselves or ask for what no machine has: one line each, little memory, no panic.
 
-use sharekan::network::{Budget, Network, NetworkError};
+use sharekan::network::{Budget, HostTensor, Network, NetworkError, NetworkSession};
+use sharekan::plan::Limits;
 
+use crate::support::GPU;
 use crate::support::networks::graphs::{Attribute, Graph, Message, tensor};
 
 fn refusal(bytes: &[u8], sizes: &[(&str, &[usize])]) -> String {
@@ -143,6 +145,21 @@ fn a_file_cut_anywhere_is_refused_or_read() {
     }
 }
 
+#[test]
+fn the_fuzzers_findings_are_read_or_refused() {
+    let budget = Budget::default().tensor(1 << 16).folded(1 << 18).work(1 << 24);
+    let mut replayed = 0;
+    for file in std::fs::read_dir("fuzz/seeds/network").unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let plan = |net: Network| net.resolve(&[], &[], &budget)?.plan(&Limits::default());
+        if let Err(problem) = Network::parse(&bytes).and_then(plan) {
+            assert_eq!(problem.to_string().lines().count(), 1, "{problem}");
+        }
+        replayed += 1;
+    }
+    assert!(replayed > 0);
+}
+
 /// A subgraph in an attribute of a node of a subgraph and so on, as deep as the file is long.
 #[test]
 fn subgraphs_do_not_recurse() {
@@ -156,6 +173,21 @@ fn subgraphs_do_not_recurse() {
     let opset = Message::default().int(2, 17);
     let found = refusal(&Message::default().message(7, &graph).message(8, &opset).0, &[]);
     assert!(found.contains("nested deeper than 8"), "{found}");
+}
+
+/// The product of the other sides is beyond what a number holds.
+#[test]
+fn tensors_without_elements_may_have_any_sides() {
+    let huge = 1 << 40;
+    let empty = tensor("e", 1, &[0, huge, huge]);
+    let graph = plain().constant(&empty).node("Relu", &["x"], &["y"], &[]).node("Identity", &["e"], &["z"], &[]);
+    let bytes = graph.output("z").bytes();
+    let resolved = Network::parse(&bytes).unwrap().resolve(&["y", "z"], &[], &Budget::default()).unwrap();
+    let input = HostTensor::new(vec![1, 3, 8, 8], vec![-1.0; 192]).unwrap();
+    let expected = resolved.evaluate(&[("x", &input)]).unwrap();
+    assert_eq!(expected[1].shape, [0, 1 << 40, 1 << 40]);
+    let plan = resolved.plan(GPU.limits()).unwrap();
+    assert_eq!(NetworkSession::open(&GPU, plan).unwrap().run(&[("x", &input)]).unwrap(), expected);
 }
 
 #[test]

@@ -26,6 +26,9 @@ impl Lowering<'_> {
         to: &View,
     ) -> Result<(), NetworkError> {
         let shape = to.shape.clone();
+        if to.count() == 0 {
+            return Ok(());
+        }
         let mut views: Vec<View> = vec![to.clone()];
         views.extend(operands.iter().map(|operand| operand.broadcast(&shape)));
         let mut dimensions = walk(&views);
