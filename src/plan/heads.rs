@@ -70,6 +70,22 @@ impl<'a> Planned<'a> {
         }
     }
 
+    /// Number of inputs a row.
+    pub(crate) fn inputs(&self) -> usize {
+        match self {
+            Self::Float(_, plan) => plan.inputs(),
+            Self::Integer(_, plan) => plan.inputs(),
+        }
+    }
+
+    /// Number of outputs a row.
+    pub(crate) fn outputs(&self) -> usize {
+        match self {
+            Self::Float(_, plan) => plan.outputs(),
+            Self::Integer(_, plan) => plan.outputs,
+        }
+    }
+
     /// The plan alone.
     pub(crate) fn into_plan(self) -> Plan {
         match self {

@@ -105,6 +105,8 @@ pub struct PlanOptions {
     pub product: Option<ProductShape>,
     /// Tiles found by measuring.
     pub tuning: Option<Tuning>,
+    /// Rows come in buffers of the caller's and outputs go to such, never to the host: the session has none of its own.
+    pub(crate) callers_buffers: bool,
 }
 
 setters! { PlanOptions {
@@ -114,6 +116,13 @@ setters! { PlanOptions {
     product: into Option<ProductShape>,
     tuning: into Option<Tuning>,
 }}
+
+impl PlanOptions {
+    /// Rows for which a session has buffers of its own.
+    fn own_rows(&self, max_rows: usize) -> usize {
+        if self.callers_buffers { 0 } else { max_rows }
+    }
+}
 
 /// Every buffer, tile and dispatch of a head on an adapter.
 #[doc(hidden)]

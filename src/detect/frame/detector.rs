@@ -12,6 +12,7 @@ use crate::detect::detector::{check_outputs, columns_of, decode_heads, join_head
 use crate::detect::{DetectError, DetectOptions, DetectingHead, Detection, HeadDetections, Letterbox, Picture};
 use crate::head::Head;
 use crate::network::Network;
+use crate::plan::PlanOptions;
 use crate::run::{Binding, Download, Gpu, RunError, Session, Upload, largest_submission, open_sessions, watching};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::{block_on, block_on_submission};
@@ -144,7 +145,8 @@ impl FrameDetector {
             return Err(DetectError::Features { found, parts: features.describe(), expected });
         }
         let rows = features.features().cells() * features.features().cells();
-        let opened = open_sessions(gpu, head, rows, &options.plan).await?;
+        let plan = PlanOptions { callers_buffers: true, ..options.plan.clone() };
+        let opened = open_sessions(gpu, head, rows, &plan).await?;
         let together = opened.len() == 1;
         let mut sessions = Vec::with_capacity(opened.len());
         for (at, session) in opened.into_iter().enumerate() {

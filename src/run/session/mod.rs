@@ -214,11 +214,14 @@ impl Session {
         let mut builder = PipelineBuilder::new(gpu);
         let (passes, allocated) = Passes::new(gpu, &mut builder, planned)?;
         gpu.queue().submit([]);
+        let rows_in = |buffer: &wgpu::Buffer, row: usize| (buffer.size() / (4 * row as u64)) as usize;
+        let HostBuffers { input, output, .. } = &allocated.host;
+        let own_rows = rows_in(input, planned.inputs()).min(rows_in(output, planned.outputs()));
         let internal = Binding {
             session: id,
             input: external_group(gpu.device(), &builder.input_layout, &allocated.host.input),
             output: external_group(gpu.device(), &builder.output_layout, &allocated.host.output),
-            rows: planned.max_rows(),
+            rows: planned.max_rows().min(own_rows),
         };
         Ok(Prepared { builder, passes, allocated, internal })
     }
@@ -289,6 +292,7 @@ impl Session {
         let rows = self.rows_of(input.len())?;
         self.check_output(output.len(), rows)?;
         let (inputs, outputs, most) = (self.inputs(), self.outputs(), self.plan.max_rows());
+        self.check_binding(&self.internal, rows.min(most))?;
         for (x, y) in input.chunks(most * inputs).zip(output.chunks_mut(most * outputs)) {
             self.submit(&self.internal, Some(x), x.len() / inputs, y).await?;
         }
@@ -345,6 +349,7 @@ impl Session {
         output: &mut [f32],
     ) -> Result<(), RunError> {
         self.check_binding(binding, rows)?;
+        self.check_binding(&self.internal, rows)?;
         self.check_output(output.len(), rows)?;
         let binding = Binding { output: self.internal.output.clone(), ..binding.clone() };
         self.submit(&binding, None, rows, output).await
