@@ -60,6 +60,34 @@ impl FromStr for BaseFunction {
     }
 }
 
+/// Names of activations, as PyTorch and others write them.
+const FUNCTIONS: [&str; 24] = [
+    "relu",
+    "relu6",
+    "leakyrelu",
+    "leaky_relu",
+    "lrelu",
+    "prelu",
+    "rrelu",
+    "elu",
+    "celu",
+    "selu",
+    "gelu",
+    "tanh",
+    "sigmoid",
+    "hardswish",
+    "hard_swish",
+    "hardsigmoid",
+    "hardtanh",
+    "softplus",
+    "softsign",
+    "mish",
+    "identity",
+    "sine",
+    "sin",
+    "glu",
+];
+
 /// The name of a function without what Python puts around it, as `silu` of `torch.nn.SiLU()`.
 fn plain(said: &str) -> String {
     let name = said.trim_end_matches("()").rsplit('.').next().unwrap_or_default();
@@ -94,7 +122,12 @@ impl Context<'_> {
 
     /// Refuses to assume a function where a setting in the file speaks of another.
     fn refuse_hints(&self) -> Result<(), ImportError> {
-        let other = self.hints.iter().find(|(_, said)| !matches!(plain(said).as_str(), "silu" | "swish"));
+        // A key that names the base function means it whatever it says; others only where they say a function's name.
+        let speaks = |key: &str, said: &str| key.to_ascii_lowercase().contains("base_") || FUNCTIONS.contains(&said);
+        let other = self.hints.iter().find(|(key, said)| {
+            let said = plain(said);
+            !matches!(said.as_str(), "silu" | "swish") && speaks(key, &said)
+        });
         match other {
             None => Ok(()),
             Some((key, said)) => Err(ImportError::Layout(format!(

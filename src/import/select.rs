@@ -191,9 +191,10 @@ fn explain(disorder: &Disorder, root: &Node<'_>, node: &Node<'_>) -> ImportError
         Disorder::Gap { list, missing, found } => {
             let members: Vec<String> = siblings(node, list);
             ImportError::Layout(format!(
-                "has tensors of {}{found} but none of {0}{missing}, where an activation may stand that has none; if nothing stands \
-                 there but a Dropout, say so with --layers {}",
-                Quoted(list),
+                "has tensors of {} but none of {}, where an activation may stand that has none; if nothing stands there but a \
+                 Dropout, say so with --layers {}",
+                Quoted(found),
+                Quoted(missing),
                 listed_names(&members)
             ))
         }

@@ -31,13 +31,14 @@ pub(super) enum Disorder {
         /// Its name.
         tensor: String,
     },
-    /// A number of a list is missing.
+    /// A number is missing.
     Gap {
-        /// The list, as `head.layers.`.
+        /// What the names of the list's members begin with, as `head.layers.`; of attributes it is that of their parent.
         list: String,
-        missing: u64,
-        /// The one that was found in its place.
-        found: u64,
+        /// The name of the member that is missing.
+        missing: String,
+        /// The name of the one that was found in its place.
+        found: String,
     },
     /// Modules in no order.
     Unordered {
@@ -129,7 +130,8 @@ impl<'a> Node<'a> {
             for (_, node) in &numbers {
                 node.order()?;
             }
-            return Err(Disorder::Gap { list: self.stem.clone(), missing, found });
+            let name = |number: u64| format!("{}{number}", self.stem);
+            return Err(Disorder::Gap { list: self.stem.clone(), missing: name(missing), found: name(found) });
         }
         let mut ordered = Ordered { prefix: self.own_prefix(), ..Ordered::default() };
         for (_, node) in numbers {
@@ -199,7 +201,11 @@ impl<'a> Node<'a> {
             return Err(self.unordered());
         }
         let first = groups.keys().next().map_or(0, |first| (*first).min(1));
-        if let Some((missing, &found)) = (first..).zip(groups.keys()).find(|(expected, found)| expected != *found) {
+        let gap = (first..).zip(&groups).find(|(expected, (number, _))| expected != *number);
+        if let Some((missing, (_, members))) = gap {
+            let found = members.first().map_or("", |member| member.name());
+            let letters = found.trim_end_matches(|c: char| c.is_ascii_digit());
+            let (missing, found) = (format!("{letters}{missing}"), found.to_owned());
             return Err(Disorder::Gap { list: self.stem.clone(), missing, found });
         }
         let mut ordered = Ordered { prefix: self.stem.clone(), ..Ordered::default() };

@@ -531,6 +531,11 @@ impl<R: Read> Machine<R> {
                 | [storage, Value::Int(offset), shape, strides, _, _]
                 | [storage, Value::Int(offset), shape, strides, _, _, _],
             ) => {
+                // What pickle writes without torch.save has its storages as calls.
+                if let Some(Node::Object(_)) = self.node(*storage) {
+                    let object = Object { class: function, arguments, state: Value::None, items: Vec::new() };
+                    return self.make(Node::Object(object));
+                }
                 let (Some(Node::Storage(storage)), Ok(offset), Some(shape), Some(strides)) =
                     (self.node(*storage), u64::try_from(*offset), self.sides(*shape), self.sides(*strides))
                 else {
