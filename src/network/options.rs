@@ -11,7 +11,8 @@ pub enum Precision {
     #[default]
     F32,
     /// Activations and weights of convolutions in f16, and their products; longer sums, inputs and outputs in f32. Features
-    /// of image networks are off by 1e-2 of the largest or so. Needs [`wgpu::Features::SHADER_F16`].
+    /// of image networks are off by 1e-2 of the largest or so. Weights beyond 65504 stay in f32; activations beyond become
+    /// infinite, so a network whose maps are as large must be run in f32. Needs [`wgpu::Features::SHADER_F16`].
     F16,
 }
 

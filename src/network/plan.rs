@@ -18,6 +18,8 @@ pub struct NetworkPlan {
     /// Bytes of the buffers that activations share.
     pub(super) slots: Vec<u64>,
     pub(super) precision: Precision,
+    /// Convolutions whose tiles were measured.
+    pub(super) measured_tiles: usize,
     pub(super) inputs: Vec<(String, View)>,
     pub(super) outputs: Vec<(String, View)>,
 }
@@ -83,7 +85,10 @@ impl Resolved {
     /// As [`Resolved::plan`].
     pub fn plan_with(self, limits: &Limits, options: &NetworkOptions) -> Result<NetworkPlan, NetworkError> {
         let lowered = self.lower(options, limits.target_workgroups * super::kernel::LANES)?;
-        let plan = NetworkPlan::new(lowered, options.precision);
+        let mut plan = NetworkPlan::new(lowered, options.precision);
+        let tasks = plan.steps.iter().filter_map(|step| step.task);
+        plan.measured_tiles =
+            tasks.filter(|(task, tile)| options.tiles.get(task, options.precision) == Some(*tile)).count();
         plan.check(limits)?;
         Ok(plan)
     }
@@ -129,7 +134,7 @@ impl NetworkPlan {
         };
         let buffers = buffers.into_iter().enumerate().map(place).collect();
         let slots = slots.into_iter().map(|(bytes, _)| bytes).collect();
-        Self { steps, buffers, slots, precision, inputs, outputs }
+        Self { steps, buffers, slots, precision, measured_tiles: 0, inputs, outputs }
     }
 
     fn check(&self, limits: &Limits) -> Result<(), NetworkError> {
@@ -196,6 +201,11 @@ impl NetworkPlan {
             }));
         }
         (kernels, which)
+    }
+
+    /// How many convolutions have tiles that were measured.
+    pub fn measured_tiles(&self) -> usize {
+        self.measured_tiles
     }
 
     /// The memory that a session takes.

@@ -104,7 +104,10 @@ impl OpenDevice {
 
     /// How frames run on the adapter, if there is one: with the kernels and tiles of heads, and those of the backbone.
     pub(crate) fn frame_options(&self, precision: BackbonePrecision) -> Result<Option<FrameOptions>, Failure> {
-        let Some(gpu) = &self.gpu else { return Ok(None) };
+        let Some(gpu) = &self.gpu else {
+            precision.refuse_f16("heads and backbone run on the CPU here")?;
+            return Ok(None);
+        };
         let network = precision.options(gpu, self.options.tuning.as_ref())?;
         Ok(Some(FrameOptions::default().plan(self.options.clone()).network(network)))
     }

@@ -177,9 +177,6 @@ pub(crate) fn network(args: &NetworkArgs) -> Result<(), Failure> {
         }
         _ => None,
     };
-    if args.tune && choices.tiles.is_empty() {
-        return Err(Failure::new("--tune: there is nothing to measure without a graphics adapter that has timestamps"));
-    }
     let mut fallback = None;
     if let (Some(Err(problem)), _) | (None, Err(problem)) = (&planned, &resolved) {
         // Only what is right but not known here is for another runtime, and not where a GPU was asked for.
@@ -191,6 +188,17 @@ pub(crate) fn network(args: &NetworkArgs) -> Result<(), Failure> {
             screen.line(format!("{}: {text}; runs on the CPU", file.display()))?;
             fallback = Some(text);
         }
+    }
+    if args.tune && choices.tiles.is_empty() {
+        let why = match &gpu {
+            None => "the CPU has no tiles; --device gpu takes an adapter",
+            Some(gpu) if gpu.is_software() => "times of an adapter in software say nothing",
+            Some(gpu) if !gpu.device().features().contains(sharekan::wgpu::Features::TIMESTAMP_QUERY) => {
+                "the adapter has no timestamps"
+            }
+            Some(_) => "the adapter runs no convolution of this network",
+        };
+        return Err(Failure::new(format!("--tune: {why}")));
     }
     let ran = match (&gpu, planned) {
         (Some(gpu), Some(Ok(plan))) => on_gpu(gpu, plan, inputs.as_deref()).map_err(about)?,
@@ -219,7 +227,7 @@ pub(crate) fn network(args: &NetworkArgs) -> Result<(), Failure> {
         device: if ran.on_gpu { "gpu" } else { "cpu" },
         name: &ran.name,
         precision: args.precision,
-        measured_tiles: choices.tiles.len(),
+        measured_tiles: ran.measured_tiles,
         fallback: fallback.as_deref(),
         memory: ran.memory,
         steps: &ran.steps,
@@ -314,6 +322,7 @@ fn fixed(side: &Side) -> Option<usize> {
 /// What a device made of the network.
 struct Ran {
     on_gpu: bool,
+    measured_tiles: usize,
     name: String,
     outputs: Option<Vec<HostTensor>>,
     memory: Option<Memory>,
@@ -329,6 +338,7 @@ fn on_gpu(gpu: &Gpu, plan: NetworkPlan, inputs: Option<&[(String, HostTensor)]>)
         activations: memory.activations,
         inputs_and_outputs: memory.inputs_and_outputs,
     };
+    let measured_tiles = plan.measured_tiles();
     let mut session = NetworkSession::open(gpu, plan)?;
     let (mut outputs, mut seconds, mut times) = (None, None, None);
     if let Some(inputs) = inputs {
@@ -349,7 +359,7 @@ fn on_gpu(gpu: &Gpu, plan: NetworkPlan, inputs: Option<&[(String, HostTensor)]>)
     let steps = summaries.into_iter().enumerate().map(step).collect();
     let device_seconds = times.as_ref().map(|times| times.whole);
     let name = gpu.info().name.clone();
-    Ok(Ran { on_gpu: true, name, outputs, memory: Some(memory), steps, device_seconds, seconds })
+    Ok(Ran { on_gpu: true, measured_tiles, name, outputs, memory: Some(memory), steps, device_seconds, seconds })
 }
 
 /// The inputs that the session needs.
@@ -367,6 +377,7 @@ fn on_cpu(
 ) -> Result<Ran, NetworkError> {
     let mut ran = Ran {
         on_gpu: false,
+        measured_tiles: 0,
         name: "rten".into(),
         outputs: None,
         memory: None,

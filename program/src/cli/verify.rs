@@ -38,7 +38,7 @@ pub(crate) struct VerifyArgs {
     rows: u32,
     /// Backbone in an ONNX file, checked where the head is a detection head [default: the bundled EfficientNet-Lite0; on an
     /// adapter in software a small network stands in]
-    #[arg(long, value_name = "ONNX")]
+    #[arg(long, value_name = "ONNX", conflicts_with = "kernel")]
     backbone: Option<PathBuf>,
     #[command(flatten)]
     adapter: AdapterArgs,
@@ -73,6 +73,13 @@ pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     if args.kernel.kernel.is_none() {
         let heads = DetectingHead::all_of(head).unwrap_or_default();
         let config = heads.first().map(|head| &head.settings);
+        if let (None, Some(path)) = (config, &args.backbone) {
+            return Err(Failure::new(format!(
+                "--backbone {}: {} has no metadata detection_head, expected it or --head-config FILE",
+                path.display(),
+                args.head.display()
+            )));
+        }
         let (check, name) = check_backbone(gpu, config, args.backbone.as_deref())?;
         report.checks.push(check);
         backbone = Some(name);

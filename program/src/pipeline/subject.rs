@@ -82,17 +82,26 @@ pub(crate) fn check_backbone(
     config: Option<&DetectionConfig>,
     backbone: Option<&Path>,
 ) -> Result<(VerifyCheck, String), Error> {
-    // Software adapters take seconds for the bundled one.
-    let own = match (config.filter(|_| !gpu.is_software()), backbone) {
-        (Some(config), Some(path)) => Some((config, path.to_path_buf())),
-        (Some(config), None) => Assets::locate().ok().map(|assets| (config, assets.backbone())),
-        (None, _) => None,
+    let open = |source: &NetworkSource, config| -> Result<NetworkBackbone, Error> {
+        Ok(NetworkBackbone::open(gpu, &source.network()?, &source.name(), config)?)
     };
-    let (source, config) = match own {
-        Some((config, path)) => (NetworkSource::File(path), config.clone()),
-        None => (NetworkSource::Small, small_config()),
+    // Where none is named: that of the assets, if it is the head's at all. Software adapters take seconds for it.
+    let bundled = || {
+        let config = config.filter(|_| !gpu.is_software())?;
+        let source = NetworkSource::File(Assets::locate().ok()?.backbone());
+        Some((open(&source, config).ok()?, source, config.clone()))
     };
-    let mut device = NetworkBackbone::open(gpu, &source.network()?, &source.name(), &config)?;
+    let own = match (config, backbone) {
+        (Some(config), Some(path)) => {
+            let source = NetworkSource::File(path.to_path_buf());
+            Some((open(&source, config)?, source, config.clone()))
+        }
+        _ => bundled(),
+    };
+    let (mut device, source, config) = match own {
+        Some(own) => own,
+        None => (open(&NetworkSource::Small, &small_config())?, NetworkSource::Small, small_config()),
+    };
     let side = config.input_size;
     // Every value of a pixel, beside others.
     let values = (0..3 * side * side).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -135,7 +135,7 @@ impl FrameDetector {
         head: &Head,
         options: &FrameOptions,
     ) -> Result<Self, DetectError> {
-        options.detect.check()?;
+        options.check()?;
         let heads = DetectingHead::all_of(head)?;
         let columns = columns_of(&heads)?;
         check_outputs(&heads, &columns, head.outputs())?;
@@ -158,15 +158,16 @@ impl FrameDetector {
         let of_sessions = sessions.iter().map(|own| own.session.chunk_work(rows).collect());
         let most = largest_submission(gpu.info().device_type);
         let submissions = submissions(features.step_work(), of_sessions, most);
-        let mut slots = Vec::with_capacity(options.in_flight.max(1));
+        let mut slots = Vec::with_capacity(options.in_flight);
         let make = || {
             let images = HostImages::new(gpu, &features, options.image_pixels);
-            let uploads: Vec<Upload> = (0..options.in_flight.max(1)).map(|_| images.upload(gpu)).collect();
+            let uploads: Vec<Upload> = (0..options.in_flight).map(|_| images.upload(gpu)).collect();
             (images, uploads)
         };
         let made = watching(gpu.device(), make).await;
-        let refused =
-            |e: wgpu::Error| RunError::of_device(&e, 3 * options.image_pixels as u64, "the buffers of frames");
+        let refused = |e: wgpu::Error| {
+            RunError::of_device(&e, (options.image_pixels as u64).saturating_mul(3), "the buffers of frames")
+        };
         let (images, uploads) = made.map_err(refused)?;
         for upload in uploads {
             slots.push(Slot::new(gpu, &features, &sessions, upload).await?);
@@ -182,7 +183,7 @@ impl FrameDetector {
             images,
             submissions,
             slots,
-            order: VecDeque::with_capacity(options.in_flight.max(1)),
+            order: VecDeque::with_capacity(options.in_flight),
             outputs_download,
             found,
             outputs: vec![0.0; rows * widest],
@@ -520,7 +521,12 @@ impl FrameDetector {
                 let mut pass =
                     encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
                 for part in parts {
-                    self.record_part(&mut pass, part, image, slot)?;
+                    if let Err(problem) = self.record_part(&mut pass, part, image, slot) {
+                        if uploaded {
+                            slot.upload.map();
+                        }
+                        return Err(problem);
+                    }
                 }
             }
             if at + 1 == self.submissions.len() {
@@ -535,6 +541,18 @@ impl FrameDetector {
             slot.upload.map();
         }
         Ok((Download::ask(device, &slot.download, slot.download.size()), submission))
+    }
+
+    /// Multiplications of a frame, roughly.
+    pub(super) fn work(&self) -> f64 {
+        let rows = self.features.features().cells() * self.features.features().cells();
+        let of_head = |own: &HeadSession| own.session.chunk_work(rows).sum::<f64>();
+        self.features.step_work().sum::<f64>() + self.sessions.iter().map(of_head).sum::<f64>()
+    }
+
+    /// Whether a frame takes several submissions.
+    pub(super) fn is_cut(&self) -> bool {
+        self.submissions.len() > 1
     }
 
     /// Forgets the candidates of the first slot, to measure frames there.

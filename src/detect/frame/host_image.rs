@@ -43,7 +43,7 @@ impl HostImages {
         };
         let place = buffer("frame placement", 4 * (8 + 2 * side * (1 + WEIGHTS)));
         let most = gpu.limits().storage_binding.min(gpu.limits().buffer) as usize / 4 * 4;
-        let image = buffer("frame image", (3 * pixels.max(side * side)).next_multiple_of(4).min(most));
+        let image = buffer("frame image", (3 * pixels.max(side * side).min(most / 3)).next_multiple_of(4).min(most));
         let pass = features.letterbox().pass_of(&place, &image, features.input());
         Self { place, image, pass, padding: config.pixels.padding, side: config.input_size, placed: None }
     }

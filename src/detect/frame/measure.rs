@@ -9,9 +9,9 @@ use super::parts::Part;
 use crate::detect::{DetectError, Picture};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::block_on;
-use crate::run::{PassTimer, RunError, median, watching};
+use crate::run::{PassTimer, RunError, largest_submission, median, pieces_at_once, watching};
 
-/// How long a device is kept busy before it is measured, and by how many frames a submission.
+/// How long a device is kept busy before it is measured, and by how many frames a submission at most.
 const WAKE: Duration = Duration::from_millis(500);
 const FRAMES_TO_WAKE: usize = 20;
 
@@ -67,10 +67,12 @@ impl FrameDetector {
 
     /// Keeps the device busy for a while, many frames a submission: the clock of an idle one is slow.
     async fn wake(&self, timer: &PassTimer) -> Result<(), DetectError> {
+        let most = largest_submission(self.gpu().info().device_type);
+        let frames_at_once = pieces_at_once(FRAMES_TO_WAKE, self.work(), most);
         let begin = Instant::now();
         while begin.elapsed() < WAKE {
             let frames = |pass: &mut wgpu::ComputePass<'_>, _| {
-                (0..FRAMES_TO_WAKE).for_each(|_| self.record_where(pass, |_| true));
+                (0..frames_at_once).for_each(|_| self.record_where(pass, |_| true));
             };
             timer.run(self.gpu(), |encoder| self.clear(encoder), frames).await?;
         }
@@ -90,7 +92,8 @@ impl FrameDetector {
         // The image is on the device from then on.
         self.detect_async(image).await?;
         let gpu = self.gpu();
-        if !gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+        // A frame that takes several submissions is not one pass.
+        if !gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY) || self.is_cut() {
             return Ok(None);
         }
         let made = watching(gpu.device(), || (PassTimer::new(gpu, 1), PassTimer::new(gpu, STAGES))).await;

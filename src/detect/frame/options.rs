@@ -1,6 +1,6 @@
 //! How frames are run.
 
-use crate::detect::DetectOptions;
+use crate::detect::{DetectError, DetectOptions};
 use crate::network::NetworkOptions;
 use crate::plan::PlanOptions;
 use crate::setters::setters;
@@ -11,7 +11,7 @@ use crate::setters::setters;
 pub struct FrameOptions {
     /// Which boxes are kept.
     pub detect: DetectOptions,
-    /// Most frames on their way at once, at least 1: with two the host works on one while the device works on the next.
+    /// Most frames on their way at once, 1 to 64: with two the host works on one while the device works on the next.
     pub in_flight: usize,
     /// Pixels of the largest image of the host that goes to the device as it is. A larger one is letterboxed by the CPU, to
     /// the same pixels. Textures and buffers on the device may be of any size.
@@ -36,6 +36,21 @@ impl Default for FrameOptions {
             plan: PlanOptions::default(),
             network: NetworkOptions::default(),
         }
+    }
+}
+
+impl FrameOptions {
+    /// Refuses what is out of range.
+    pub(super) fn check(&self) -> Result<(), DetectError> {
+        self.detect.check()?;
+        if !(1..=64).contains(&self.in_flight) {
+            return Err(DetectError::Option {
+                option: "in_flight",
+                found: self.in_flight as f32,
+                expected: "a number from 1 to 64",
+            });
+        }
+        Ok(())
     }
 }
 

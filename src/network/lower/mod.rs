@@ -21,6 +21,9 @@ use super::view::{BufferId, View};
 /// Channels from which on a map is put into channels-last order before a convolution.
 const WORTH_A_COPY: usize = 8;
 
+/// The largest number of f16.
+const LARGEST_HALF: f32 = 65504.0;
+
 /// A dispatch.
 #[derive(Debug, Clone)]
 pub(super) struct Step {
@@ -76,7 +79,11 @@ impl Lowered {
     /// Keeps in f16 what no one outside sees and what every kernel that touches it takes.
     pub(super) fn halve(&mut self) {
         for buffer in &mut self.buffers {
-            buffer.half = matches!(buffer.kind, BufferKind::Activation | BufferKind::Weights(_));
+            buffer.half = match &buffer.kind {
+                BufferKind::Activation => true,
+                BufferKind::Weights(values) => values.iter().all(|value| value.abs() <= LARGEST_HALF),
+                _ => false,
+            };
         }
         for step in &self.steps {
             for (at, id) in step.buffers.iter().enumerate() {

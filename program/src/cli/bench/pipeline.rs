@@ -1,6 +1,6 @@
 //! `bench --pipeline`: where a frame's time goes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
@@ -29,7 +29,14 @@ pub(crate) struct PipelineArgs {
     #[arg(long, value_name = "ONNX", requires = "pipeline")]
     backbone: Option<PathBuf>,
     /// What the backbone computes in on a GPU: f16, f32, or auto for what `detect` takes
-    #[arg(long, value_enum, default_value_t, value_name = "PRECISION", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "PRECISION",
+        hide_possible_values = true,
+        requires = "pipeline"
+    )]
     backbone_precision: BackbonePrecision,
     /// Image to measure with [default: the first bundled one]
     #[arg(long, value_name = "FILE", requires = "pipeline")]
@@ -64,6 +71,7 @@ pub(super) fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
             Subject::given(file.head, name, backbone.as_deref(), image)?
         }
     };
+    device.check(&subject.head, args.head.as_deref().unwrap_or(Path::new("the bundled head")))?;
     let spinner = progress::spinner("where a frame's time goes");
     let effort = Effort {
         rounds: args.samples.map_or(if args.quick { 10 } else { 100 }, |samples| samples as usize),
