@@ -1,8 +1,10 @@
 //! What may be folded away, and the coefficients after folding.
 //!
 //! Folding is exact only while inputs stay inside the grid: there the B-splines sum to one, so the biases of all edges
-//! into an output are one number; and there the base function lies in the spline space to within a few millionths, so
-//! it joins the coefficients. Where nothing keeps the inputs inside, both stay as they are.
+//! into an output are one number; and there the base function is put into the spline space by least squares, so it joins the
+//! coefficients. Smooth functions are met closely (SiLU over 7 cubic intervals of -1 to 1 to within 5e-6, ELU to 7e-4); one
+//! with a kink is not (ReLU, leaky ReLU and SELU to 2 to 4e-2, at the kink). That is part of the loss that is reported against
+//! the dense head's outputs. Where nothing keeps the inputs inside, both stay as they are.
 
 use crate::head::{Basis, DenseLayer, Knots};
 use crate::spline::fold_function;
