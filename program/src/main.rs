@@ -7,6 +7,7 @@ mod parallel;
 mod pipeline;
 mod report;
 mod study;
+mod video;
 
 fn main() -> std::process::ExitCode {
     cli::main()

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use web_time::Instant;
 
+#[cfg(feature = "files")]
+use super::pipeline::{Passed, Pipeline, PipelineReport};
 use super::{
     Backbone, CellFeatures, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, Picture, decode_detections,
 };
@@ -170,48 +172,85 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
     }
 
     /// The boxes that each head finds in many image files, in their order, with the stages side by side on threads; see
-    /// [`Pipeline`](super::pipeline::Pipeline). `more` are further backbones like the detector's own, which work on
-    /// further images at the same time. `each` gets the place of every file, and its image and boxes or what is wrong
-    /// with it.
+    /// [`Pipeline`]. `more` are further backbones like the detector's own, which work on further images at the same time.
+    /// `each` gets the place of every file, and its image and boxes or what is wrong with it.
     ///
     /// # Errors
     /// Where `each` fails.
     #[cfg(feature = "files")]
     pub fn detect_files<E>(
         &mut self,
-        more: Vec<B>,
+        more: &mut [B],
         files: &[std::path::PathBuf],
-        mut each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
-    ) -> Result<super::pipeline::PipelineReport, E>
+        each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+    ) -> Result<PipelineReport, E>
     where
         B: Send,
         H: Send,
     {
-        // The detector's own backbone takes part as a borrowed one.
-        let mut more = more;
-        let mut backbones: Vec<&mut B> = std::iter::once(&mut self.backbone).chain(&mut more).collect();
-        let (heads, columns, options, evaluator) = (&self.heads, &self.columns, &self.options, &mut self.evaluator);
-        let (settings, inputs, width) = (&heads[0].settings, evaluator.inputs(), evaluator.outputs());
-        let mut pipeline = super::pipeline::Pipeline { backbones: &mut backbones, settings, adjust: None };
-        pipeline.run(
-            files,
-            |features| {
-                check_cells(features, settings, inputs)?;
-                evaluator.evaluate(features.rows()).map_err(DetectError::Head)
-            },
-            |at, passed| {
-                let found = passed.and_then(|passed| {
-                    let found = decode_heads(heads, columns, width, &passed.result, &passed.letterbox, options)?;
-                    Ok((passed.image, found))
-                });
-                each(at, found)
-            },
-        )
+        let Self { backbone, evaluator, heads, columns, options } = self;
+        let mut backbones: Vec<&mut B> = std::iter::once(backbone).chain(more).collect();
+        let settings = &heads[0].settings;
+        let each = decoding(heads, columns, evaluator.outputs(), options, each);
+        Pipeline::new(&mut backbones, settings).run(files, evaluating(evaluator, settings), each)
+    }
+
+    /// The boxes that each head finds in the images of a stream, as [`Detector::detect_files`] finds them in files: a thread
+    /// asks for the next image when there is room for it.
+    ///
+    /// # Errors
+    /// Where `each` fails.
+    #[cfg(feature = "files")]
+    pub fn detect_images<E>(
+        &mut self,
+        more: &mut [B],
+        images: impl Iterator<Item = Result<Picture, DetectError>> + Send,
+        each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+    ) -> Result<PipelineReport, E>
+    where
+        B: Send,
+        H: Send,
+    {
+        let Self { backbone, evaluator, heads, columns, options } = self;
+        let mut backbones: Vec<&mut B> = std::iter::once(backbone).chain(more).collect();
+        let settings = &heads[0].settings;
+        let each = decoding(heads, columns, evaluator.outputs(), options, each);
+        Pipeline::new(&mut backbones, settings).run_images(images, evaluating(evaluator, settings), each)
     }
 
     /// The boxes of all heads, strongest first, their classes numbered through.
     pub fn join(&self, found: Vec<HeadDetections>) -> Vec<Detection> {
         join_heads(&self.heads, found)
+    }
+}
+
+/// The stage of the heads: features of an image to outputs.
+#[cfg(feature = "files")]
+fn evaluating<H: HeadEvaluator>(
+    evaluator: &mut H,
+    settings: &DetectionConfig,
+) -> impl FnMut(&CellFeatures) -> Result<Vec<f32>, DetectError> {
+    move |features| {
+        check_cells(features, settings, evaluator.inputs())?;
+        evaluator.evaluate(features.rows()).map_err(DetectError::Head)
+    }
+}
+
+/// The stage of the boxes: outputs of the heads, `width` a row, to what `each` takes.
+#[cfg(feature = "files")]
+fn decoding<E>(
+    heads: &[DetectingHead],
+    columns: &[Range<usize>],
+    width: usize,
+    options: &DetectOptions,
+    mut each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+) -> impl FnMut(usize, Result<Passed<Vec<f32>>, DetectError>) -> Result<(), E> {
+    move |at, passed| {
+        let found = passed.and_then(|passed| {
+            let found = decode_heads(heads, columns, width, &passed.result, &passed.letterbox, options)?;
+            Ok((passed.image, found))
+        });
+        each(at, found)
     }
 }
 

@@ -1,11 +1,11 @@
-//! Many image files, their stages side by side on threads.
+//! Many images, of files or of a stream, their stages side by side on threads.
 //!
 //! ```text
 //! reading, decoding, letterboxing --> backbone, several images at once --> head --> boxes, in the order of the files
 //! ```
 //!
 //! A stage hands images on through a channel; only so many are under way at once ([`Pipeline`] says how many), so memory
-//! stays bounded however slow a stage is. Results come in the order of the files, and are the same as one by one. The
+//! stays bounded however slow a stage is. Results come in the order of the images, and are the same as one by one. The
 //! caller takes them on its own thread, which keeps drawing and writing out of the other stages' way.
 
 use std::any::Any;
@@ -26,10 +26,10 @@ use crate::head::DetectionConfig;
 /// Backbones a thread that decodes can feed.
 const BACKBONES_A_DECODER: usize = 4;
 
-/// A change to letterboxed images before the backbone sees them: place of the file, letterbox, image.
+/// A change to letterboxed images before the backbone sees them: place of the image, letterbox, image.
 pub type Adjust<'a> = &'a (dyn Fn(usize, &Letterbox, Picture) -> Picture + Sync);
 
-/// The way of image files through backbones and a head.
+/// The way of images through backbones and a head.
 ///
 /// Each backbone has its thread and takes an image at a time; at most two images a backbone and two more are under way.
 #[non_exhaustive]
@@ -115,6 +115,35 @@ impl<B: Backbone + Send> Pipeline<'_, B> {
     pub fn run<T: Send, E>(
         &mut self,
         files: &[PathBuf],
+        head: impl FnMut(&CellFeatures) -> Result<T, DetectError> + Send,
+        each: impl FnMut(usize, Result<Passed<T>, DetectError>) -> Result<(), E>,
+    ) -> Result<PipelineReport, E> {
+        let decoders = if self.backbones.iter().any(Backbone::leaves_cores_free) {
+            free_cores()
+        } else {
+            self.backbones.len().div_ceil(BACKBONES_A_DECODER)
+        };
+        self.run_jobs(decoders, files.iter().map(|file| || read_image(file)), head, each)
+    }
+
+    /// Takes the images of a stream through, as [`run`](Self::run) does those of files: one thread asks for the next image
+    /// when there is room for it, and letterboxes it. Asking counts as decoding.
+    ///
+    /// # Errors
+    /// Where `each` fails.
+    pub fn run_images<T: Send, E>(
+        &mut self,
+        images: impl Iterator<Item = Result<Picture, DetectError>> + Send,
+        head: impl FnMut(&CellFeatures) -> Result<T, DetectError> + Send,
+        each: impl FnMut(usize, Result<Passed<T>, DetectError>) -> Result<(), E>,
+    ) -> Result<PipelineReport, E> {
+        self.run_jobs(1, images.map(|image| || image), head, each)
+    }
+
+    fn run_jobs<T: Send, E, J: FnOnce() -> Result<Picture, DetectError>>(
+        &mut self,
+        decoders: usize,
+        images: impl Iterator<Item = J> + Send,
         mut head: impl FnMut(&CellFeatures) -> Result<T, DetectError> + Send,
         each: impl FnMut(usize, Result<Passed<T>, DetectError>) -> Result<(), E>,
     ) -> Result<PipelineReport, E> {
@@ -122,13 +151,8 @@ impl<B: Backbone + Send> Pipeline<'_, B> {
         let clocks: [Clock; 4] = Default::default();
         let [decoding, networks, heads, rest] = &clocks;
         let backbones = self.backbones.len();
-        let decoders = if self.backbones.iter().any(Backbone::leaves_cores_free) {
-            free_cores()
-        } else {
-            backbones.div_ceil(BACKBONES_A_DECODER)
-        };
         let (settings, adjust) = (self.settings, self.adjust);
-        let (ticket, queue) = FileQueue::new(files, 2 * backbones.max(decoders) + 2);
+        let (ticket, queue) = ImageQueue::new(images, 2 * backbones.max(decoders) + 2);
         let (to_backbones, decoded) = channel::<Item<Picture>>();
         let (to_head, featured) = channel::<Item<CellFeatures>>();
         let (to_end, done) = channel::<Item<T>>();
@@ -138,7 +162,9 @@ impl<B: Backbone + Send> Pipeline<'_, B> {
         let arrived = std::thread::scope(|scope| {
             for _ in 0..decoders {
                 let out = to_backbones.clone();
-                scope.spawn(move || queue.decode_all(decoding, &out, |at, file| decode(at, file, settings, adjust)));
+                scope.spawn(move || {
+                    queue.decode_all(decoding, &out, |at, image| square(at, image, settings, adjust));
+                });
             }
             for backbone in self.backbones.iter_mut() {
                 let out = to_head.clone();
@@ -177,62 +203,106 @@ impl PipelineReport {
         stages: impl Iterator<Item = ((&'static str, usize), &'a Clock)>,
     ) -> Self {
         let seconds = start.elapsed().as_secs_f64();
-        let stages: Vec<StageTime> = stages
-            .map(|((stage, threads), clock)| {
-                let busy = clock.seconds();
-                StageTime {
-                    stage,
-                    threads,
-                    total_ms: 1e3 * busy,
-                    mean_ms: 1e3 * busy / images.max(1) as f64,
-                    busy: busy / (threads.max(1) as f64 * seconds),
-                }
+        let stages = stages
+            .map(|((stage, threads), clock)| StageTime {
+                stage,
+                threads,
+                total_ms: 1e3 * clock.seconds(),
+                mean_ms: 0.0,
+                busy: 0.0,
             })
             .collect();
-        let bound_by = stages.iter().max_by(|a, b| a.busy.total_cmp(&b.busy)).map_or("", |stage| stage.stage);
-        Self { images, seconds, frames_per_second: images as f64 / seconds, stages, bound_by }
+        let mut report = Self { images, seconds, frames_per_second: 0.0, stages, bound_by: "" };
+        report.share_out();
+        report
+    }
+
+    /// Adds a run that came after this one.
+    pub fn add(&mut self, later: &Self) {
+        self.images += later.images;
+        self.seconds += later.seconds;
+        for stage in &later.stages {
+            match self.stages.iter_mut().find(|own| own.stage == stage.stage) {
+                Some(own) => {
+                    own.total_ms += stage.total_ms;
+                    own.threads = own.threads.max(stage.threads);
+                }
+                None => self.stages.push(stage.clone()),
+            }
+        }
+        self.share_out();
+    }
+
+    /// Computes what follows from images, seconds, and the threads and milliseconds of the stages.
+    fn share_out(&mut self) {
+        for stage in &mut self.stages {
+            stage.mean_ms = stage.total_ms / self.images.max(1) as f64;
+            stage.busy = stage.total_ms / (1e3 * stage.threads.max(1) as f64 * self.seconds);
+        }
+        self.frames_per_second = self.images as f64 / self.seconds;
+        self.bound_by = self.stages.iter().max_by(|a, b| a.busy.total_cmp(&b.busy)).map_or("", |stage| stage.stage);
     }
 }
 
-/// Hands out files for which there is a ticket.
-pub(super) struct FileQueue<'a> {
-    files: &'a [PathBuf],
-    next: Mutex<(std::ops::Range<usize>, Receiver<()>)>,
+/// Hands out images for which there is a ticket: what it hands out decodes one of them.
+pub(super) struct ImageQueue<I>(Mutex<Waiting<I>>);
+
+struct Waiting<I> {
+    images: I,
+    tickets: Receiver<()>,
+    next: usize,
+    ended: bool,
 }
 
-impl<'a> FileQueue<'a> {
+impl<J: FnOnce() -> Result<Picture, DetectError>, I: Iterator<Item = J>> ImageQueue<I> {
     /// A ticket for every image that may be under way; whoever has the sender gives it back when the image has arrived.
-    pub(super) fn new(files: &'a [PathBuf], tickets: usize) -> (Sender<()>, Self) {
+    pub(super) fn new(images: I, tickets: usize) -> (Sender<()>, Self) {
         let (ticket, receiver) = channel();
         for _ in 0..tickets {
             let _ = ticket.send(());
         }
-        (ticket, Self { files, next: Mutex::new((0..files.len(), receiver)) })
+        (ticket, Self(Mutex::new(Waiting { images, tickets: receiver, next: 0, ended: false })))
     }
 
-    /// Decodes files until there are no more, or nobody takes them.
+    /// Decodes and prepares images until there are no more, or nobody takes them.
     pub(super) fn decode_all<T>(
         &self,
         clock: &Clock,
         out: &Sender<Item<T>>,
-        decode: impl Fn(usize, &std::path::Path) -> Result<Passed<T>, DetectError>,
+        prepare: impl Fn(usize, Picture) -> Result<Passed<T>, DetectError>,
     ) {
-        while let Some(at) = self.take() {
-            let item = clock.time(|| unpanicked("decoder", || decode(at, &self.files[at])));
+        while let Some((at, image)) = self.take(clock) {
+            let item = clock.time(|| unpanicked("decoder", || prepare(at, image?()?)));
             if out.send((at, item)).is_err() {
                 break;
             }
         }
     }
 
-    /// The next file for which there is a ticket; `None` at the end.
-    fn take(&self) -> Option<usize> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        if next.0.is_empty() {
+    /// The next image for which there is a ticket; `None` at the end.
+    fn take(&self, clock: &Clock) -> Option<(usize, Result<J, DetectError>)> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.ended {
             return None;
         }
-        next.1.recv().ok()?;
-        next.0.next()
+        // Where nobody gives tickets any more, nobody takes images.
+        waiting.ended = waiting.tickets.recv().is_err();
+        if waiting.ended {
+            return None;
+        }
+        let at = waiting.next;
+        waiting.next += 1;
+        match clock.time(|| unpanicked("decoder", || Ok(waiting.images.next()))) {
+            Ok(Some(image)) => Some((at, Ok(image))),
+            Ok(None) => {
+                waiting.ended = true;
+                None
+            }
+            Err(problem) => {
+                waiting.ended = true;
+                Some((at, Err(problem)))
+            }
+        }
     }
 }
 
@@ -263,13 +333,13 @@ fn take<T>(items: &Mutex<Receiver<T>>) -> Option<T> {
     items.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
-fn decode(
+/// An image in the square that the backbone takes.
+fn square(
     at: usize,
-    file: &std::path::Path,
+    image: Picture,
     settings: &DetectionConfig,
     adjust: Option<Adjust>,
 ) -> Result<Passed<Picture>, DetectError> {
-    let image = read_image(file)?;
     let letterbox = Letterbox::new(image.width(), image.height(), settings.input_size)?;
     let square = letterbox.apply(&image, settings.pixels.padding)?;
     let result = match adjust {
@@ -494,6 +564,75 @@ mod tests {
             },
         );
         assert_eq!((result.unwrap_err(), taken), ("enough", 4));
+    }
+
+    #[test]
+    fn a_stream_is_asked_for_as_many_images_as_there_is_room_for() {
+        let asked = AtomicU64::new(0);
+        let reds = [0u8, 200, 100, 10, 190, 50, 60, 150, 0, 30, 170, 180];
+        let images = reds.iter().map(|&red| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            if red == 50 {
+                return Err(DetectError::NoPixels { width: 0, height: 0 });
+            }
+            Ok(Picture::filled(16, 16, [red, 0, 0]))
+        });
+        let mut found = Vec::new();
+        let mut pipeline = Pipeline { backbones: &mut [Red, Red], settings: &settings(), adjust: None };
+        let report = pipeline.run_images(
+            images,
+            |features| Ok(features.rows()[0]),
+            |at, item| {
+                assert_eq!(at, found.len());
+                // Two images a backbone and two more, beside those that have arrived.
+                assert!(asked.load(Ordering::Relaxed) <= at as u64 + 6);
+                std::thread::sleep(Duration::from_millis(3));
+                found.push(item.map(|passed| passed.result).ok());
+                Ok::<(), ()>(())
+            },
+        );
+        let expected: Vec<_> = reds.iter().map(|&red| (red != 50).then_some(f32::from(red))).collect();
+        assert_eq!(found, expected);
+        assert_eq!(report.unwrap().images, reds.len() - 1);
+    }
+
+    #[test]
+    fn a_stream_that_panics_ends_with_a_failure() {
+        let mut left = 3;
+        let images = std::iter::from_fn(|| {
+            left -= 1;
+            assert!(left > 0, "an odd stream");
+            Some(Ok(Picture::filled(16, 16, [200, 0, 0])))
+        });
+        let mut found = Vec::new();
+        let mut pipeline = Pipeline { backbones: &mut [Red], settings: &settings(), adjust: None };
+        let each = |_: usize, item: Result<Passed<()>, DetectError>| {
+            found.push(item.map(|_| ()).map_err(|problem| problem.to_string()));
+            Ok::<(), ()>(())
+        };
+        pipeline.run_images(images, |_| Ok(()), each).unwrap();
+        assert_eq!(found, [Ok(()), Ok(()), Err("the decoder panicked: an odd stream".into())]);
+    }
+
+    #[test]
+    fn runs_add_up() {
+        let run = |images, seconds, milliseconds: [f64; 2]| {
+            let stages = [("decode", 2, milliseconds[0]), ("boxes", 1, milliseconds[1])];
+            let stages = stages.map(|(stage, threads, total_ms)| StageTime {
+                stage,
+                threads,
+                total_ms,
+                mean_ms: 0.0,
+                busy: 0.0,
+            });
+            PipelineReport { images, seconds, frames_per_second: 0.0, stages: stages.to_vec(), bound_by: "" }
+        };
+        let mut report = run(3, 1.0, [600.0, 100.0]);
+        report.add(&run(7, 3.0, [200.0, 700.0]));
+        assert_eq!((report.images, report.seconds, report.frames_per_second), (10, 4.0, 2.5));
+        let stages: Vec<_> = report.stages.iter().map(|s| (s.stage, s.total_ms, s.mean_ms, s.busy)).collect();
+        assert_eq!(stages, [("decode", 800.0, 80.0, 0.1), ("boxes", 800.0, 80.0, 0.2)]);
+        assert_eq!(report.bound_by, "boxes");
     }
 
     #[test]

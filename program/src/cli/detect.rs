@@ -1,6 +1,9 @@
-//! `sharekan detect`: from images to labelled boxes.
+//! `sharekan detect`: from images and videos to labelled boxes.
 
+mod clip;
+mod looking;
 pub(crate) mod pictures;
+mod sources;
 
 use std::path::{Path, PathBuf};
 
@@ -10,8 +13,7 @@ use sharekan::Error;
 use sharekan::detect::frame::{FrameDetector, FrameOptions};
 use sharekan::detect::pipeline::PipelineReport;
 use sharekan::detect::{
-    Assets, DetectError, DetectOptions, DetectingHead, Detection, Detector, HeadDetections, ImageDetections, Picture,
-    bank_classes, draw_detections, list_images,
+    Assets, DetectError, DetectOptions, DetectingHead, Detection, Detector, HeadDetections, Picture,
 };
 use sharekan::files;
 use sharekan::head::{DetectionConfig, Head};
@@ -21,18 +23,31 @@ use sharekan::run::Model;
 use super::backbone::{BackboneDeviceArgs, BackbonePrecision, OpenBackbone, frames};
 use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::{Failure, say};
+use super::json_lines::JsonLinesArgs;
 use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
-use super::progress;
 use super::screen::{About, JsonArgs, Screen};
-use super::table::{Align, count, list, table};
-use pictures::PictureNames;
+use super::table::{Align, list, table};
+use crate::video::Stop;
+use looking::Looking;
+use sources::{Source, Sources};
 
-/// Detect objects in images and draw labelled boxes
+/// Images of the largest kind that goes to the device as it is, where there are videos, in pixels.
+const VIDEO_PIXELS: usize = 1920 * 1080;
+
+/// Detect objects in images and videos and draw labelled boxes
 ///
 /// A backbone in an ONNX file turns an image into features, the head turns them into boxes. How they fit together stands
 /// in the head's metadata `detection_head`, or in the file that --head-config names: classes, sizes, the backbone's
 /// outputs, and how pixels are prepared. An image that cannot be read is reported and left out, and the exit status is 1.
 /// All heads of a bank look at an image in one pass over its features.
+///
+/// A source is an image (JPEG, PNG, WebP), a folder of images and videos (not those of folders inside it), a video, or a
+/// pattern in quotes, and what a file is is told by its content. Videos are read and written by `ffmpeg`, which has to be in
+/// PATH: every frame is looked at, and --out gets an MP4 of the same size and rate, without sound. --json has the images
+/// only; --jsonl has a line for every image and frame: source, frame (from 0), seconds, width, height, detections. A video that
+/// is cut short, damaged, or changes its size is reported, and what came until then is kept. Ctrl-C in a video ends it
+/// properly; a second one ends at once.
+///
 /// Images are decoded, go through the backbone, and through the head at the same time; the report says where the time
 /// went. Where backbone and head run on one GPU, frames stay on it from their pixels to the candidates of boxes.
 #[derive(Args)]
@@ -42,6 +57,7 @@ Examples:
   sharekan detect small.safetensors photos/ more/ --json found.json
   sharekan detect head.safetensors photo.jpg --backbone net.onnx --head-config net.json
   sharekan detect bank.safetensors photos/ --out found/
+  sharekan detect small.safetensors clip.mp4 'shots/*.png' --out found/ --jsonl found.jsonl
 
 A file for --head-config:
   {\"classes\": [\"cat\", \"dog\"], \"input_size\": 416, \"stride\": 16, \"features\": [\"c4\", \"head\"],
@@ -54,13 +70,13 @@ pub(crate) struct DetectArgs {
     head: PathBuf,
     #[command(flatten)]
     member: MemberArgs,
-    /// Images (JPEG, PNG, WebP), or folders of them
-    #[arg(value_name = "IMAGE", required = true)]
-    images: Vec<PathBuf>,
+    /// Images, folders, patterns in quotes and videos, mixed as they come
+    #[arg(value_name = "SOURCE", required = true)]
+    sources: Vec<PathBuf>,
     /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
     #[arg(long, value_name = "ONNX")]
     backbone: Option<PathBuf>,
-    /// Folder for the images with boxes drawn in, as PNG
+    /// Folder for the images with boxes drawn in, as PNG, and the videos, as MP4
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Lowest score of a box, 0 to 1
@@ -85,8 +101,13 @@ pub(crate) struct DetectArgs {
     /// Write frames per second and the time of every stage as JSON
     #[arg(long, value_name = "FILE")]
     timings: Option<PathBuf>,
+    /// Print a line for each frame of a video, too
+    #[arg(short, long)]
+    verbose: bool,
     #[command(flatten)]
     json: JsonArgs,
+    #[command(flatten)]
+    jsonl: JsonLinesArgs,
     #[command(flatten)]
     import: ImportArgs,
 }
@@ -103,63 +124,54 @@ struct Timed<'a> {
 }
 
 pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
-    let screen = args.json.screen()?;
+    let mut screen = args.json.screen()?;
+    args.jsonl.check()?;
+    if args.jsonl.takes_output() {
+        if args.json.takes_output() {
+            return Err(Failure::Usage("--json - and --jsonl -: only one of them can have the standard output".into()));
+        }
+        screen = Screen::silent();
+    }
     if let Some(path) = &args.timings {
         files::check_destination(path)?;
     }
-    let Opening { mut detector, is_bank, assumed } = open_detector(args, screen)?;
-    let (images, mut bad) = named_images(&args.images);
-    let mut names = args.out.as_deref().map(|folder| PictureNames::new(folder, &images)).transpose()?;
-    let heads = detector.heads().to_vec();
-    let by_head = bank_classes(&heads);
-    let classes = by_head.concat();
+    let sources = Sources::of(&args.sources);
+    let Opening { mut detector, is_bank, assumed } = open_detector(args, &sources, screen)?;
+    sources.problems.iter().for_each(|problem| say(problem));
+    let stop = if sources.has_videos() { watch_signals()? } else { Stop::default() };
+    let mut looking = Looking::new(args, &sources, (detector.heads(), is_bank, &assumed), screen, stop)?;
 
-    let bar = progress::bar("images", images.len());
-    let mut records = Vec::new();
-    let time = detector.detect_files(&images, |at, found| {
-        let path = &images[at];
-        match found {
-            Ok((mut image, found)) => {
-                let (width, height) = (image.width(), image.height());
-                let detections = join(&found, &by_head);
-                let counts = counts(&detections, &classes);
-                bar.suspend(|| screen.line(format!("{}: {width}x{height}, {counts}", path.display())))?;
-                if let Some(names) = &mut names {
-                    draw_detections(&mut image, &detections, &classes);
-                    pictures::write(&names.next(path), &image)?;
-                }
-                let name = path.display().to_string();
-                records.push(if is_bank {
-                    let of_head = |(found, head): (&Vec<Detection>, &DetectingHead)| {
-                        (head.name.clone(), found.clone(), head.settings.classes.clone())
-                    };
-                    let of_heads: Vec<_> = found.iter().zip(&heads).map(of_head).collect();
-                    let of_heads = of_heads.iter().map(|(name, found, classes)| (&name[..], &found[..], &classes[..]));
-                    ImageDetections::of_heads(name, width, height, of_heads)
-                } else {
-                    ImageDetections::new(name, width, height, &detections, &classes)
-                });
+    let mut time: Option<PipelineReport> = None;
+    let mut rest = &sources.list[..];
+    while !rest.is_empty() && !looking.stop.asked() {
+        let (images, later) = leading_images(rest);
+        let of_these = match later {
+            _ if !images.is_empty() => {
+                rest = later;
+                Some(looking.images(&mut detector, &images)?)
             }
-            Err(problem @ (DetectError::Image { .. } | DetectError::Unreadable { .. })) => {
-                bar.suspend(|| say(&problem.to_string()));
-                bad += 1;
+            [Source::Video(video), later @ ..] => {
+                rest = later;
+                looking.clip(&mut detector, video)?
             }
-            Err(problem @ DetectError::Panicked { .. }) => {
-                bar.suspend(|| say(&Error::from(problem).in_file(path).to_string()));
-                bad += 1;
-            }
-            Err(problem) => return Err(Error::from(problem).in_file(path).into()),
+            _ => break,
+        };
+        match (&mut time, of_these) {
+            (Some(time), Some(later)) => time.add(&later),
+            (None, first) => time = first,
+            (Some(_), None) => (),
         }
-        bar.inc(1);
-        Ok::<(), Failure>(())
-    })?;
-    bar.finish_and_clear();
+    }
+    let time = match time {
+        Some(time) => time,
+        None => looking.images(&mut detector, &[])?,
+    };
 
     let [backbone_device, head_device] = detector.devices();
     let backbone_precision = detector.precision().name();
     let backbone = format!("{backbone_device} in {backbone_precision}");
-    print_time(&time, [&backbone, head_device], screen)?;
-    if let Some(folder) = args.out.as_ref().filter(|_| !records.is_empty()) {
+    print_time(&looking.seen(), &time, [&backbone, head_device], screen)?;
+    if let Some(folder) = args.out.as_ref().filter(|_| looking.drawn > 0) {
         screen.line(format!("wrote the pictures to {}", folder.display()))?;
     }
     if let Some(path) = &args.timings {
@@ -168,23 +180,44 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
             serde_json::to_string_pretty(&timed).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
         files::replace(path, text.as_bytes())?;
     }
+    if sources.has_videos() && args.json.wanted() && !args.jsonl.wanted() {
+        screen.line("--json has the images only; --jsonl FILE gets the frames of videos, too")?;
+    }
     if assumed.is_empty() {
-        args.json.write(&records)?;
+        args.json.write(&looking.records)?;
     } else {
-        let about = records.iter().map(|value| About { value, assumed: &assumed });
+        let about = looking.records.iter().map(|value| About { value, assumed: &assumed });
         args.json.write(&about.collect::<Vec<_>>())?;
     }
-    if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
+    if looking.stop.asked() {
+        return Err(Failure::Interrupted);
+    }
+    if looking.bad > 0 || !sources.problems.is_empty() { Err(Failure::Reported) } else { Ok(()) }
 }
 
-/// How fast it went, and where the time went; `backbone` and `head` name devices.
-pub(crate) fn print_time(time: &PipelineReport, [backbone, head]: [&str; 2], screen: Screen) -> Result<(), Failure> {
+/// What ends videos where the user wants no more.
+fn watch_signals() -> Result<Stop, Failure> {
+    Stop::on_signals().map_err(|problem| Failure::new(format!("interrupts cannot be watched for: {problem}")))
+}
+
+/// The images before the next video, and what follows.
+fn leading_images(sources: &[Source]) -> (Vec<PathBuf>, &[Source]) {
+    let images = sources.iter().take_while(|source| matches!(source, Source::Image(_)));
+    let images: Vec<PathBuf> = images.map(|image| image.path().to_path_buf()).collect();
+    let rest = &sources[images.len()..];
+    (images, rest)
+}
+
+/// How fast it went, and where the time went; `seen` says how many of what, `backbone` and `head` name devices.
+pub(crate) fn print_time(
+    seen: &str,
+    time: &PipelineReport,
+    [backbone, head]: [&str; 2],
+    screen: Screen,
+) -> Result<(), Failure> {
     screen.line(format!(
-        "{} images in {:.2} s, {:.1} a second, bound by the {}; backbone on {backbone}, head on {head}",
-        count(time.images),
-        time.seconds,
-        time.frames_per_second,
-        time.bound_by
+        "{seen} in {:.2} s, {:.1} a second, bound by the {}; backbone on {backbone}, head on {head}",
+        time.seconds, time.frames_per_second, time.bound_by
     ))?;
     let right = Align::Right;
     let mut rows = table([
@@ -242,7 +275,18 @@ impl Opened {
     ) -> Result<PipelineReport, E> {
         match self {
             Self::Frames(detector, _) => detector.detect_files(files, each),
-            Self::Steps(detector, more, _) => detector.detect_files(std::mem::take(more), files, each),
+            Self::Steps(detector, more, _) => detector.detect_files(more, files, each),
+        }
+    }
+
+    fn detect_images<E>(
+        &mut self,
+        images: impl Iterator<Item = Result<Picture, DetectError>> + Send,
+        each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+    ) -> Result<PipelineReport, E> {
+        match self {
+            Self::Frames(detector, _) => detector.detect_images(images, each),
+            Self::Steps(detector, more, _) => detector.detect_images(more, images, each),
         }
     }
 }
@@ -256,7 +300,7 @@ struct Opening {
 }
 
 /// Opens head and backbone.
-fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> {
+fn open_detector(args: &DetectArgs, sources: &Sources, screen: Screen) -> Result<Opening, Failure> {
     let adapter = args.device.adapter.options()?;
     let file = args.import.open_any(&args.head, &args.member)?;
     let assumed = file.assumptions().to_vec();
@@ -278,7 +322,10 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> 
         Some(gpu) if device.gpu.as_ref() == Some(gpu) => {
             let network = args.backbone_precision.options(gpu, device.options.tuning.as_ref())?;
             let precision = network.precision;
-            let options = FrameOptions::default().detect(options).plan(device.options.clone()).network(network);
+            let mut options = FrameOptions::default().detect(options).plan(device.options.clone()).network(network);
+            if sources.has_videos() {
+                options = options.image_pixels(VIDEO_PIXELS);
+            }
             match frames(gpu, &path, &head, &options) {
                 Ok(detector) => {
                     device.keep_kernels();
@@ -298,7 +345,7 @@ fn open_detector(args: &DetectArgs, screen: Screen) -> Result<Opening, Failure> 
     let rows = shared.cells() * shared.cells();
     let model = device.model(&head, rows, &args.head)?;
     // A single image goes through on all threads.
-    let single = matches!(&args.images[..], [image] if image.is_file());
+    let single = matches!(&sources.list[..], [Source::Image(_)]);
     let mut backbones = if single { vec![backbone] } else { backbone.for_many(usize::MAX) };
     let Some(first) = backbones.pop() else { return Err(Failure::new("no backbone could be opened")) };
     let name = first.device_name().to_owned();
@@ -314,17 +361,6 @@ pub(crate) fn detecting_heads(head: &Head, path: &Path) -> Result<Vec<DetectingH
     DetectingHead::all_of(head).map_err(|e| Error::from(e).in_file(path).into())
 }
 
-/// The detections of all heads, strongest first, their classes numbered through all heads.
-fn join(found: &[Vec<Detection>], classes: &[Vec<String>]) -> Vec<Detection> {
-    let (mut all, mut first) = (Vec::new(), 0);
-    for (found, classes) in found.iter().zip(classes) {
-        all.extend(found.iter().map(|detection| Detection { class: first + detection.class, ..*detection }));
-        first += classes.len();
-    }
-    all.sort_by(|a, b| b.score.total_cmp(&a.score));
-    all
-}
-
 /// What the head says of boxes.
 pub(crate) fn settings(head: &Head, path: &Path) -> Result<DetectionConfig, Failure> {
     head.detection().cloned().ok_or_else(|| {
@@ -335,31 +371,27 @@ pub(crate) fn settings(head: &Head, path: &Path) -> Result<DetectionConfig, Fail
     })
 }
 
-/// All images that are named, and how many names were bad; those are reported.
-fn named_images(paths: &[PathBuf]) -> (Vec<PathBuf>, usize) {
-    let (mut images, mut bad) = (Vec::new(), 0);
-    for path in paths {
-        match list_images(&[path]) {
-            Ok(found) => images.extend(found),
-            Err(problem) => {
-                say(&problem.to_string());
-                bad += 1;
-            }
-        }
-    }
-    let mut seen = std::collections::HashSet::new();
-    images.retain(|image| seen.insert(image.clone()));
-    (images, bad)
-}
-
 /// `RBC 14, WBC 1`, in the order of the head's classes.
 pub(crate) fn counts(detections: &[Detection], classes: &[String]) -> String {
-    let of = |class: usize| detections.iter().filter(|found| found.class == class).count();
-    let found: Vec<String> = classes
+    let mut numbers = vec![0; classes.len()];
+    add_counts(&mut numbers, detections);
+    named_counts(&numbers, classes)
+}
+
+/// Adds the detections of each class.
+fn add_counts(numbers: &mut [u64], detections: &[Detection]) {
+    for found in detections {
+        if let Some(number) = numbers.get_mut(found.class) {
+            *number += 1;
+        }
+    }
+}
+
+fn named_counts(numbers: &[u64], classes: &[String]) -> String {
+    let found: Vec<String> = numbers
         .iter()
-        .enumerate()
-        .map(|(class, name)| (of(class), name))
-        .filter(|(number, _)| *number > 0)
+        .zip(classes)
+        .filter(|(number, _)| **number > 0)
         .map(|(number, name)| format!("{name} {number}"))
         .collect();
     if found.is_empty() { "nothing found".into() } else { list(found) }

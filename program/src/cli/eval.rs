@@ -151,7 +151,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let mut summary = evaluation.summary();
     summary.output_snr_db = snr.as_ref().and_then(OutputSnr::decibels);
     print_report(screen, &evaluation, &summary)?;
-    print_time(&time, [&backbone_device, model.device_name()], screen)?;
+    print_time(&format!("{} images", count(time.images)), &time, [&backbone_device, model.device_name()], screen)?;
     if let Some(path) = &args.plot {
         let title = format!("{} on {}", args.head.display(), args.set.data.display());
         let plot = precision_recall_svg(&evaluation, &title)?;

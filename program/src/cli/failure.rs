@@ -10,6 +10,7 @@ use sharekan::Error;
 use crate::bench::BenchError;
 use crate::report::ReportError;
 use crate::study::StudyError;
+use crate::video::INTERRUPTED;
 
 /// Why a command stopped.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(crate) enum Failure {
     Usage(String),
     /// Whoever read the standard output wants no more of it.
     ClosedPipe,
+    /// The user wants no more.
+    Interrupted,
 }
 
 impl Failure {
@@ -54,6 +57,10 @@ impl Failure {
                 ExitCode::from(2)
             }
             Self::ClosedPipe => ExitCode::SUCCESS,
+            Self::Interrupted => {
+                say("interrupted; what was done until then is kept");
+                ExitCode::from(INTERRUPTED)
+            }
         }
     }
 }

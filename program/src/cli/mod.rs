@@ -14,6 +14,7 @@ mod eval;
 mod failure;
 mod image_set;
 mod inspect;
+mod json_lines;
 mod network;
 mod options;
 mod progress;
@@ -47,7 +48,8 @@ Examples:
   sharekan verify small.safetensors
 
 Exit status:
-  0 when all went well, 1 after a failure (one line on stderr says what), 2 for wrong usage
+  0 when all went well, 1 after a failure (one line on stderr says what), 2 for wrong usage, 130 where `detect`
+  was interrupted in a video
 
 Environment:
   WGPU_ADAPTER_NAME  part of the name of the graphics adapter to take

@@ -14,6 +14,16 @@ pub(crate) fn bar(what: &str, length: usize) -> ProgressBar {
     bar
 }
 
+/// A bar of steps of which it is not known how many there are; nothing is shown where stderr is no terminal.
+pub(crate) fn counter(what: &str) -> ProgressBar {
+    let bar = ProgressBar::no_length().with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{msg} {pos} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.tick();
+    bar
+}
+
 /// A bar of `length` steps with the time that is left; its message says what is being done.
 pub(crate) fn long_bar(length: usize) -> ProgressBar {
     let bar = ProgressBar::new(length as u64);

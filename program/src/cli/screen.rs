@@ -21,7 +21,7 @@ impl JsonArgs {
     /// Refuses a file that cannot be written, and says where text for people may go.
     pub(crate) fn screen(&self) -> Result<Screen, Failure> {
         match &self.json {
-            Some(path) if path == Path::new("-") => Ok(Screen { silent: true }),
+            Some(path) if path == Path::new("-") => Ok(Screen::silent()),
             Some(path) => {
                 files::check_destination(path)?;
                 Ok(Screen { silent: false })
@@ -33,6 +33,16 @@ impl JsonArgs {
     /// Writes `value` where it was asked for, and beside its fields what was assumed about a head.
     pub(crate) fn write_about(&self, value: &impl Serialize, assumed: &[String]) -> Result<(), Failure> {
         self.write(&About { value, assumed })
+    }
+
+    /// Whether the results go to the standard output.
+    pub(crate) fn takes_output(&self) -> bool {
+        self.json.as_deref() == Some(Path::new("-"))
+    }
+
+    /// Whether the results were asked for.
+    pub(crate) fn wanted(&self) -> bool {
+        self.json.is_some()
     }
 
     /// Writes `value` where it was asked for.
@@ -60,13 +70,19 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
+    /// Prints nothing.
+    pub(crate) fn silent() -> Self {
+        Self { silent: true }
+    }
+
     /// Prints a line, or several.
     pub(crate) fn line(&self, text: impl std::fmt::Display) -> Result<(), Failure> {
         if self.silent { Ok(()) } else { print(&format!("{text}\n")) }
     }
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+/// Writes to the standard output.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(|problem| match problem.kind() {
         io::ErrorKind::BrokenPipe => Failure::ClosedPipe,

@@ -1,12 +1,12 @@
-//! Many image files through a device.
+//! Many images, of files or of a stream, through a device.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Instant;
 
 use super::detector::FrameDetector;
-use crate::detect::pipeline::{Clock, FileQueue, Item, Passed, PipelineReport, free_cores, in_order, unpanicked};
+use crate::detect::pipeline::{Clock, ImageQueue, Item, Passed, PipelineReport, free_cores, in_order, unpanicked};
 use crate::detect::{DetectError, HeadDetections, Letterbox, Picture, read_image};
 
 /// An image that was decoded; what is too large for the device is letterboxed there and then.
@@ -22,18 +22,39 @@ impl FrameDetector {
     pub fn detect_files<E>(
         &mut self,
         files: &[PathBuf],
+        each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+    ) -> Result<PipelineReport, E> {
+        let decoders = free_cores().min(files.len().max(1));
+        self.detect_jobs(decoders, files.iter().map(|file| || read_image(file)), each)
+    }
+
+    /// The boxes that each head finds in the images of a stream, as [`FrameDetector::detect_files`] finds them in files: a
+    /// thread asks for the next image when there is room for it, which counts as decoding.
+    ///
+    /// # Errors
+    /// Where `each` fails.
+    pub fn detect_images<E>(
+        &mut self,
+        images: impl Iterator<Item = Result<Picture, DetectError>> + Send,
+        each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+    ) -> Result<PipelineReport, E> {
+        self.detect_jobs(1, images.map(|image| || image), each)
+    }
+
+    fn detect_jobs<E, J: FnOnce() -> Result<Picture, DetectError>>(
+        &mut self,
+        decoders: usize,
+        images: impl Iterator<Item = J> + Send,
         mut each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
     ) -> Result<PipelineReport, E> {
         let start = Instant::now();
         let clocks: [Clock; 3] = Default::default();
         let [decoding, device, rest] = &clocks;
-        let decoders = free_cores().min(files.len().max(1));
-        let (ticket, queue) = FileQueue::new(files, 2 * decoders + self.most_in_flight());
+        let (ticket, queue) = ImageQueue::new(images, 2 * decoders + self.most_in_flight());
         let (to_device, decoded) = channel::<Item<Decoded>>();
         let (to_end, done) = channel();
         let (side, padding, room) = (self.side(), self.padding(), self.image_bytes());
-        let decode = move |file: &Path| {
-            let image = read_image(file)?;
+        let prepare = move |_, image: Picture| {
             let letterbox = Letterbox::new(image.width(), image.height(), side)?;
             let fits = image.rgb().len() as u64 <= room;
             let result = if fits { None } else { Some(letterbox.apply(&image, padding)?) };
@@ -48,7 +69,7 @@ impl FrameDetector {
         let arrived = std::thread::scope(|scope| {
             for _ in 0..decoders {
                 let out = to_device.clone();
-                scope.spawn(move || queue.decode_all(decoding, &out, |_, file| decode(file)));
+                scope.spawn(move || queue.decode_all(decoding, &out, prepare));
             }
             drop(to_device);
             scope.spawn(move || self.run_all(&decoded, &to_end, device));

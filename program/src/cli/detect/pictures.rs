@@ -1,4 +1,4 @@
-//! Annotated images on disk.
+//! Annotated images on disk, and the names of annotated videos.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use sharekan::files::{self, FileProblem};
 
 use crate::cli::failure::Failure;
 
-/// Names for annotated images in one folder: that of the image with the ending png, and a number where it is taken,
-/// by another image of the batch or by an input.
+/// Names for annotated images and videos in one folder: that of the source with the ending png or mp4, and a number where it
+/// is taken, by another source of the batch or by an input.
 pub(crate) struct PictureNames {
     folder: PathBuf,
     taken: HashSet<String>,
@@ -20,18 +20,18 @@ pub(crate) struct PictureNames {
 
 impl PictureNames {
     /// Makes the folder where it is not there. `inputs` are never written over.
-    pub(crate) fn new(folder: &Path, inputs: &[PathBuf]) -> Result<Self, Failure> {
+    pub(crate) fn new(folder: &Path, inputs: impl Iterator<Item = impl AsRef<Path>>) -> Result<Self, Failure> {
         std::fs::create_dir_all(folder).map_err(|problem| FileProblem::Write(problem).in_file(folder))?;
-        let inputs = inputs.iter().filter_map(|input| std::fs::canonicalize(input).ok()).collect();
+        let inputs = inputs.filter_map(|input| std::fs::canonicalize(input).ok()).collect();
         Ok(Self { folder: folder.to_path_buf(), taken: HashSet::new(), inputs })
     }
 
-    /// Path of the annotated form of `image`.
-    pub(crate) fn next(&mut self, image: &Path) -> PathBuf {
+    /// Path of the annotated form of `image`, with an ending.
+    pub(crate) fn next(&mut self, image: &Path, ending: &str) -> PathBuf {
         let stem = image.file_stem().map_or_else(|| "image".into(), |stem| stem.to_string_lossy().into_owned());
         let mut number = 1;
         loop {
-            let name = if number == 1 { format!("{stem}.png") } else { format!("{stem}-{number}.png") };
+            let name = if number == 1 { format!("{stem}.{ending}") } else { format!("{stem}-{number}.{ending}") };
             let path = self.folder.join(&name);
             let is_input = std::fs::canonicalize(&path).is_ok_and(|path| self.inputs.contains(&path));
             // Some file systems do not tell cases apart.
@@ -61,8 +61,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let input = folder.path().join("b.png");
         std::fs::write(&input, "an input").unwrap();
-        let mut names = PictureNames::new(folder.path(), std::slice::from_ref(&input)).unwrap();
-        let mut next = |path: &str| names.next(Path::new(path)).file_name().unwrap().to_string_lossy().into_owned();
+        let mut names = PictureNames::new(folder.path(), [&input].into_iter()).unwrap();
+        let mut next =
+            |path: &str| names.next(Path::new(path), "png").file_name().unwrap().to_string_lossy().into_owned();
         assert_eq!(
             ["x/a.jpg", "y/a.jpg", "y/A.webp", "b.png", "..", "a-2.jpg"].map(&mut next),
             ["a.png", "a-2.png", "A-3.png", "b-2.png", "image.png", "a-2-2.png"]
