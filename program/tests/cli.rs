@@ -40,3 +40,5 @@ mod study;
 mod tune;
 #[path = "cli/usage.rs"]
 mod usage;
+#[path = "cli/video.rs"]
+mod video;

@@ -223,6 +223,17 @@ fn files_come_in_their_order_with_the_bad_ones_in_their_places() {
     assert_eq!(report.images, expected.iter().flatten().count());
     assert_eq!(report.stages.iter().map(|stage| stage.stage).collect::<Vec<_>>(), ["decode", "device", "boxes"]);
 
+    // The same as a stream.
+    let stream = files.iter().map(|file| sharekan::detect::read_image(file));
+    found = Vec::new();
+    let report = detector.detect_images(stream, |at, item| {
+        assert_eq!(at, found.len());
+        found.push(item.ok());
+        Ok::<(), ()>(())
+    });
+    assert_eq!(found, expected);
+    assert_eq!((report.unwrap().images, detector.in_flight()), (expected.iter().flatten().count(), 0));
+
     // Whoever ends it ends it, and the detector goes on.
     let ended = detector.detect_files(&files, |at, _| if at == 3 { Err(at) } else { Ok(()) });
     assert_eq!(ended.err(), Some(3));

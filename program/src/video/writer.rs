@@ -7,7 +7,7 @@ use std::process::{ChildStdin, Stdio};
 use sharekan::detect::Picture;
 use tempfile::TempPath;
 
-use super::error::VideoError;
+use super::error::{Said, VideoError};
 use super::ffmpeg::Ffmpeg;
 use super::probe::Rate;
 use super::process::{Process, status_name};
@@ -77,7 +77,8 @@ impl VideoWriter {
     pub(crate) fn finish(mut self) -> Result<(), VideoError> {
         self.pixels = None;
         let status = self.process.wait().map_err(VideoError::Write)?;
-        if !status.success() {
+        // Old versions end well where the disk is full.
+        if !status.success() || self.process.complained() {
             return Err(self.failed(&status_name(status)));
         }
         let Self { temporary, target, .. } = self;
@@ -85,7 +86,9 @@ impl VideoWriter {
     }
 
     fn failed(&self, status: &str) -> VideoError {
-        VideoError::Encode { status: status.to_owned(), said: self.process.said() }
+        let (temporary, target) = (self.temporary.display().to_string(), self.target.display().to_string());
+        let said = self.process.said().0.iter().map(|line| line.replace(&temporary, &target)).collect();
+        VideoError::Encode { status: status.to_owned(), said: Said(said) }
     }
 }
 

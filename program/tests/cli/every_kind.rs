@@ -189,8 +189,7 @@ impl Files {
     fn make() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        fs::write(at("config.json"), DETECTION).unwrap();
-        fs::write(at("backbone.onnx"), onnx::pixels_to_features(INPUTS)).unwrap();
+        small_detector(folder.path());
         image_set(&at("set"));
         let rows: Vec<f32> = (0..5 * INPUTS).map(|n| 1.4 * wave(n)).collect();
         write_tensor(&at("rows"), "input", &[5, INPUTS], &rows);
@@ -313,6 +312,13 @@ impl Files {
 }
 
 /// A head of 32 -> 160 -> 10 whose inputs are clamped to `clamp`, on a grid from -1 to 1.
+/// Writes `backbone.onnx`, `config.json` and `head.safetensors`, which fit each other and take no time.
+pub fn small_detector(folder: &Path) {
+    fs::write(folder.join("config.json"), DETECTION).unwrap();
+    fs::write(folder.join("backbone.onnx"), onnx::pixels_to_features(INPUTS)).unwrap();
+    fs::write(folder.join("head.safetensors"), artifact::write_dense(&dense([-1.0, 1.0])).unwrap()).unwrap();
+}
+
 fn dense(clamp: [f32; 2]) -> DenseHead {
     let layer = |inputs: usize, outputs: usize| {
         let knots = Knots::Uniform { low: vec![-1.0; inputs], step: vec![0.4; inputs] };

@@ -89,7 +89,10 @@ impl Looking {
         let mut shown = None;
         if let Some((target, writer)) = writer {
             match writer.finish() {
-                Ok(()) => shown = Some(target),
+                Ok(()) => {
+                    self.drawn += 1;
+                    shown = Some(target);
+                }
                 Err(problem) => self.wrong(&target, &problem),
             }
         }
@@ -127,10 +130,7 @@ impl Looking {
         let Some(names) = &mut self.names else { return Ok((reader, None)) };
         let target = names.next(path, "mp4");
         match VideoWriter::open(&ffmpeg, &target, reader.size(), reader.rate(), &self.stop) {
-            Ok(writer) => {
-                self.drawn += 1;
-                Ok((reader, Some((target, writer))))
-            }
+            Ok(writer) => Ok((reader, Some((target, writer)))),
             Err(problem) => Err((target, problem)),
         }
     }
