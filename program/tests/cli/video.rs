@@ -237,6 +237,7 @@ fn running(folder: &Path) -> usize {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_interrupt_keeps_what_was_done_and_leaves_no_process() {
+    use std::process::Stdio;
     use std::time::{Duration, Instant};
     let scene = Scene::new();
     let clip = scene.clip("clip.mp4", "96x64", 60, &["-pix_fmt", "yuv420p"]);
@@ -245,7 +246,8 @@ fn an_interrupt_keeps_what_was_done_and_leaves_no_process() {
         "case \"$*\" in *pipe:1*) \"$real\" \"$@\" | head -c 92160; exec sleep 1000;; *) exec \"$real\" \"$@\";; esac",
     );
     let path = format!("{}:{}", text(stuck.path()), std::env::var("PATH").unwrap());
-    let mut child = scene.drawn(&[&clip]).env("PATH", path).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut child =
+        scene.drawn(&[&clip]).env("PATH", path).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let start = Instant::now();
     while fs::read_to_string(scene.at("lines")).unwrap_or_default().lines().count() < 3 {
         assert!(start.elapsed() < Duration::from_secs(100), "no frame comes");
