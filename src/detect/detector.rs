@@ -67,7 +67,8 @@ pub type HeadDetections = Vec<Detection>;
 /// heads of a bank in one evaluation.
 ///
 /// The steps are public on their own ([`Letterbox`], [`Backbone`], [`HeadEvaluator`], [`decode_detections`]) for those
-/// who want to overlap them or to keep features on a device.
+/// who want to overlap them or to keep features on a device. `frame::FrameDetector` (feature `network`) takes textures and
+/// images to boxes on one device, in its own encoder or the caller's.
 pub struct Detector<B, H> {
     backbone: B,
     evaluator: H,

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use super::feature_passes::FeaturePasses;
 use super::host_image::HostImages;
-use crate::detect::{Backbone, CellFeatures, DetectError, Letterbox, Picture};
+#[cfg(not(target_arch = "wasm32"))]
+use crate::detect::Backbone;
+use crate::detect::{CellFeatures, DetectError, Letterbox, Picture};
 use crate::head::DetectionConfig;
 use crate::network::{Network, NetworkOptions};
 #[cfg(not(target_arch = "wasm32"))]
@@ -71,7 +73,7 @@ impl NetworkBackbone {
         &self.gpu
     }
 
-    /// Features of a letterboxed image as [`Backbone::features`] gives them, without blocking.
+    /// Features of a letterboxed image as [`Backbone::features`](crate::detect::Backbone::features) gives them, without blocking.
     ///
     /// # Errors
     /// Where the image is of another size, or the device fails.

@@ -97,6 +97,7 @@ struct Sent {
     letterbox: Letterbox,
     /// Of frames that the caller submits only asked for when they are waited for.
     download: Option<Download>,
+    #[cfg_attr(target_arch = "wasm32", allow(dead_code, reason = "only who blocks waits for one submission"))]
     submission: Option<wgpu::SubmissionIndex>,
 }
 
