@@ -427,3 +427,67 @@ fn an_imported_layer_says_what_it_is() {
     assert_eq!(layer.input_map, InputMap::Identity);
     assert_eq!(layer.base.as_ref().unwrap().activation, Activation::Silu);
 }
+
+/// What decompression writes says all that the layout does not.
+#[test]
+fn dense_heads_come_back_as_they_were_written() {
+    use sharekan::head::{BasePath, DenseHead, DenseLayer};
+    let (weight, bias) = (vec![1.5, -0.5], vec![0.25, 0.75]);
+    let affine = |clamp| InputMap::Affine { scale: weight.clone(), shift: bias.clone(), clamp };
+    let norm = |groups, clamp| InputMap::GroupNorm {
+        groups,
+        weight: weight.clone(),
+        bias: bias.clone(),
+        epsilon: 1e-3,
+        clamp,
+    };
+    let layer = |input_map: &InputMap, activation| DenseLayer {
+        inputs: 2,
+        outputs: 2,
+        input_map: input_map.clone(),
+        basis: Basis::BSpline {
+            order: 3,
+            intervals: 5,
+            knots: Knots::Uniform { low: vec![-1.0; 2], step: vec![0.4; 2] },
+        },
+        coefficients: (0..32).map(|n| (n as f32).sin()).collect(),
+        base: Some(BasePath { activation, weights: vec![1.0, -2.0, 3.0, 0.5] }),
+        bias: None,
+    };
+    let leaky = Activation::LeakyRelu { slope: 0.2 };
+    for map in [InputMap::Identity, affine(None), affine(Some([-0.5, 1.0])), norm(1, None), norm(2, Some([-1.0, 1.0]))]
+    {
+        for activation in [Activation::Silu, Activation::Mish, leaky] {
+            let head = DenseHead::new(vec![layer(&map, activation); 2], None).unwrap();
+            let read = import::from_bytes(&sharekan::artifact::write_dense(&head).unwrap(), &ImportOptions::default());
+            let read = read.unwrap_or_else(|e| panic!("{map:?}: {e}"));
+            assert_eq!(read.head, head);
+            let assumed: &[&str] = if activation == Activation::Silu { &["base function silu"] } else { &[] };
+            assert!(read.assumptions.iter().all(|said| assumed.contains(&said.as_str()) || said.contains("norm")));
+        }
+    }
+    // In detection settings, whose second version this takes.
+    let wide = |map: InputMap| DenseLayer { outputs: 6, coefficients: vec![0.5; 96], base: None, ..layer(&map, leaky) };
+    let settings = DetectionConfig::from_json(DETECTION).unwrap();
+    for (map, clamp, version) in [
+        (affine(Some([-0.5, 0.5])), Some([-0.5, 0.5]), 1),
+        (affine(None), None, 2),
+        (norm(1, Some([-0.5, 0.5])), Some([-0.5, 0.5]), 2),
+        (norm(2, None), None, 2),
+    ] {
+        let head = DenseHead::new(vec![wide(map.clone())], Some(settings.clone().clamp(clamp))).unwrap();
+        let bytes = sharekan::artifact::write_dense(&head).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.contains(&format!("\\\"version\\\":{version}")), "{text}");
+        let read = import::from_bytes(&bytes, &ImportOptions::default().base_function(BaseFunction::Zero)).unwrap();
+        assert_eq!(read.head.layers()[0], head.layers()[0], "{map:?}");
+    }
+    for (layers, problem) in [
+        (vec![layer(&norm(1, None), leaky), layer(&affine(None), leaky)], "another norm"),
+        (vec![layer(&affine(None), leaky), layer(&affine(Some([0.0, 1.0])), leaky)], "another range"),
+        (vec![layer(&affine(None), leaky), layer(&affine(None), Activation::Elu)], "another base function"),
+    ] {
+        let refusal = sharekan::artifact::write_dense(&DenseHead::new(layers, None).unwrap()).unwrap_err().to_string();
+        assert!(refusal.contains("layers.1") && refusal.contains(problem), "{refusal}");
+    }
+}

@@ -1,6 +1,7 @@
-//! What people really have: every case of `tests/data/field/manifest.json`, as a user would give it to the program.
+//! What people really have: every case of `tests/data/field/manifest.json` and of `tests/data/imports`, as a user would give
+//! it to the program.
 //!
-//! The README beside the manifest explains its fields. What goes wrong anywhere is told all at once.
+//! The README beside the first explains the fields of both. What goes wrong anywhere is told all at once.
 #![allow(missing_docs, unreachable_pub)]
 
 #[path = "cli/program.rs"]
@@ -57,6 +58,9 @@ struct Case {
     must_not_say: Vec<String>,
     exit_any: Option<Vec<i32>>,
     columns: Option<[usize; 2]>,
+    /// The folder that its files lie in.
+    #[serde(skip)]
+    root: PathBuf,
     #[serde(default)]
     env: std::collections::BTreeMap<String, String>,
 }
@@ -76,8 +80,12 @@ struct Expected {
     images: Option<usize>,
 }
 
-fn field() -> PathBuf {
-    root().join("tests/data/field")
+/// All cases of a folder.
+fn cases(folder: &str) -> Vec<Case> {
+    let root = root().join("tests/data").join(folder);
+    let mut cases: Vec<Case> = serde_json::from_slice(&std::fs::read(root.join("manifest.json")).unwrap()).unwrap();
+    cases.iter_mut().for_each(|case| case.root.clone_from(&root));
+    cases
 }
 
 /// What the user says, as the options of this program.
@@ -103,8 +111,8 @@ impl Case {
     fn run(&self, more: &[String]) -> Run {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| text(&folder.path().join(name)).to_owned();
-        let file = text(&field().join(&self.files[0])).to_owned();
-        let input = self.input.as_ref().map(|input| text(&field().join(input)).to_owned());
+        let file = text(&self.root.join(&self.files[0])).to_owned();
+        let input = self.input.as_ref().map(|input| text(&self.root.join(input)).to_owned());
         let case = match (self.command.as_str(), &self.input) {
             ("eval", _) if Path::new(&file).is_dir() => file.clone(),
             ("detect", Some(_)) => input.clone().unwrap(),
@@ -121,7 +129,7 @@ impl Case {
             other => panic!("{}: {other}", self.name),
         };
         arguments.extend(["--device".to_owned(), "cpu".to_owned()]);
-        let root = text(&field()).to_owned();
+        let root = text(&self.root).to_owned();
         let flags = self.flags.iter().chain(more);
         arguments.extend(flags.map(|flag| flag.replace("{case}", &case).replace("{root}", &root)));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -181,7 +189,7 @@ impl Case {
         let at = |name: &str| run.folder.path().join(name);
         if let Some(name) = &expected.tensor {
             let file = expected.file.as_ref().or(self.input.as_ref()).unwrap();
-            let (shape, expected_values) = values(&field().join(file), name);
+            let (shape, expected_values) = values(&self.root.join(file), name);
             let (found_shape, found) = values(&at("out.safetensors"), "output");
             let width = *shape.last().unwrap();
             let found_width = *found_shape.last().unwrap();
@@ -224,7 +232,7 @@ impl Case {
             }
         }
         if let Some(file) = &expected.detections {
-            let right: Value = serde_json::from_slice(&std::fs::read(field().join(file)).unwrap()).unwrap();
+            let right: Value = serde_json::from_slice(&std::fs::read(self.root.join(file)).unwrap()).unwrap();
             return differ(&json(), &right, expected.score.unwrap(), expected.side.unwrap());
         }
         None
@@ -244,7 +252,7 @@ impl Case {
             return Some("refused, but wrote its file".into());
         }
         // The case's own path may hold the words by chance.
-        let file = field().join(&self.files[0]);
+        let file = self.root.join(&self.files[0]);
         let own = stderr.replace(text(&file), "FILE").replace(text(file.parent().unwrap()), "FOLDER").to_lowercase();
         let missing = self.must_mention.iter().find(|word| !mentions(&own, word));
         missing.map(|word| format!("the refusal does not mention {word}: {own}"))
@@ -295,8 +303,8 @@ fn differ(found: &Value, right: &Value, score: f64, side: f64) -> Option<String>
 
 #[test]
 fn what_people_have_is_read_exactly_or_refused_with_the_next_step() {
-    let cases: Vec<Case> = serde_json::from_slice(&std::fs::read(field().join("manifest.json")).unwrap()).unwrap();
-    assert!(cases.len() > 150);
+    let cases: Vec<Case> = ["field", "imports"].into_iter().flat_map(cases).collect();
+    assert!(cases.len() > 200);
     let chosen = std::env::var("FIELD").ok();
     let wanted = |case: &&Case| match &chosen {
         Some(name) => name.split(',').any(|name| case.name == name || case.kind == name),

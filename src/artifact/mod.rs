@@ -11,7 +11,7 @@
 //! | `layers.N.base_weights`, `layers.N.base_scale` | I8 `[outputs, inputs]`, F32 `[outputs]` | base path kept |
 //! | `layers.N.knots` | F64 `[inputs, intervals + 2 order + 1]` | uneven knots |
 //! | `layers.N.grid` | F64 `[inputs, 2]`, lower end and step | even knots that differ between inputs |
-//! | `norms.N.weight`, `norms.N.bias` | F32 `[inputs]` | input map affine or LayerNorm |
+//! | `norms.N.weight`, `norms.N.bias` | F32 `[inputs]` | input map affine, LayerNorm or GroupNorm |
 //!
 //! The metadata entry `sharekan` holds a manifest in JSON; `detection_head` is as in dense files. An edge's coefficients are
 //! `output_scale[o] * level(gain) * codeword` (int8) or `gain * codeword` (f32), and a layer without a table of gain
@@ -32,6 +32,7 @@
 //! and detection settings.
 
 mod bank;
+mod dense;
 mod manifest;
 mod packing;
 mod read;
@@ -39,11 +40,12 @@ mod write;
 
 #[doc(hidden)]
 pub use bank::{BANK_KEY, BANK_VERSION, BankManifest, MemberManifest};
+pub use dense::write_dense;
 #[doc(hidden)]
 pub use manifest::{FORMAT_VERSION, MANIFEST_KEY, Manifest};
 pub use read::read;
 pub(crate) use read::{Form, read_in};
-pub use write::{to_bytes, write_dense};
+pub use write::to_bytes;
 
 use thiserror::Error;
 

@@ -6,12 +6,12 @@ use super::manifest::{MANIFEST_KEY, Manifest};
 use super::packing::{bits_for, pack};
 use crate::container::{self, Dtype, TensorBytes};
 use crate::head::{
-    Bank, Basis, CompressedLayer, DETECTION_KEY, DenseHead, DetectionConfig, GainScale, InputMap, Knots, Quantised,
+    Bank, Basis, CompressedLayer, DETECTION_KEY, DetectionConfig, GainScale, InputMap, Knots, Quantised,
 };
 
 /// Tensors in the order in which they were added.
 #[derive(Default)]
-struct Tensors {
+pub(super) struct Tensors {
     tensors: Vec<(String, TensorBytes)>,
     /// Number of the head that is added to a bank.
     member: Option<usize>,
@@ -19,7 +19,7 @@ struct Tensors {
 
 impl Tensors {
     /// Adds a tensor under its name in the file; heads of a bank after the first share what the first has added.
-    fn add<T: bytemuck::NoUninit>(&mut self, name: String, dtype: Dtype, shape: &[usize], values: &[T]) {
+    pub(super) fn add<T: bytemuck::NoUninit>(&mut self, name: String, dtype: Dtype, shape: &[usize], values: &[T]) {
         if self.member.is_some_and(|member| member > 0) && is_shared(&name) {
             return;
         }
@@ -35,7 +35,7 @@ impl Tensors {
         }
     }
 
-    fn finish(&self, metadata: &[(&str, String)]) -> Result<Vec<u8>, ArtifactError> {
+    pub(super) fn finish(&self, metadata: &[(&str, String)]) -> Result<Vec<u8>, ArtifactError> {
         Ok(container::write(&self.tensors, metadata)?)
     }
 }
@@ -60,53 +60,21 @@ pub fn to_bytes(bank: &Bank) -> Result<Vec<u8>, ArtifactError> {
     tensors.finish(&[(BANK_KEY, manifest)])
 }
 
-/// The file of a dense head in efficient-kan's layout with `norms.*`: readable by this library and, but for the norms,
-/// by efficient-kan itself.
-///
-/// # Errors
-/// Where a layer has something that this layout cannot hold: a LayerNorm, a basis other than B-splines, or a bias in a
-/// layer whose inputs can leave the grid (inside it a bias is spread over the coefficients of its edges).
-pub fn write_dense(head: &DenseHead) -> Result<Vec<u8>, ArtifactError> {
-    let mut tensors = Tensors::default();
-    for (n, layer) in head.layers().iter().enumerate() {
-        let refuse = |problem: &str| ArtifactError::Tensor { tensor: format!("layers.{n}"), problem: problem.into() };
-        let (order, intervals) = match &layer.basis {
-            Basis::BSpline { order, intervals, .. } => (*order, *intervals),
-            Basis::Gaussian { .. } => {
-                return Err(refuse("has Gaussian bumps, efficient-kan's layout holds B-splines only"));
-            }
-        };
-        if layer.input_map.norm().is_some() {
-            return Err(refuse("has a LayerNorm, efficient-kan's layout has none"));
-        }
-        if layer.bias.as_ref().is_some_and(|bias| bias.iter().any(|&b| b != 0.0)) {
-            return Err(refuse("has a bias, efficient-kan's layout has none"));
-        }
-        let (inputs, outputs, row) = (layer.inputs, layer.outputs, intervals + 2 * order + 1);
-        let base = layer.base.as_ref().map_or_else(|| vec![0.0; layer.edges()], |base| base.weights.clone());
-        tensors.add(format!("layers.{n}.base_weight"), Dtype::F32, &[outputs, inputs], &base);
-        let knots: Vec<f64> = (0..inputs).flat_map(|i| (0..row).filter_map(move |j| layer.basis.knot(i, j))).collect();
-        if matches!(&layer.basis, Basis::BSpline { knots: Knots::PerInput(_), .. }) {
-            tensors.add(format!("layers.{n}.grid"), Dtype::F64, &[inputs, row], &knots);
-        } else {
-            let narrow: Vec<f32> = knots.iter().map(|&knot| knot as f32).collect();
-            tensors.add(format!("layers.{n}.grid"), Dtype::F32, &[inputs, row], &narrow);
-        }
-        let shape = [outputs, inputs, layer.basis.len()];
-        tensors.add(format!("layers.{n}.spline_weight"), Dtype::F32, &shape, &layer.coefficients);
-        add_norm(&mut tensors, n, &layer.input_map);
-    }
-    tensors.finish(&metadata("layout", "efficient-kan".into(), head.detection.as_ref())?)
-}
-
 /// The entry that tells what a head is, and its detection settings where it has them.
 fn metadata<'a>(
     key: &'a str,
     value: String,
     detection: Option<&DetectionConfig>,
 ) -> Result<Vec<(&'a str, String)>, ArtifactError> {
+    Ok(std::iter::once((key, value)).chain(detection_entry(detection)?).collect())
+}
+
+/// The metadata entry of detection settings.
+pub(super) fn detection_entry(
+    detection: Option<&DetectionConfig>,
+) -> Result<Option<(&'static str, String)>, ArtifactError> {
     let settings = detection.map(DetectionConfig::to_json).transpose()?;
-    Ok(std::iter::once((key, value)).chain(settings.map(|settings| (DETECTION_KEY, settings))).collect())
+    Ok(settings.map(|settings| (DETECTION_KEY, settings)))
 }
 
 fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
@@ -154,7 +122,13 @@ fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
 }
 
 fn add_norm(tensors: &mut Tensors, n: usize, map: &InputMap) {
-    let Some((weight, bias)) = map.factors() else { return };
+    if let Some((weight, bias)) = map.factors() {
+        add_factors(tensors, n, weight, bias);
+    }
+}
+
+/// Adds the factors and summands in front of a layer.
+pub(super) fn add_factors(tensors: &mut Tensors, n: usize, weight: &[f32], bias: &[f32]) {
     tensors.add(format!("norms.{n}.weight"), Dtype::F32, &[weight.len()], weight);
     tensors.add(format!("norms.{n}.bias"), Dtype::F32, &[bias.len()], bias);
 }

@@ -23,9 +23,10 @@ const MAX_TENSORS: usize = 16_384;
 /// Most dimensions that a tensor may have.
 pub(crate) const MAX_RANK: usize = 8;
 /// Metadata keys that are kept: those that somebody here asks for.
-const KEPT_METADATA: [&str; 5] = ["detection_head", "layout", "format", "sharekan", "sharekan_bank"];
+const KEPT_METADATA: [&str; 8] =
+    ["detection_head", "layout", "format", "sharekan", "sharekan_bank", "base_function", "norms", "clamp"];
 /// Parts of names of settings that are kept beside them: those of the function on a base path.
-const KEPT_SETTINGS: [&str; 3] = ["activation", "base_fun", "base_act"];
+const KEPT_SETTINGS: [&str; 3] = ["activation", "base_fun_", "base_act"];
 
 /// What a file says of its tensors. Every tensor lies within the file, and none over another.
 #[derive(Debug)]

@@ -1,52 +1,6 @@
 //! A head with every coefficient in full: what checkpoints import into and what the compiler starts from.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Basis, DetectionConfig, HeadError, InputMap, check_values};
-
-/// The function on the base path of an edge. It stands in no state dict.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Activation {
-    /// `x / (1 + exp(-x))`, the default of every library.
-    Silu,
-    /// `x / 2 * (1 + erf(x / sqrt 2))`, the exact form.
-    Gelu,
-    /// Hyperbolic tangent.
-    Tanh,
-    /// `max(x, 0)`.
-    Relu,
-    /// `1 / (1 + exp(-x))`.
-    Sigmoid,
-    /// `x`.
-    Identity,
-    /// `x` where it is positive, else `slope * x`; PReLU, too, whose slope was learned.
-    LeakyRelu {
-        /// Factor of negative inputs, finite; 0.01 in PyTorch.
-        slope: f32,
-    },
-    /// `x` where it is positive, else `exp(x) - 1`.
-    Elu,
-    /// [`Activation::Elu`] with the factors of self-normalising networks.
-    Selu,
-    /// `ln(1 + exp(x))`.
-    Softplus,
-    /// `x * clamp(x + 3, 0, 6) / 6`.
-    HardSwish,
-    /// `x * tanh(ln(1 + exp(x)))`.
-    Mish,
-}
-
-impl Activation {
-    /// True where the number that the function has is one.
-    pub(crate) fn is_finite(self) -> bool {
-        match self {
-            Self::LeakyRelu { slope } => slope.is_finite(),
-            _ => true,
-        }
-    }
-}
+use super::{Activation, Basis, DetectionConfig, HeadError, InputMap, check_values};
 
 /// The part of a layer beside the splines: `sum_i weights[o,i] * activation(x_i)`.
 #[derive(Debug, Clone, PartialEq)]

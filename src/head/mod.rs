@@ -13,6 +13,7 @@
 //! Both keep what they hold checked: [`DenseHead::new`] and [`CompressedHead::new`] refuse lengths that do not match,
 //! values that are not finite and layers that do not chain, so the steps after them need no checks of their own.
 
+mod activation;
 mod bank;
 mod basis;
 mod compressed;
@@ -21,13 +22,14 @@ mod detection;
 mod input_map;
 mod norms;
 
+pub use activation::Activation;
 pub(crate) use bank::basis_difference;
 pub use bank::{Bank, MAX_MEMBER_NAME, Member};
 pub use basis::{Basis, Knots, MAX_ORDER};
 pub use compressed::{CompressedBase, CompressedHead, CompressedLayer, GainScale, MAX_CODEWORDS, Quantised};
 #[doc(hidden)]
 pub use compressed::{GAIN_CODES, MAX_GAIN_LEVEL, MAX_STAGES, NARROW_GAIN_CODES};
-pub use dense::{Activation, BasePath, DenseHead, DenseLayer};
+pub use dense::{BasePath, DenseHead, DenseLayer};
 pub use detection::{ChannelOrder, DETECTION_KEY, DetectionConfig, PixelPreparation, TensorLayout};
 pub use input_map::InputMap;
 pub use norms::Norms;

@@ -18,45 +18,16 @@ pub enum BaseFunction {
     Prelu,
 }
 
-/// Slope of a leaky ReLU where nobody says otherwise, as in PyTorch.
-const SLOPE: f32 = 0.01;
-
-impl BaseFunction {
-    const NAMES: [(&'static str, Self); 14] = [
-        ("silu", Self::Of(Activation::Silu)),
-        ("gelu", Self::Of(Activation::Gelu)),
-        ("tanh", Self::Of(Activation::Tanh)),
-        ("relu", Self::Of(Activation::Relu)),
-        ("sigmoid", Self::Of(Activation::Sigmoid)),
-        ("identity", Self::Of(Activation::Identity)),
-        ("zero", Self::Zero),
-        ("leaky_relu", Self::Of(Activation::LeakyRelu { slope: SLOPE })),
-        ("elu", Self::Of(Activation::Elu)),
-        ("selu", Self::Of(Activation::Selu)),
-        ("softplus", Self::Of(Activation::Softplus)),
-        ("hardswish", Self::Of(Activation::HardSwish)),
-        ("mish", Self::Of(Activation::Mish)),
-        ("prelu", Self::Prelu),
-    ];
-}
-
 impl FromStr for BaseFunction {
     type Err = String;
 
-    /// A name, with `_` or `-` between its words; behind `leaky_relu` may follow its slope, as `leaky_relu:0.2`.
+    /// The name of an [`Activation`], `zero`, or `prelu`.
     fn from_str(text: &str) -> Result<Self, String> {
-        let name = text.replace('-', "_");
-        if let Some((_, slope)) = name.split_once(':').filter(|(name, _)| *name == "leaky_relu") {
-            // Of the text itself, for a minus is no dash.
-            let slope = text.split_once(':').map_or(slope, |(_, slope)| slope);
-            return match slope.parse::<f32>() {
-                Ok(slope) if slope.is_finite() => Ok(Self::Of(Activation::LeakyRelu { slope })),
-                _ => Err(format!("slope `{slope}` of leaky_relu is no finite number")),
-            };
+        match text {
+            "zero" => Ok(Self::Zero),
+            "prelu" => Ok(Self::Prelu),
+            _ => text.parse().map(Self::Of).map_err(|problem: String| format!("base {problem}, zero, prelu")),
         }
-        Self::NAMES.iter().find(|(known, _)| *known == name).map(|&(_, function)| function).ok_or_else(|| {
-            format!("base function `{text}` is not known, expected {}", Self::NAMES.map(|(name, _)| name).join(", "))
-        })
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn layers(
             Kind::Linear => chain.add(linear::layer(tensors, module)?, None)?,
             Kind::Pykan => {
                 for layer in pykan::network(tensors, &module.stem, context)? {
-                    chain.add(layer, context.clamp())?;
+                    chain.add(layer, context.clamp)?;
                 }
             }
             Kind::Kan(layout) => {
@@ -41,7 +41,7 @@ pub(super) fn layers(
                     Layout::FastKan => fast_kan::layer(tensors, &module.stem, context)?,
                     Layout::Inkan => inkan::layer(tensors, &module.stem, context)?,
                 };
-                chain.add(layer, context.clamp())?;
+                chain.add(layer, context.clamp)?;
             }
             Kind::Other => {
                 let name = module.tensors.first().map_or("", String::as_str);

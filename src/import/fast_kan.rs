@@ -35,7 +35,7 @@ pub(super) fn layer(
 
     let norm = name("layernorm.weight");
     let input_map = if tensors.contains(&norm) || tensors.contains(&name("layernorm.bias")) {
-        if context.clamp().is_some() {
+        if context.clamp.is_some() {
             context.assume("the clamp of detection_head does not apply to layers with a LayerNorm");
         }
         InputMap::LayerNorm {

@@ -220,13 +220,14 @@ fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Import
         .metadata(DETECTION_KEY)
         .map(DetectionConfig::from_json)
         .transpose()
-        .map_err(|e| ImportError::Container(format!("metadata {}", Sentence(&e.to_string()))))?;
+        .map_err(|e| metadata(e.to_string()))?;
     // What the file says of itself.
-    let said = own.as_ref().map(|own| own.norms.unwrap_or(Norms::Affine));
+    let alone = tensors.metadata("norms").map(str::parse::<Norms>).transpose().map_err(metadata)?;
+    let said = own.as_ref().map(|own| own.norms.unwrap_or(Norms::Affine)).or(alone);
     let norms = match (options.norms, said) {
         (Some(wanted), Some(said)) if wanted != said => {
             return Err(ImportError::Layout(format!(
-                "says that its norms are {said} in its own metadata detection_head: leave --norms out"
+                "says that its norms are {said} in its own metadata: leave --norms out"
             )));
         }
         (wanted, said) => wanted.or(said),
@@ -241,7 +242,13 @@ fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Import
     let mut assumptions = tensors.notes().to_vec();
     assumptions.extend(selection.conclusions);
     let hints = tensors.activations().to_vec();
-    let mut context = Context { options, detection: detection.as_ref(), norms, hints, told: None, assumptions };
+    let range = |text: &str| serde_json::from_str::<[f32; 2]>(text).map_err(|problem| metadata(problem.to_string()));
+    let clamp = match &detection {
+        Some(detection) => detection.clamp,
+        None => tensors.metadata("clamp").map(range).transpose()?,
+    };
+    let told = tensors.metadata("base_function").and_then(|text| text.parse().ok());
+    let mut context = Context { options, clamp, norms, hints, told, assumptions };
     let mut branches = Vec::new();
     for modules in &selection.branches {
         branches.push(chain::layers(tensors, modules, &mut context)?);
@@ -267,6 +274,11 @@ fn settings_beside(path: &Path) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// A refusal of what a file says of itself.
+fn metadata(problem: String) -> ImportError {
+    ImportError::Container(format!("metadata {}", Sentence(&problem)))
+}
+
 /// Joins layers to a head whose outputs fit the detection settings.
 fn join(layers: Vec<DenseLayer>, detection: Option<DetectionConfig>) -> Result<DenseHead, HeadError> {
     let head = DenseHead::new(layers, detection)?;
@@ -279,21 +291,17 @@ fn join(layers: Vec<DenseLayer>, detection: Option<DetectionConfig>) -> Result<D
 /// What the layouts need beside the tensors.
 struct Context<'a> {
     options: &'a ImportOptions,
-    detection: Option<&'a DetectionConfig>,
+    /// Range that every layer's spline variable is clamped to.
+    clamp: Option<[f32; 2]>,
     norms: Option<Norms>,
     /// Settings in the file that tell the function on a base path: what they are called, and what they say.
     hints: Vec<(String, String)>,
-    /// The function on the base path as settings beside the file tell it.
+    /// The function on the base path as the file's own metadata or settings beside it tell.
     told: Option<BaseFunction>,
     assumptions: Vec<String>,
 }
 
 impl Context<'_> {
-    /// Range that detection settings clamp every layer's spline variable to.
-    fn clamp(&self) -> Option<[f32; 2]> {
-        self.detection.and_then(|detection| detection.clamp)
-    }
-
     fn assume(&mut self, what: impl Into<String>) {
         let what = what.into();
         if !self.assumptions.contains(&what) {
