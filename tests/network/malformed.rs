@@ -157,7 +157,7 @@ fn the_fuzzers_findings_are_read_or_refused() {
         }
         replayed += 1;
     }
-    assert!(replayed > 0);
+    assert!(replayed > 40);
 }
 
 /// A subgraph in an attribute of a node of a subgraph and so on, as deep as the file is long.
