@@ -76,7 +76,7 @@ fn layer(case: &Case, inputs: usize, outputs: usize, random: &mut Random) -> Com
         },
         Map::LayerNorm => InputMap::LayerNorm { weight: random.many(inputs), bias: random.many(inputs), epsilon: 1e-5 },
         Map::GroupNorm(clamp) => InputMap::GroupNorm {
-            groups: (1..=inputs).rev().find(|groups| *groups <= 4 && inputs % groups == 0).unwrap(),
+            groups: (1..=inputs).rev().find(|groups| *groups <= 4 && inputs.is_multiple_of(*groups)).unwrap(),
             weight: random.many(inputs),
             bias: random.many(inputs),
             epsilon: 1e-3,
