@@ -6,6 +6,7 @@ use super::{BaseFunction, ImportError};
 use crate::container::{Quoted, Sentence};
 
 /// Longest settings that are read, in bytes.
+#[cfg(feature = "files")]
 pub(super) const MAX_SETTINGS: u64 = 4 << 20;
 /// Longest line, deepest brackets and indentation: more than any settings have, and little enough for any stack.
 const MAX_LINE: usize = 1024;
