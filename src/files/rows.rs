@@ -96,7 +96,8 @@ mod tests {
             format!("tensor input: is F16 [1, 3], {expected}")
         );
         assert_eq!(text(&file("x", Dtype::F32, &[1, 3], &[0; 12])), format!("tensor input: is missing, {expected}"));
-        assert!(text(b"no such file").starts_with("is no safetensors file: "));
+        assert!(text(b"no such file").starts_with("is a text file, expected a safetensors file"));
+        assert!(text(&[1; 12]).starts_with("is no safetensors file: "));
     }
 
     #[test]
