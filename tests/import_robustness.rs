@@ -5,7 +5,7 @@ mod fixtures;
 use std::{fs, io::Cursor, path::Path, sync::OnceLock};
 
 use proptest::prelude::*;
-use sharekan::import::{self, Container, ImportOptions, Layout};
+use sharekan::import::{self, Container, ImportOptions, Layout, Norms};
 
 /// Imports in every way; a refusal has to be one line.
 fn import(bytes: &[u8]) {
@@ -21,6 +21,11 @@ fn import(bytes: &[u8]) {
         .err()
         .into_iter()
         .for_each(line);
+    let norms = Norms::LayerNorm { epsilon: 1e-5 };
+    let layers = ["0", "1", "2"].map(str::to_owned).to_vec();
+    for options in [ImportOptions::default().norms(norms), ImportOptions::default().layers(layers)] {
+        import::from_bytes(bytes, &options).err().into_iter().for_each(line);
+    }
 }
 
 /// Checkpoints small enough to be damaged often: every layout and both kinds of pickle.
@@ -32,7 +37,9 @@ fn samples() -> &'static [Vec<u8>] {
 fn read_samples() -> Vec<Vec<u8>> {
     let small = fixtures::public().into_iter().map(|f| f.checkpoint());
     let torch = fixtures::bad().into_iter().filter(|f| f.file.starts_with("pt_")).map(|f| f.bytes());
-    small.chain(torch).filter(|bytes| bytes.len() < 6000).collect()
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/imports");
+    let imports = fs::read_dir(folder).unwrap().map(|file| fs::read(file.unwrap().path()).unwrap());
+    small.chain(torch).chain(imports).filter(|bytes| bytes.len() < 8000).collect()
 }
 
 proptest! {
@@ -82,7 +89,7 @@ proptest! {
 fn the_fuzzers_findings_are_read_or_refused() {
     let mut replayed = 0;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for folder in ["fuzz/seeds/checkpoint", "fuzz/seeds/pickle", "tests/data/fixtures/bad"] {
+    for folder in ["fuzz/seeds/checkpoint", "fuzz/seeds/pickle", "tests/data/fixtures/bad", "tests/data/imports"] {
         for file in fs::read_dir(root.join(folder)).unwrap() {
             import(&fs::read(file.unwrap().path()).unwrap());
             replayed += 1;

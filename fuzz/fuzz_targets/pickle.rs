@@ -1,4 +1,4 @@
-//! The reader of PyTorch state dicts, archives and legacy files alike.
+//! The reader of PyTorch files, archives and legacy ones alike.
 #![no_main]
 
 use std::io::Cursor;
@@ -7,7 +7,9 @@ use libfuzzer_sys::fuzz_target;
 use sharekan::import::{self, Container, ImportOptions};
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Err(refusal) = import::from_reader(Cursor::new(bytes), Container::PyTorch, &ImportOptions::default()) {
-        assert!(!refusal.to_string().contains('\n'), "a refusal takes one line: {refusal}");
+    for options in [ImportOptions::default(), ImportOptions::default().entry("a".to_owned())] {
+        if let Err(refusal) = import::from_reader(Cursor::new(bytes), Container::PyTorch, &options) {
+            assert!(!refusal.to_string().contains('\n'), "a refusal takes one line: {refusal}");
+        }
     }
 });

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 
 use super::{
     layout,
+    listing::listing,
     modules::{Kind, Module},
 };
+use crate::container::Quoted;
 
 /// Most modules between which widths are asked to choose.
 const MAX_CHOICE: usize = 4;
@@ -182,37 +184,34 @@ impl<'a> Node<'a> {
 
     /// Attributes with numbers at their ends, as `kan1`, `norm1`, `kan2`.
     fn attributes(&self) -> Result<Ordered<'a>, Disorder> {
-        let mut groups: BTreeMap<u64, Vec<&Self>> = BTreeMap::new();
-        let mut named = Vec::new();
-        for (part, node) in &self.children {
+        // Each once: places within places would double what there is to do.
+        let mut orders: Vec<(&str, Result<Ordered<'a>, Disorder>)> =
+            self.children.iter().map(|(part, node)| (*part, node.order())).collect();
+        // What is no layer is told before what has no order.
+        let foreign = orders.iter().position(|(_, order)| matches!(order, Err(Disorder::Foreign { .. })));
+        if let Some((_, Err(disorder))) = foreign.map(|at| orders.swap_remove(at)) {
+            return Err(disorder);
+        }
+        let mut groups: BTreeMap<u64, Vec<(String, Ordered<'a>)>> = BTreeMap::new();
+        for (part, order) in orders {
             let letters = part.trim_end_matches(|c: char| c.is_ascii_digit());
             match layout::number(&part[letters.len()..]) {
-                Some(number) if !letters.is_empty() => groups.entry(number).or_default().push(node),
-                _ => named.push(node),
+                Some(number) if !letters.is_empty() => {
+                    groups.entry(number).or_default().push((format!("{}{letters}", self.stem), order?));
+                }
+                _ => return Err(self.unordered()),
             }
-        }
-        // What is no layer is told before what has no order.
-        for node in self.children.values() {
-            if let Err(disorder @ Disorder::Foreign { .. }) = node.order() {
-                return Err(disorder);
-            }
-        }
-        if !named.is_empty() {
-            return Err(self.unordered());
         }
         let first = groups.keys().next().map_or(0, |first| (*first).min(1));
         let gap = (first..).zip(&groups).find(|(expected, (number, _))| expected != *number);
-        if let Some((missing, (_, members))) = gap {
-            let found = members.first().map_or("", |member| member.name());
-            let letters = found.trim_end_matches(|c: char| c.is_ascii_digit());
-            let (missing, found) = (format!("{letters}{missing}"), found.to_owned());
-            return Err(Disorder::Gap { list: self.stem.clone(), missing, found });
+        if let Some((missing, (found, members))) = gap {
+            let letters = members.first().map_or("", |(letters, _)| letters);
+            let name = |number: u64| format!("{letters}{number}");
+            return Err(Disorder::Gap { list: self.stem.clone(), missing: name(missing), found: name(*found) });
         }
         let mut ordered = Ordered { prefix: self.stem.clone(), ..Ordered::default() };
-        let groups: Vec<Vec<Ordered<'a>>> = groups
-            .into_values()
-            .map(|group| group.into_iter().map(Self::order).collect::<Result<_, _>>())
-            .collect::<Result<_, _>>()?;
+        let groups: Vec<Vec<Ordered<'a>>> =
+            groups.into_values().map(|group| group.into_iter().map(|(_, order)| order).collect()).collect();
         for (at, group) in groups.iter().enumerate() {
             let next = groups.get(at + 1).and_then(|next| entry(next));
             let chosen = arrange(group, ordered.modules.last().and_then(|last| last.outputs), next);
@@ -225,8 +224,8 @@ impl<'a> Node<'a> {
         if !chains(&ordered.modules) {
             return Err(self.unordered());
         }
-        let names: Vec<&str> = ordered.modules.iter().map(|module| module.name()).collect();
-        ordered.conclusions.push(format!("nothing between {}", names.join(", ")));
+        let names = ordered.modules.iter().map(|module| Quoted(module.name()).to_string());
+        ordered.conclusions.push(format!("nothing between {}", listing(names)));
         Ok(ordered)
     }
 

@@ -16,6 +16,10 @@ use crate::import::{ImportError, layout, listing::listing};
 const MAX_DEPTH: usize = 8;
 /// Most places that are looked at.
 const MAX_PLACES: usize = 1 << 14;
+/// Most dictionaries of tensors that are told apart.
+const MAX_FOUND: usize = 256;
+/// Longest name of an entry that is looked into, in bytes.
+const MAX_NAME: usize = 256;
 /// Name of the file's own dictionary, where others stand in it.
 const ITSELF: &str = ".";
 
@@ -78,23 +82,30 @@ fn shown(path: &str) -> String {
     if path.is_empty() { ITSELF.to_owned() } else { Quoted(path).to_string() }
 }
 
+/// A place in the file: what stands there, and how one comes to it.
+struct Place {
+    value: Value,
+    /// Number of the place that it is in, and what it is called there.
+    inside: Option<(usize, Value, usize)>,
+    depth: usize,
+}
+
 /// All dictionaries with tensors by name, outer ones first.
 fn candidates(pickle: &Pickle) -> Vec<Candidate> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut places = vec![(pickle.root, String::new(), 0)];
-    let mut looked = 0;
-    while let Some((value, path, depth)) = places.pop() {
-        let Value::Node(at) = value else { continue };
-        if !seen.insert(at) || looked == MAX_PLACES {
+    let mut places = vec![Place { value: pickle.root, inside: None, depth: 0 }];
+    let mut waiting = vec![0];
+    while let Some(at) = waiting.pop() {
+        let (value, depth) = (places[at].value, places[at].depth);
+        let Value::Node(node) = value else { continue };
+        if !seen.insert(node) || seen.len() > MAX_PLACES || found.len() == MAX_FOUND {
             continue;
         }
-        looked += 1;
-        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-        let mut inside: Vec<(Value, String)> = Vec::new();
-        match pickle.nodes.get(at) {
+        let mut inside: Vec<(Value, Value, usize)> = Vec::new();
+        match pickle.nodes.get(node) {
             Some(Node::Tuple(items) | Node::List(items)) => {
-                inside.extend(items.iter().enumerate().map(|(n, &item)| (item, below(&n.to_string()))));
+                inside.extend(items.iter().enumerate().map(|(n, &item)| (item, Value::None, n)));
             }
             _ => {
                 let Some(entries) = pickle.entries(value) else { continue };
@@ -104,21 +115,40 @@ fn candidates(pickle: &Pickle) -> Vec<Candidate> {
                     if is_tensor(pickle, item) {
                         tensors = true;
                         kan |= layout::names_a_layer(name);
-                    } else {
-                        inside.push((item, below(name)));
+                    } else if name.len() <= MAX_NAME {
+                        inside.push((item, key, 0));
                     }
                 }
                 if tensors {
-                    found.push(Candidate { path: path.clone(), value, kan });
+                    found.push(Candidate { path: path(pickle, &places, at), value, kan });
                 }
             }
         }
         if depth < MAX_DEPTH {
-            let nested = inside.into_iter().rev().filter(|(value, _)| matches!(value, Value::Node(_)));
-            places.extend(nested.map(|(value, path)| (value, path, depth + 1)));
+            for (value, key, number) in inside.into_iter().rev().filter(|(value, ..)| holds(pickle, *value)) {
+                waiting.push(places.len());
+                places.push(Place { value, inside: Some((at, key, number)), depth: depth + 1 });
+            }
         }
     }
     found
+}
+
+/// True for values in which dictionaries may stand.
+fn holds(pickle: &Pickle, value: Value) -> bool {
+    matches!(pickle.node(value), Some(Node::Tuple(_) | Node::List(_) | Node::Dict(_) | Node::Object(_)))
+}
+
+/// The names that lead to a place, joined by dots.
+fn path(pickle: &Pickle, places: &[Place], at: usize) -> String {
+    let mut names = Vec::new();
+    let mut place = &places[at];
+    while let Some((outer, key, number)) = place.inside {
+        names.push(pickle.text(key).map_or_else(|| number.to_string(), str::to_owned));
+        place = &places[outer];
+    }
+    names.reverse();
+    names.join(".")
 }
 
 /// True for tensors, and for what stands in the place of one.

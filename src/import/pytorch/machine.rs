@@ -439,6 +439,9 @@ impl<R: Read> Machine<R> {
 
     fn remember(&mut self, slot: u64) -> Result<(), Failure> {
         self.count()?;
+        if self.memo.len() == 2 * MAX_NODES {
+            return refuse(format!("its pickle remembers more than {} values", 2 * MAX_NODES));
+        }
         match self.stack.last() {
             Some(&value) => {
                 self.memo.insert(slot, value);
