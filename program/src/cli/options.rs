@@ -17,14 +17,15 @@ pub(crate) struct ImportArgs {
     /// Layout of the checkpoint: efficient-kan, pykan, fast-kan or inkan [default: told from its tensors]
     #[arg(long, value_name = "LAYOUT")]
     layout: Option<Layout>,
-    /// Function on the base path: silu, gelu (exact), tanh, relu, sigmoid, identity or zero [default: silu]
+    /// Function on the base path: silu, gelu (exact), tanh, relu, sigmoid, identity, leaky_relu[:SLOPE], elu, selu, softplus,
+    /// hardswish, mish, prelu (its slope is in the file) or zero [default: silu, or what pykan's settings beside the file say]
     #[arg(long, value_name = "FUNCTION")]
     base_activation: Option<BaseFunction>,
     /// Width of fast-kan's bumps, a positive number [default: the spacing of their centres]
     #[arg(long, value_name = "X", value_parser = positive)]
     rbf_denominator: Option<f64>,
-    /// What the names of the head's tensors begin with in a file that holds more, as head. [default: all of the file];
-    /// several with commas between them are heads side by side
+    /// What the names of the head's tensors begin with, in a file that holds more; of several with commas between them the
+    /// outputs are joined [default: nothing, all of the file is the head]
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<String>,
     /// Which state dict is meant where a PyTorch file has several, as ema [default: the only one of a KAN]
