@@ -47,6 +47,7 @@ const WORKGROUP_MEMORY: usize = 16 << 10;
 
 impl Tile {
     /// As a file has it: pixels and quads of a lane, lanes along pixels and channels, slices, and reads at once.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn numbers(self) -> [usize; 6] {
         [self.pixels, self.quads, self.row_lanes, self.column_lanes, self.slices, self.unroll]
     }
@@ -112,6 +113,7 @@ impl Task {
     }
 
     /// The same tile with another value in one place, for all places in turn: a search along each of them.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn neighbours(&self, tile: Tile, place: usize) -> Vec<Tile> {
         let Self::Conv { pixels: all, outputs, inner, .. } = *self else {
             let Self::Depthwise { shape: [.., columns], .. } = *self else { return Vec::new() };
@@ -159,6 +161,7 @@ impl Task {
 }
 
 /// Places of a tile that [`Task::neighbours`] changes.
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) const PLACES: usize = 5;
 
 impl Tiles {
@@ -193,6 +196,7 @@ impl Tiles {
         task.takes(tile).then_some(tile)
     }
 
+    #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn insert(&mut self, task: &Task, precision: Precision, tile: Tile) {
         self.0.insert(key(task, precision), tile.numbers());
     }
