@@ -194,6 +194,8 @@ fn plans_have_room_for_the_taps_of_matrices() {
     assert_eq!(taps(&plan), Some(192 * 2048 * 10 * 2 + 1024));
     let plan = Plan::new(&head, &limits, 4096).unwrap();
     assert_eq!((plan.chunk_rows(), taps(&plan)), (2048, Some(2048 * 2048 * 10 * 2 + 1024)));
+    let halves = Plan::with_options(&head, &limits, 676, &PlanOptions::default().chunk_rows(384)).unwrap();
+    assert_eq!((halves.chunk_rows(), taps(&halves)), (384, Some(384 * 2048 * 10 * 2 + 1024)));
     let plain = Plan::new(&head, &limits.matrix_subgroup(None), 4096).unwrap();
     assert_eq!((plain.chunk_rows(), taps(&plain)), (4096, None));
 }

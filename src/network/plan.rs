@@ -208,6 +208,21 @@ impl NetworkPlan {
         self.measured_tiles
     }
 
+    /// Bytes of the largest buffer of activations.
+    #[cfg(feature = "detect")]
+    pub(crate) fn largest_slot(&self) -> u64 {
+        self.slots.first().copied().unwrap_or(0)
+    }
+
+    /// Makes the largest buffer of activations at least as large as this, for others that use it while the network does not
+    /// run.
+    #[cfg(feature = "detect")]
+    pub(crate) fn widen_largest_slot(&mut self, bytes: u64) {
+        if let Some(slot) = self.slots.first_mut() {
+            *slot = (*slot).max(bytes);
+        }
+    }
+
     /// The memory that a session takes.
     pub fn memory(&self) -> NetworkMemory {
         let mut memory = NetworkMemory { constants: 0, activations: 0, inputs_and_outputs: 0 };

@@ -28,7 +28,9 @@ pub struct NetworkSession {
     inputs: Vec<(String, View, wgpu::Buffer)>,
     outputs: Vec<(String, View, wgpu::Buffer)>,
     /// The outputs one after the other, for the host.
-    download: wgpu::Buffer,
+    download: Option<wgpu::Buffer>,
+    /// The largest buffer of activations, which means nothing while the network is not running.
+    lent: Option<wgpu::Buffer>,
 }
 
 #[derive(Debug)]
@@ -76,7 +78,7 @@ impl NetworkSession {
     /// The same with pipelines that are not kept for a later time.
     #[cfg(not(target_arch = "wasm32"))]
     pub(super) fn open_uncached(gpu: &Gpu, plan: NetworkPlan) -> Result<Self, NetworkError> {
-        block_on(gpu.device(), Self::open_with(gpu, plan, None))
+        block_on(gpu.device(), Self::open_with(gpu, plan, None, true))
     }
 
     /// Makes everything that `plan` needs as `open` does, without blocking.
@@ -84,13 +86,26 @@ impl NetworkSession {
     /// # Errors
     /// Where the device has no memory left or refuses a kernel.
     pub async fn open_async(gpu: &Gpu, plan: NetworkPlan) -> Result<Self, NetworkError> {
-        Self::open_with(gpu, plan, gpu.pipeline_cache()).await
+        Self::open_with(gpu, plan, gpu.pipeline_cache(), true).await
+    }
+
+    /// The same for outputs that stay on the device: [`NetworkSession::run`] is not for it.
+    #[cfg(feature = "detect")]
+    pub(crate) async fn open_on_device(gpu: &Gpu, plan: NetworkPlan) -> Result<Self, NetworkError> {
+        Self::open_with(gpu, plan, gpu.pipeline_cache(), false).await
+    }
+
+    /// The largest buffer of activations: what lies in it means nothing while the network does not run.
+    #[cfg(feature = "detect")]
+    pub(crate) fn lent(&self) -> Option<&wgpu::Buffer> {
+        self.lent.as_ref()
     }
 
     async fn open_with(
         gpu: &Gpu,
         plan: NetworkPlan,
         cache: Option<&wgpu::PipelineCache>,
+        downloads: bool,
     ) -> Result<Self, NetworkError> {
         if plan.precision == Precision::F16 && !gpu.device().features().contains(wgpu::Features::SHADER_F16) {
             return Err(NetworkError::Limit {
@@ -104,7 +119,7 @@ impl NetworkSession {
         let refused = |error: wgpu::Error, what: &str| RunError::of_device(&error, needed, what);
         let (layouts, pipelines, which) =
             pipelines(gpu, &plan, cache).await.map_err(|e| refused(e, "a kernel of the network"))?;
-        let made = watching(gpu.device(), || Self::make(gpu, plan, &layouts, pipelines, &which)).await;
+        let made = watching(gpu.device(), || Self::make(gpu, plan, &layouts, pipelines, &which, downloads)).await;
         // A device that is lost objects to little or nothing, and to the wrong things.
         if gpu.is_gone() {
             return Err(gpu.lost_error().into());
@@ -118,6 +133,7 @@ impl NetworkSession {
         layouts: &[wgpu::BindGroupLayout],
         pipelines: Vec<wgpu::ComputePipeline>,
         which: &[usize],
+        downloads: bool,
     ) -> Self {
         let device = gpu.device();
         let limits = device.limits();
@@ -182,10 +198,12 @@ impl NetworkSession {
         let size = outputs.iter().map(|(_, _, buffer)| buffer.size()).sum::<u64>().max(16);
         let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
         let label = Some("network download");
-        let download = device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false });
+        let download = downloads
+            .then(|| device.create_buffer(&wgpu::BufferDescriptor { label, size, usage, mapped_at_creation: false }));
+        let lent = slots.first().cloned();
         let most = largest_submission(gpu.info().device_type);
         let submissions = runs(dispatches.iter().map(|dispatch| dispatch.work), most);
-        Self { gpu: gpu.clone(), pipelines, dispatches, submissions, inputs, outputs, download }
+        Self { gpu: gpu.clone(), pipelines, dispatches, submissions, inputs, outputs, download, lent }
     }
 
     /// The buffer of an input, in row-major order of f32: written by the caller before the network runs.
@@ -289,7 +307,13 @@ impl NetworkSession {
             return Err(self.gpu.lost_error().into());
         }
         let device = self.gpu.device();
-        let size = self.download.size();
+        let missing = || NetworkError::Tensor {
+            what: "output",
+            name: "(all)".into(),
+            problem: "stays on the device".into(),
+        };
+        let download = self.download.as_ref().ok_or_else(missing)?;
+        let size = download.size();
         let submitted = watching(device, || {
             for (name, tensor) in inputs {
                 self.write(name, tensor)?;
@@ -302,7 +326,7 @@ impl NetworkSession {
                 if number + 1 == self.submissions.len() {
                     let mut at = 0;
                     for (_, _, buffer) in &self.outputs {
-                        encoder.copy_buffer_to_buffer(buffer, 0, &self.download, at, buffer.size());
+                        encoder.copy_buffer_to_buffer(buffer, 0, download, at, buffer.size());
                         at += buffer.size();
                     }
                 }
@@ -312,7 +336,7 @@ impl NetworkSession {
         });
         submitted.await.map_err(|e| RunError::of_device(&e, 0, "the network"))??;
         let mut all = vec![0.0; (size / 4) as usize];
-        if !Download::ask(device, &self.download, size).read(&mut all).await {
+        if !Download::ask(device, download, size).read(&mut all).await {
             return Err(self.gpu.lost_error().into());
         }
         let mut at = 0;

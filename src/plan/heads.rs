@@ -29,6 +29,21 @@ impl<'a> IntegerHead<'a> {
     }
 }
 
+/// Bytes of the largest buffer that the kernels of a session fill and read anew in every pass: basis weights for
+/// matrices. The largest of all heads where they need a session each, 0 where there is none.
+#[cfg(all(feature = "network", feature = "detect"))]
+pub(crate) fn work_bytes(head: &Head, limits: &Limits, max_rows: usize, options: &PlanOptions) -> u64 {
+    match Planned::of_head(head, limits, max_rows, options) {
+        Ok(Planned::Integer(_, plan)) => plan.buffers.work.basis.unwrap_or(0),
+        Err(PlanError::Passes) => {
+            let alone = head.alone();
+            let bytes = alone.iter().map(|head| work_bytes(head, limits, max_rows, options));
+            bytes.max().unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
+
 /// Heads and the plan that was made for them.
 #[derive(Debug)]
 pub(crate) enum Planned<'a> {

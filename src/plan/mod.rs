@@ -31,6 +31,8 @@ pub use float::{
     EdgeBuffers, FloatBuffers, FloatEdges, FloatLayerBuffers, FloatLayerShape, FloatPlan, FloatTile, FloatWork,
     LookupTile, ProductShape, ProductTile,
 };
+#[cfg(all(feature = "network", feature = "detect"))]
+pub(crate) use heads::work_bytes;
 pub(crate) use heads::{FloatHead, IntegerHead, Planned};
 #[doc(hidden)]
 pub use integer::{
@@ -107,6 +109,9 @@ pub struct PlanOptions {
     pub tuning: Option<Tuning>,
     /// Rows come in buffers of the caller's and outputs go to such, never to the host: the session has none of its own.
     pub(crate) callers_buffers: bool,
+    /// Most rows of a pass of layers in integers; `None` takes as many as the memory of a pass allows.
+    #[doc(hidden)]
+    pub chunk_rows: Option<usize>,
 }
 
 setters! { PlanOptions {
@@ -115,6 +120,8 @@ setters! { PlanOptions {
     #[doc(hidden)]
     product: into Option<ProductShape>,
     tuning: into Option<Tuning>,
+    #[doc(hidden)]
+    chunk_rows: into Option<usize>,
 }}
 
 impl PlanOptions {

@@ -91,7 +91,7 @@ impl Model {
     ) -> Result<Self, RunError> {
         let sessions = match gpu {
             None => Sessions::Cpu(CpuSession::new(head.clone())),
-            Some(gpu) => Sessions::Gpu(open_sessions(gpu, head, max_rows, options).await?, gpu.info().name.clone()),
+            Some(gpu) => Sessions::Gpu(open_sessions(gpu, head, max_rows, options, None).await?, gpu.info().name.clone()),
         };
         Ok(Self { sessions, inputs: head.inputs() })
     }
@@ -169,22 +169,23 @@ impl Model {
     }
 }
 
-/// One session for all heads of `head` where one pass takes them, else one a head.
+/// One session for all heads of `head` where one pass takes them, else one a head. Nothing else uses `lent` while they run.
 #[cfg(feature = "gpu")]
 pub(crate) async fn open_sessions(
     gpu: &Gpu,
     head: &Head,
     max_rows: usize,
     options: &PlanOptions,
+    lent: Option<&wgpu::Buffer>,
 ) -> Result<Vec<Session>, RunError> {
-    match Session::open_with_async(gpu, head, max_rows, options).await {
+    match Session::open_lent(gpu, head, max_rows, options, lent).await {
         Ok(session) => return Ok(vec![session]),
         Err(RunError::Plan(PlanError::Passes)) => {}
         Err(problem) => return Err(problem),
     }
     let mut sessions = Vec::new();
     for head in head.alone() {
-        sessions.push(Session::open_with_async(gpu, &head, max_rows, options).await?);
+        sessions.push(Session::open_lent(gpu, &head, max_rows, options, lent).await?);
     }
     Ok(sessions)
 }

@@ -49,7 +49,7 @@ impl NetworkBackbone {
         name: &str,
         config: &DetectionConfig,
     ) -> Result<Self, DetectError> {
-        let features = FeaturePasses::open(gpu, network, name, config, &NetworkOptions::default()).await?;
+        let features = FeaturePasses::open(gpu, network, name, config, &NetworkOptions::default(), |_| 0).await?;
         let submissions = runs(features.step_work(), largest_submission(gpu.info().device_type));
         let rows = features.features().rows().size();
         let make = || {

@@ -12,7 +12,7 @@ use crate::detect::detector::{check_outputs, columns_of, decode_heads, join_head
 use crate::detect::{DetectError, DetectOptions, DetectingHead, Detection, HeadDetections, Letterbox, Picture};
 use crate::head::Head;
 use crate::network::Network;
-use crate::plan::PlanOptions;
+use crate::plan::{Limits, PlanOptions, work_bytes};
 use crate::run::{Binding, Download, Gpu, RunError, Session, Upload, largest_submission, open_sessions, watching};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::{block_on, block_on_submission};
@@ -140,14 +140,16 @@ impl FrameDetector {
         let heads = DetectingHead::all_of(head)?;
         let columns = columns_of(&heads)?;
         check_outputs(&heads, &columns, head.outputs())?;
-        let features = FeaturePasses::open(gpu, network, backbone, &heads[0].settings, &options.network).await?;
+        let settings = &heads[0].settings;
+        let mut plan = PlanOptions { callers_buffers: true, ..options.plan.clone() };
+        let lend = |largest| share(gpu.limits(), head, settings.cells() * settings.cells(), &mut plan, largest);
+        let features = FeaturePasses::open(gpu, network, backbone, settings, &options.network, lend).await?;
         let (found, expected) = (features.features().channels(), head.inputs());
         if found != expected {
             return Err(DetectError::Features { found, parts: features.describe(), expected });
         }
         let rows = features.features().cells() * features.features().cells();
-        let plan = PlanOptions { callers_buffers: true, ..options.plan.clone() };
-        let opened = open_sessions(gpu, head, rows, &plan).await?;
+        let opened = open_sessions(gpu, head, rows, &plan, features.lent()).await?;
         let together = opened.len() == 1;
         let mut sessions = Vec::with_capacity(opened.len());
         for (at, session) in opened.into_iter().enumerate() {
@@ -614,6 +616,17 @@ impl FrameDetector {
             at += found.size();
         }
     }
+}
+
+/// How much the backbone lends to the heads. Their work is cut in two where it is larger than the backbone's largest buffer:
+/// half of it takes little longer, for the backbone takes most of a frame's time, and fits what is there anyway or little more.
+fn share(limits: &Limits, head: &Head, rows: usize, plan: &mut PlanOptions, largest: u64) -> u64 {
+    let whole = work_bytes(head, limits, rows, plan);
+    if whole <= largest {
+        return whole;
+    }
+    plan.chunk_rows = Some(rows.div_ceil(2).next_multiple_of(64));
+    work_bytes(head, limits, rows, plan)
 }
 
 impl Slot {

@@ -23,13 +23,15 @@ pub(super) struct FeaturePasses {
 }
 
 impl FeaturePasses {
-    /// Opens a network whose named outputs are a head's features; `name` stands for it in messages.
+    /// Opens a network whose named outputs are a head's features; `name` stands for it in messages. Of the bytes of its
+    /// largest buffer `lend` makes as many as are wanted of it between frames.
     pub(super) async fn open(
         gpu: &Gpu,
         network: &Network,
         name: &str,
         config: &DetectionConfig,
         options: &NetworkOptions,
+        lend: impl FnOnce(u64) -> u64,
     ) -> Result<Self, DetectError> {
         config.check()?;
         let fail = |problem| DetectError::Backbone { backbone: name.into(), problem };
@@ -43,10 +45,11 @@ impl FeaturePasses {
         let sizes = [(config.pixels.input.as_str(), &shape[..])];
         let plan =
             network.resolve(&outputs, &sizes, &Budget::default()).and_then(|net| net.plan_with(gpu.limits(), options));
-        let plan = plan.map_err(refused)?;
+        let mut plan = plan.map_err(refused)?;
+        plan.widen_largest_slot(lend(plan.largest_slot()));
         let memory = plan.memory();
         let letterbox = DeviceLetterbox::open_async(gpu, config).await?;
-        let network = NetworkSession::open_async(gpu, plan).await.map_err(refused)?;
+        let network = NetworkSession::open_on_device(gpu, plan).await.map_err(refused)?;
         let missing = || fail(BackboneProblem::Gpu("an output is an input or a constant".into()));
         let mut maps = Vec::with_capacity(outputs.len());
         for name in outputs {
@@ -56,6 +59,11 @@ impl FeaturePasses {
         let channels = maps.iter().map(|map| map.tensor.shape[1]).collect();
         let input = network.input(&config.pixels.input).ok_or_else(missing)?.clone();
         Ok(Self { letterbox, network, memory, features, config: config.clone(), channels, input })
+    }
+
+    /// A buffer that others may use while the backbone does not run.
+    pub(super) fn lent(&self) -> Option<&wgpu::Buffer> {
+        self.network.lent()
     }
 
     pub(super) fn config(&self) -> &DetectionConfig {

@@ -63,7 +63,8 @@ impl IntegerPlan {
             let allowed = MAX_BASIS_BYTES + MORE_BASIS_BYTES * (heads as u64 - 1);
             Footprint { found: basis(row_blocks(tiers)), allowed: allowed.min(binding) }
         };
-        let schedule = Schedule::new(max_rows, MAX_CHUNK, limits, "one row of accumulators", tiers, footprint)?;
+        let most = options.chunk_rows.map_or(MAX_CHUNK, |rows| rows.clamp(1, MAX_CHUNK));
+        let schedule = Schedule::new(max_rows, most, limits, "one row of accumulators", tiers, footprint)?;
         let row_blocks = row_blocks(&schedule.tiers);
         let matrix = row_blocks > 0;
         let work = IntegerWork::sizes(&layers, &schedule, matrix.then(|| basis(row_blocks)), params_stride(limits));

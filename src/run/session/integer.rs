@@ -4,7 +4,7 @@ use super::Binding;
 use super::buffers::{Allocated, empty, filled};
 use crate::plan::{
     BasisFragments, BufferPlan, IntegerBuffers, IntegerHead, IntegerLayerBuffers, IntegerLayerShape, IntegerPlan,
-    IntegerTile, PlanError, Role, Tables, UNUSED_BYTES, basis_blocks, params_entries, params_stride,
+    IntegerTile, IntegerWork, PlanError, Role, Tables, UNUSED_BYTES, basis_blocks, params_entries, params_stride,
 };
 use crate::run::kernels::Kernel;
 use crate::run::pipelines::{PipelineBuilder, PipelineNumber, Pipelines, external_group};
@@ -53,12 +53,14 @@ struct BasisPass {
 }
 
 impl IntegerPasses {
-    /// Allocates, uploads the heads' layers and asks for their kernels.
+    /// Allocates, uploads the heads' layers and asks for their kernels. The basis weights lie in `lent`, where that is large
+    /// enough: they are written and read within a recording.
     pub(super) fn new(
         gpu: &Gpu,
         builder: &mut PipelineBuilder<'_>,
         heads: &[IntegerHead<'_>],
         plan: &IntegerPlan,
+        lent: Option<&wgpu::Buffer>,
     ) -> Result<(Self, Allocated), PlanError> {
         let matrix = plan.uses_matrices();
         let stride = params_stride(gpu.limits());
@@ -70,11 +72,26 @@ impl IntegerPasses {
         let buffers = IntegerBuffers {
             layers,
             factors: filled(gpu, "layers.factors", Role::Storage, &upload::factors(heads, &plan.layers[last])),
-            work: plan.buffers.work.map(make),
+            work: match (plan.buffers.work.basis, lent) {
+                (Some(bytes), Some(lent)) if lent.size() >= bytes => {
+                    let work = IntegerWork { basis: None, ..plan.buffers.work.clone() };
+                    IntegerWork { basis: Some(lent.clone()), ..work.map(make) }
+                }
+                _ => plan.buffers.work.map(make),
+            },
             host: plan.buffers.host.map(make),
         };
         let mut made = Vec::new();
-        buffers.map(&mut |name, _, buffer| made.push(BufferPlan { name: name.into(), bytes: buffer.size() }));
+        let mut borrowed = 0;
+        buffers.map(&mut |name, _, buffer| {
+            let mut bytes = buffer.size();
+            if lent == Some(buffer) {
+                // Of a lent buffer the plan's part is used.
+                bytes = plan.buffers.work.basis.unwrap_or(bytes);
+                borrowed = bytes;
+            }
+            made.push(BufferPlan { name: name.into(), bytes });
+        });
         let chunks = plan.schedule.chunks(plan.schedule.max_rows);
         gpu.queue().write_buffer(&buffers.work.params, 0, &upload::params_table(params_entries(chunks), stride));
         gpu.queue().write_buffer(&buffers.work.output_ranges, 0, &upload::output_ranges(heads));
@@ -82,7 +99,8 @@ impl IntegerPasses {
         let layers = (0..plan.layers.len()).map(|n| maker.layer(builder, n)).collect::<Result<_, _>>()?;
         let (finish, finish_group) = maker.finish(builder);
         let no_input = external_group(gpu.device(), &builder.input_layout, &buffers.work.unused);
-        let allocated = Allocated::check(&made, &plan.buffers(), buffers.host)?;
+        let mut allocated = Allocated::check(&made, &plan.buffers(), buffers.host)?;
+        allocated.bytes -= borrowed;
         Ok((Self { plan: plan.clone(), layers, no_input, finish, finish_group, stride }, allocated))
     }
 

@@ -106,6 +106,7 @@ impl Passes {
         gpu: &Gpu,
         builder: &mut PipelineBuilder<'_>,
         planned: &Planned<'_>,
+        lent: Option<&wgpu::Buffer>,
     ) -> Result<(Self, Allocated), PlanError> {
         Ok(match planned {
             Planned::Float(head, plan) => {
@@ -113,7 +114,7 @@ impl Passes {
                 (Self::Float(passes), allocated)
             }
             Planned::Integer(heads, plan) => {
-                let (passes, allocated) = IntegerPasses::new(gpu, builder, heads, plan)?;
+                let (passes, allocated) = IntegerPasses::new(gpu, builder, heads, plan, lent)?;
                 (Self::Integer(passes), allocated)
             }
         })
@@ -169,15 +170,27 @@ impl Session {
         max_rows: usize,
         options: &PlanOptions,
     ) -> Result<Self, RunError> {
-        Self::build(gpu, Planned::of_head(head, gpu.limits(), max_rows, options)?).await
+        Self::open_lent(gpu, head, max_rows, options, None).await
+    }
+
+    /// Opens `head` as `open_with_async` does. What lies in `lent` means nothing while the head is not running: what its kernels
+    /// leave to each other may lie there, where it is large enough. Its usage is STORAGE.
+    pub(crate) async fn open_lent(
+        gpu: &Gpu,
+        head: &Head,
+        max_rows: usize,
+        options: &PlanOptions,
+        lent: Option<&wgpu::Buffer>,
+    ) -> Result<Self, RunError> {
+        Self::build(gpu, Planned::of_head(head, gpu.limits(), max_rows, options)?, lent).await
     }
 
     /// Allocates, uploads and compiles, and turns what the device objects to into an error.
-    async fn build(gpu: &Gpu, planned: Planned<'_>) -> Result<Self, RunError> {
+    async fn build(gpu: &Gpu, planned: Planned<'_>, lent: Option<&wgpu::Buffer>) -> Result<Self, RunError> {
         let device = gpu.device();
         let id = NEXT_SESSION.fetch_add(1, Ordering::Relaxed);
         // What goes wrong before pipelines are compiled is why they cannot be.
-        let made = match watching(device, || Self::prepare(gpu, id, &planned)).await {
+        let made = match watching(device, || Self::prepare(gpu, id, &planned, lent)).await {
             Ok(Ok(mut prepared)) => prepared.builder.compile().await.map(|pipelines| (prepared, pipelines)),
             Ok(Err(problem)) => return Err(problem.into()),
             Err(error) => Err(error),
@@ -210,9 +223,14 @@ impl Session {
     }
 
     /// Allocates and uploads, and asks for the pipelines.
-    fn prepare<'a>(gpu: &'a Gpu, id: u64, planned: &Planned<'_>) -> Result<Prepared<'a>, PlanError> {
+    fn prepare<'a>(
+        gpu: &'a Gpu,
+        id: u64,
+        planned: &Planned<'_>,
+        lent: Option<&wgpu::Buffer>,
+    ) -> Result<Prepared<'a>, PlanError> {
         let mut builder = PipelineBuilder::new(gpu);
-        let (passes, allocated) = Passes::new(gpu, &mut builder, planned)?;
+        let (passes, allocated) = Passes::new(gpu, &mut builder, planned, lent)?;
         gpu.queue().submit([]);
         let rows_in = |buffer: &wgpu::Buffer, row: usize| (buffer.size() / (4 * row as u64)) as usize;
         let HostBuffers { input, output, .. } = &allocated.host;
@@ -238,7 +256,8 @@ impl Session {
         self.pipelines.variants()
     }
 
-    /// Bytes of all buffers that the session has on the device, as wgpu says; the plan's figure, [`Plan::device_bytes`].
+    /// Bytes of all buffers that the session has on the device, as wgpu says; the plan's figure, [`Plan::device_bytes`], less
+    /// what was lent.
     pub fn device_bytes(&self) -> u64 {
         self.device_bytes
     }
