@@ -307,11 +307,8 @@ impl NetworkSession {
             return Err(self.gpu.lost_error().into());
         }
         let device = self.gpu.device();
-        let missing = || NetworkError::Tensor {
-            what: "output",
-            name: "(all)".into(),
-            problem: "stays on the device".into(),
-        };
+        let missing =
+            || NetworkError::Tensor { what: "output", name: "(all)".into(), problem: "stays on the device".into() };
         let download = self.download.as_ref().ok_or_else(missing)?;
         let size = download.size();
         let submitted = watching(device, || {

@@ -91,7 +91,9 @@ impl Model {
     ) -> Result<Self, RunError> {
         let sessions = match gpu {
             None => Sessions::Cpu(CpuSession::new(head.clone())),
-            Some(gpu) => Sessions::Gpu(open_sessions(gpu, head, max_rows, options, None).await?, gpu.info().name.clone()),
+            Some(gpu) => {
+                Sessions::Gpu(open_sessions(gpu, head, max_rows, options, None).await?, gpu.info().name.clone())
+            }
         };
         Ok(Self { sessions, inputs: head.inputs() })
     }
