@@ -41,12 +41,28 @@ impl Head {
     /// # Errors
     /// Where the bytes are refused, as [`artifact::read`] and [`import::from_bytes`] say.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        let options = ImportOptions::default();
-        match import::open(&mut Cursor::new(bytes), Container::Any)? {
-            Some(header) if Form::of(&header).is_some() => Ok(Self::Compressed(artifact::read_in(&header, bytes)?)),
-            Some(header) => Ok(import::from_tensors(header, Cursor::new(bytes), &options)?.head.into()),
-            None => Ok(import::from_pickle(Cursor::new(bytes), &options)?.head.into()),
-        }
+        Ok(Self::from_bytes_with(bytes, &ImportOptions::default())?.0)
+    }
+
+    /// Reads the bytes of a file with choices, and tells what the file does not say and was assumed, a phrase each. Of
+    /// `options` only the detection settings matter to a compressed head.
+    ///
+    /// # Errors
+    /// Where the bytes are refused, as [`artifact::read`] and [`import::from_bytes`] say, and where they are a bank of several
+    /// heads and `options` have detection settings.
+    pub fn from_bytes_with(bytes: &[u8], options: &ImportOptions) -> Result<(Self, Vec<String>), Error> {
+        let imported = match import::open(&mut Cursor::new(bytes), Container::Any)? {
+            Some(header) if Form::of(&header).is_some() => {
+                let mut head = Self::Compressed(artifact::read_in(&header, bytes)?);
+                if options.head_config.is_some() {
+                    head.set_detection(options.head_config.clone())?;
+                }
+                return Ok((head, Vec::new()));
+            }
+            Some(header) => import::from_tensors(header, Cursor::new(bytes), options)?,
+            None => import::from_pickle(Cursor::new(bytes), options)?,
+        };
+        Ok((imported.head.into(), imported.assumptions))
     }
 
     /// The bytes of the head's file: a dense head in efficient-kan's layout, a compressed one or a bank in this library's

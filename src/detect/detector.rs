@@ -116,6 +116,16 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         &self.heads
     }
 
+    /// Changes which boxes are kept.
+    ///
+    /// # Errors
+    /// Where an option is out of range.
+    pub fn set_options(&mut self, options: DetectOptions) -> Result<(), DetectError> {
+        options.check()?;
+        self.options = options;
+        Ok(())
+    }
+
     /// What evaluates the heads.
     pub fn evaluator(&self) -> &H {
         &self.evaluator

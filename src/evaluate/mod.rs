@@ -43,6 +43,8 @@ pub use region::{PixelExtent, Region};
 pub use summary::Summary;
 #[cfg(all(feature = "network", feature = "detect", not(target_arch = "wasm32")))]
 pub use verify::verify_backbone;
+#[cfg(all(feature = "network", feature = "detect"))]
+pub use verify::verify_backbone_async;
 #[cfg(feature = "gpu")]
 pub use verify::{VerifyCheck, VerifyReport, verify_async};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]

@@ -33,7 +33,7 @@ const DEEP_MATRIX_TOLERANCE: f64 = 1e-2;
 
 /// Largest error that passes of a backbone in f32, in parts of its largest feature: some fifty layers of sums that another
 /// runtime rounds in another order.
-#[cfg(all(feature = "network", feature = "detect", not(target_arch = "wasm32")))]
+#[cfg(all(feature = "network", feature = "detect"))]
 const BACKBONE_TOLERANCE: f64 = 1e-3;
 
 /// Codewords of the codebook that a dense head's numbers are put into.
@@ -130,9 +130,22 @@ pub fn verify_backbone(
     reference: &mut impl crate::detect::Backbone,
     picture: &crate::detect::Picture,
 ) -> Result<VerifyCheck, crate::detect::DetectError> {
-    use crate::detect::Backbone;
+    let gpu = device.gpu().clone();
+    block_on_any(Some(&gpu), verify_backbone_async(device, reference, picture))
+}
 
-    let (found, expected) = (device.features(picture)?, reference.features(picture)?);
+/// Compares features as `verify_backbone` does, without blocking for the device; the other runtime's work is done when the
+/// future is polled.
+///
+/// # Errors
+/// Where one of them does not take the picture, or the device fails.
+#[cfg(all(feature = "network", feature = "detect"))]
+pub async fn verify_backbone_async(
+    device: &mut crate::detect::frame::NetworkBackbone,
+    reference: &mut impl crate::detect::Backbone,
+    picture: &crate::detect::Picture,
+) -> Result<VerifyCheck, crate::detect::DetectError> {
+    let (found, expected) = (device.features_async(picture).await?, reference.features(picture)?);
     let rows = expected.cells() * expected.cells();
     let (found, expected) = (found.rows(), expected.rows());
     let error = match found.len() == expected.len() {

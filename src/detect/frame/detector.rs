@@ -228,6 +228,19 @@ impl FrameDetector {
             + of_sessions.sum::<u64>()
     }
 
+    /// Kernels that a frame starts on the device.
+    pub fn dispatches(&self) -> usize {
+        let rows = self.features.features().cells() * self.features.features().cells();
+        let of_head = |own: &HeadSession| own.session.dispatches(rows) + 1;
+        // The first is the letterbox's.
+        1 + self.features.dispatches() + self.sessions.iter().map(of_head).sum::<usize>()
+    }
+
+    /// Multiplications of a frame, roughly.
+    pub fn multiplications(&self) -> f64 {
+        self.work()
+    }
+
     /// Changes which boxes are kept, from the next frame that is sent on; those on their way may be of either.
     ///
     /// # Errors

@@ -97,6 +97,11 @@ impl FeaturePasses {
         constants + activations + inputs_and_outputs + self.features.rows().size()
     }
 
+    /// Kernels of the backbone, and one a map that is joined.
+    pub(super) fn dispatches(&self) -> usize {
+        self.network.dispatches() + self.channels.len()
+    }
+
     /// Multiplications of the backbone's steps.
     pub(super) fn step_work(&self) -> impl Iterator<Item = f64> {
         self.network.step_work()

@@ -120,6 +120,12 @@ impl FloatPasses {
             pass.dispatch_workgroups(shape.outputs.div_ceil(FINISH_INVOCATIONS) as u32, rows as u32, 1);
         }
     }
+
+    /// Kernels that [`FloatPasses::record`] starts.
+    #[cfg(feature = "network")]
+    pub(super) fn dispatches(&self) -> usize {
+        3 * self.layers.len()
+    }
 }
 
 /// What a layer's pipelines and bind groups are made of.

@@ -139,6 +139,13 @@ impl IntegerPasses {
         pass.set_bind_group(1, &binding.output, &[]);
         pass.dispatch_workgroups(rows as u32, self.plan.layers[0].heads as u32, 1);
     }
+
+    /// Kernels that [`IntegerPasses::record`] starts.
+    #[cfg(feature = "network")]
+    pub(super) fn dispatches(&self, rows: usize) -> usize {
+        let tier = self.plan.schedule.tier(rows);
+        self.layers.iter().map(|layer| 1 + usize::from(layer.tiers[tier].basis.is_some())).sum::<usize>() + 1
+    }
 }
 
 /// What pipelines and bind groups are made of.

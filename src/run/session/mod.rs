@@ -454,6 +454,17 @@ impl Session {
         std::iter::repeat_n(of_chunk, self.plan.chunks(rows))
     }
 
+    /// Kernels that a batch of so many rows starts.
+    #[cfg(feature = "network")]
+    pub(crate) fn dispatches(&self, rows: usize) -> usize {
+        let chunks = self.plan.chunks(rows);
+        let of_chunk = match &self.passes {
+            Passes::Float(passes) => passes.dispatches(),
+            Passes::Integer(passes) => passes.dispatches(rows.min(self.plan.chunk_rows())),
+        };
+        chunks * of_chunk
+    }
+
     /// Records some chunks of a batch of `rows`, which the binding was checked for.
     #[cfg(feature = "network")]
     pub(crate) fn record_some(

@@ -1,0 +1,296 @@
+// The checks of the page; see web/test.
+
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { patches } from './png.mjs';
+import { serve } from './server.mjs';
+
+const require = createRequire(resolve('target/web/tools/package.json'));
+const { chromium } = require('playwright-core');
+
+const SITE = resolve('target/web/site');
+const SHOTS = resolve('target/web/shots');
+const NET = resolve('tests/data/onnx/conv_no_bias.onnx');
+const HEADS = { dense: resolve('web/tests/data/dense.safetensors'), integer: resolve('web/tests/data/integer.safetensors'), bank: resolve('web/tests/data/bank.safetensors') };
+const SMALL = { score: 0.45, nms: 0.6 };
+const MINUTES = 60_000;
+
+const folder = mkdtempSync(join(tmpdir(), 'sharekan-web-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+rmSync(SHOTS, { recursive: true, force: true });
+mkdirSync(SHOTS, { recursive: true });
+
+const server = await serve({ '/some/deep/path/': SITE, '/data/': resolve('.') });
+const PAGE = `${server.origin}/some/deep/path/`;
+
+/** What the program finds. */
+function native(head, backbone, files, options, more = []) {
+  const json = join(folder, 'native.json');
+  const given = ['detect', head, ...files, '--backbone', backbone, '--json', json, '--score', String(options.score), '--nms', String(options.nms), ...more];
+  execFileSync(process.env.SHAREKAN, given, { stdio: ['ignore', 'ignore', 'pipe'] });
+  return JSON.parse(readFileSync(json, 'utf8')).map(({ detections }) => detections);
+}
+
+function iou(a, b) {
+  const side = (at) => Math.max(0, Math.min(a[at + 2], b[at + 2]) - Math.max(a[at], b[at]));
+  const area = (own) => (own[2] - own[0]) * (own[3] - own[1]);
+  const both = side(0) * side(1);
+  return both / (area(a) + area(b) - both);
+}
+
+/** Refuses boxes that are not those of the program: same classes, overlap of 0.95, scores to 0.01; near the threshold one may miss. */
+function same(found, expected, score, what) {
+  const free = [...expected];
+  const missing = [];
+  for (const own of found) {
+    const at = free.findIndex((other) => own.class === other.class && own.head === other.head && iou(own.box, other.box) >= 0.95 && Math.abs(own.score - other.score) <= 0.01);
+    if (at < 0) missing.push(own);
+    else free.splice(at, 1);
+  }
+  const strong = [...missing, ...free].filter((own) => own.score > score + 0.01);
+  if (strong.length || !expected.length) throw new Error(`${what}: ${strong.length} boxes differ of ${expected.length}: ${JSON.stringify(strong.slice(0, 3))}`);
+  return expected.length;
+}
+
+const ensure = (condition, text) => {
+  if (!condition) throw new Error(text);
+};
+
+const GPU = ['--use-webgpu-adapter=swiftshader', '--enable-unsafe-webgpu'];
+const PLAIN = ['--no-sandbox'];
+
+async function open(flags, query, { width = 1280, height = 900, scheme = 'light', ready = true, ...more } = {}) {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: [...PLAIN, ...flags] });
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, acceptDownloads: true, ...more });
+  const page = await context.newPage();
+  page.setDefaultTimeout(3 * MINUTES);
+  const problems = [];
+  page.on('pageerror', (error) => problems.push(`error ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !/favicon/.test(message.text())) problems.push(`console ${message.text()}`);
+  });
+  page.on('request', (request) => {
+    if (!request.url().startsWith(server.origin) && !/^(blob|data):/.test(request.url())) problems.push(`request to ${request.url()}`);
+  });
+  await page.goto(PAGE + query);
+  if (ready) await page.waitForFunction(() => globalThis.sharekanPage?.state.ready === true);
+  return { browser, page, problems, context };
+}
+
+/** Drops files on the page, as a user does, and waits until they are taken. */
+async function drop(page, files) {
+  return page.evaluate(async (list) => {
+    const made = list.map(({ name, type, base64 }) => new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name, { type }));
+    document.getElementById('notices').replaceChildren();
+    await globalThis.sharekanPage.take(made);
+    return [...document.getElementById('notices').children].map((own) => own.firstChild.textContent);
+  }, files.map(({ name, type = '', bytes }) => ({ name, type, base64: Buffer.from(bytes).toString('base64') })));
+}
+
+const idle = (page) => page.waitForFunction(() => !globalThis.sharekanPage.state.busy && globalThis.sharekanPage.state.ready);
+const found = (page) => page.evaluate(() => globalThis.sharekanPage.state.found);
+
+async function small(page, head) {
+  await page.evaluate((options) => globalThis.sharekanPage.client.call('options', [options]), SMALL);
+  // The backbone alone does not fit the page's head; both together fit.
+  await page.evaluate(async ([net, own]) => {
+    const bytes = async (path) => new Uint8Array(await (await fetch(path)).arrayBuffer());
+    const { client, take } = globalThis.sharekanPage;
+    await client.call('backbone', [{ bytes: await bytes(net), name: 'small.onnx' }]);
+    await take([new File([await bytes(own)], 'small.safetensors')]);
+  }, [NET, head].map((path) => `/data/${path.slice(resolve('.').length + 1)}`));
+}
+
+const pictures = [[160, 120], [90, 128], [400, 300]].map(([width, height], at) => {
+  const file = join(folder, `patches-${at}.png`);
+  writeFileSync(file, patches(width, height, at + 1));
+  return file;
+});
+const sampleHead = join(SITE, 'models/bccd.safetensors');
+const full = join(SITE, 'models/efficientnet_lite0.onnx');
+
+/** The small network, all kinds of heads, against the program. */
+async function smallOnes(page) {
+  let boxes = 0;
+  for (const [kind, head] of Object.entries(HEADS)) {
+    await small(page, head);
+    const expected = native(head, NET, pictures, SMALL, ['--device', 'cpu', '--backbone-device', 'cpu']);
+    for (const [at, picture] of pictures.entries()) {
+      const notices = await drop(page, [{ name: `${at}.png`, type: 'image/png', bytes: readFileSync(picture) }]);
+      ensure(!notices.length, `${kind}: ${notices}`);
+      await idle(page);
+      boxes += same((await found(page)).detections, expected[at], SMALL.score, `${kind}, picture ${at}`);
+    }
+  }
+  return `${boxes} boxes of 3 heads on 3 pictures are those of the program`;
+}
+
+async function fullFrame(page, what) {
+  await page.waitForFunction(() => globalThis.sharekanPage.state.found?.name === 'BloodImage_00007.jpg' && !globalThis.sharekanPage.state.busy);
+  const options = await page.evaluate(() => ({ score: Number(document.getElementById('score').value), nms: Number(document.getElementById('nms').value) }));
+  // The browser's own pixels: another decoder of JPEG is off by one or two of 255.
+  const base64 = await page.evaluate(async () => {
+    const { bitmap } = globalThis.sharekanPage.state.still;
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+    canvas.getContext('2d').drawImage(bitmap, 0, 0);
+    const bytes = new Uint8Array(await (await canvas.convertToBlob({ type: 'image/png' })).arrayBuffer());
+    return btoa(bytes.reduce((text, byte) => text + String.fromCharCode(byte), ''));
+  });
+  const sample = join(folder, 'sample.png');
+  writeFileSync(sample, Buffer.from(base64, 'base64'));
+  const [expected] = native(sampleHead, full, [sample], options, ['--device', 'cpu', '--backbone-device', 'cpu']);
+  const own = await found(page);
+  const boxes = same(own.detections, expected, options.score, what);
+  return `${boxes} boxes of the sample are those of the program, ${Math.round(own.times.total)} ms`;
+}
+
+let gpu;
+const checks = {
+  async opens() {
+    gpu = await open(GPU, '?device=gpu');
+    const text = await gpu.page.textContent('#device-text');
+    ensure(/WebGPU/.test(text), `the page says ${text}`);
+    return text;
+  },
+  'a full frame on WebGPU': () => fullFrame(gpu.page, 'full frame'),
+  async 'screenshot, 1280 pixels'() {
+    await gpu.page.screenshot({ path: join(SHOTS, 'wide.png') });
+    return join(SHOTS, 'wide.png');
+  },
+  'small network on WebGPU': () => smallOnes(gpu.page),
+  async verify() {
+    const report = await gpu.page.evaluate(() => globalThis.sharekanPage.checkDevice());
+    ensure(report?.passed, JSON.stringify(report));
+    ensure(/Passed/.test(await gpu.page.textContent('#check-result')), 'the page does not say so');
+    return `${report.checks.length} checks, largest error ${report.largest_error}`;
+  },
+  async 'ten bad files'() {
+    const { page } = gpu;
+    const head = readFileSync(HEADS.dense);
+    const net = readFileSync(NET);
+    const flipped = Buffer.from(head);
+    flipped.fill(0xff, flipped.length - 64);
+    const bad = [
+      { name: 'empty.safetensors', bytes: Buffer.alloc(0) },
+      { name: 'noise.safetensors', bytes: Buffer.from('no safetensors at all') },
+      { name: 'cut.safetensors', bytes: head.subarray(0, head.length / 2) },
+      { name: 'nan.safetensors', bytes: flipped },
+      { name: 'other.safetensors', bytes: readFileSync(sampleHead) },
+      { name: 'noise.onnx', bytes: Buffer.from('no network') },
+      { name: 'cut.onnx', bytes: net.subarray(0, net.length / 2) },
+      { name: 'noise.json', bytes: Buffer.from('{"classes": [') },
+      { name: 'wrong.json', bytes: Buffer.from('{"classes": []}') },
+      { name: 'noise.png', type: 'image/png', bytes: Buffer.from('no picture') },
+      { name: 'noise.mp4', type: 'video/mp4', bytes: Buffer.from('no video') },
+      { name: 'letter.txt', type: 'text/plain', bytes: Buffer.from('Dear page') },
+    ];
+    for (const file of bad) {
+      const notices = await drop(page, [file]);
+      ensure(notices.length >= 1 && notices.some((text) => text.includes(file.name.split('.')[0])), `${file.name}: the page says ${JSON.stringify(notices)}`);
+      if (process.env.VERBOSE) console.log(`      ${notices.join(' | ')}`);
+    }
+    // It still works.
+    const notices = await drop(page, [{ name: '0.png', type: 'image/png', bytes: readFileSync(pictures[0]) }]);
+    ensure(!notices.length, `after bad files: ${notices}`);
+    await idle(page);
+    ensure((await found(page)).name === '0.png', 'no picture is found after bad files');
+    return `${bad.length} files, each with a message`;
+  },
+  async 'device lost'() {
+    const { page } = gpu;
+    const before = await found(page);
+    await page.evaluate(() => {
+      globalThis.sharekanPage.state.found = undefined;
+      return globalThis.sharekanPage.client.call('lose');
+    });
+    await page.waitForFunction(() => globalThis.sharekanPage.state.found && globalThis.sharekanPage.state.ready && !globalThis.sharekanPage.state.busy);
+    const after = await found(page);
+    ensure(JSON.stringify(after.detections) === JSON.stringify(before.detections), 'other boxes after the loss');
+    const notices = await page.textContent('#notices');
+    ensure(/lost/.test(notices), `the page says ${notices}`);
+    return notices.replace(/Close$/, '');
+  },
+  async 'save'() {
+    const { page } = gpu;
+    const saved = async (id) => {
+      const [download] = await Promise.all([page.waitForEvent('download'), page.click(id)]);
+      return readFileSync(await download.path());
+    };
+    const record = JSON.parse(await saved('#save-json'));
+    ensure(record.detections.length > 0 && record.width === 160, JSON.stringify(record).slice(0, 200));
+    const png = await saved('#save-picture');
+    ensure(png.readUInt32BE(16) === 160 && png.readUInt32BE(20) === 120, 'the picture has another size');
+    return `${record.detections.length} boxes, a picture of 160 x 120`;
+  },
+  async 'nothing went wrong on WebGPU'() {
+    const problems = gpu.problems.filter((text) => !/device.*(lost|destroyed)/i.test(text));
+    ensure(!problems.length, problems.slice(0, 5).join('; '));
+    await gpu.browser.close();
+    gpu = undefined;
+    return 'no error, no request to others';
+  },
+  async 'no WebGPU: the CPU'() {
+    const own = await open(['--disable-features=WebGPU'], '');
+    try {
+      const text = await own.page.textContent('#device-text');
+      ensure(/CPU/.test(text), `the page says ${text}`);
+      ensure(/no WebGPU/.test(await own.page.textContent('#notices')), 'no message');
+      const frame = await fullFrame(own.page, 'full frame on the CPU');
+      const boxes = await smallOnes(own.page);
+      ensure(!own.problems.length, own.problems.join('; '));
+      return `${frame}; ${boxes}`;
+    } finally {
+      await own.browser.close();
+    }
+  },
+  async 'camera, 360 pixels, dark'() {
+    const frames = join(folder, 'frames.mjpeg');
+    writeFileSync(frames, Buffer.concat(['07', '90', '96'].map((end) => readFileSync(resolve(`assets/images/BloodImage_00${{ '07': '007', 90: '290', 96: '296' }[end]}.jpg`)))));
+    const flags = ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream', `--use-file-for-fake-video-capture=${frames}`];
+    const own = await open(flags, '?device=cpu', { width: 360, height: 780, scheme: 'dark', permissions: ['camera'] });
+    try {
+      const { page } = own;
+      await page.waitForFunction(() => globalThis.sharekanPage.state.found);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      ensure(wide <= 360, `the page is ${wide} pixels wide`);
+      await page.screenshot({ path: join(SHOTS, 'narrow.png'), fullPage: true });
+      await page.evaluate(() => (globalThis.sharekanPage.state.found = undefined));
+      await page.click('#camera');
+      await page.waitForFunction(() => globalThis.sharekanPage.state.frames.length >= 2 && globalThis.sharekanPage.state.found);
+      const { detections, width, height, name } = await found(page);
+      ensure(name === 'camera' && detections.filter((one) => one.class === 'RBC').length >= 3, `${name}: ${detections.length} boxes`);
+      await page.screenshot({ path: join(SHOTS, 'camera.png') });
+      await page.click('#stop');
+      ensure(!own.problems.length, own.problems.join('; '));
+      return `${detections.length} boxes in a frame of ${width} x ${height}`;
+    } finally {
+      await own.browser.close();
+    }
+  },
+};
+
+const wanted = process.argv.slice(2);
+let failed = 0;
+for (const [name, check] of Object.entries(checks)) {
+  if (wanted.length && !wanted.includes(name) && name !== 'opens') continue;
+  const begin = performance.now();
+  try {
+    const text = await check();
+    console.log(`ok    ${name} (${((performance.now() - begin) / 1000).toFixed(1)} s): ${text}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL  ${name} (${((performance.now() - begin) / 1000).toFixed(1)} s): ${error.message.split('\n').slice(0, 3).join(' ')}`);
+    if (gpu) {
+      await gpu.page.screenshot({ path: join(SHOTS, `failed-${failed}.png`) }).catch(() => {});
+      console.log(`      ${gpu.problems.slice(0, 5).join('; ')}`);
+    }
+    if (name === 'opens') break;
+  }
+}
+await gpu?.browser.close();
+server.close();
+console.log(failed ? `web/test: ${failed} checks failed` : 'web/test: all checks passed');
+process.exit(failed ? 1 : 0);
