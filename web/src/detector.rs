@@ -273,13 +273,7 @@ impl Detector {
         self.found(&found, picture.width(), picture.height(), times)
     }
 
-    fn found(
-        &self,
-        found: &[HeadDetections],
-        width: u32,
-        height: u32,
-        times: Times,
-    ) -> Result<JsValue, JsError> {
+    fn found(&self, found: &[HeadDetections], width: u32, height: u32, times: Times) -> Result<JsValue, JsError> {
         let name = String::new();
         let of_heads = self.heads.iter().zip(found);
         let detections = match self.heads.as_slice() {

@@ -35,7 +35,9 @@ impl Device {
             "gpu" => true,
             "auto" => false,
             "cpu" => return Ok(cpu(None)),
-            other => return Err(JsError::new(&format!("the device {other:?} is not known, expected auto, gpu or cpu"))),
+            other => {
+                return Err(JsError::new(&format!("the device {other:?} is not known, expected auto, gpu or cpu")));
+            }
         };
         let Some(report) = list_adapters(&options).await.into_iter().next() else {
             let text = "this browser gives no WebGPU adapter";

@@ -166,7 +166,7 @@ fn with_graph(model: &[u8], change: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Op
 }
 
 /// Names of what a node takes (field 1) or makes (field 2).
-fn names<'a>(node: &'a [u8], number: u64) -> Option<Vec<&'a [u8]>> {
+fn names(node: &[u8], number: u64) -> Option<Vec<&[u8]>> {
     let all = fields(node)?;
     Some(all.iter().filter(|field| field.number == number).map(|field| field.bytes).collect())
 }
@@ -176,7 +176,8 @@ fn names<'a>(node: &'a [u8], number: u64) -> Option<Vec<&'a [u8]>> {
 pub fn narrow(model: &[u8], outputs: &[&str]) -> Option<Vec<u8>> {
     with_graph(model, |graph| {
         let all = fields(graph)?;
-        let name_of = |field: &Field<'_>| names(field.bytes, 1).and_then(|names| names.first().map(|name| name.to_vec()));
+        let name_of =
+            |field: &Field<'_>| names(field.bytes, 1).and_then(|names| names.first().map(|name| name.to_vec()));
         let is_wanted = |field: &Field<'_>| {
             outputs.is_empty() || name_of(field).is_some_and(|name| outputs.iter().any(|own| own.as_bytes() == name))
         };

@@ -23,7 +23,9 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 rmSync(SHOTS, { recursive: true, force: true });
 mkdirSync(SHOTS, { recursive: true });
 
-const server = await serve({ '/some/deep/path/': SITE, '/data/': resolve('.') });
+const server = await serve({
+  '/some/deep/path/': SITE, '/data/': resolve('.'), '/application/node_modules/sharekan/': resolve('target/web/package'), '/application/': folder,
+});
 const PAGE = `${server.origin}/some/deep/path/`;
 
 /** What the program finds. */
@@ -66,7 +68,7 @@ async function open(flags, query, { width = 1280, height = 900, scheme = 'light'
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: [...PLAIN, ...flags] });
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: scheme, acceptDownloads: true, ...more });
   const page = await context.newPage();
-  page.setDefaultTimeout(3 * MINUTES);
+  page.setDefaultTimeout(8 * MINUTES);
   const problems = [];
   page.on('pageerror', (error) => problems.push(`error ${error.message}`));
   page.on('console', (message) => {
@@ -246,6 +248,69 @@ const checks = {
       await own.browser.close();
     }
   },
+  async 'the package, and the example of its README'() {
+    const [, example] = readFileSync('web/package/README.md', 'utf8').match(/```html\n([^]*?)```/);
+    writeFileSync(join(folder, 'index.html'), `<!doctype html><title>example</title><link rel="icon" href="data:,">${example}`);
+    for (const [from, to] of [[HEADS.dense, 'head.safetensors'], [NET, 'backbone.onnx'], [pictures[0], 'picture.jpg']]) copyFileSync(from, join(folder, to));
+    const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: [...PLAIN, ...GPU] });
+    try {
+      const page = await browser.newPage();
+      page.setDefaultTimeout(2 * MINUTES);
+      const lines = [];
+      page.on('console', (message) => lines.push(message.text()));
+      page.on('pageerror', (error) => lines.push(`error: ${error.message}`));
+      await page.goto(`${server.origin}/application/`);
+      for (let at = 0; at < 600 && !lines.length; at += 1) await page.waitForTimeout(100);
+      ensure(lines.length > 0 && lines.every((line) => /^class \d 0\.\d\d /.test(line)), `the example logs ${JSON.stringify(lines.slice(0, 3))}`);
+      const off = await page.evaluate(async () => {
+        const { Sharekan } = await import('/application/node_modules/sharekan/sharekan.js');
+        const rows = 5;
+        const [gpu, cpu] = await Promise.all(['gpu', 'cpu'].map((device) => Sharekan.load({ head: 'head.safetensors', device })));
+        const { inputs, outputs } = gpu.describe();
+        const features = Float32Array.from({ length: rows * inputs }, (_, at) => ((at * 0.618) % 1) * 2 - 1);
+        const expected = await cpu.runFeatures(features);
+        const device = gpu.device.gpuDevice;
+        const own = await gpu.featureBuffer(rows);
+        device.queue.writeBuffer(own, 0, features);
+        const other = device.createBuffer({ size: features.byteLength, usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+        device.queue.writeBuffer(other, 0, features);
+        const found = [await gpu.runFeatures(features), await gpu.runFeatures(own, rows), await gpu.runFeatures(other)];
+        const most = Math.max(...expected.map(Math.abs));
+        const differences = found.map((values) => (values.length === rows * outputs ? Math.max(...values.map((value, at) => Math.abs(value - expected[at]))) / most : Infinity));
+        const refused = await cpu.runFeatures(other).catch((error) => error.message);
+        await gpu.dispose();
+        await gpu.dispose();
+        const after = await gpu.detect(new ImageData(4, 4)).catch((error) => error.message);
+        return { differences, refused, after };
+      });
+      ensure(off.differences.every((value) => value < 1e-4), `features: ${off.differences}`);
+      ensure(/GPUBuffer/.test(off.refused) && /disposed/.test(off.after), JSON.stringify(off));
+      const packed = JSON.parse(execFileSync('npm', ['pack', '--dry-run', '--json'], { cwd: 'target/web/package', stdio: ['ignore', 'pipe', 'ignore'] }));
+      const files = packed[0].files.map(({ path }) => path);
+      for (const file of ['sharekan.js', 'sharekan.d.ts', 'sharekan_web.js', 'sharekan_web_bg.wasm', 'README.md']) ensure(files.includes(file), `npm pack leaves ${file} out`);
+      return `${lines.length} boxes logged; features as numbers, in place and copied: off by ${Math.max(...off.differences).toExponential(0)}; ${files.length} files`;
+    } finally {
+      await browser.close();
+    }
+  },
+  async 'bench page'() {
+    const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: PLAIN });
+    try {
+      const page = await browser.newPage({ viewport: { width: 360, height: 780 } });
+      page.setDefaultTimeout(4 * MINUTES);
+      await page.goto(`${PAGE}bench.html?device=cpu`);
+      await page.click('#run');
+      await page.waitForFunction(() => !document.getElementById('save').disabled || /did not work/.test(document.getElementById('status').textContent));
+      const result = await page.evaluate(() => globalThis.sharekanBench.result());
+      const { compressed, dense } = result.heads;
+      ensure(result.format === 'sharekan-web-bench' && compressed.head.length === 4 && dense.wall.backbone > 0, await page.textContent('#status'));
+      ensure((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360, 'the page is wider than 360 pixels');
+      await page.screenshot({ path: join(SHOTS, 'bench.png'), fullPage: true });
+      return `head of 676 rows ${Math.round(compressed.head[3].microseconds / 1000)} ms, dense ${Math.round(dense.head[3].microseconds / 1000)} ms, backbone ${Math.round(compressed.wall.backbone)} ms`;
+    } finally {
+      await browser.close();
+    }
+  },
   async 'camera, 360 pixels, dark'() {
     const frames = join(folder, 'frames.mjpeg');
     writeFileSync(frames, Buffer.concat(['07', '90', '96'].map((end) => readFileSync(resolve(`assets/images/BloodImage_00${{ '07': '007', 90: '290', 96: '296' }[end]}.jpg`)))));
@@ -256,6 +321,25 @@ const checks = {
       await page.waitForFunction(() => globalThis.sharekanPage.state.found);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       ensure(wide <= 360, `the page is ${wide} pixels wide`);
+      const unnamed = await page.evaluate(() =>
+        [...document.querySelectorAll('button, input:not([hidden]), select, a, summary')].filter(
+          (own) => !(own.textContent.trim() || own.getAttribute('aria-label') || own.labels?.length),
+        ).map((own) => own.outerHTML),
+      );
+      ensure(!unnamed.length, `without a name: ${unnamed}`);
+      // By keyboard: the tab key comes to the samples, the buttons, the heads and the sliders, and an arrow key changes one.
+      const seen = new Set();
+      for (let at = 0; at < 40; at += 1) {
+        await page.keyboard.press('Tab');
+        seen.add(await page.evaluate(() => document.activeElement.id || document.activeElement.name || document.activeElement.tagName));
+      }
+      for (const id of ['pick', 'camera', 'head', 'score', 'nms', 'save-json', 'cap']) ensure(seen.has(id), `the tab key does not come to ${id}`);
+      await page.focus('#score');
+      await page.keyboard.press('ArrowLeft');
+      ensure((await page.textContent('#score-out')) === '0.45', 'the arrow key does not move the slider');
+      await page.keyboard.press('ArrowRight');
+      await page.waitForTimeout(200);
+      await idle(page);
       await page.screenshot({ path: join(SHOTS, 'narrow.png'), fullPage: true });
       await page.evaluate(() => (globalThis.sharekanPage.state.found = undefined));
       await page.click('#camera');
@@ -272,6 +356,7 @@ const checks = {
   },
 };
 
+if (!process.env.CHROMIUM || !process.env.SHAREKAN) throw new Error('run web/test, which sets CHROMIUM and SHAREKAN');
 const wanted = process.argv.slice(2);
 let failed = 0;
 for (const [name, check] of Object.entries(checks)) {

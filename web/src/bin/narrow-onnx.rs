@@ -12,7 +12,8 @@ fn main() -> ExitCode {
     let outputs: Vec<&str> = outputs.iter().map(String::as_str).collect();
     let done = std::fs::read(from).map_err(|error| format!("{from}: {error}")).and_then(|bytes| {
         let narrow = sharekan_web::half_weights::narrow(&bytes, &outputs);
-        let narrow = narrow.ok_or_else(|| format!("{from}: no ONNX network that has the outputs {}", outputs.join(", ")))?;
+        let narrow =
+            narrow.ok_or_else(|| format!("{from}: no ONNX network that has the outputs {}", outputs.join(", ")))?;
         std::fs::write(to, narrow).map_err(|error| format!("{to}: {error}"))
     });
     match done {
