@@ -106,8 +106,9 @@ function showDevice() {
     row('Runs on', 'CPU, in wasm with SIMD');
     if (device.note) {
       row('Why', device.note);
-      if (!globalThis.navigator.gpu) {
-        notice('This browser has no WebGPU, so everything runs on the CPU: well for pictures, slowly for a camera. Chrome and Edge have it, Safari from version 26, Firefox on Windows and Apple silicon.');
+      if (state.kind !== 'cpu') {
+        const why = `${device.note[0].toUpperCase()}${device.note.slice(1)}`;
+        notice(`${why}, so everything runs on the CPU: well for pictures, slowly for a camera. Chrome and Edge have WebGPU, Safari from version 26, Firefox on Windows and Apple silicon.`);
       }
     }
     $('limits').replaceChildren();
@@ -328,6 +329,7 @@ async function startLive(kind, name, mirrored) {
   stage.video.hidden = false;
   $('stop').hidden = false;
   markSample();
+  $('stage').scrollIntoView({ block: 'nearest' });
   loop(state.live);
 }
 
