@@ -35,8 +35,8 @@ fn outputs_are_those_of_f32_but_for_the_rounding_of_weights() {
             let expected = tensor(&io, &format!("output:{name}"));
             let most = expected.values.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
             let off = found.values.iter().zip(&expected.values).fold(0.0_f32, |off, (a, b)| off.max((a - b).abs()));
-            // Weights are off by one part in 2^12 at most, some ten layers of them.
-            assert!(found.shape == expected.shape && off / most < 4e-3, "{file}, {name}: {off} of {most}");
+            // Weights are off by one part in 2^11 at most, layer after layer: as far as features in f16 may be.
+            assert!(found.shape == expected.shape && off / most < 1e-2, "{file}, {name}: {off} of {most}");
             assert!(off > 0.0, "{file}, {name}: the weights are still those in f32");
         }
         // The kernels for GPUs take it, too.
