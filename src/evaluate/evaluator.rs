@@ -97,6 +97,12 @@ impl<'a> Evaluator<'a> {
         self.names.get(known..).unwrap_or_default()
     }
 
+    /// Classes of the ground truth that the head has, too.
+    pub fn known_classes(&self) -> Vec<&String> {
+        let known = self.of_head.iter().max().map_or(0, |last| last + 1);
+        self.of_truth.iter().filter(|&&class| class < known).filter_map(|&class| self.names.get(class)).collect()
+    }
+
     /// Adds the detections of image `index` of the ground truth, in any order.
     ///
     /// # Errors

@@ -4,9 +4,9 @@
 //! really in the images:
 //!
 //! ```text
-//! VOC folder or COCO file --GroundTruth--> Evaluator <-- detections of each image
-//!                                              |
-//!                                          Evaluation --> Summary (JSON)
+//! VOC folder, COCO file or YOLO set --AnnotatedSet--> Evaluator <-- detections of each image
+//!                                                        |
+//!                                                    Evaluation --> Summary (JSON)
 //! ```
 //!
 //! Figures of different papers only compare where the protocol is the same, so `average_precision` follows the

@@ -2,6 +2,7 @@
 
 mod sources;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -17,6 +18,7 @@ use super::compile::{MethodArg, PrecisionArg};
 use super::failure::Failure;
 use super::options::{AdapterArgs, ImportArgs};
 use super::progress;
+use super::image_set::SetReadingArgs;
 use super::screen::{JsonArgs, Screen};
 use super::size::SizeArgs;
 use super::table::{Align, count, table};
@@ -58,10 +60,10 @@ pub(crate) struct BankArgs {
     /// What the codebook is fitted to [default: calibrated with --calibrate, uniform without]
     #[arg(long, value_enum)]
     method: Option<MethodArg>,
-    /// Folder of images, VOC folder, or safetensors file with a tensor `input` of features [rows, in]
+    /// Folder of images, set as for eval, or safetensors file with a tensor `input` of features [rows, in]
     #[arg(long, value_name = "[NAME=]DIR|FEATURES", help_heading = "Calibration")]
     calibrate: Vec<PathBuf>,
-    /// Split of a VOC folder to calibrate with; others are not looked at
+    /// Split of a set to calibrate with; others are not looked at
     #[arg(long, value_name = "SPLIT", default_value = "train", help_heading = "Calibration")]
     calibrate_split: String,
     /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
@@ -69,6 +71,8 @@ pub(crate) struct BankArgs {
     backbone: Option<PathBuf>,
     #[command(flatten)]
     backbone_device: BackboneDeviceArgs,
+    #[command(flatten)]
+    reading: SetReadingArgs,
     #[command(flatten)]
     adapter: AdapterArgs,
     #[command(flatten)]
@@ -153,7 +157,9 @@ pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
         screen.line(note)?;
     }
     screen.line(format!("wrote {}", args.output.display()))?;
-    let assumed: Vec<String> = heads.iter().flat_map(|head| head.assumed.clone()).collect();
+    let mut assumed: Vec<String> = heads.iter().flat_map(|head| head.assumed.clone()).collect();
+    let of_sets: BTreeSet<&String> = rows.iter().flat_map(|rows| &rows.assumed).collect();
+    assumed.extend(of_sets.into_iter().cloned());
     let compiled = Compiled {
         dense_bytes,
         alone_bytes,

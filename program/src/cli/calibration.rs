@@ -3,18 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sharekan::Error;
 use sharekan::detect::{Assets, Backbone, Letterbox, list_images, read_image};
-use sharekan::evaluate::ground_truth::GroundTruth;
+use sharekan::evaluate::ground_truth::{AnnotatedSet, LeftOut};
 use sharekan::files;
 use sharekan::head::{DenseHead, DetectionConfig};
 use sharekan::run::GpuOptions;
 
 use super::backbone::BackboneDeviceArgs;
 use super::failure::Failure;
+use super::image_set::{SetReadingArgs, say_skipped};
 use super::progress;
 use super::screen::Screen;
-use super::table::count;
+use super::table::{count, list};
 
 /// Most images that rows are taken of; they are spread evenly over those that there are.
 const IMAGES: usize = 96;
@@ -23,10 +23,10 @@ const IMAGES: usize = 96;
 #[derive(Args)]
 #[command(next_help_heading = "Calibration")]
 pub(crate) struct CalibrationArgs {
-    /// Folder of images, VOC folder, or safetensors file with a tensor `input` of features [rows, in]
+    /// Folder of images, set as for eval, or safetensors file with a tensor `input` of features [rows, in]
     #[arg(long, value_name = "DIR|FEATURES")]
     calibrate: Option<PathBuf>,
-    /// Split of a VOC folder to calibrate with; others are not looked at
+    /// Split of a set to calibrate with; others are not looked at
     #[arg(long, value_name = "SPLIT", default_value = "train", requires = "calibrate")]
     calibrate_split: String,
     /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
@@ -34,6 +34,8 @@ pub(crate) struct CalibrationArgs {
     backbone: Option<PathBuf>,
     #[command(flatten)]
     backbone_device: BackboneDeviceArgs,
+    #[command(flatten)]
+    reading: SetReadingArgs,
 }
 
 /// Rows to calibrate with, and what made them.
@@ -42,6 +44,8 @@ pub(crate) struct CalibrationRows {
     pub(crate) rows: Vec<f32>,
     /// Name of the device of the backbone, where there was one.
     pub(crate) backbone_device: Option<String>,
+    /// What was assumed in reading the set of its images.
+    pub(crate) assumed: Vec<String>,
 }
 
 impl CalibrationArgs {
@@ -60,16 +64,16 @@ impl CalibrationArgs {
     ) -> Result<Option<CalibrationRows>, Failure> {
         let Some(source) = &self.calibrate else { return Ok(None) };
         let (split, backbone) = (&self.calibrate_split, self.backbone.as_deref());
-        let device = &self.backbone_device;
-        CalibrationSource { source, split, backbone, device, adapter }.rows(head, path, screen).map(Some)
+        let (device, reading) = (&self.backbone_device, &self.reading);
+        CalibrationSource { source, split, backbone, device, adapter, reading }.rows(head, path, screen).map(Some)
     }
 }
 
 /// A source of calibration rows.
 pub(crate) struct CalibrationSource<'a> {
-    /// Folder of images, VOC folder, or file of rows.
+    /// Folder of images, set, or file of rows.
     pub(crate) source: &'a Path,
-    /// Split of a VOC folder.
+    /// Split of a set.
     pub(crate) split: &'a str,
     /// File of the backbone, where it is not the bundled one.
     pub(crate) backbone: Option<&'a Path>,
@@ -77,15 +81,24 @@ pub(crate) struct CalibrationSource<'a> {
     pub(crate) device: &'a BackboneDeviceArgs,
     /// Which adapter it takes.
     pub(crate) adapter: &'a GpuOptions,
+    /// How a set is read.
+    pub(crate) reading: &'a SetReadingArgs,
+}
+
+/// The images to take rows of.
+struct Images {
+    files: Vec<PathBuf>,
+    assumed: Vec<String>,
+    skipped: LeftOut,
 }
 
 impl CalibrationSource<'_> {
     /// The rows for the head that `path` holds.
     pub(crate) fn rows(&self, head: &DenseHead, path: &Path, screen: Screen) -> Result<CalibrationRows, Failure> {
-        if !self.source.is_dir() {
+        if self.holds_rows() {
             let rows = files::read_rows(self.source, head.inputs())?;
             screen.line(format!("calibrating with {} rows", count(rows.len() / head.inputs())))?;
-            return Ok(CalibrationRows { rows, backbone_device: None });
+            return Ok(CalibrationRows { rows, backbone_device: None, assumed: Vec::new() });
         }
         let Some(settings) = &head.detection else {
             return Err(Failure::new(format!(
@@ -93,25 +106,36 @@ impl CalibrationSource<'_> {
                 path.display()
             )));
         };
-        self.features(head, path, settings, &self.images()?, screen)
+        self.features(head, path, settings, self.images()?, screen)
     }
 
     /// The files that determine the rows, the backbone not among them.
     pub(crate) fn files(&self) -> Result<Vec<PathBuf>, Failure> {
-        if self.source.is_dir() { self.images() } else { Ok(vec![self.source.to_path_buf()]) }
+        if self.holds_rows() { Ok(vec![self.source.to_path_buf()]) } else { Ok(self.images()?.files) }
     }
 
-    /// The images of a VOC folder's split, or all in a plain folder.
-    fn images(&self) -> Result<Vec<PathBuf>, Failure> {
+    fn holds_rows(&self) -> bool {
+        !self.source.is_dir() && !AnnotatedSet::is_set(self.source)
+    }
+
+    /// The images of a set's split, or all in a plain folder.
+    fn images(&self) -> Result<Images, Failure> {
         let folder = self.source;
-        let all = if folder.join("ImageSets").is_dir() {
-            let truth = GroundTruth::read(folder, self.split, None).map_err(|e| Failure::new(e.to_string()))?;
-            truth.images.into_iter().map(|image| image.path).collect()
+        let (all, assumed, skipped) = if AnnotatedSet::is_set(folder) {
+            let set = self.reading.open(folder, Some(self.split), None)?;
+            if set.missing.count > 0 && !self.reading.skips() {
+                let (missing, folder) = (set.missing.count, folder.display());
+                let first: Vec<&String> = set.missing.first.iter().collect();
+                let first = list(&first);
+                let problem = format!("{folder}: {missing} images are not there ({first}); --skip-bad leaves such out");
+                return Err(Failure::new(problem));
+            }
+            (set.truth.images.into_iter().map(|image| image.path).collect(), set.assumed, set.skipped)
         } else {
-            list_images(&[folder])?
+            (list_images(&[folder])?, Vec::new(), LeftOut::default())
         };
         let step = all.len().div_ceil(IMAGES).max(1);
-        Ok(all.into_iter().step_by(step).collect())
+        Ok(Images { files: all.into_iter().step_by(step).collect(), assumed, skipped })
     }
 
     fn features(
@@ -119,7 +143,7 @@ impl CalibrationSource<'_> {
         head: &DenseHead,
         path: &Path,
         settings: &DetectionConfig,
-        images: &[PathBuf],
+        images: Images,
         screen: Screen,
     ) -> Result<CalibrationRows, Failure> {
         let backbone = match self.backbone {
@@ -133,13 +157,21 @@ impl CalibrationSource<'_> {
             let path = path.display();
             return Err(Failure::new(format!("{path}: takes {expected} features, but the backbone gives {found}")));
         }
+        let Images { files: images, assumed, mut skipped } = images;
         let cells = settings.cells() * settings.cells();
         // Every image gives as many rows, spread over its cells, so that all rows together stay near what is used.
         let step = (cells * images.len()).div_ceil(4 * sharekan::compress::CALIBRATION_ROWS).max(1);
         let bar = progress::bar("calibration images", images.len());
         let mut rows = Vec::new();
         for (at, image) in images.iter().enumerate() {
-            let pixels = read_image(image).map_err(Error::from)?;
+            let pixels = match read_image(image) {
+                Ok(pixels) => pixels,
+                Err(problem) if self.reading.skips() => {
+                    skipped.add(problem.to_string());
+                    continue;
+                }
+                Err(problem) => return Err(Failure::new(format!("{problem}; --skip-bad leaves such out"))),
+            };
             let letterbox = Letterbox::new(pixels.width(), pixels.height(), settings.input_size)?;
             let features = backbone.features(&letterbox.apply(&pixels, settings.pixels.padding)?)?;
             for row in features.rows().chunks_exact(head.inputs()).skip(at % step).step_by(step) {
@@ -148,9 +180,13 @@ impl CalibrationSource<'_> {
             bar.inc(1);
         }
         bar.finish_and_clear();
+        say_skipped(&skipped);
+        if rows.is_empty() {
+            return Err(Failure::new(format!("{}: there is no image to calibrate with", self.source.display())));
+        }
         let taken = rows.len() / head.inputs();
         let (taken, images, device) = (count(taken), count(images.len()), backbone.device_name());
         screen.line(format!("calibrating with {taken} rows of {images} images, backbone on {device}"))?;
-        Ok(CalibrationRows { rows, backbone_device: Some(device.to_owned()) })
+        Ok(CalibrationRows { rows, backbone_device: Some(device.to_owned()), assumed })
     }
 }

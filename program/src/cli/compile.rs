@@ -176,7 +176,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     }
     files::check_destination(&args.output)?;
     let file = args.import.open(&args.head)?;
-    let assumed = file.assumptions().to_vec();
+    let mut assumed = file.assumptions().to_vec();
     let Head::Dense(dense) = file.head else {
         let path = args.head.display();
         return Err(Failure::new(format!("{path}: is compressed already, expected a dense checkpoint")));
@@ -250,6 +250,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         notes: &notes,
         backbone_device: rows.as_ref().and_then(|rows| rows.backbone_device.as_deref()),
     };
+    assumed.extend(rows.iter().flat_map(|rows| rows.assumed.iter().cloned()));
     args.json.write_about(&compiled, &assumed)
 }
 

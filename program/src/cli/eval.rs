@@ -16,7 +16,7 @@ use sharekan::run::Model;
 use super::detect::{print_time, settings};
 use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::{Failure, say};
-use super::image_set::{ImageSetArgs, detections, fits, say_unknown_classes};
+use super::image_set::{ImageSetArgs, Skips, detections, fits, say_unknown_classes};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
@@ -25,14 +25,16 @@ use crate::report::precision_recall_svg;
 
 /// Measure a head's boxes on annotated images
 ///
-/// Reads a PASCAL VOC folder (Annotations, ImageSets/Main, JPEGImages) or a COCO instances file, and gives VOC's average
-/// precision (all-point and 2007's 11-point) and COCO's, as the official tools compute them.
+/// Reads a set with VOC annotations (XML files, in Annotations or beside the images), a COCO instances file or YOLO labels
+/// (data.yaml), as they are or in the folders that annotation tools export, and gives VOC's average precision (all-point and
+/// 2007's 11-point) and COCO's, as the official tools compute them.
 /// Of a bank every head is measured that has a class of the data, all in one pass over the features.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
   sharekan eval small.safetensors --data VOC2007/ --split test
   sharekan eval small.safetensors --data instances_val2017.json --images val2017/ --class-map map.json
+  sharekan eval small.safetensors --data export/data.yaml --split val
   sharekan eval small.safetensors --data set/ --reference dense.safetensors --shift noise --plot curves.svg
   sharekan eval bank.safetensors --head cards --data cards/ --reference cards.safetensors
   sharekan eval bank.safetensors --data set/
@@ -88,7 +90,9 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         return bank::eval(args, &head, bank, screen);
     }
     let settings = settings(&head, &args.head)?;
-    let truth = args.set.ground_truth(&settings, screen)?;
+    let mut measured = args.set.ground_truth(&settings, screen)?;
+    assumed.append(&mut measured.assumed);
+    let truth = std::mem::take(&mut measured.truth);
     let rows = settings.cells() * settings.cells();
     let device = OpenDevice::open(&args.device, &args.kernel)?;
     let backbone = args.set.open_backbone(&settings, device.gpu.as_ref(), &adapter, screen)?;
@@ -111,8 +115,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
 
     let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
     let mut evaluator = Evaluator::new(&truth, &settings.classes);
-    say_unknown_classes(&evaluator);
-    let mut bad = 0;
+    say_unknown_classes(&evaluator, &settings);
     let bar = progress::bar("images", truth.images.len());
     let files: Vec<PathBuf> = truth.images.iter().map(|image| image.path.clone()).collect();
     let backbone_device = backbone.device_name().to_owned();
@@ -130,8 +133,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
             let Passed { letterbox, result: (output, expected), .. } = match passed {
                 Ok(passed) => passed,
                 Err(problem @ (DetectError::Image { .. } | DetectError::Unreadable { .. })) => {
-                    bar.suspend(|| say(&problem.to_string()));
-                    bad += 1;
+                    measured.bad_image(&problem, |problem| bar.suspend(|| say(problem)));
                     return Ok::<(), Failure>(());
                 }
                 Err(problem) => return Err(Error::from(problem).in_file(&files[at]).into()),
@@ -160,8 +162,8 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     }
     let evaluated =
         Evaluated { summary: &summary, backbone_device: &backbone_device, head_device: model.device_name() };
-    args.json.write_about(&evaluated, &assumed)?;
-    if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
+    args.json.write_about(&Skips { value: &evaluated, skipped: measured.skipped.as_ref() }, &assumed)?;
+    measured.end()
 }
 
 fn print_report(screen: Screen, evaluation: &Evaluation, summary: &Summary) -> Result<(), Failure> {

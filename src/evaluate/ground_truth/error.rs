@@ -57,10 +57,20 @@ impl GroundTruthError {
     pub(super) fn malformed(path: &Path, problem: impl AsRef<str>) -> Self {
         Self::Malformed { path: path.to_path_buf(), problem: one_line(problem.as_ref()) }
     }
+
+    /// The same, with the option that leaves such a record out.
+    pub(super) fn skippable(self) -> Self {
+        const HINT: &str = "; --skip-bad leaves such out";
+        match self {
+            Self::Malformed { path, problem } => Self::Malformed { path, problem: problem + HINT },
+            Self::Missing { path, problem } => Self::Missing { path, problem: problem + HINT },
+            other => other,
+        }
+    }
 }
 
 /// Keeps text that quotes a file's contents on one line of bearable length.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     const LONGEST: usize = 240;
     let mut line: String = text.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if text.chars().nth(LONGEST).is_some() {

@@ -1,15 +1,18 @@
-//! PASCAL VOC folders.
+//! PASCAL VOC folders, and others with an XML file an image.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::bounded_file::read_text;
+use super::bounded_file::{read_text, read_text_of_any_kind};
 use super::error::quoted;
+use super::files_below::{Finder, Found, IMAGE_ENDINGS, child, files_below, plain_path};
+use super::missing::Missing;
+use super::notes::{Mend, Notes};
+use super::options::SetOptions;
+use super::splits::{Choice, choose};
 use super::voc_annotation::{self, VocAnnotation};
+use super::voc_lists::{annotation_folder, folders, lists, names_in_line};
 use super::{GroundTruth, GroundTruthError, GroundTruthImage, GroundTruthObject};
-
-/// Endings of image files, in the order in which they are tried.
-const ENDINGS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "JPG", "JPEG", "PNG", "WEBP"];
 
 /// Greatest size of a split: a million names of some tens of letters.
 const MAX_SPLIT_BYTES: u64 = 64 << 20;
@@ -17,19 +20,44 @@ const MAX_SPLIT_BYTES: u64 = 64 << 20;
 /// Greatest size of an annotation: some thousand objects.
 const MAX_ANNOTATION_BYTES: u64 = 4 << 20;
 
-pub(super) fn read(folder: &Path, split: &str, images: Option<&Path>) -> Result<GroundTruth, GroundTruthError> {
-    let image_folder = images.map_or_else(|| folder.join("JPEGImages"), Path::to_path_buf);
-    let names = split_names(folder, split)?;
+/// An annotation file and what the set calls it.
+struct Entry {
+    name: String,
+    annotation: PathBuf,
+    /// Where the name stands, for what is said about it.
+    line: Option<(PathBuf, usize)>,
+}
 
-    let mut annotations = Vec::with_capacity(names.len());
+pub(super) fn read(folder: &Path, options: &SetOptions, notes: &mut Notes) -> Result<GroundTruth, GroundTruthError> {
+    let (folder, entries) = entries(folder, options, notes)?;
+    let mut finder = image_finder(&folder, options);
+    let mut missing = Missing::in_folder(finder.root());
+    let mut annotations = Vec::with_capacity(entries.len());
     let mut classes = BTreeSet::new();
-    for name in names {
-        let path = annotation_path(folder, &name);
-        let text = read_text(&path, MAX_ANNOTATION_BYTES, "a VOC annotation")?;
-        let annotation = voc_annotation::parse(&text).map_err(|problem| GroundTruthError::malformed(&path, problem))?;
+    let mut taken: HashMap<PathBuf, String> = HashMap::new();
+    for Entry { name, annotation: path, line } in entries {
+        let annotation = match read_annotation(&path, notes) {
+            Ok(annotation) => annotation,
+            Err(problem) => {
+                notes.bad(problem)?;
+                continue;
+            }
+        };
+        let Some(file) = image(&mut finder, &name, &path, annotation.filename.as_deref(), notes, &mut missing) else {
+            continue;
+        };
+        if let Some(other) = taken.insert(file.clone(), name.clone()) {
+            let (origin, at) = line.map_or((path, String::new()), |(list, line)| (list, format!("line {line}: ")));
+            let problem = format!("{at}images {} and {} are both {}", quoted(&other), quoted(&name), file.display());
+            notes.bad(GroundTruthError::malformed(&origin, problem))?;
+            continue;
+        }
         classes.extend(annotation.objects.iter().map(|object| object.class.clone()));
-        let file = image_path(&image_folder, &name, annotation.filename.as_deref())?;
         annotations.push((name, file, annotation));
+    }
+    missing.judge(&folder, "", annotations.len(), notes)?;
+    if annotations.is_empty() {
+        return Err(GroundTruthError::malformed(&folder, "no image is left of the set"));
     }
 
     let classes: Vec<String> = classes.into_iter().collect();
@@ -52,72 +80,185 @@ pub(super) fn read(folder: &Path, split: &str, images: Option<&Path>) -> Result<
     Ok(GroundTruth { classes, images })
 }
 
-/// Names of the images in a split, each once.
-fn split_names(folder: &Path, split: &str) -> Result<Vec<String>, GroundTruthError> {
-    let splits = folder.join("ImageSets").join("Main");
-    let path = splits.join(format!("{split}.txt"));
-    if !path.exists() {
-        return Err(GroundTruthError::Missing { path, problem: other_splits(&splits) });
+fn read_annotation(path: &Path, notes: &mut Notes) -> Result<VocAnnotation, GroundTruthError> {
+    let (text, exact) = read_text_of_any_kind(path, MAX_ANNOTATION_BYTES, "a VOC annotation")?;
+    let malformed = |problem: String| GroundTruthError::malformed(path, problem);
+    let annotation = voc_annotation::parse(&text, &mut |problem| match problem {
+        voc_annotation::Said::Bad(problem) => notes.bad(malformed(problem)),
+        voc_annotation::Said::Mended(mend, line) => {
+            notes.mended(mend, || format!("{}: line {line}", path.display()));
+            Ok(())
+        }
+    });
+    let annotation = annotation.map_err(|problem| match problem {
+        voc_annotation::Unread::Malformed(problem) => malformed(problem),
+        voc_annotation::Unread::Refused(refusal) => refusal,
+    })?;
+    if !exact {
+        let replaced = annotation.objects.iter().any(|object| object.class.contains('\u{fffd}'));
+        if replaced {
+            return Err(malformed("is not UTF-8 or UTF-16, and names of classes are not plain letters: save it as UTF-8".into()));
+        }
+        notes.mended(Mend::Encoding, || path.display().to_string());
     }
-    let text = read_text(&path, MAX_SPLIT_BYTES, "a list of image names")?;
-    let mut names = Vec::new();
-    let mut seen = HashSet::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() {
+    Ok(annotation)
+}
+
+/// The annotations of a split, each once, and the folder that they belong to.
+fn entries(
+    folder: &Path,
+    options: &SetOptions,
+    notes: &mut Notes,
+) -> Result<(PathBuf, Vec<Entry>), GroundTruthError> {
+    let lists = lists(folder);
+    let wanted = options.split.as_deref();
+    let names: Vec<String> = lists.iter().map(|(name, _)| name.clone()).collect();
+    // Lists for a class each (`dog_test`) are splits, too, but none to offer.
+    let whole: Vec<String> =
+        names.iter().filter(|name| !names.iter().any(|other| name.ends_with(&format!("_{other}")))).cloned().collect();
+    let there = if wanted.is_some_and(|wish| names.iter().any(|name| name == wish)) { &names } else { &whole };
+    match choose(wanted, there, notes) {
+        Choice::Take(split) => {
+            let list = lists.iter().find(|(name, _)| *name == split).map(|(_, list)| list.as_path());
+            let entries = listed_entries(folder, list.unwrap_or(folder), notes)?;
+            Ok((folder.to_path_buf(), entries))
+        }
+        Choice::None(others) => {
+            let main = folder.join("ImageSets").join("Main");
+            let path = main.join(format!("{}.txt", wanted.unwrap_or("test")));
+            Err(GroundTruthError::Missing { path, problem: format!("no such split; found {others}") })
+        }
+        Choice::Whole => {
+            let splits = folders(folder);
+            match choose(wanted, &splits, notes) {
+                Choice::Take(split) => {
+                    let folder = folder.join(split);
+                    let entries = all_entries(&folder)?;
+                    Ok((folder, entries))
+                }
+                Choice::None(others) => {
+                    let path = folder.join(wanted.unwrap_or("test"));
+                    Err(GroundTruthError::Missing { path, problem: format!("no such split; found {others}") })
+                }
+                Choice::Whole => {
+                    let entries = all_entries(folder)?;
+                    notes.assume(format!("no splits: all {} annotations of the folder are taken", entries.len()));
+                    Ok((folder.to_path_buf(), entries))
+                }
+            }
+        }
+    }
+}
+
+/// All annotations of a folder, in the order of their names.
+fn all_entries(folder: &Path) -> Result<Vec<Entry>, GroundTruthError> {
+    let found = annotation_folder(folder).and_then(|below| Some((files_below(&below, &["xml"])?, below)));
+    let Some((found, below)) = found else {
+        let problem = "no such split, and no other in a folder ImageSets/Main, and no annotations (.xml)".to_owned();
+        return Err(GroundTruthError::Missing { path: folder.to_path_buf(), problem });
+    };
+    let entry = |path: PathBuf| {
+        let name = path.strip_prefix(&below).unwrap_or(&path).with_extension("").to_string_lossy().into_owned();
+        Entry { name, annotation: path, line: None }
+    };
+    Ok(found.into_iter().map(entry).collect())
+}
+
+/// The annotations that a list names.
+fn listed_entries(folder: &Path, list: &Path, notes: &mut Notes) -> Result<Vec<Entry>, GroundTruthError> {
+    let text = read_text(list, MAX_SPLIT_BYTES, "a list of image names")?;
+    let below = annotation_folder(folder).unwrap_or_else(|| folder.join("Annotations"));
+    let mut finder = Finder::new(vec![below.clone(), folder.to_path_buf()], &below, &["xml"]);
+    let (mut entries, mut seen, mut any) = (Vec::new(), HashSet::new(), false);
+    for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        any = true;
+        let malformed = |problem: String| GroundTruthError::malformed(list, format!("line {}: {problem}", index + 1));
+        let names = names_in_line(line);
+        let Some((name, annotation)) = find_annotation(&mut finder, &names) else {
+            let name = names.last().map_or(line, String::as_str);
+            notes.bad(malformed(format!("image {} has no file in Annotations", quoted(&format!("{name}.xml")))))?;
+            continue;
+        };
+        if !seen.insert(annotation.clone()) {
+            notes.bad(malformed(format!("image {} stands twice", quoted(&name))))?;
             continue;
         }
-        let name = name_in_line(folder, line);
-        let refuse = |problem| Err(GroundTruthError::malformed(&path, format!("line {}: {problem}", index + 1)));
-        if !annotation_path(folder, name).exists() {
-            return refuse(format!("image {} has no file in Annotations", quoted(&format!("{name}.xml"))));
-        }
-        if !seen.insert(name.to_owned()) {
-            return refuse(format!("image {} stands twice", quoted(name)));
-        }
-        names.push(name.to_owned());
+        entries.push(Entry { name, annotation, line: Some((list.to_path_buf(), index + 1)) });
     }
-    if names.is_empty() {
-        return Err(GroundTruthError::malformed(&path, "the split is empty, expected a name of an image on each line"));
+    if !any {
+        return Err(GroundTruthError::malformed(list, "the split is empty, expected a name of an image on each line"));
     }
-    Ok(names)
+    Ok(entries)
 }
 
-fn annotation_path(folder: &Path, name: &str) -> PathBuf {
-    folder.join("Annotations").join(format!("{name}.xml"))
-}
-
-/// The name in a line of a split, which in class-specific splits has -1, 0 or 1 behind it. Names may hold blanks.
-fn name_in_line<'a>(folder: &Path, line: &'a str) -> &'a str {
-    match line.rsplit_once(char::is_whitespace) {
-        Some((name, "-1" | "0" | "1")) if !annotation_path(folder, line).exists() => name.trim_end(),
-        _ => line,
-    }
-}
-
-fn image_path(folder: &Path, name: &str, filename: Option<&str>) -> Result<PathBuf, GroundTruthError> {
-    let by_name = ENDINGS.iter().map(|ending| folder.join(format!("{name}.{ending}")));
-    let by_annotation = filename.and_then(|filename| Path::new(filename).file_name()).map(|file| folder.join(file));
-    by_name.chain(by_annotation).find(|path| path.is_file()).ok_or_else(|| GroundTruthError::Missing {
-        path: folder.join(name),
-        problem: "no image of this name, expected one ending in jpg, jpeg, png or webp".to_owned(),
+/// The annotation of the likeliest name that has one: first as it is written, then by the end of a path.
+fn find_annotation(finder: &mut Finder, names: &[String]) -> Option<(String, PathBuf)> {
+    let exact = names.iter().find_map(|name| Some((name.clone(), finder.exact_stem(name)?)));
+    exact.or_else(|| {
+        names.iter().find_map(|name| match finder.find_stem(name) {
+            Found::Exact(path) | Found::ByName(path) => Some((stem_of(name), path)),
+            Found::Either(..) | Found::Missing => None,
+        })
     })
 }
 
-fn other_splits(folder: &Path) -> String {
-    let mut names: Vec<String> = std::fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| entry.path().extension().is_some_and(|ending| ending == "txt"))
-        .filter_map(|entry| Some(entry.path().file_stem()?.to_string_lossy().into_owned()))
-        .collect();
-    names.sort();
-    names.truncate(8);
-    if names.is_empty() {
-        "no such split, and no other in a folder ImageSets/Main".to_owned()
-    } else {
-        format!("no such split; found {}", names.join(", "))
+/// The last part of a path.
+fn stem_of(name: &str) -> String {
+    name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned()
+}
+
+fn image_finder(folder: &Path, options: &SetOptions) -> Finder {
+    let (folders, root) = match &options.images {
+        Some(images) => (vec![images.clone()], images.clone()),
+        None => {
+            let mut folders: Vec<PathBuf> = ["JPEGImages", "images", "image", "img", "data"]
+                .iter()
+                .filter_map(|name| child(folder, name))
+                .filter(|path| path.is_dir())
+                .collect();
+            folders.push(folder.to_path_buf());
+            (folders, folder.to_path_buf())
+        }
+    };
+    Finder::new(folders, &root, &IMAGE_ENDINGS)
+}
+
+/// The image of an annotation: of its name, else the file that the annotation names.
+fn image(
+    finder: &mut Finder,
+    name: &str,
+    annotation: &Path,
+    filename: Option<&str>,
+    notes: &mut Notes,
+    missing: &mut Missing,
+) -> Option<PathBuf> {
+    let file = filename.map(plain_path);
+    let file = file.as_deref().and_then(|path| path.rsplit('/').next()).filter(|file| !file.is_empty());
+    if let Some(path) = finder.exact_stem(name) {
+        return Some(path);
+    }
+    let named = file.map_or(Found::Missing, |file| finder.find(file));
+    if let Found::Exact(path) = named {
+        return Some(path);
+    }
+    let endings = IMAGE_ENDINGS.iter().flat_map(|ending| [(*ending).to_owned(), ending.to_uppercase()]);
+    if let Some(path) = endings.map(|ending| annotation.with_extension(ending)).find(|path| path.is_file()) {
+        return Some(path);
+    }
+    match (finder.find_stem(name), named) {
+        (Found::Exact(path), _) => Some(path),
+        (Found::ByName(path), _) | (_, Found::ByName(path)) => {
+            notes.mended(Mend::FoundByName, || format!("{} is {}", quoted(name), path.display()));
+            Some(path)
+        }
+        (Found::Either(one, other), _) | (_, Found::Either(one, other)) => {
+            missing.either(name, &one, &other);
+            None
+        }
+        _ => {
+            missing.add(name);
+            None
+        }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use roxmltree::{Document, Node, ParsingOptions};
 
+use super::GroundTruthError;
 use super::error::quoted;
+use super::notes::Mend;
 use crate::evaluate::Region;
 
 /// Elements, texts and comments that an annotation may have; some tens of megabytes in memory.
@@ -26,46 +28,168 @@ pub(super) struct VocObject {
     pub(super) difficult: bool,
 }
 
-/// Parses the XML text of an annotation. The problem starts with `line ..:` wherever there is a place to name.
-pub(super) fn parse(text: &str) -> Result<VocAnnotation, String> {
+/// What parsing has to say on its way.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// An object that cannot be used; the text says where and why.
+    Bad(String),
+    /// What was put right, and in which line.
+    Mended(Mend, u32),
+}
+
+/// Why there is no annotation.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// The text is none.
+    Malformed(String),
+    /// The listener refused what it was told.
+    Refused(GroundTruthError),
+}
+
+impl From<GroundTruthError> for Unread {
+    fn from(refusal: GroundTruthError) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Parses the XML text of an annotation. Problems start with `line ..:` wherever there is a place to name; `say` hears of
+/// objects that cannot be used and of what is put right.
+pub(super) fn parse(
+    text: &str,
+    say: &mut dyn FnMut(Said) -> Result<(), GroundTruthError>,
+) -> Result<VocAnnotation, Unread> {
+    match document(text) {
+        Ok(document) => annotation(&document, say),
+        Err(problem) => {
+            let mended = with_ampersands(text).ok_or(Unread::Malformed(problem))?;
+            let document = document(&mended).map_err(Unread::Malformed)?;
+            say(Said::Mended(Mend::Ampersand, 1))?;
+            annotation(&document, say)
+        }
+    }
+}
+
+fn document(text: &str) -> Result<Document<'_>, String> {
     let options = ParsingOptions { nodes_limit: MAX_NODES, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(text, options).map_err(|problem| format!("not XML: {problem}"))?;
+    Document::parse_with_options(text, options).map_err(|problem| format!("not XML: {problem}"))
+}
+
+/// The text with every `&` that begins no entity written as one; `None` where there is no such.
+fn with_ampersands(text: &str) -> Option<String> {
+    let mut mended = String::with_capacity(text.len() + 64);
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('&') {
+        mended.push_str(before);
+        let name = after.find([';', '&', '<', ' ']).and_then(|end| after.get(end..end + 1).map(|last| (last, &after[..end])));
+        let entity = name.is_some_and(|(last, name)| {
+            last == ";" && (name.starts_with('#') || ["amp", "lt", "gt", "quot", "apos"].contains(&name))
+        });
+        mended.push_str(if entity { "&" } else { "&amp;" });
+        rest = after;
+    }
+    mended.push_str(rest);
+    (mended.len() > text.len()).then_some(mended)
+}
+
+fn annotation(
+    document: &Document<'_>,
+    say: &mut dyn FnMut(Said) -> Result<(), GroundTruthError>,
+) -> Result<VocAnnotation, Unread> {
     let root = document.root_element();
     if root.tag_name().name() != "annotation" {
+        let hint = match root.tag_name().name() {
+            "annotations" => "; CVAT also exports PASCAL VOC, COCO and YOLO",
+            _ => "",
+        };
         let found = quoted(root.tag_name().name());
-        return Err(at(root, format!("the root element is {found}, expected \"annotation\"")));
+        let problem = format!("the root element is {found}, expected \"annotation\"{hint}");
+        return Err(Unread::Malformed(at(root, problem)));
     }
-    let objects = children(root, "object").enumerate().map(|(index, node)| {
-        object(node).map_err(|(place, problem)| at(place, format!("object {}: {problem}", index + 1)))
-    });
+    let mut objects = Vec::new();
+    for (index, node) in children(root, "object").enumerate() {
+        match object(node) {
+            Ok((object, mends)) => {
+                for mend in mends.into_iter().flatten() {
+                    say(Said::Mended(mend, line(node)))?;
+                }
+                objects.push(object);
+            }
+            Err((place, problem)) => say(Said::Bad(at(place, format!("object {}: {problem}", index + 1))))?,
+        }
+    }
     Ok(VocAnnotation {
         filename: child_text(root, "filename").filter(|name| !name.is_empty()).map(str::to_owned),
         size: child(root, "size").and_then(size),
-        objects: objects.collect::<Result<_, _>>()?,
+        objects,
     })
 }
 
 /// A problem and the element that it is in.
 type Misplaced<'a, 'input> = (Node<'a, 'input>, String);
 
-fn object<'a, 'input>(node: Node<'a, 'input>) -> Result<VocObject, Misplaced<'a, 'input>> {
+fn object<'a, 'input>(node: Node<'a, 'input>) -> Result<(VocObject, [Option<Mend>; 2]), Misplaced<'a, 'input>> {
     let class = child_text(node, "name").filter(|name| !name.is_empty());
     let class = class.ok_or_else(|| (node, "has no name".to_owned()))?;
-    let bounds = child(node, "bndbox").ok_or_else(|| (node, "has no bndbox".to_owned()))?;
-    let edge = |tag: &str| -> Result<f64, Misplaced<'a, 'input>> {
-        let text = child_text(bounds, tag).ok_or_else(|| (bounds, format!("bndbox has no {tag}")))?;
-        text.parse().map_err(|_| (bounds, format!("{tag} is {}, expected a number", quoted(text))))
+    let mut mends = [None; 2];
+    let (place, corners) = match (child(node, "bndbox"), child(node, "polygon")) {
+        (Some(bounds), _) => {
+            let edge = |tag: &str| -> Result<f64, Misplaced<'a, 'input>> {
+                let text = child_text(bounds, tag).ok_or_else(|| (bounds, format!("bndbox has no {tag}")))?;
+                text.parse().map_err(|_| (bounds, format!("{tag} is {}, expected a number", quoted(text))))
+            };
+            (bounds, [edge("xmin")?, edge("ymin")?, edge("xmax")?, edge("ymax")?])
+        }
+        (None, Some(polygon)) => {
+            mends[0] = Some(Mend::Outline);
+            (polygon, around(polygon).map_err(|problem| (polygon, problem))?)
+        }
+        (None, None) if child(node, "robndbox").is_some() => {
+            return Err((node, "has no bndbox, but a turned box (robndbox)".to_owned()));
+        }
+        (None, None) => return Err((node, "has no bndbox".to_owned())),
     };
-    let region = Region::from_corners([edge("xmin")?, edge("ymin")?, edge("xmax")?, edge("ymax")?]);
+    let [left, top, right, bottom] = corners;
+    let ordered = [left.min(right), top.min(bottom), left.max(right), top.max(bottom)];
+    // What is no number is no corner either.
+    let finite = corners.iter().all(|edge| edge.is_finite());
+    let region = Region::from_corners(if finite { ordered } else { corners });
     if let Some(problem) = region.problem() {
-        return Err((bounds, problem));
+        return Err((place, problem));
     }
-    let difficult = match child_text(node, "difficult") {
-        None | Some("" | "0" | "Unspecified") => false,
-        Some("1") => true,
+    if ordered != corners {
+        mends[1] = Some(Mend::Corners);
+    }
+    let difficult = match child_text(node, "difficult").map(str::to_lowercase).as_deref() {
+        None | Some("" | "0" | "0.0" | "unspecified" | "false" | "no" | "none") => false,
+        Some("1" | "1.0" | "true" | "yes") => true,
         Some(other) => return Err((node, format!("difficult is {}, expected 0 or 1", quoted(other)))),
     };
-    Ok(VocObject { class: class.to_owned(), region, difficult })
+    Ok((VocObject { class: class.to_owned(), region, difficult }, mends))
+}
+
+/// The corners around a polygon: points `pt` with `x` and `y`, or numbers `x1`, `y1`, `x2` and so on.
+fn around(polygon: Node<'_, '_>) -> Result<[f64; 4], String> {
+    let (mut low, mut high, mut count) = ([f64::INFINITY; 2], [f64::NEG_INFINITY; 2], [0; 2]);
+    let mut add = |axis: usize, text: &str| {
+        let value = text.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+        let value = value.ok_or_else(|| format!("polygon: {} is no number", quoted(text)))?;
+        low[axis] = low[axis].min(value);
+        high[axis] = high[axis].max(value);
+        count[axis] += 1;
+        Ok::<(), String>(())
+    };
+    for node in polygon.descendants().skip(1).filter(Node::is_element) {
+        let tag = node.tag_name().name();
+        let number = |tag: &str| tag.bytes().all(|digit| digit.is_ascii_digit());
+        let axis = tag.strip_prefix('x').map(|rest| (0, rest)).or_else(|| tag.strip_prefix('y').map(|rest| (1, rest)));
+        if let Some((axis, _)) = axis.filter(|(_, rest)| number(rest)) {
+            add(axis, node.text().unwrap_or_default())?;
+        }
+    }
+    if count[0] != count[1] || count[0] < 2 {
+        return Err(format!("has no bndbox, and a polygon of {} and {} coordinates", count[0], count[1]));
+    }
+    Ok([low[0], low[1], high[0], high[1]])
 }
 
 fn size(node: Node<'_, '_>) -> Option<[u32; 2]> {
@@ -86,12 +210,40 @@ fn child_text<'a>(node: Node<'a, '_>, tag: &'a str) -> Option<&'a str> {
 }
 
 fn at(node: Node<'_, '_>, problem: String) -> String {
-    format!("line {}: {problem}", node.document().text_pos_at(node.range().start).row)
+    format!("line {}: {problem}", line(node))
+}
+
+fn line(node: Node<'_, '_>) -> u32 {
+    node.document().text_pos_at(node.range().start).row
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    /// The annotation, or the first thing that is wrong with it.
+    fn parse(text: &str) -> Result<VocAnnotation, String> {
+        let parsed = super::parse(text, &mut |said| match said {
+            Said::Bad(problem) => Err(GroundTruthError::malformed(Path::new("a"), problem)),
+            Said::Mended(..) => Ok(()),
+        });
+        parsed.map_err(|problem| match problem {
+            Unread::Malformed(problem) => problem,
+            Unread::Refused(refusal) => refusal.to_string().replace("a: ", ""),
+        })
+    }
+
+    /// The objects that are left, and what was said.
+    fn lenient(text: &str) -> (Vec<VocObject>, Vec<String>) {
+        let mut all = Vec::new();
+        let parsed = super::parse(text, &mut |said| {
+            all.push(format!("{said:?}"));
+            Ok(())
+        });
+        (parsed.unwrap().objects, all)
+    }
 
     fn boxed(inner: &str) -> String {
         format!("<annotation>\n<object>\n{inner}\n</object>\n</annotation>")
@@ -138,8 +290,12 @@ mod tests {
             (with_box("<xmin>1</xmin>"), "line 4: object 1: bndbox has no ymin"),
             (with_box("<xmin>1,5</xmin>"), "line 4: object 1: xmin is \"1,5\", expected a number"),
             (
-                with_box("<xmin>5</xmin><ymin>2</ymin><xmax>4</xmax><ymax>3</ymax>"),
-                "line 4: object 1: the box is -1 wide and 1 high, expected at least 0",
+                boxed(&format!("{name}<robndbox><cx>1</cx></robndbox>")),
+                "line 2: object 1: has no bndbox, but a turned box (robndbox)",
+            ),
+            (
+                boxed(&format!("{name}<polygon><pt><x>1</x><y>a</y></pt></polygon>")),
+                "line 3: object 1: polygon: \"a\" is no number",
             ),
             (
                 with_box("<xmin>nan</xmin><ymin>2</ymin><xmax>4</xmax><ymax>3</ymax>"),
@@ -152,6 +308,34 @@ mod tests {
             ("\n<svg/>".to_owned(), "line 2: the root element is \"svg\", expected \"annotation\""),
         ] {
             assert_eq!(parse(&text).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn what_leaves_no_doubt_is_put_right_and_said() {
+        let corners = |text: &str| -> (Vec<[f64; 4]>, Vec<String>) {
+            let (objects, said) = lenient(text);
+            (objects.iter().map(|object| object.region.to_corners()).collect(), said)
+        };
+        let name = "<name>dog</name>";
+        let flipped = "<bndbox><xmin>9</xmin><ymin>2</ymin><xmax>4</xmax><ymax>3</ymax></bndbox>";
+        let (found, said) = corners(&boxed(&format!("{name}{flipped}")));
+        assert_eq!((found, said), (vec![[4.0, 2.0, 9.0, 3.0]], vec!["Mended(Corners, 2)".to_owned()]));
+        for polygon in [
+            "<pt><x>1</x><y>2</y></pt><pt><x>5</x><y>1</y></pt><username>x</username>",
+            "<x1>1</x1><y1>2</y1><x2>5</x2><y2>1</y2>",
+        ] {
+            let (found, said) = corners(&boxed(&format!("{name}<polygon>{polygon}</polygon>")));
+            assert_eq!((found, said), (vec![[1.0, 1.0, 5.0, 2.0]], vec!["Mended(Outline, 2)".to_owned()]));
+        }
+        let text = format!("<annotation><path>a & b &amp; c&d</path><object>{name}{BOX}</object><object/></annotation>");
+        let (found, said) = corners(&text);
+        assert_eq!(found, [[1.0, 2.0, 11.0, 22.5]]);
+        assert_eq!(said[0], "Mended(Ampersand, 1)");
+        assert_eq!(said[1], "Bad(\"line 1: object 2: has no name\")");
+        for (word, difficult) in [("True", true), ("FALSE", false), ("yes", true), ("Unspecified", false), ("1", true)] {
+            let (objects, _) = lenient(&boxed(&format!("{name}{BOX}<difficult>{word}</difficult>")));
+            assert_eq!(objects[0].difficult, difficult, "{word}");
         }
     }
 

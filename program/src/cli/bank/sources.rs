@@ -67,7 +67,8 @@ pub(super) fn calibrate(
         screen.line(format!("{whom}: {}", source.display()))?;
         let split = &args.calibrate_split;
         let backbone = args.backbone.as_deref();
-        let source = CalibrationSource { source, split, backbone, device, adapter: &adapter };
+        let reading = &args.reading;
+        let source = CalibrationSource { source, split, backbone, device, adapter: &adapter, reading };
         rows.push(Rc::new(source.rows(&head.dense, &head.path, screen)?));
     }
     Ok(rows)

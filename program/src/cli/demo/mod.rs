@@ -21,6 +21,7 @@ use sharekan::run::{Gpu, Model};
 use super::backbone::{BackboneDeviceArgs, BackbonePrecision};
 use super::calibration::CalibrationSource;
 use super::failure::Failure;
+use super::image_set::SetReadingArgs;
 use super::options::{DeviceArg, DeviceArgs};
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, table};
@@ -138,7 +139,8 @@ fn compile(dense: &DenseHead, assets: &Assets, args: &DemoArgs, screen: Screen) 
     let images = assets.calibration();
     let adapter = args.device.adapter.options()?;
     let device = &args.backbone_device;
-    let source = CalibrationSource { source: &images, split: "train", backbone: None, device, adapter: &adapter };
+    let reading = &SetReadingArgs::default();
+    let source = CalibrationSource { source: &images, split: "train", backbone: None, device, adapter: &adapter, reading };
     let rows = source.rows(dense, &assets.head(), screen)?.rows;
     let calibration = Calibration::new(&rows, dense.inputs()).map_err(Error::from)?;
     let start = Instant::now();

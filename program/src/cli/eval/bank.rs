@@ -10,7 +10,7 @@ use sharekan::head::{Bank, Head};
 use super::super::detect::detecting_heads;
 use super::super::device::OpenDevice;
 use super::super::table::list;
-use super::{EvalArgs, Failure, Screen, detections, print_report, progress, say};
+use super::{EvalArgs, Failure, Screen, Skips, detections, print_report, progress, say};
 
 /// The JSON form: a summary a head.
 #[derive(Serialize)]
@@ -31,7 +31,8 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     let heads = detecting_heads(head, &args.head)?;
     // Classes of the data are mapped to those of all heads together.
     let all = heads[0].settings.clone().classes(heads.iter().flat_map(|head| head.settings.classes.clone()).collect());
-    let truth = args.set.ground_truth(&all, screen)?;
+    let mut measured_set = args.set.ground_truth(&all, screen)?;
+    let truth = std::mem::take(&mut measured_set.truth);
     let knows = |head: &DetectingHead| truth.classes.iter().any(|class| head.settings.classes.contains(class));
     let left_out: Vec<String> = heads.iter().filter(|head| !knows(head)).map(|head| head.name.clone()).collect();
     let measured: Vec<usize> = (0..heads.len()).filter(|&at| knows(&heads[at])).collect();
@@ -55,14 +56,14 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     let failed = |e: &dyn std::fmt::Display| Failure::new(e.to_string());
     let mut evaluators: Vec<Evaluator<'_>> =
         measured.iter().map(|&at| Evaluator::new(&truth, &heads[at].settings.classes)).collect();
-    let mut bad = 0;
+    let mut unread = 0;
     let bar = progress::bar("images", truth.images.len());
     for (at, image) in truth.images.iter().enumerate() {
         let pixels = match read_image(&image.path) {
             Ok(pixels) => pixels,
             Err(problem) => {
-                bar.suspend(|| say(&problem.to_string()));
-                bad += 1;
+                unread += 1;
+                measured_set.bad_image(&problem, |problem| bar.suspend(|| say(problem)));
                 continue;
             }
         };
@@ -97,10 +98,11 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     }
     let (backbone_device, head_device) = (backbone.device_name(), model.device_name());
     screen.line(format!("backbone on {backbone_device}, heads on {head_device}"))?;
-    let images = truth.images.len() - bad;
+    let images = truth.images.len() - unread;
     let summary = BankSummary { images, heads: summaries, left_out, backbone_device, head_device };
-    args.json.write_about(&summary, &[])?;
-    if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
+    let skipped = measured_set.skipped.as_ref();
+    args.json.write_about(&Skips { value: &summary, skipped }, &measured_set.assumed)?;
+    measured_set.end()
 }
 
 /// A head is measured on its own classes: those that other heads find do not count against it.

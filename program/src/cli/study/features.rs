@@ -11,6 +11,7 @@ use sharekan::head::DetectionConfig;
 
 use crate::cli::backbone::OpenBackbone;
 use crate::cli::failure::{Failure, say};
+use crate::cli::image_set::Measured;
 
 /// One image of the set.
 pub(super) struct Entry {
@@ -32,8 +33,6 @@ impl Entry {
 /// The images of a study and their features.
 pub(super) struct Features {
     pub(super) entries: Vec<Entry>,
-    /// Images that could not be read.
-    pub(super) bad: usize,
     folder: PathBuf,
     settings: DetectionConfig,
     backbone: OpenBackbone,
@@ -45,13 +44,14 @@ impl Features {
     pub(super) fn new(
         folder: PathBuf,
         truth: &GroundTruth,
+        measured: &mut Measured,
         settings: &DetectionConfig,
         backbone: OpenBackbone,
         backbone_digest: &Fingerprint,
         limit: usize,
     ) -> Result<Self, Failure> {
         let step = truth.images.len().div_ceil(limit).max(1);
-        let (mut entries, mut bad) = (Vec::new(), 0);
+        let mut entries = Vec::new();
         // The last bits of features are those of the device; what the CPU made before it was named stays of use.
         let device = match &backbone {
             OpenBackbone::Cpu(_) => "",
@@ -72,16 +72,13 @@ impl Features {
                         .finish();
                     entries.push(Entry { at, path: image.path.clone(), key, size: size.into() });
                 }
-                Err(problem) => {
-                    say(&problem.to_string());
-                    bad += 1;
-                }
+                Err(problem) => measured.bad_image(&problem, say),
             }
         }
         if entries.is_empty() {
             return Err(Failure::new("there is no image to measure on"));
         }
-        Ok(Self { entries, bad, folder, settings: settings.clone(), backbone })
+        Ok(Self { entries, folder, settings: settings.clone(), backbone })
     }
 
     /// Digest of all images.

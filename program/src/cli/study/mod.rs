@@ -19,7 +19,7 @@ use sharekan::{Error, evaluate::ImageShift};
 use super::calibration::CalibrationSource;
 use super::detect::settings;
 use super::failure::Failure;
-use super::image_set::{ImageSetArgs, fits, say_unknown_classes};
+use super::image_set::{ImageSetArgs, Skips, fits, say_unknown_classes};
 use super::options::{DeviceArgs, ImportArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
@@ -123,13 +123,15 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let gpu = args.device.adapter.options()?;
     let file = args.import.open(&args.head)?;
-    let assumed = file.assumptions().to_vec();
+    let mut assumed = file.assumptions().to_vec();
     let Head::Dense(dense) = file.head else {
         let path = args.head.display();
         return Err(Failure::new(format!("{path}: is compressed already, expected a dense checkpoint")));
     };
     let settings = settings(&Head::Dense(dense.clone()), &args.head)?;
-    let truth = args.set.ground_truth(&settings, screen)?;
+    let mut measured = args.set.ground_truth(&settings, screen)?;
+    assumed.append(&mut measured.assumed);
+    let truth = std::mem::take(&mut measured.truth);
     let backbone_path = args.set.backbone_path()?;
     let rows = settings.cells() * settings.cells();
     let adapter = Device::from(args.device.device).open(&gpu)?;
@@ -140,7 +142,7 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     fits(&backbone, &runner, &settings, &args.head)?;
     let device = runner.device_name().to_owned();
     drop(runner);
-    say_unknown_classes(&Evaluator::new(&truth, &settings.classes));
+    say_unknown_classes(&Evaluator::new(&truth, &settings.classes), &settings);
     make_folder(&args.out)?;
 
     let source = calibration_source(args, &gpu);
@@ -148,7 +150,7 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     let backbone_digest = digest_of_file(&backbone_path)?;
     let limit = if args.quick { QUICK_IMAGES } else { usize::MAX };
     let folder = args.out.join("features");
-    let features = Features::new(folder, &truth, &settings, backbone, &backbone_digest, limit)?;
+    let features = Features::new(folder, &truth, &mut measured, &settings, backbone, &backbone_digest, limit)?;
     let images = features.entries.len();
 
     let mut plan = plan(args, source.is_some()).points();
@@ -186,10 +188,9 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
         true => format!("{}, split {} where it is a VOC folder", source.source.display(), source.split),
         false => source.source.display().to_string(),
     });
-    let bad = features.bad;
     let facts = |missing| PageFacts {
         head: file_name(&args.head),
-        data: format!("{}, {}", file_name(&args.set.data), args.set.split),
+        data: format!("{}, {}", file_name(&args.set.data), split(args)),
         command: command(args),
         calibration: calibrated_with.clone(),
         device: device.clone(),
@@ -217,8 +218,10 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     }
     print_report(screen, &points)?;
     screen.line(format!("wrote study.csv, study.json and index.html in {}", args.out.display()))?;
-    args.json.write_about(&json(&facts(0), &points, images), &assumed)?;
-    if bad > 0 { Err(Failure::Reported) } else { Ok(()) }
+    let facts = facts(0);
+    let results = json(&facts, &points, images);
+    args.json.write_about(&Skips { value: &results, skipped: measured.skipped.as_ref() }, &assumed)?;
+    measured.end()
 }
 
 fn plan(args: &StudyArgs, calibrated: bool) -> StudyPlan {
@@ -234,17 +237,22 @@ fn plan(args: &StudyArgs, calibrated: bool) -> StudyPlan {
     }
 }
 
+/// The split that is measured on.
+fn split(args: &StudyArgs) -> &str {
+    args.set.split.as_deref().unwrap_or("test")
+}
+
 /// The given source, else the VOC folder that the images are from, where it has the split.
 fn calibration_source<'a>(args: &'a StudyArgs, adapter: &'a GpuOptions) -> Option<CalibrationSource<'a>> {
     let (split, backbone) = (args.calibrate_split.as_str(), args.set.backbone.as_deref());
-    let device = &args.set.backbone_device;
+    let (device, reading) = (&args.set.backbone_device, &args.set.reading);
     if let Some(source) = &args.calibrate {
-        return Some(CalibrationSource { source, split, backbone, device, adapter });
+        return Some(CalibrationSource { source, split, backbone, device, adapter, reading });
     }
     let file = args.set.data.join("ImageSets/Main").join(format!("{split}.txt"));
-    let own_split = split == args.set.split;
+    let own_split = split == self::split(args);
     let source = &args.set.data;
-    (file.is_file() && !own_split).then_some(CalibrationSource { source, split, backbone, device, adapter })
+    (file.is_file() && !own_split).then_some(CalibrationSource { source, split, backbone, device, adapter, reading })
 }
 
 fn head_digest(args: &StudyArgs, dense: &DenseHead) -> Result<Fingerprint, Failure> {
@@ -279,7 +287,8 @@ fn file_name(path: &Path) -> String {
 /// The command, for the page.
 fn command(args: &StudyArgs) -> String {
     let mut command =
-        format!("sharekan study {} --data {} --split {}", args.head.display(), args.set.data.display(), args.set.split);
+        format!("sharekan study {} --data {} --split {}", args.head.display(), args.set.data.display(), split(args));
+    command.push_str(&args.set.reading.command());
     if args.quick {
         command.push_str(" --quick");
     }
