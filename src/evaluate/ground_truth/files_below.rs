@@ -235,7 +235,7 @@ pub(super) fn plain_path(name: &str) -> String {
         (None, Some((_, rest))) => rest.split(['?', '#']).next().unwrap_or(rest),
         (None, None) => name.as_str(),
     };
-    let path = if path.contains('%') { decoded(path) } else { path.to_owned() };
+    let path = if path.contains('%') { decoded(path).replace('\\', "/") } else { path.to_owned() };
     path.strip_prefix("./").unwrap_or(&path).to_owned()
 }
 

@@ -19,6 +19,8 @@ mod notes;
 mod options;
 mod orientation;
 mod set;
+#[cfg(test)]
+mod shapes;
 mod splits;
 mod voc;
 mod voc_annotation;

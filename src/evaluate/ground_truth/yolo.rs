@@ -278,7 +278,8 @@ fn resolve(source: &str, roots: &[PathBuf], notes: &mut Notes) -> Option<PathBuf
     // The last part alone would be any folder of that name: `images` holds all splits in many sets.
     let parts = inner.split('/').filter(|part| !part.is_empty()).count();
     let tails = tails(inner).into_iter().filter(|tail| !tail.is_empty());
-    let long = |tail: &String| parts < 2 || tail.split('/').filter(|part| !part.is_empty()).count() >= 2;
+    let list = |tail: &String| ends_in(Path::new(tail), &["txt"]);
+    let long = |tail: &String| parts < 2 || list(tail) || tail.split('/').filter(|part| !part.is_empty()).count() >= 2;
     let found = tails.filter(long).flat_map(|tail| roots.iter().map(move |root| root.join(&tail))).find(|path| path.exists());
     if let Some(path) = &found {
         notes.assume(format!("{} is {}", quoted(source), path.display()));

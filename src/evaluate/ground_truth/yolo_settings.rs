@@ -223,13 +223,13 @@ fn read_names(path: &Path) -> Result<BTreeMap<usize, String>, GroundTruthError> 
     Ok(lines.into_iter().map(str::to_owned).enumerate().filter(|(_, name)| !name.is_empty()).collect())
 }
 
-/// True for a YAML file that is settings of YOLO.
+/// True for a YAML file that is settings of YOLO: it names classes, or counts them.
 pub(super) fn is_settings(path: &Path) -> bool {
     ends_in(path, &["yaml", "yml"])
         && read_text(path, MAX_BYTES, "YAML").is_ok_and(|text| {
-            let keys = ["names:", "nc:", "train:", "val:", "\"names\":"];
-            let line = |line: &str| keys.iter().any(|key| line.trim_start_matches('{').trim_start().starts_with(key));
-            text.lines().filter(|text| line(text)).take(2).count() == 2
+            let keys = ["names:", "nc:", "\"names\":", "\"nc\":"];
+            let starts = |line: &str| keys.iter().any(|key| line.trim_start_matches(['{', ' ']).starts_with(key));
+            text.lines().any(starts)
         })
 }
 
