@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use sharekan::detect::{Assets, Backbone, DetectOptions, Letterbox, decode_detections};
 use serde::Serialize;
+use sharekan::detect::{Assets, Backbone, DetectOptions, Letterbox, decode_detections};
 use sharekan::evaluate::ground_truth::{
     AnnotatedSet, ClassMap, GroundTruth, GroundTruthError, LeftOut, Orientation, SetOptions,
 };
@@ -60,7 +60,12 @@ impl SetReadingArgs {
     }
 
     /// Reads a set and says on stderr what was assumed and left out.
-    pub(crate) fn open(&self, data: &Path, split: Option<&str>, images: Option<&Path>) -> Result<AnnotatedSet, Failure> {
+    pub(crate) fn open(
+        &self,
+        data: &Path,
+        split: Option<&str>,
+        images: Option<&Path>,
+    ) -> Result<AnnotatedSet, Failure> {
         let options = SetOptions::default()
             .split(split.map(str::to_owned))
             .images(images.map(Path::to_path_buf))
@@ -203,7 +208,8 @@ pub(crate) fn say_unknown_classes(evaluator: &Evaluator<'_>, settings: &Detectio
         return;
     }
     note(&format!("the head has no class {}: it counts as never found", list(unknown)));
-    let bare = |name: &str| -> String { name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
+    let bare =
+        |name: &str| -> String { name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
     let same = |name: &String| settings.classes.iter().find(|own| bare(own) == bare(name) && !bare(own).is_empty());
     let alike: Vec<(&String, &String)> = unknown.iter().filter_map(|name| Some((name, same(name)?))).collect();
     if !alike.is_empty() {

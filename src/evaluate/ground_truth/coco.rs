@@ -53,7 +53,8 @@ fn join(mut file: InstanceFile, path: &Path, notes: &mut Notes) -> Result<Ground
     for record in file.images {
         let ImageRecord { id, file_name, size } = record;
         if by_image.contains_key(&id) {
-            notes.bad(malformed(format!("images: id {id} stands twice, the second time for {}", quoted(&file_name))))?;
+            notes
+                .bad(malformed(format!("images: id {id} stands twice, the second time for {}", quoted(&file_name))))?;
             continue;
         }
         by_image.insert(id, images.len());
@@ -128,8 +129,10 @@ fn find_images(
             let other = &truth.images[other].name;
             if by_name || other_by_name {
                 let (name, other) = (quoted(&name), quoted(other));
-                let problem =
-                    format!("images {other} and {name} would both be {}; --images DIR says where they are", found.display());
+                let problem = format!(
+                    "images {other} and {name} would both be {}; --images DIR says where they are",
+                    found.display()
+                );
                 return Err(GroundTruthError::malformed(path, problem));
             }
             notes.mended(Mend::SameFile, || quoted(&name));
@@ -215,10 +218,16 @@ mod tests {
                 "{\"version\": \"5\", \"shapes\": []}".into(),
                 "not a COCO instance file: missing field `images`; this is the own form of LabelMe",
             ),
-            (boxed("[1, 2, 3]"), "annotations: entry 1: bbox has 3 numbers, expected 4: left, top, width, height; --skip-bad"),
+            (
+                boxed("[1, 2, 3]"),
+                "annotations: entry 1: bbox has 3 numbers, expected 4: left, top, width, height; --skip-bad",
+            ),
             (boxed("[1, 2, 1e999, 3]"), "not a COCO instance file: number out of range at line 2"),
             (boxed("[1, 2, NaN, 3]"), "annotations: entry 1: bbox holds missing, expected four numbers; --skip-bad"),
-            (boxed("[]"), "annotations: entry 1: bbox is missing or empty, and there is no outline; --skip-bad leaves such out"),
+            (
+                boxed("[]"),
+                "annotations: entry 1: bbox is missing or empty, and there is no outline; --skip-bad leaves such out",
+            ),
             (boxed("{\"x\": 1}"), "annotations: entry 1: bbox is a list or an object, expected four numbers"),
             (boxed("[1, 2, \"x\", 3]"), "annotations: entry 1: bbox holds \"x\", expected four numbers"),
             (with("null"), "annotations: entry 1: is no object"),
@@ -253,7 +262,9 @@ mod tests {
         }
         let twice = "{\"annotations\": [], \"categories\": [],
             \"images\": [{\"id\": 1, \"file_name\": \"a\"}, {\"id\": 1, \"file_name\": \"b\"}]}";
-        assert!(truth(twice).unwrap_err().starts_with("images: id 1 stands twice, the second time for \"b\"; --skip-bad"));
+        assert!(
+            truth(twice).unwrap_err().starts_with("images: id 1 stands twice, the second time for \"b\"; --skip-bad")
+        );
         let twice = "{\"annotations\": [], \"images\": [],
             \"categories\": [{\"id\": 1, \"name\": \"a\"}, {\"id\": 1, \"name\": \"b\"}]}";
         assert_eq!(truth(twice).unwrap_err(), "categories: id 1 stands twice");
@@ -290,7 +301,13 @@ mod tests {
         assert_eq!(found, expected);
         assert_eq!((image.objects[0].area, image.objects[4].crowd), (20.0, true));
         let said = notes.sentences().join("\n");
-        for what in ["corners put in order: 1 box (", "as text: 1 box (", "around outlines: 2 (first: ", "no JSON", "ids written"] {
+        for what in [
+            "corners put in order: 1 box (",
+            "as text: 1 box (",
+            "around outlines: 2 (first: ",
+            "no JSON",
+            "ids written",
+        ] {
             assert!(said.contains(what), "{what}: {said}");
         }
         let skipped = notes.skipped;

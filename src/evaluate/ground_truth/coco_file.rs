@@ -96,7 +96,9 @@ impl Scalar {
     fn id(&self, what: &str) -> Result<(Id, bool), String> {
         match self {
             Self::Whole(number) => Ok((Id::Number(*number), false)),
-            Self::Real(number) if number.fract() == 0.0 && number.abs() < 9e15 => Ok((Id::Number(*number as i64), false)),
+            Self::Real(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+                Ok((Id::Number(*number as i64), false))
+            }
             Self::Text(text) => match text.parse::<i64>() {
                 Ok(number) if number.to_string() == **text => Ok((Id::Number(number), true)),
                 _ => Ok((Id::Text(text.clone()), false)),

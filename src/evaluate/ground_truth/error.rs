@@ -62,8 +62,12 @@ impl GroundTruthError {
     pub(super) fn skippable(self) -> Self {
         const HINT: &str = "; --skip-bad leaves such out";
         match self {
-            Self::Malformed { path, problem } => Self::Malformed { path, problem: problem + HINT },
-            Self::Missing { path, problem } => Self::Missing { path, problem: problem + HINT },
+            Self::Malformed { path, problem } if !problem.ends_with(HINT) => {
+                Self::Malformed { path, problem: problem + HINT }
+            }
+            Self::Missing { path, problem } if !problem.ends_with(HINT) => {
+                Self::Missing { path, problem: problem + HINT }
+            }
             other => other,
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn entries(folder: &Path) -> Vec<PathBuf> {
 
 /// Files of these endings in a folder, sorted.
 pub(super) fn files(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
-    entries(folder).into_iter().filter(|path| ends_in(path, endings) && path.is_file()).collect()
+    entries(folder).into_iter().filter(|path| ends_in(path, endings) && !path.is_dir()).collect()
 }
 
 /// Files of these endings in a folder and those in it, sorted; `None` where there are more than can be looked at.
@@ -275,7 +275,9 @@ mod tests {
     fn files_are_found_by_the_end_of_their_names() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
-        for name in ["images/train/a.jpg", "images/val/a.JPG", "images/val/b.png", "._c.jpg", "x/ümlaut é.jpeg", "d.txt"] {
+        for name in
+            ["images/train/a.jpg", "images/val/a.JPG", "images/val/b.png", "._c.jpg", "x/ümlaut é.jpeg", "d.txt"]
+        {
             std::fs::create_dir_all(at(name).parent().unwrap()).unwrap();
             std::fs::write(at(name), "").unwrap();
         }
@@ -287,7 +289,8 @@ mod tests {
         assert_eq!(plain.find("s3://bucket/%C3%BCmlaut%20%C3%A9.jpeg"), Found::ByName(at("x/ümlaut é.jpeg")));
         assert_eq!(plain.find("upload/1/0a1b2c3d-b.png"), Found::ByName(at("images/val/b.png")));
         assert_eq!(plain.find("c.jpg"), Found::Missing);
-        assert_eq!(plain.find("d.txt"), Found::Missing);
+        assert_eq!(plain.find("d.txt"), Found::Exact(at("d.txt")));
+        assert_eq!(plain.find("x/d.txt"), Found::Missing);
         assert_eq!(plain.find_stem("b"), Found::ByName(at("images/val/b.png")));
         assert_eq!(finder().preferring(Some("Train".into())).find("a.jpg"), Found::ByName(at("images/train/a.jpg")));
     }

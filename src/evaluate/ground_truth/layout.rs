@@ -104,9 +104,10 @@ fn in_folder(folder: &Path, wanted: Option<&str>) -> Result<Layout, GroundTruthE
     }
     Err(GroundTruthError::Missing {
         path: folder.to_path_buf(),
-        problem: "no set: neither ImageSets/Main, annotations (.xml) beside images, a COCO file (.json), nor data.yaml or \
+        problem:
+            "no set: neither ImageSets/Main, annotations (.xml) beside images, a COCO file (.json), nor data.yaml or \
                   classes.txt with YOLO labels"
-            .to_owned(),
+                .to_owned(),
     })
 }
 
@@ -115,7 +116,9 @@ fn directly_in(folder: &Path, wanted: Option<&str>) -> Result<Option<Layout>, Gr
     if child(folder, "ImageSets").is_some() && (xml.is_some() || child(folder, "Annotations").is_some()) {
         return Ok(Some(Layout::Voc(folder.to_path_buf())));
     }
-    if let Some(data) = files(folder, &["data"]).into_iter().find(|path| child(folder, "obj.names").is_some() && path.is_file()) {
+    if let Some(data) =
+        files(folder, &["data"]).into_iter().find(|path| child(folder, "obj.names").is_some() && path.is_file())
+    {
         return Ok(Some(Layout::Darknet(data)));
     }
     let settings: Vec<PathBuf> = files(folder, &["yaml", "yml"]).into_iter().filter(|path| is_settings(path)).collect();
@@ -195,7 +198,8 @@ fn chosen(folder: &Path, files: Vec<PathBuf>, wanted: Option<&str>) -> Result<Pa
     };
     let whole = |path: &PathBuf| split(path).is_none_or(|split| split == "default" || split == "all");
     // Of files of one split those of instances are meant, not of persons' joints or of captions.
-    let instances = |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("instances"));
+    let instances =
+        |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("instances"));
     let kept: Vec<PathBuf> = match files.iter().filter(instances).count() {
         0 => files,
         _ => files.iter().filter(instances).cloned().collect(),

@@ -56,7 +56,9 @@ impl Missing {
             let count = self.names.len();
             return Err(GroundTruthError::malformed(
                 origin,
-                format!("{whose}none of the {count} images is there (first: {first}, {why}); --images DIR says where they are"),
+                format!(
+                    "{whose}none of the {count} images is there (first: {first}, {why}); --images DIR says where they are"
+                ),
             ));
         }
         let total = self.names.len() + found;

@@ -52,7 +52,9 @@ impl Mend {
         let (s, is) = if one { ("", "is") } else { ("s", "are") };
         let of = |noun: &str| format!("{count} {noun}{s}");
         match self {
-            Self::Corners => format!("corners put in order: {}", if one { "1 box".into() } else { format!("{count} boxes") }),
+            Self::Corners => {
+                format!("corners put in order: {}", if one { "1 box".into() } else { format!("{count} boxes") })
+            }
             Self::Outline => format!("boxes taken around outlines: {count}"),
             Self::TextNumber => format!("numbers written as text: {}", of("box").replace("boxs", "boxes")),
             Self::TextId => format!("ids written as text taken as numbers: {count}"),
@@ -61,10 +63,14 @@ impl Mend {
             Self::Encoding => format!("not UTF-8, of which only plain letters were needed: {}", of("file")),
             Self::OutOfFrame => format!("boxes slightly outside 0 to 1: {count}"),
             Self::Repeated => format!("the same line twice in a label file, taken once: {count}"),
-            Self::FoundByName => format!("{} found elsewhere by {} name{s}", of("image"), if one { "its" } else { "their" }),
+            Self::FoundByName => {
+                format!("{} found elsewhere by {} name{s}", of("image"), if one { "its" } else { "their" })
+            }
             Self::SameFile => format!("{} of a file that is listed before", of("image")),
             Self::NoLabels => format!("{} without a label file {is} taken as background", of("image")),
-            Self::Mixed => format!("boxes and outlines in one label file, told by their number of values: {}", of("file")),
+            Self::Mixed => {
+                format!("boxes and outlines in one label file, told by their number of values: {}", of("file"))
+            }
         }
     }
 }

@@ -21,7 +21,8 @@ pub(super) enum Choice {
 pub(super) fn choose(wanted: Option<&str>, there: &[String], notes: &mut Notes) -> Choice {
     let wish = wanted.unwrap_or("test");
     let same = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
-    if let Some(found) = there.iter().find(|name| *name == wish).or_else(|| there.iter().find(|name| same(name, wish))) {
+    if let Some(found) = there.iter().find(|name| *name == wish).or_else(|| there.iter().find(|name| same(name, wish)))
+    {
         return Choice::Take(found.clone());
     }
     let validation = |name: &str| ["val", "valid", "validation", "dev"].iter().any(|known| same(known, name));

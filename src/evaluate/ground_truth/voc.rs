@@ -97,7 +97,9 @@ fn read_annotation(path: &Path, notes: &mut Notes) -> Result<VocAnnotation, Grou
     if !exact {
         let replaced = annotation.objects.iter().any(|object| object.class.contains('\u{fffd}'));
         if replaced {
-            return Err(malformed("is not UTF-8 or UTF-16, and names of classes are not plain letters: save it as UTF-8".into()));
+            return Err(malformed(
+                "is not UTF-8 or UTF-16, and names of classes are not plain letters: save it as UTF-8".into(),
+            ));
         }
         notes.mended(Mend::Encoding, || path.display().to_string());
     }
@@ -105,11 +107,7 @@ fn read_annotation(path: &Path, notes: &mut Notes) -> Result<VocAnnotation, Grou
 }
 
 /// The annotations of a split, each once, and the folder that they belong to.
-fn entries(
-    folder: &Path,
-    options: &SetOptions,
-    notes: &mut Notes,
-) -> Result<(PathBuf, Vec<Entry>), GroundTruthError> {
+fn entries(folder: &Path, options: &SetOptions, notes: &mut Notes) -> Result<(PathBuf, Vec<Entry>), GroundTruthError> {
     let lists = lists(folder);
     let wanted = options.split.as_deref();
     let names: Vec<String> = lists.iter().map(|(name, _)| name.clone()).collect();
@@ -328,11 +326,21 @@ mod tests {
     fn every_problem_names_the_file() {
         let good = ("a", "<annotation/>");
         for (split, annotations, images, expected) in [
-            ("b", &[good][..], &["a.jpg"][..], "test.txt: line 1: image \"b.xml\" has no file in Annotations; --skip-bad leaves such out"),
+            (
+                "b",
+                &[good][..],
+                &["a.jpg"][..],
+                "test.txt: line 1: image \"b.xml\" has no file in Annotations; --skip-bad leaves such out",
+            ),
             ("a\n\na 1", &[good], &["a.jpg"], "test.txt: line 3: image \"a\" stands twice; --skip-bad leaves such out"),
             (" \n", &[good], &["a.jpg"], "test.txt: the split is empty, expected a name of an image on each line"),
             ("a", &[good], &[], "; --images DIR says where they are"),
-            ("a", &[("a", "<annotation>\n<object/></annotation>")], &["a.jpg"], "a.xml: line 2: object 1: has no name; --skip-bad leaves such out"),
+            (
+                "a",
+                &[("a", "<annotation>\n<object/></annotation>")],
+                &["a.jpg"],
+                "a.xml: line 2: object 1: has no name; --skip-bad leaves such out",
+            ),
         ] {
             let folder = folder(split, annotations, images);
             let error = GroundTruth::read(folder.path(), "test", None).unwrap_err().to_string();

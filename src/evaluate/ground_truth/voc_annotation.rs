@@ -80,7 +80,8 @@ fn with_ampersands(text: &str) -> Option<String> {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('&') {
         mended.push_str(before);
-        let name = after.find([';', '&', '<', ' ']).and_then(|end| after.get(end..end + 1).map(|last| (last, &after[..end])));
+        let name =
+            after.find([';', '&', '<', ' ']).and_then(|end| after.get(end..end + 1).map(|last| (last, &after[..end])));
         let entity = name.is_some_and(|(last, name)| {
             last == ";" && (name.starts_with('#') || ["amp", "lt", "gt", "quot", "apos"].contains(&name))
         });
@@ -328,12 +329,14 @@ mod tests {
             let (found, said) = corners(&boxed(&format!("{name}<polygon>{polygon}</polygon>")));
             assert_eq!((found, said), (vec![[1.0, 1.0, 5.0, 2.0]], vec!["Mended(Outline, 2)".to_owned()]));
         }
-        let text = format!("<annotation><path>a & b &amp; c&d</path><object>{name}{BOX}</object><object/></annotation>");
+        let text =
+            format!("<annotation><path>a & b &amp; c&d</path><object>{name}{BOX}</object><object/></annotation>");
         let (found, said) = corners(&text);
         assert_eq!(found, [[1.0, 2.0, 11.0, 22.5]]);
         assert_eq!(said[0], "Mended(Ampersand, 1)");
         assert_eq!(said[1], "Bad(\"line 1: object 2: has no name\")");
-        for (word, difficult) in [("True", true), ("FALSE", false), ("yes", true), ("Unspecified", false), ("1", true)] {
+        for (word, difficult) in [("True", true), ("FALSE", false), ("yes", true), ("Unspecified", false), ("1", true)]
+        {
             let (objects, _) = lenient(&boxed(&format!("{name}{BOX}<difficult>{word}</difficult>")));
             assert_eq!(objects[0].difficult, difficult, "{word}");
         }

@@ -52,7 +52,7 @@ pub(super) fn folders(folder: &Path) -> Vec<String> {
 /// What a line of a list may mean, the likeliest first: names of annotations without ending.
 pub(super) fn names_in_line(line: &str) -> Vec<String> {
     let line = line.trim();
-    let bare = |text: &str| text.trim().trim_matches(['"', '\'']).trim().trim_end_matches(',').to_owned();
+    let bare = |text: &str| text.trim().trim_end_matches(',').trim_matches(['"', '\'']).trim().to_owned();
     let mut names = vec![line.to_owned(), bare(line)];
     // Class-specific lists say -1, 0 or 1 behind the name.
     if let Some((name, "-1" | "0" | "1")) = line.rsplit_once(char::is_whitespace) {

@@ -100,9 +100,8 @@ fn objects(
     let (mut seen, mut boxes, mut outlines) = (HashSet::new(), false, false);
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let place = || format!("{}: line {}", path.display(), index + 1);
-        let refusal = |problem: String| {
-            GroundTruthError::malformed(path, format!("line {}: YOLO label {problem}", index + 1))
-        };
+        let refusal =
+            |problem: String| GroundTruthError::malformed(path, format!("line {}: YOLO label {problem}", index + 1));
         let label = match yolo_labels::parse(line, settings.keypoints) {
             Ok(label) => label,
             Err(problem) => {
@@ -161,7 +160,11 @@ fn label_places(image: &Path, settings: &Settings, options: &SetOptions, split: 
     {
         for root in &settings.roots {
             let labels = root.join("labels");
-            places.extend([labels.join(split).join(file), root.join(split).join("labels").join(file), labels.join(file)]);
+            places.extend([
+                labels.join(split).join(file),
+                root.join(split).join("labels").join(file),
+                labels.join(file),
+            ]);
         }
     }
     places.iter().flat_map(|place| ["txt", "TXT"].map(|ending| place.with_extension(ending))).collect()
@@ -206,7 +209,8 @@ fn images(
     let mut missing = Missing::in_folder(&root);
     for source in sources.iter().filter(|_| options.images.is_none()) {
         let Some(path) = resolve(source, &settings.roots, notes) else {
-            let problem = format!("YOLO: {split} is {}, which is not there; --images DIR says where it is", quoted(source));
+            let problem =
+                format!("YOLO: {split} is {}, which is not there; --images DIR says where it is", quoted(source));
             return Err(GroundTruthError::malformed(origin, problem));
         };
         if path.is_dir() {
@@ -232,7 +236,8 @@ fn images(
     missing.judge(origin, "YOLO: ", images.len(), notes)?;
     if images.is_empty() {
         let where_to = if split.is_empty() { root.display().to_string() } else { listed(&sources) };
-        let problem = format!("YOLO: no images in {where_to}, expected files ending in jpg, jpeg, png or webp; --images DIR");
+        let problem =
+            format!("YOLO: no images in {where_to}, expected files ending in jpg, jpeg, png or webp; --images DIR");
         return Err(GroundTruthError::malformed(origin, problem));
     }
     Ok((split, images))
@@ -280,7 +285,8 @@ fn resolve(source: &str, roots: &[PathBuf], notes: &mut Notes) -> Option<PathBuf
     let tails = tails(inner).into_iter().filter(|tail| !tail.is_empty());
     let list = |tail: &String| ends_in(Path::new(tail), &["txt"]);
     let long = |tail: &String| parts < 2 || list(tail) || tail.split('/').filter(|part| !part.is_empty()).count() >= 2;
-    let found = tails.filter(long).flat_map(|tail| roots.iter().map(move |root| root.join(&tail))).find(|path| path.exists());
+    let found =
+        tails.filter(long).flat_map(|tail| roots.iter().map(move |root| root.join(&tail))).find(|path| path.exists());
     if let Some(path) = &found {
         notes.assume(format!("{} is {}", quoted(source), path.display()));
     }

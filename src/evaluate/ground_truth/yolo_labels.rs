@@ -37,10 +37,12 @@ pub(super) fn parse(line: &str, keypoints: Option<usize>) -> Result<Label, Strin
             return Err("has 6 values, expected 5; a score behind the box is what detections have, not labels".into());
         }
         (6.., None) if count.is_multiple_of(2) => (&values[..], true),
-        _ => return Err(format!("has {} values, expected 5 for a box, or a class and pairs for an outline", count + 1)),
+        _ => {
+            return Err(format!("has {} values, expected 5 for a box, or a class and pairs for an outline", count + 1));
+        }
     };
     if let Some(far) = shape.iter().find(|value| !(-1.0 - SLACK..=1.0 + SLACK).contains(*value)) {
-        return Err(format!("has the value {far}, expected fractions of the image, 0 to 1"));
+        return Err(no_fraction(*far));
     }
     let mut outside = shape.iter().any(|value| *value > 1.0);
     if outline {
@@ -49,20 +51,25 @@ pub(super) fn parse(line: &str, keypoints: Option<usize>) -> Result<Label, Strin
         let most = |at| side(at).fold(f64::NEG_INFINITY, f64::max);
         let ([left, top], [right, bottom]) = ([least(0), least(1)], [most(0), most(1)]);
         if left.min(top) < -SLACK {
-            return Err(format!("has the value {}, expected fractions of the image, 0 to 1", left.min(top)));
+            return Err(no_fraction(left.min(top)));
         }
         outside |= left.min(top) < 0.0;
         return Ok(Label { class, bounds: [left, top, right - left, bottom - top], outline, flipped: false, outside });
     }
     let [x, y, width, height] = [shape[0], shape[1], shape[2], shape[3]];
     if x.min(y) < -SLACK {
-        return Err(format!("has the value {}, expected fractions of the image, 0 to 1", x.min(y)));
+        return Err(no_fraction(x.min(y)));
     }
     outside |= x.min(y) < 0.0;
     let flipped = width < 0.0 || height < 0.0;
     let (width, height) = (width.abs(), height.abs());
     let bounds = [x - width / 2.0, y - height / 2.0, width, height];
     Ok(Label { class, bounds, outline, flipped, outside })
+}
+
+fn no_fraction(value: f64) -> String {
+    let value = if value.abs() < 1e9 { value.to_string() } else { format!("{value:e}") };
+    format!("has the value {value}, expected fractions of the image, 0 to 1")
 }
 
 /// A class's number; some tools write it as `3.0`.

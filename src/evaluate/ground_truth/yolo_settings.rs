@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::GroundTruthError;
 use super::bounded_file::read_text;
 use super::error::quoted;
-use super::files_below::{IMAGE_ENDINGS, child, folder_of, ends_in, entries, files};
+use super::files_below::{IMAGE_ENDINGS, child, ends_in, entries, files, folder_of};
 use super::notes::Notes;
 use super::splits::USUAL;
 use super::yaml::{self, Node};
@@ -95,9 +95,10 @@ impl Settings {
         let Some(list) = list else {
             return Err(GroundTruthError::Missing {
                 path: folder.to_path_buf(),
-                problem: "YOLO labels without the names of their classes, expected data.yaml or classes.txt (a name a line) \
+                problem:
+                    "YOLO labels without the names of their classes, expected data.yaml or classes.txt (a name a line) \
                           beside them"
-                    .to_owned(),
+                        .to_owned(),
             });
         };
         let names = read_names(&list)?;

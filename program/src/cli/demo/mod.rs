@@ -140,7 +140,8 @@ fn compile(dense: &DenseHead, assets: &Assets, args: &DemoArgs, screen: Screen) 
     let adapter = args.device.adapter.options()?;
     let device = &args.backbone_device;
     let reading = &SetReadingArgs::default();
-    let source = CalibrationSource { source: &images, split: "train", backbone: None, device, adapter: &adapter, reading };
+    let source =
+        CalibrationSource { source: &images, split: "train", backbone: None, device, adapter: &adapter, reading };
     let rows = source.rows(dense, &assets.head(), screen)?.rows;
     let calibration = Calibration::new(&rows, dense.inputs()).map_err(Error::from)?;
     let start = Instant::now();
