@@ -106,7 +106,7 @@ impl GroundTruth {
     /// # Errors
     /// Where the split, an annotation or an image is missing, a name stands twice, or an annotation is malformed.
     pub fn read_voc(folder: &Path, split: &str, images: Option<&Path>) -> Result<Self, GroundTruthError> {
-        let options = SetOptions::default().split(split.to_owned()).images(images.map(Path::to_path_buf));
+        let options = SetOptions::default().split(String::from(split)).images(images.map(Path::to_path_buf));
         voc::read(folder, &options, &mut notes::Notes::default())
     }
 
