@@ -88,6 +88,8 @@ pub mod measure;
 mod nearest_name;
 #[cfg(feature = "network")]
 pub mod network;
+#[cfg(any(feature = "network", feature = "onnx"))]
+mod onnx_file;
 mod output_snr;
 mod parallel;
 #[cfg(feature = "gpu")]

@@ -174,6 +174,53 @@ fn every_order_from_1_to_15_is_read_and_no_other() {
 }
 
 #[test]
+fn settings_of_the_base_function_count_in_metadata_too() {
+    let with = |key: &str, value: &str| import(&unit_layer("", 1.0).metadata(key, value));
+    for (key, value) in [
+        ("act_fn", "gelu"),
+        ("base_fn", "gelu"),
+        ("nonlinearity", "torch.nn.ReLU"),
+        ("base_activation", "my_own"),
+        ("activation", "<class 'torch.nn.modules.activation.Tanh'>"),
+        ("config", r#"{"layers": [1, 1], "model": {"act_fn": "LeakyReLU(negative_slope=0.01)"}}"#),
+    ] {
+        let problem = with(key, value).expect_err(key).to_string();
+        assert!(problem.contains("--base-activation"), "{key}: {problem}");
+    }
+    for (key, value) in [
+        ("act_fn", "<function silu at 0x7f0012>"),
+        ("config", r#"{"activation": "SiLU()", "title": "relu"}"#),
+        ("config", "{no JSON"),
+        ("activation", "none"),
+    ] {
+        assert_eq!(with(key, value).unwrap().assumptions, ["base function silu"], "{key}");
+    }
+}
+
+#[test]
+fn norms_that_nothing_needs_are_said_or_refused() {
+    let options = |norms| ImportOptions::default().norms(norms);
+    let layer_norm = Norms::LayerNorm { epsilon: 1e-3 };
+    let plain = import_with(&unit_layer("", 1.0), &options(layer_norm)).unwrap();
+    assert!(plain.assumptions.iter().any(|said| said.starts_with("--norms layer-norm:1e-3 is not used")));
+    let norm = |name: &str| {
+        let norm = Checkpoint::default().with(&format!("{name}.weight"), &[1], &[2.0]);
+        norm.with(&format!("{name}.bias"), &[1], &[0.1])
+    };
+    let running = norm("norms.0").with("norms.0.running_mean", &[1], &[0.5]).with("norms.0.running_var", &[1], &[0.25]);
+    let running = join([unit_layer("layers.0.", 1.0), running]);
+    let problem = import_with(&running, &options(layer_norm)).unwrap_err().to_string();
+    assert!(problem.contains("BatchNorms only") && problem.contains("--norms batch-norm"), "{problem}");
+    let told = import_with(&running, &options(Norms::BatchNorm { epsilon: 0.75 })).unwrap();
+    // (x - 0.5) / sqrt(0.25 + 0.75) * 2 + 0.1
+    close(&outputs(&told, &[0.3]), &[1.0 + silu(-0.3)]);
+    // No group of a row has no inputs.
+    let stored = join([unit_layer("layers.0.", 1.0), norm("norms.0")]);
+    let none = import_with(&stored, &options(Norms::GroupNorm { groups: 0, epsilon: 1e-5 })).unwrap_err().to_string();
+    assert!(none.contains("expected a multiple of the 0 groups"), "{none}");
+}
+
+#[test]
 fn norms_are_affine_only_where_the_file_or_the_user_says_so() {
     let head = join([
         unit_layer("layers.0.", 1.0),

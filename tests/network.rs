@@ -5,6 +5,9 @@
 #[cfg(feature = "onnx")]
 #[path = "network/against_rten.rs"]
 mod against_rten;
+#[cfg(feature = "onnx")]
+#[path = "network/external.rs"]
+mod external;
 #[path = "network/malformed.rs"]
 mod malformed;
 mod support;

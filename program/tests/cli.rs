@@ -31,6 +31,8 @@ mod presets;
 mod program;
 #[path = "cli/round_trip.rs"]
 mod round_trip;
+#[path = "cli/rows.rs"]
+mod rows;
 #[cfg(unix)]
 #[path = "cli/special_files.rs"]
 mod special_files;

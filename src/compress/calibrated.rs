@@ -107,7 +107,7 @@ pub(super) fn compile_layer(
     let quantised = dense.iter().zip(&refined.residual).map(|(y, r)| y - r).collect();
     let compressed = compressed_layer(layer, &codebooks, levels, refined, base);
     let r2 = kept_variance(&folded.coefficients, &compressed, folded.bias);
-    let report = report(layer, &compressed, folded.bias, r2);
+    let report = report(layer, &compressed, &folded, r2);
     Ok((compressed, report, LayerRows { dense, quantised }))
 }
 

@@ -1,6 +1,6 @@
 //! One layer through all steps.
 
-use super::fold::fold;
+use super::fold::{Folded, fold};
 use super::gains::{self, QuantisedGains};
 use super::kmeans::{KMeans, Score};
 use super::metric::{Metric, dot};
@@ -73,7 +73,7 @@ pub(super) fn compile_layer(
     };
     compressed.bias = fit_bias(layer, &folded.coefficients, &metric, &compressed);
     let r2 = kept_variance(&folded.coefficients, &compressed, folded.bias);
-    let report = report(layer, &compressed, folded.bias, r2);
+    let report = report(layer, &compressed, &folded, r2);
     Ok((compressed, report))
 }
 
@@ -302,7 +302,7 @@ pub(super) fn quantise_base(base: &crate::head::BasePath, inputs: usize) -> Comp
     CompressedBase { activation: base.activation, weights, output_scale }
 }
 
-pub(super) fn report(layer: &DenseLayer, compressed: &CompressedLayer, bias_folded: bool, r2: f64) -> LayerReport {
+pub(super) fn report(layer: &DenseLayer, compressed: &CompressedLayer, folded: &Folded, r2: f64) -> LayerReport {
     let (dense_bytes, compressed_bytes) = (layer.dense_bytes(), layer_bytes(compressed));
     LayerReport {
         inputs: layer.inputs,
@@ -325,6 +325,7 @@ pub(super) fn report(layer: &DenseLayer, compressed: &CompressedLayer, bias_fold
             (Some(_), None) => "folded",
             (Some(_), Some(_)) => "kept",
         },
-        bias: if bias_folded { "folded" } else { "none" },
+        base_error: folded.base_error,
+        bias: if folded.bias { "folded" } else { "none" },
     }
 }

@@ -28,6 +28,10 @@ pub struct LayerReport {
     pub gains: &'static str,
     /// `folded`, `kept` or `none`.
     pub base: &'static str,
+    /// Largest difference between the base function and the spline in its place, over the grids of all inputs; where the base
+    /// path is folded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base_error: Option<f64>,
     /// `folded` where edges have biases that joined the constant, `none` where inputs may leave the grid.
     pub bias: &'static str,
 }

@@ -5,7 +5,7 @@
 //! file.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
@@ -14,7 +14,7 @@ use safetensors::Dtype;
 use serde::de::{self, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use super::{ContainerError, Quoted, Sentence, magic};
+use super::{ContainerError, Quoted, Sentence, magic, settings};
 
 /// Longest header that is read, in bytes; the format's own limit.
 const MAX_HEADER: u64 = 100_000_000;
@@ -25,8 +25,6 @@ pub(crate) const MAX_RANK: usize = 8;
 /// Metadata keys that are kept: those that somebody here asks for.
 const KEPT_METADATA: [&str; 8] =
     ["detection_head", "layout", "format", "sharekan", "sharekan_bank", "base_function", "norms", "clamp"];
-/// Parts of names of settings that are kept beside them: those of the function on a base path.
-const KEPT_SETTINGS: [&str; 3] = ["activation", "base_fun_", "base_act"];
 
 /// What a file says of its tensors. Every tensor lies within the file, and none over another.
 #[derive(Debug)]
@@ -35,6 +33,8 @@ pub(crate) struct Header {
     pub(crate) tensors: BTreeMap<String, TensorEntry>,
     /// What the file says beside its tensors.
     pub(crate) metadata: BTreeMap<String, String>,
+    /// What of it tells the function on a base path: what it is called, and what it says.
+    pub(crate) activations: Vec<(String, String)>,
 }
 
 /// Where a tensor lies.
@@ -81,7 +81,7 @@ impl Header {
         let mut text = vec![0; header as usize];
         source.seek(SeekFrom::Start(8))?;
         source.read_exact(&mut text)?;
-        let Text { tensors, metadata } = match serde_json::from_slice(&text) {
+        let Text { tensors, metadata: Kept { metadata, activations } } = match serde_json::from_slice(&text) {
             Ok(header) => header,
             Err(e) => {
                 return Err(ContainerError::Malformed(format!("safetensors header: {}", Sentence(&e.to_string()))));
@@ -94,7 +94,8 @@ impl Header {
             let [begin, end] = raw.data_offsets;
             (name, TensorEntry { dtype: raw.dtype, shape: raw.shape.0, bytes: start + begin..start + end })
         };
-        Ok(Self { tensors: tensors.into_iter().map(entry).collect(), metadata })
+        let activations = activations.into_iter().collect();
+        Ok(Self { tensors: tensors.into_iter().map(entry).collect(), metadata, activations })
     }
 
     /// Reads the header of a safetensors file in memory.
@@ -169,7 +170,7 @@ fn check_ranges(tensors: &BTreeMap<String, Raw>, data: u64) -> Result<(), Contai
 /// The header as it stands in the file.
 struct Text {
     tensors: BTreeMap<String, Raw>,
-    metadata: BTreeMap<String, String>,
+    metadata: Kept,
 }
 
 #[derive(Deserialize)]
@@ -225,7 +226,7 @@ impl<'de> Deserialize<'de> for Text {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Text, A::Error> {
-                let mut header = Text { tensors: BTreeMap::new(), metadata: BTreeMap::new() };
+                let mut header = Text { tensors: BTreeMap::new(), metadata: Kept::default() };
                 let mut seen_metadata = false;
                 while let Some(name) = map.next_key::<String>()? {
                     let twice = |name: &str| Err(de::Error::custom(format!("{} stands there twice", Quoted(name))));
@@ -233,7 +234,7 @@ impl<'de> Deserialize<'de> for Text {
                         if std::mem::replace(&mut seen_metadata, true) {
                             return twice(&name);
                         }
-                        header.metadata = map.next_value::<Kept>()?.0;
+                        header.metadata = map.next_value()?;
                         continue;
                     }
                     if header.tensors.contains_key(&name) {
@@ -255,7 +256,11 @@ impl<'de> Deserialize<'de> for Text {
 }
 
 /// The metadata that somebody looks at; all of it has to be text.
-struct Kept(BTreeMap<String, String>);
+#[derive(Default)]
+struct Kept {
+    metadata: BTreeMap<String, String>,
+    activations: BTreeSet<(String, String)>,
+}
 
 impl<'de> Deserialize<'de> for Kept {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -268,15 +273,14 @@ impl<'de> Deserialize<'de> for Kept {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Kept, A::Error> {
-                let mut kept = BTreeMap::new();
+                let mut kept = Kept::default();
                 while let Some((key, value)) = map.next_entry::<String, String>()? {
-                    let kept_key = KEPT_METADATA.contains(&key.as_str())
-                        || KEPT_SETTINGS.iter().any(|part| key.to_ascii_lowercase().contains(part));
-                    if kept_key && kept.insert(key.clone(), value).is_some() {
+                    settings::activations(&key, &value, &mut kept.activations);
+                    if KEPT_METADATA.contains(&key.as_str()) && kept.metadata.insert(key.clone(), value).is_some() {
                         return Err(de::Error::custom(format!("metadata {key} stands there twice")));
                     }
                 }
-                Ok(Kept(kept))
+                Ok(kept)
             }
         }
         deserializer.deserialize_map(Texts)

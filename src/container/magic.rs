@@ -16,9 +16,9 @@ const KNOWN: [(&[u8], &str); 14] = [
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras writes it"),
     (b"GGUF", "a GGUF file"),
     (b"\x93NUMPY", "a NumPy array (.npy)"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"\xfd7zXZ\x00", "an xz archive"),
+    (b"\x1f\x8b", "a gzip archive, which has to be unpacked first"),
+    (b"BZh", "a bzip2 archive, which has to be unpacked first"),
+    (b"\xfd7zXZ\x00", "an xz archive, which has to be unpacked first"),
     (b"%PDF", "a PDF document"),
     (b"version https://", "a Git LFS pointer whose file was not fetched"),
 ];

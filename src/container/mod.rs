@@ -8,7 +8,9 @@ mod error;
 mod header;
 pub(crate) mod magic;
 mod quoted;
+pub(crate) mod settings;
 mod write;
+pub(crate) mod zip;
 
 pub(crate) use error::ContainerError;
 pub(crate) use header::{Header, MAX_RANK, TensorEntry};

@@ -195,6 +195,12 @@ pub enum BackboneProblem {
     /// The network's file cannot be loaded.
     #[error("cannot be loaded: {0}")]
     Load(String),
+    /// Features that are infinite or no numbers.
+    #[error("gives features that are not finite, in {precision}{}", if *precision == "f16" { ": take f32 (--backbone-precision f32)" } else { "" })]
+    NotFinite {
+        /// What it computes in.
+        precision: &'static str,
+    },
     /// The input that the settings name does not exist.
     #[error("has no input '{expected}', its inputs are {found}")]
     MissingInput {

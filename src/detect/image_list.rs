@@ -20,7 +20,8 @@ pub fn read_image(path: &Path) -> Result<Picture, DetectError> {
 }
 
 /// Lists images: every file that is named, whatever its ending, and of every folder the files ending in jpg, jpeg, png
-/// or webp, sorted by name, not those of folders inside it. A file that comes up twice is listed once.
+/// or webp, sorted by name, not those of folders inside it nor hidden ones, whose names begin with a dot. A file that comes up
+/// twice is listed once.
 ///
 /// # Errors
 /// Where a path does not exist or a folder holds no image.
@@ -32,7 +33,7 @@ pub fn list_images<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<PathBuf>, DetectEr
             let mut found = Vec::new();
             for entry in fs::read_dir(path).map_err(unreadable)? {
                 let file = entry.map_err(unreadable)?.path();
-                if is_image(&file) && !file.is_dir() {
+                if is_image(&file) && !is_hidden(&file) && !file.is_dir() {
                     found.push(file);
                 }
             }
@@ -53,6 +54,11 @@ pub fn list_images<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<PathBuf>, DetectEr
 
 fn is_image(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+/// True for files that a desktop system keeps for itself, as `._photo.jpg`.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 fn shown(path: &Path) -> String {

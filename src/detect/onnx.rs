@@ -11,6 +11,7 @@ use super::detector::Clock;
 use super::error::one_line;
 use super::{Backbone, BackboneProblem, CellFeatures, DetectError, FeatureMap, Picture};
 use crate::head::{DetectionConfig, TensorLayout};
+use crate::onnx_file::{Unread, in_one_piece};
 
 /// A network from an ONNX file whose named outputs are the feature maps of a head.
 ///
@@ -47,6 +48,10 @@ impl OnnxBackbone {
     /// where a type, shape or size does not fit the settings.
     pub fn from_bytes(bytes: Vec<u8>, name: &str, head: &DetectionConfig) -> Result<Self, DetectError> {
         head.check()?;
+        Self::from_one_piece(in_one_piece(bytes).map_err(|problem| unread(problem, name))?, name, head)
+    }
+
+    fn from_one_piece(bytes: Vec<u8>, name: &str, head: &DetectionConfig) -> Result<Self, DetectError> {
         let fail = |problem| DetectError::Backbone { backbone: name.to_string(), problem };
         let model = ModelOptions::with_all_ops()
             .prepack_weights(true)
@@ -70,16 +75,17 @@ impl OnnxBackbone {
         Ok(backbone)
     }
 
-    /// Loads a network from a file, see [`OnnxBackbone::from_bytes`].
+    /// Loads a network from a file, see [`OnnxBackbone::from_bytes`]. Constants may lie in files of the same folder or
+    /// below it.
     ///
     /// # Errors
     /// Where the file cannot be read, and as [`OnnxBackbone::from_bytes`].
     #[cfg(feature = "files")]
     pub fn open(path: &std::path::Path, head: &DetectionConfig) -> Result<Self, DetectError> {
         let name = path.display().to_string();
-        let bytes = crate::regular_file::read(path, u64::MAX)
-            .map_err(|problem| DetectError::Unreadable { path: name.clone(), problem: problem.into() })?;
-        Self::from_bytes(bytes, &name, head)
+        head.check()?;
+        let bytes = crate::onnx_file::read(path).map_err(|problem| unread(problem, &name))?;
+        Self::from_one_piece(bytes, &name, head)
     }
 
     /// The same network on threads of its own, instead of those that all networks share, as many as the processor has
@@ -155,6 +161,13 @@ impl Backbone for OnnxBackbone {
     fn describe(&self) -> String {
         let parts = self.head.features.iter().zip(&self.channels).map(|(name, channels)| format!("{name} {channels}"));
         parts.collect::<Vec<_>>().join(" + ")
+    }
+}
+
+fn unread(problem: Unread, name: &str) -> DetectError {
+    match problem {
+        Unread::File(problem) => DetectError::Unreadable { path: name.to_owned(), problem },
+        other => DetectError::Backbone { backbone: name.to_owned(), problem: BackboneProblem::Load(one_line(&other)) },
     }
 }
 

@@ -11,10 +11,12 @@
 //!
 //! Figures of different papers only compare where the protocol is the same, so `average_precision` follows the
 //! official tools step by step and `ImageShift` names the shifts that accuracy is measured under. [`OutputSnr`] is the
-//! steadier guide where a test set is small.
+//! steadier guide where a test set is small. Heads that classify or give values are held against rows with targets:
+//! [`ClassAccuracy`], [`Regression`].
 
 #[cfg(feature = "evaluate")]
 pub mod average_precision;
+mod class_accuracy;
 mod error;
 #[cfg(feature = "evaluate")]
 mod evaluator;
@@ -26,12 +28,15 @@ mod image_shift;
 mod noise;
 #[cfg(feature = "evaluate")]
 mod region;
+mod regression;
+mod row_error;
 #[cfg(feature = "evaluate")]
 mod summary;
 #[cfg(feature = "gpu")]
 mod verify;
 
 pub use crate::output_snr::{OutputSnr, SnrError, output_snr_db};
+pub use class_accuracy::ClassAccuracy;
 pub use error::EvaluationError;
 #[cfg(feature = "evaluate")]
 pub use evaluator::{ClassEvaluation, Evaluation, EvaluationSettings, Evaluator, ScoredRegion};
@@ -39,6 +44,8 @@ pub use evaluator::{ClassEvaluation, Evaluation, EvaluationSettings, Evaluator, 
 pub use image_shift::ImageShift;
 #[cfg(feature = "evaluate")]
 pub use region::{PixelExtent, Region};
+pub use regression::Regression;
+pub use row_error::RowError;
 #[cfg(feature = "evaluate")]
 pub use summary::Summary;
 #[cfg(all(feature = "network", feature = "detect", not(target_arch = "wasm32")))]

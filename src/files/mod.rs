@@ -16,8 +16,8 @@ pub(crate) use replace::replace_private;
 #[doc(hidden)]
 pub use replace::{check_destination, replace};
 #[doc(hidden)]
-pub use rows::{INPUT_TENSOR, OUTPUT_TENSOR};
-pub use rows::{read_rows, write_rows};
+pub use rows::{INPUT_TENSOR, OUTPUT_TENSOR, TARGET_TENSOR, is_one_array, rows_of, targets_of};
+pub use rows::{TargetFile, Targets, read_rows, read_targets, write_rows};
 
 use std::path::Path;
 

@@ -59,10 +59,12 @@ const FUNCTIONS: [&str; 24] = [
     "glu",
 ];
 
-/// The name of a function without what Python puts around it, as `silu` of `torch.nn.SiLU()`.
+/// The name of a function without what Python puts around it, as `silu` of `torch.nn.SiLU()`, `<class 'torch.nn.SiLU'>` and
+/// `<function silu at 0x7f>`.
 fn plain(said: &str) -> String {
-    let name = said.trim_end_matches("()").rsplit('.').next().unwrap_or_default();
-    name.to_ascii_lowercase()
+    let name = said.trim().trim_start_matches("<class '").trim_start_matches("<function ");
+    let name = name.split(['(', ' ', '\'']).next().unwrap_or_default();
+    name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 impl Context<'_> {

@@ -1,7 +1,7 @@
 //! efficient-kan, whose layers are those of the bundled detection heads, too.
 
-use super::{Context, ImportError, knots, tensors::Tensors};
-use crate::head::{Basis, DenseLayer, InputMap};
+use super::{Context, ImportError, knots, spline_layer::Splines, tensors::Tensors};
+use crate::head::DenseLayer;
 
 const SPLINE: &str = "[outputs, inputs, coefficients]";
 const EDGES: &str = "[outputs, inputs]";
@@ -55,13 +55,5 @@ pub(super) fn layer(
         None
     };
     let base = context.base(tensors.f32(&name("base_weight"), &[outputs, inputs], EDGES)?, slope)?;
-    Ok(DenseLayer {
-        inputs,
-        outputs,
-        input_map: InputMap::Identity,
-        basis: Basis::BSpline { order, intervals, knots },
-        coefficients,
-        base,
-        bias: None,
-    })
+    Ok(Splines { inputs, outputs, order, intervals, knots }.layer(coefficients, base, None))
 }

@@ -3,9 +3,10 @@
 use super::{
     Context, ImportError,
     knots::to_decimal,
+    spline_layer::Splines,
     tensors::{Rounding, Tensors},
 };
-use crate::head::{Basis, DenseLayer, InputMap, Knots};
+use crate::head::{DenseLayer, Knots};
 
 /// The only order of this library.
 const ORDER: usize = 3;
@@ -36,19 +37,10 @@ pub(super) fn layer(
     let packed = format!("{stem}weight");
     let (inputs, outputs, coefficients, base) =
         if tensors.contains(&packed) { split(tensors, &packed, count)? } else { separate(tensors, stem, count)? };
-    Ok(DenseLayer {
-        inputs,
-        outputs,
-        input_map: InputMap::Identity,
-        basis: Basis::BSpline {
-            order: ORDER,
-            intervals: count - ORDER,
-            knots: Knots::Uniform { low: vec![low; inputs], step: vec![step; inputs] },
-        },
-        coefficients,
-        base: context.base(base, None)?,
-        bias: None,
-    })
+    let base = context.base(base, None)?;
+    let knots = Knots::Uniform { low: vec![low; inputs], step: vec![step; inputs] };
+    let splines = Splines { inputs, outputs, order: ORDER, intervals: count - ORDER, knots };
+    Ok(splines.layer(coefficients, base, None))
 }
 
 type Weights = (usize, usize, Vec<f32>, Vec<f32>);

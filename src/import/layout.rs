@@ -173,10 +173,3 @@ pub(super) fn some_names(names: &[&str]) -> String {
 pub(super) fn known() -> String {
     format!("known are {}", Layout::ALL.map(Layout::name).join(", "))
 }
-
-/// True for names of settings that tell the function on a base path.
-pub(super) fn names_an_activation(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let base = name.contains("base_fun") || name.contains("base_act") || name.contains("base_fn");
-    base || name.contains("activation") || matches!(name.as_str(), "act" | "act_fn" | "act_fun_name" | "nonlinearity")
-}

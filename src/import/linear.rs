@@ -1,7 +1,7 @@
 //! Linear layers: layers of a KAN all of whose edges are straight lines.
 
-use super::{ImportError, modules::Module, tensors::Tensors};
-use crate::head::{Activation, BasePath, Basis, DenseLayer, InputMap, Knots};
+use super::{ImportError, modules::Module, spline_layer::Splines, tensors::Tensors};
+use crate::head::{Activation, BasePath, DenseLayer, Knots};
 
 /// Reads `torch.nn.Linear`.
 pub(super) fn layer(tensors: &mut Tensors<'_>, module: &Module) -> Result<DenseLayer, ImportError> {
@@ -21,17 +21,7 @@ pub(super) fn identity(width: usize) -> DenseLayer {
 
 /// `weights` times the row, and `bias`. Lines have no end, but splines have, so the base path carries them.
 fn straight(inputs: usize, outputs: usize, weights: Vec<f32>, bias: Option<Vec<f32>>) -> DenseLayer {
-    DenseLayer {
-        inputs,
-        outputs,
-        input_map: InputMap::Identity,
-        basis: Basis::BSpline {
-            order: 1,
-            intervals: 1,
-            knots: Knots::Uniform { low: vec![-1.0; inputs], step: vec![2.0; inputs] },
-        },
-        coefficients: vec![0.0; 2 * inputs * outputs],
-        base: Some(BasePath { activation: Activation::Identity, weights }),
-        bias,
-    }
+    let knots = Knots::Uniform { low: vec![-1.0; inputs], step: vec![2.0; inputs] };
+    let base = BasePath { activation: Activation::Identity, weights };
+    Splines { inputs, outputs, order: 1, intervals: 1, knots }.layer(vec![0.0; 2 * inputs * outputs], Some(base), bias)
 }

@@ -25,6 +25,7 @@ mod pykan_old;
 mod pykan_settings;
 mod pytorch;
 mod select;
+mod spline_layer;
 mod tensors;
 mod tree;
 
@@ -248,11 +249,13 @@ fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Import
         None => tensors.metadata("clamp").map(range).transpose()?,
     };
     let told = tensors.metadata("base_function").and_then(|text| text.parse().ok());
-    let mut context = Context { options, clamp, norms, hints, told, assumptions };
+    let (norms_used, other_norms) = (false, false);
+    let mut context = Context { options, clamp, norms, norms_used, other_norms, hints, told, assumptions };
     let mut branches = Vec::new();
     for modules in &selection.branches {
         branches.push(chain::layers(tensors, modules, &mut context)?);
     }
+    context.refuse_unused_norms()?;
     let assumptions = context.assumptions;
     let detection = detection.map(|detection| DetectionConfig { norms: None, ..detection }.in_lowest_version());
     let modules = selection.branches.iter().flatten();
@@ -294,6 +297,10 @@ struct Context<'a> {
     /// Range that every layer's spline variable is clamped to.
     clamp: Option<[f32; 2]>,
     norms: Option<Norms>,
+    /// A norm was read by that.
+    norms_used: bool,
+    /// A norm that is of another kind as the file tells.
+    other_norms: bool,
     /// Settings in the file that tell the function on a base path: what they are called, and what they say.
     hints: Vec<(String, String)>,
     /// The function on the base path as the file's own metadata or settings beside it tell.
@@ -302,6 +309,20 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
+    /// Refuses norms that were said to be of a kind that none is of, and says where there are none.
+    fn refuse_unused_norms(&mut self) -> Result<(), ImportError> {
+        match self.options.norms {
+            Some(norms) if !self.norms_used && self.other_norms => Err(ImportError::Layout(format!(
+                "has BatchNorms only, as running statistics tell, and --norms says {norms}: leave it out, or give --norms batch-norm"
+            ))),
+            Some(norms) if !self.norms_used => {
+                self.assume(format!("--norms {norms} is not used, for no norm needs it"));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn assume(&mut self, what: impl Into<String>) {
         let what = what.into();
         if !self.assumptions.contains(&what) {

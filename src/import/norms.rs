@@ -30,11 +30,17 @@ pub(super) fn read(tensors: &mut Tensors<'_>, module: &Module, context: &mut Con
     let biased = tensors.contains(&name("bias"));
     if tensors.contains(&mean) {
         let epsilon = match context.norms {
-            Some(Norms::BatchNorm { epsilon }) => epsilon,
+            Some(Norms::BatchNorm { epsilon }) => {
+                context.norms_used = true;
+                epsilon
+            }
             Some(Norms::Affine) => {
                 return Err(ImportError::tensor(&mean, "belongs to a BatchNorm, and the norms were said to be affine"));
             }
-            _ => EPSILON,
+            _ => {
+                context.other_norms |= context.norms.is_some();
+                EPSILON
+            }
         };
         context.assume(format!("epsilon {epsilon:e} of the BatchNorms"));
         if let Some(at) = variances.iter().position(|&variance| variance < 0.0) {
@@ -51,6 +57,7 @@ pub(super) fn read(tensors: &mut Tensors<'_>, module: &Module, context: &mut Con
         let shift = biases.iter().zip(&means).zip(&scale).map(|((bias, mean), scale)| bias - mean * scale).collect();
         return Ok(Norm::Affine { scale, shift });
     }
+    context.norms_used = true;
     let row = |groups: usize, epsilon: f32, context: &mut Context<'_>| {
         context.assume(format!("epsilon {epsilon:e} of the norms"));
         Norm::Row { groups, epsilon, weight: weights.clone(), bias: biases.clone() }
@@ -59,7 +66,9 @@ pub(super) fn read(tensors: &mut Tensors<'_>, module: &Module, context: &mut Con
         Some(Norms::Affine) if !biased => Err(ImportError::missing(&name("bias"), AXES)),
         Some(Norms::Affine) => Ok(Norm::Affine { scale: weights, shift: biases }),
         Some(Norms::LayerNorm { epsilon }) => Ok(row(1, epsilon, context)),
-        Some(Norms::GroupNorm { groups, epsilon }) if width % groups == 0 => Ok(row(groups, epsilon, context)),
+        Some(Norms::GroupNorm { groups, epsilon }) if groups > 0 && width.is_multiple_of(groups) => {
+            Ok(row(groups, epsilon, context))
+        }
         Some(Norms::GroupNorm { groups, .. }) => {
             Err(ImportError::tensor(&weight, format!("has {width} values, expected a multiple of the {groups} groups")))
         }

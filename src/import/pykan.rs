@@ -7,10 +7,11 @@ use super::{
     layout::{self, PYKAN_LIST},
     pykan_old,
     pykan_settings::{self, Settings},
+    spline_layer::Splines,
     tensors::Tensors,
 };
 use crate::container::Quoted;
-use crate::head::{Basis, DenseLayer, InputMap};
+use crate::head::DenseLayer;
 
 const EDGES: &str = "[inputs, outputs]";
 const OUTPUTS: &str = "[outputs]";
@@ -168,15 +169,8 @@ pub(super) fn layer(
         ));
     }
     let bias = affine.map(|affine| affine.bias.iter().map(|&bias| bias as f32).collect());
-    Ok(DenseLayer {
-        inputs,
-        outputs,
-        input_map: InputMap::Identity,
-        basis: Basis::BSpline { order, intervals, knots },
-        coefficients,
-        base: context.base(base, None)?,
-        bias,
-    })
+    let base = context.base(base, None)?;
+    Ok(Splines { inputs, outputs, order, intervals, knots }.layer(coefficients, base, bias))
 }
 
 /// Factors of the coefficients, `[inputs, outputs]`, and base weights, `[outputs, inputs]`.

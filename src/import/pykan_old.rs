@@ -1,7 +1,7 @@
 //! pykan 0.0: an edge a row, inner knots alone, and a bias a layer.
 
-use super::{Context, ImportError, knots, layout::PYKAN_LIST, tensors::Tensors};
-use crate::head::{Basis, DenseLayer, InputMap};
+use super::{Context, ImportError, knots, layout::PYKAN_LIST, spline_layer::Splines, tensors::Tensors};
+use crate::head::DenseLayer;
 
 const EDGES: &str = "[edges]";
 
@@ -57,15 +57,8 @@ pub(super) fn layer(
     for (edge, factor) in coefficients.chunks_exact_mut(count).zip(&factors) {
         edge.iter_mut().for_each(|c| *c = (f64::from(*c) * factor) as f32);
     }
-    Ok(DenseLayer {
-        inputs,
-        outputs,
-        input_map: InputMap::Identity,
-        basis: Basis::BSpline { order, intervals, knots },
-        coefficients,
-        base: context.base(base, None)?,
-        bias: Some(bias),
-    })
+    let base = context.base(base, None)?;
+    Ok(Splines { inputs, outputs, order, intervals, knots }.layer(coefficients, base, Some(bias)))
 }
 
 /// Knots of the inputs with those beyond the ends. All outputs of an input must have the same ones.

@@ -198,11 +198,49 @@ fn explain(disorder: &Disorder, root: &Node<'_>, node: &Node<'_>) -> ImportError
                 listed_names(&members)
             ))
         }
-        Disorder::Unordered { members } => ImportError::Layout(format!(
-            "has modules whose order their names do not tell: {}; {}",
-            listing(members.iter().map(|name| Quoted(name).to_string())),
-            told(root)
-        )),
+        Disorder::Unordered { members } => {
+            let widths = match order_of_widths(root, members) {
+                Some(names) => format!(
+                    "; the widths fit in one order alone, in which an activation may stand that has no tensors: if none does, say so \
+                     with --layers {}",
+                    Quoted(&names.join(","))
+                ),
+                None => String::new(),
+            };
+            ImportError::Layout(format!(
+                "has modules whose order their names do not tell: {}; {}{widths}",
+                listing(members.iter().map(|name| Quoted(name).to_string())),
+                told(root)
+            ))
+        }
+    }
+}
+
+/// The only order in which each of several modules takes what the one before gives.
+fn order_of_widths(root: &Node<'_>, members: &[String]) -> Option<Vec<String>> {
+    const MOST: usize = 6;
+    if !(2..=MOST).contains(&members.len()) {
+        return None;
+    }
+    let ends = |name: &String| {
+        let part = root.at(name)?.order().ok().filter(|part| chains(&part.modules))?;
+        Some((part.modules.first()?.inputs?, part.modules.last()?.outputs?))
+    };
+    let ends: Vec<(usize, usize)> = members.iter().map(ends).collect::<Option<_>>()?;
+    let mut found: Vec<Vec<usize>> = Vec::new();
+    let mut open: Vec<Vec<usize>> = (0..members.len()).map(|first| vec![first]).collect();
+    while let Some(order) = open.pop() {
+        if order.len() == members.len() {
+            found.push(order);
+            continue;
+        }
+        let given = order.last().map(|&last| ends[last].1);
+        let next = (0..members.len()).filter(|at| !order.contains(at) && Some(ends[*at].0) == given);
+        open.extend(next.map(|at| [&order[..], &[at]].concat()));
+    }
+    match &found[..] {
+        [only] => Some(only.iter().map(|&at| members[at].clone()).collect()),
+        _ => None,
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     ImportError,
     derived::{self, Derived},
     knots::to_decimal,
-    layout::{names_a_layer, names_an_activation},
+    layout::names_a_layer,
     listing::listing,
 };
 use crate::container::{Dtype, Header, Quoted, TensorEntry};
@@ -139,10 +139,8 @@ impl From<Header> for Directory {
             };
             (name, Entry { element, shape: entry.shape, strides: None, offset: entry.bytes.start })
         };
-        let told = header.metadata.iter().filter(|(key, _)| names_an_activation(key));
-        let activations = told.map(|(key, text)| (key.clone(), text.clone())).collect();
         let entries = header.tensors.into_iter().map(entry).collect();
-        Self { entries, metadata: header.metadata, entry: None, beside: Vec::new(), activations }
+        Self { entries, metadata: header.metadata, entry: None, beside: Vec::new(), activations: header.activations }
     }
 }
 

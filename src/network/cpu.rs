@@ -20,23 +20,18 @@ impl CpuNetwork {
     /// # Errors
     /// Where the runtime does not know an operator or a type.
     pub fn parse(network: &Network, bytes: Vec<u8>) -> Result<Self, NetworkError> {
-        Self::new(network, ModelOptions::with_all_ops().load(bytes))
-    }
-
-    /// Takes a network from its file. It must have been [loaded](Network::load) before, which refuses what leads out of
-    /// the file's folder.
-    ///
-    /// # Errors
-    /// As [`CpuNetwork::parse`].
-    #[cfg(feature = "files")]
-    pub fn load(network: &Network, path: &std::path::Path) -> Result<Self, NetworkError> {
-        Self::new(network, ModelOptions::with_all_ops().load_file(path))
-    }
-
-    fn new(network: &Network, model: Result<Model, impl std::fmt::Display>) -> Result<Self, NetworkError> {
-        let model = model.map_err(|e| refused(&e))?;
+        let model = ModelOptions::with_all_ops().load(bytes).map_err(|e| refused(&e))?;
         let inputs = network.inputs().iter().map(|input| (input.name.clone(), input.element)).collect();
         Ok(Self { model, inputs })
+    }
+
+    /// Takes a network from its file, with constants in files beside it as [`Network::load`] takes them.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, and as [`CpuNetwork::parse`].
+    #[cfg(feature = "files")]
+    pub fn load(network: &Network, path: &std::path::Path) -> Result<Self, NetworkError> {
+        Self::parse(network, crate::onnx_file::read(path).map_err(|problem| NetworkError::unread(path, problem))?)
     }
 
     /// Runs the network and gives `outputs`.
@@ -71,7 +66,10 @@ fn value(tensor: &HostTensor, element: ElementType, name: &str) -> Result<Value,
     let shape = tensor.shape.as_slice();
     let values = || tensor.values.iter();
     Ok(match element {
-        ElementType::F32 => Tensor::from_data(shape, tensor.values.clone()).into(),
+        // The runtime computes all of floating point in f32.
+        ElementType::F32 | ElementType::F16 | ElementType::F64 => {
+            Tensor::from_data(shape, tensor.values.clone()).into()
+        }
         ElementType::U8 => Tensor::from_data(shape, values().map(|v| *v as u8).collect::<Vec<_>>()).into(),
         ElementType::I8 => Tensor::from_data(shape, values().map(|v| *v as i8).collect::<Vec<_>>()).into(),
         ElementType::I32 | ElementType::I64 | ElementType::Bool => {

@@ -4,6 +4,9 @@ use std::fmt;
 
 use thiserror::Error;
 
+pub(super) use crate::onnx_file::Quoted;
+#[cfg(feature = "files")]
+use crate::onnx_file::Unread;
 use crate::run::RunError;
 
 /// A network that is no ONNX file, contradicts itself, or asks for what is not here; a device that fails.
@@ -71,34 +74,21 @@ impl NetworkError {
         matches!(self, Self::Unsupported { .. })
     }
 
+    #[cfg(feature = "files")]
+    pub(super) fn unread(path: &std::path::Path, problem: Unread) -> Self {
+        match problem {
+            Unread::File(problem) => Self::Unreadable { path: path.display().to_string(), problem },
+            Unread::Malformed(problem) => Self::File(problem),
+            Unread::Tensor { name, problem } => Self::graph(format!("tensor {}", Quoted(&name)), problem),
+        }
+    }
+
     pub(super) fn graph(place: impl fmt::Display, problem: impl Into<String>) -> Self {
         Self::Graph { place: place.to_string(), problem: problem.into() }
     }
 
     pub(super) fn unsupported(place: impl fmt::Display, problem: impl Into<String>) -> Self {
         Self::Unsupported { place: place.to_string(), problem: problem.into() }
-    }
-}
-
-/// A name out of a file in a form that is safe to print: quoted, on one line, of bounded length.
-pub(super) struct Quoted<'a>(pub(super) &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const LONGEST: usize = 100;
-        f.write_str("\"")?;
-        for (at, character) in self.0.chars().enumerate() {
-            if at == LONGEST {
-                f.write_str("...")?;
-                break;
-            }
-            match character {
-                '"' | '\\' => write!(f, "\\{character}")?,
-                c if c.is_control() => write!(f, "{}", c.escape_default())?,
-                c => write!(f, "{c}")?,
-            }
-        }
-        f.write_str("\"")
     }
 }
 

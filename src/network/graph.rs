@@ -4,17 +4,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::error::{NetworkError, Quoted};
-use super::onnx::{AttributeValue, Dimension, External, Model, ValueInfo};
+use super::onnx::{AttributeValue, Dimension, Model, ValueInfo};
 use super::tensor::{ElementType, Tensor};
-#[cfg(feature = "files")]
-use crate::regular_file;
+use crate::onnx_file::ELSEWHERE;
 
 /// Versions of ONNX's operators that are known. A newer one may have changed an operator.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
-
-/// Largest file that is read; the format itself ends at 2 GiB, larger constants lie in other files.
-#[cfg(feature = "files")]
-const MAX_FILE: u64 = 2 << 30;
 
 /// A side of an input: known, or one that the caller chooses.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,9 +79,6 @@ pub(super) enum Attribute {
     Other,
 }
 
-/// Reads a piece of another file, or says why it does not.
-type Fetch<'a> = &'a mut dyn FnMut(&External<'_>) -> Result<Vec<u8>, String>;
-
 impl Network {
     /// Reads a network from the bytes of an ONNX file.
     ///
@@ -94,26 +86,6 @@ impl Network {
     /// Where the bytes are no ONNX model, the graph contradicts itself (a value made twice or never, a cycle, a constant
     /// of another length than its shape says), or a constant lies in another file: [`Network::load`] reads those.
     pub fn parse(bytes: &[u8]) -> Result<Self, NetworkError> {
-        Self::parse_with(bytes, &mut |_| {
-            Err("lies in another file, which only a network loaded by path can have".into())
-        })
-    }
-
-    /// Reads a network from an ONNX file. Constants may lie in files of the same folder or below it.
-    ///
-    /// # Errors
-    /// Where the file or one that it names cannot be read, and as [`Network::parse`].
-    #[cfg(feature = "files")]
-    pub fn load(path: &std::path::Path) -> Result<Self, NetworkError> {
-        let shown = path.display().to_string();
-        let unreadable = |problem| NetworkError::Unreadable { path: shown.clone(), problem };
-        let bytes = regular_file::read(path, MAX_FILE).map_err(|problem| unreadable(problem.into()))?;
-        let absolute = std::fs::canonicalize(path).map_err(unreadable)?;
-        let mut folder = super::external::Folder::new(absolute.parent().unwrap_or(&absolute));
-        Self::parse_with(&bytes, &mut |piece| folder.read(piece.location, piece.offset, piece.length))
-    }
-
-    fn parse_with(bytes: &[u8], fetch: Fetch<'_>) -> Result<Self, NetworkError> {
         let model = Model::read(bytes).map_err(NetworkError::File)?;
         let opset = model.opset.unwrap_or(1);
         if !OPSETS.contains(&opset) {
@@ -134,11 +106,10 @@ impl Network {
         };
         for message in &model.initialisers {
             let place = || format!("tensor {}", Quoted(message.name));
-            let external = match &message.external {
-                Some(piece) => Some(fetch(piece).map_err(|problem| NetworkError::graph(place(), problem))?),
-                None => None,
-            };
-            let constant = match message.tensor(external.as_deref()) {
+            if message.external {
+                return Err(NetworkError::graph(place(), ELSEWHERE));
+            }
+            let constant = match message.tensor() {
                 Ok(tensor) => Constant::Known(Arc::new(tensor)),
                 Err(NetworkError::Unsupported { problem, .. }) => Constant::Unsupported(problem),
                 Err(error) => return Err(error),
@@ -194,6 +165,16 @@ impl Network {
         network.check_values()?;
         network.check_cycles()?;
         Ok(network)
+    }
+
+    /// Reads a network from an ONNX file. Constants may lie in files of the same folder or below it.
+    ///
+    /// # Errors
+    /// Where the file or one that it names cannot be read, and as [`Network::parse`].
+    #[cfg(feature = "files")]
+    pub fn load(path: &std::path::Path) -> Result<Self, NetworkError> {
+        let bytes = crate::onnx_file::read(path).map_err(|problem| NetworkError::unread(path, problem))?;
+        Self::parse(&bytes)
     }
 
     /// The inputs, constants not among them.
@@ -340,8 +321,8 @@ fn read_attribute(value: &AttributeValue<'_>, place: &str) -> Result<Attribute, 
         AttributeValue::Floats(values) => Attribute::Floats(values.clone()),
         AttributeValue::Ints(values) => Attribute::Ints(values.clone()),
         AttributeValue::Other => Attribute::Other,
-        AttributeValue::Tensor(message) if message.external.is_some() => Attribute::Other,
-        AttributeValue::Tensor(message) => match message.tensor(None) {
+        AttributeValue::Tensor(message) if message.external => Attribute::Other,
+        AttributeValue::Tensor(message) => match message.tensor() {
             Ok(tensor) => Attribute::Tensor(Arc::new(tensor)),
             Err(NetworkError::Unsupported { .. }) => Attribute::Other,
             Err(error) => return Err(NetworkError::graph(place, error.to_string())),

@@ -17,8 +17,6 @@
 mod cpu;
 mod error;
 mod expression;
-#[cfg(feature = "files")]
-mod external;
 mod fuse;
 mod graph;
 mod kernel;

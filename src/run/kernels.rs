@@ -187,7 +187,7 @@ impl Kernel {
             Self::KMeansMove => kernel!("kmeans_move", &[Read, Read, Read, Write], None),
             Self::FrameLetterboxBuffer => kernel!("frame_letterbox_buffer", &[Read, Write, Read], None),
             Self::FrameLetterboxTexture => kernel!("frame_letterbox_texture", &[Read, Write, Texture], None),
-            Self::FrameJoin => kernel!("frame_join", &[Read, Write], None),
+            Self::FrameJoin => kernel!("frame_join", &[Read, Write, Write], None),
             Self::FrameCandidates => kernel!("frame_candidates", &[Read, Read, Write], None),
         }
     }

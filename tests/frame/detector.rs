@@ -240,3 +240,37 @@ fn files_come_in_their_order_with_the_bad_ones_in_their_places() {
     assert_eq!(detector.in_flight(), 0);
     assert!(detector.detect(&images()[0]).is_ok());
 }
+
+/// A network whose features leave the range of f32 where an image is bright, and a head that clamps what comes to it.
+#[test]
+fn features_that_are_not_finite_are_no_result() {
+    use crate::support::networks::graphs::Graph;
+    let bytes = Graph::new(17)
+        .input("input", &[1, 3, 32, 32])
+        .output("c4")
+        .floats("large", &[1], &[3e38])
+        .node("Mul", &["input", "large"], &["product"], &[])
+        .node("Mul", &["product", "product"], &["c4"], &[])
+        .bytes();
+    let network = sharekan::network::Network::parse(&bytes).unwrap();
+    let config = sharekan::head::DetectionConfig::default()
+        .classes(vec!["a".into()])
+        .input_size(32)
+        .stride(1)
+        .features(vec!["c4".into()]);
+    let mut head = crate::support::dense_head(&[3, 6], 1);
+    head.detection = Some(config);
+    let mut detector = FrameDetector::open(&GPU, &network, "net.onnx", &Head::Dense(head), &options()).unwrap();
+    let expected = "backbone net.onnx: gives features that are not finite, in f32";
+    // Grey is 0 or next to it in the network's numbers, so the second frame shows that the flag is taken back.
+    for (pixel, finite) in [(255, false), (127, true), (0, false)] {
+        detector.submit(&Picture::filled(32, 32, [pixel; 3])).unwrap();
+        match detector.next() {
+            Ok(_) => assert!(finite, "{pixel}"),
+            Err(problem) => {
+                assert!(!finite, "{pixel}");
+                assert_eq!(problem.to_string(), expected);
+            }
+        }
+    }
+}

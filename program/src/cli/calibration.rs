@@ -23,7 +23,7 @@ const IMAGES: usize = 96;
 #[derive(Args)]
 #[command(next_help_heading = "Calibration")]
 pub(crate) struct CalibrationArgs {
-    /// Folder of images, set as for eval, or safetensors file with a tensor `input` of features [rows, in]
+    /// Folder of images, set as for eval, or file of features [rows, in]: safetensors or .npz with `input`, or .npy
     #[arg(long, value_name = "DIR|FEATURES")]
     calibrate: Option<PathBuf>,
     /// Split of a set to calibrate with; others are not looked at

@@ -59,6 +59,9 @@ pub(crate) struct CompileArgs {
     #[arg(long, value_name = "DB", conflicts_with_all = ["preset", "codebook", "gain_bits", "residual", "precision"],
           requires = "calibrate", value_parser = decibels)]
     target_snr: Option<f64>,
+    /// Write the head as it is, in f32, where its compressed form would be larger
+    #[arg(long)]
+    keep_dense: bool,
     /// What the codebook is fitted to [default: calibrated with --calibrate, uniform without]
     #[arg(long, value_enum)]
     method: Option<MethodArg>,
@@ -148,6 +151,11 @@ struct Compiled<'a> {
     /// Output signal-to-noise ratio on the rows held back, where it was the target.
     held_back_snr_db: Option<f64>,
     layers: &'a [LayerReport],
+    /// What is to be said where the compressed form is larger than the dense head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    growth: Option<String>,
+    /// The file holds the dense head in its place.
+    kept_dense: bool,
     /// What is worth knowing about the settings.
     notes: &'a [String],
     /// Where the backbone ran that made the rows to calibrate with, where one did.
@@ -221,14 +229,38 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     let found = found.map_err(|e| in_file(e.into()))?;
     bar.finish_and_clear();
     let bytes = artifact::to_bytes(&found.head.clone().into()).map_err(|e| in_file(e.into()))?;
+    let mut notes: Vec<String> = args.size.note(found.options.method).into_iter().collect();
+    let rough = found.report.layers.iter().filter_map(|layer| layer.base_error).fold(0.0, f64::max);
+    if rough > ROUGH {
+        notes.push(format!(
+            "the base function has a kink, which the splines that it joins meet to within {rough:.0e}; that loss is in the outputs, \
+             not in R2"
+        ));
+    }
+    let compressed_bytes = bytes.len();
+    let (mut bytes, mut growth, mut kept_dense) = (bytes, None, false);
+    if bytes.len() > found.report.dense_bytes() {
+        let form = args.keep_dense.then(|| artifact::write_dense(&dense));
+        let what = match &form {
+            None => "--keep-dense writes the head as it is".to_owned(),
+            Some(Ok(_)) => "the head stays dense".to_owned(),
+            Some(Err(problem)) => format!("the dense form cannot be written: {problem}"),
+        };
+        growth = Some(format!(
+            "the compressed file is larger than the {} bytes of the dense head, for tables and header outweigh what is saved: {what}",
+            count(found.report.dense_bytes())
+        ));
+        if let Some(Ok(dense)) = form {
+            (bytes, kept_dense) = (dense, true);
+        }
+    }
     files::replace(&args.output, &bytes)?;
 
-    print_report(screen, &found, bytes.len())?;
+    print_report(screen, &found, compressed_bytes)?;
     if target.is_some() {
         screen.line(chosen(&found))?;
     }
-    let notes: Vec<String> = args.size.note(found.options.method).into_iter().collect();
-    for note in &notes {
+    for note in notes.iter().chain(&growth) {
         screen.line(note)?;
     }
     screen.line(format!("wrote {}", args.output.display()))?;
@@ -247,6 +279,8 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         },
         held_back_snr_db: *snr_db,
         layers: &report.layers,
+        growth,
+        kept_dense,
         notes: &notes,
         backbone_device: rows.as_ref().and_then(|rows| rows.backbone_device.as_deref()),
     };
@@ -261,6 +295,11 @@ fn chosen(found: &Found) -> String {
     let snr = found.snr_db.map_or_else(String::new, |snr| format!(": {snr:.1} dB on the rows held back"));
     format!("chose --codebook {codewords} --gain-bits {gain_bits}{residual}{snr}")
 }
+
+/// Closest that a base function has to be met for nothing to be said.
+const CLOSE: f64 = 1e-4;
+/// Difference from which on a word is due that a base function is met so roughly.
+const ROUGH: f64 = 5e-3;
 
 /// The closing table: a row a layer, then the whole file.
 fn print_report(screen: Screen, found: &Found, file_bytes: usize) -> Result<(), Failure> {
@@ -300,8 +339,12 @@ fn print_report(screen: Screen, found: &Found, file_bytes: usize) -> Result<(), 
     ]);
     screen.line(rows.trim_fmt())?;
     for (at, layer) in report.layers.iter().enumerate() {
-        let LayerReport { base, bias, gains, edges, codewords, .. } = layer;
-        screen.line(format!("layer {at}: base path {base}, biases {bias}, gains {gains}"))?;
+        let LayerReport { base, base_error, bias, gains, edges, codewords, .. } = layer;
+        let near = base_error
+            .filter(|error| *error > CLOSE)
+            .map(|error| format!(" (to within {error:.0e})"))
+            .unwrap_or_default();
+        screen.line(format!("layer {at}: base path {base}{near}, biases {bias}, gains {gains}"))?;
         if *codewords < asked {
             let only = format!("{} edges", count(*edges));
             screen.line(format!("layer {at}: a smaller codebook, {codewords} instead of {asked}, for {only}"))?;

@@ -1,6 +1,7 @@
-//! `sharekan eval`: how good a head's boxes are on annotated images.
+//! `sharekan eval`: how good a head's boxes are on annotated images, or its outputs on rows.
 
 mod bank;
+mod rows;
 
 use std::path::PathBuf;
 
@@ -23,12 +24,16 @@ use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, table};
 use crate::report::precision_recall_svg;
 
-/// Measure a head's boxes on annotated images
+/// Measure a head's boxes on annotated images, or its outputs on rows
 ///
 /// Reads a set with VOC annotations (XML files, in Annotations or beside the images), a COCO instances file or YOLO labels
 /// (data.yaml), as they are or in the folders that annotation tools export, and gives VOC's average precision (all-point and
 /// 2007's 11-point) and COCO's, as the official tools compute them.
 /// Of a bank every head is measured that has a class of the data, all in one pass over the features.
+///
+/// With --rows it measures any head on rows `input` and their `target`: classes (numbers from 0, or rows of one 1 among zeros)
+/// give the percentage of rows whose class is the largest output, or among the five largest; values give R2 (the mean of the
+/// outputs') and the root of the mean squared error.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
@@ -38,6 +43,8 @@ Examples:
   sharekan eval small.safetensors --data set/ --reference dense.safetensors --shift noise --plot curves.svg
   sharekan eval bank.safetensors --head cards --data cards/ --reference cards.safetensors
   sharekan eval bank.safetensors --data set/
+  sharekan eval classifier.safetensors --rows test.npz --reference dense.safetensors
+  sharekan eval model.pt --rows inputs.npy --target labels.npy --json -
 
 A file for --class-map names the head's class of each class of the data; others are left out:
   {\"motorcycle\": \"motorbike\", \"tv\": \"tvmonitor\"}")]
@@ -49,6 +56,12 @@ pub(crate) struct EvalArgs {
     member: MemberArgs,
     #[command(flatten)]
     set: ImageSetArgs,
+    /// Rows in place of images: safetensors or .npz file with `input` and `target`, or .npy file of the inputs
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "split", "images", "class_map", "backbone", "backbone_device", "shift", "plot"])]
+    rows: Option<PathBuf>,
+    /// File of the targets, where it is not that of the rows: safetensors or .npz file with `target`, or .npy file
+    #[arg(long, value_name = "FILE", requires = "rows")]
+    target: Option<PathBuf>,
     /// Change the images first: none, noise, blur or dark
     #[arg(long, default_value_t)]
     shift: ImageShift,
@@ -83,9 +96,15 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         files::check_destination(path)?;
     }
     let adapter = args.device.adapter.options()?;
+    if args.rows.is_none() {
+        args.set.check()?;
+    }
     let file = args.import.open_any(&args.head, &args.member)?;
     let mut assumed = file.assumptions().to_vec();
     let head = file.head;
+    if let Some(path) = &args.rows {
+        return rows::eval(args, path, &head, assumed, screen);
+    }
     if let Some(bank) = head.bank() {
         return bank::eval(args, &head, bank, screen);
     }
@@ -155,7 +174,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     print_report(screen, &evaluation, &summary)?;
     print_time(&format!("{} images", count(time.images)), &time, [&backbone_device, model.device_name()], screen)?;
     if let Some(path) = &args.plot {
-        let title = format!("{} on {}", args.head.display(), args.set.data.display());
+        let title = format!("{} on {}", args.head.display(), args.set.data().display());
         let plot = precision_recall_svg(&evaluation, &title)?;
         files::replace(path, plot.as_bytes())?;
         screen.line(format!("wrote {}", path.display()))?;

@@ -23,7 +23,7 @@ use super::table::list;
 pub(crate) struct ImageSetArgs {
     /// Folder with VOC annotations, a COCO file or YOLO labels; COCO file; or YOLO settings (data.yaml)
     #[arg(long, value_name = "DIR|JSON|YAML")]
-    pub(crate) data: PathBuf,
+    data: Option<PathBuf>,
     /// Split of the set [default: test, or the only one]
     #[arg(long)]
     pub(crate) split: Option<String>,
@@ -148,10 +148,24 @@ pub(crate) struct Skips<'a, T: Serialize> {
 }
 
 impl ImageSetArgs {
+    /// The folder or file of the set; empty where none is given.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new(""))
+    }
+
+    /// Refuses a command line without a set.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match self.data {
+            Some(_) => Ok(()),
+            None => Err(Failure::Usage("--data DIR|JSON|YAML is missing: the annotated images".into())),
+        }
+    }
+
     /// The images with their objects, in the head's classes where there is a class map.
     pub(crate) fn ground_truth(&self, settings: &DetectionConfig, screen: Screen) -> Result<Measured, Failure> {
         let failed = |e: GroundTruthError| Failure::new(e.to_string());
-        let set = self.reading.open(&self.data, self.split.as_deref(), self.images.as_deref())?;
+        self.check()?;
+        let set = self.reading.open(self.data(), self.split.as_deref(), self.images.as_deref())?;
         let (mut truth, assumed) = (set.truth, set.assumed);
         if set.missing.count > 0 {
             let (missing, total) = (set.missing.count, set.missing.count + truth.images.len());
@@ -159,7 +173,7 @@ impl ImageSetArgs {
             let first: Vec<&String> = set.missing.first.iter().collect();
             say(&format!(
                 "{}: {missing} of {total} {are} not there ({}): measured without, --skip-bad leaves such out",
-                self.data.display(),
+                self.data().display(),
                 list(&first)
             ));
         }

@@ -117,7 +117,9 @@ pub(crate) struct AdapterArgs {
 
 impl AdapterArgs {
     pub(crate) fn options(&self) -> Result<GpuOptions, Failure> {
-        let backends = wgpu::Backends::from_env();
+        // An empty variable is one that is not set.
+        let named = std::env::var_os("WGPU_BACKEND").is_some_and(|name| !name.is_empty());
+        let backends = if named { wgpu::Backends::from_env() } else { None };
         if backends.is_some_and(|backends| backends.is_empty()) {
             return Err(Failure::Usage("WGPU_BACKEND names no backend, expected vulkan, metal, dx12 or webgpu".into()));
         }

@@ -22,14 +22,16 @@ const CPU_BATCH: usize = 256;
 
 /// Run a head, dense or compressed, or a bank of heads, on rows of features
 ///
-/// IN is a safetensors file with a tensor `input` [rows, inputs] in f32 (other types are refused, other tensors
-/// ignored); OUT gets a tensor `output` [rows, outputs] in f32. No rows in give no rows out. The outputs
-/// of a bank's heads stand side by side, in the bank's order.
+/// IN is a safetensors file or an archive of numpy.savez with a tensor `input` [rows, inputs], or a .npy file of that one array:
+/// floating point of 16, 32 or 64 bits, or integers (other tensors are ignored). OUT gets a tensor `output` [rows, outputs] in
+/// f32, or the array alone where its name ends in .npy. No rows in give no rows out. The outputs of a bank's heads stand side by
+/// side, in the bank's order.
 #[derive(Args)]
 #[command(after_long_help = "\
 Examples:
   sharekan run small.safetensors --input features.safetensors --output outputs.safetensors
   sharekan run head.safetensors --input features.safetensors --output outputs.safetensors --device cpu
+  sharekan run model.pt --input features.npy --output outputs.npy
   sharekan run bank.safetensors --input features.safetensors --output outputs.safetensors --json - | jq .heads")]
 pub(crate) struct RunArgs {
     /// Head, dense or compressed, or bank
@@ -37,10 +39,10 @@ pub(crate) struct RunArgs {
     head: PathBuf,
     #[command(flatten)]
     member: MemberArgs,
-    /// Safetensors file with the tensor `input`
+    /// Safetensors or .npz file with the tensor `input`, or .npy file
     #[arg(long, value_name = "IN")]
     input: PathBuf,
-    /// Safetensors file to write, with the tensor `output`
+    /// File to write: .npy, or safetensors with the tensor `output`
     #[arg(long, value_name = "OUT")]
     output: PathBuf,
     #[command(flatten)]
@@ -79,6 +81,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     args.device.adapter.options()?;
     files::check_destination(&args.output)?;
+    if args.output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
+        return Err(Failure::in_file(&args.output, "is not written as .npz: name it .npy, or .safetensors"));
+    }
     let file = args.import.open_any(&args.head, &args.member)?;
     let assumed = file.assumptions().to_vec();
     let head = file.head;

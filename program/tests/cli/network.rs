@@ -74,5 +74,6 @@ fn what_is_wrong_with_a_network_takes_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("net.onnx");
     fs::copy(super::program::root().join("tests/data/onnx/dynamo_external.onnx"), &copy).unwrap();
-    sharekan(&["network", text(&copy)]).fails(&["has its data in \"dynamo_external.onnx.data\", which cannot be read"]);
+    sharekan(&["network", text(&copy)])
+        .fails(&["has its data in the file \"dynamo_external.onnx.data\", which is missing"]);
 }

@@ -79,7 +79,7 @@ struct HeadSession {
 struct Slot {
     upload: Upload,
     heads: Vec<HeadSlot>,
-    /// Candidates of all sessions, one after the other.
+    /// Candidates of all sessions, one after the other, and whether a feature was not finite.
     download: wgpu::Buffer,
     sent: Option<Sent>,
 }
@@ -376,7 +376,7 @@ impl FrameDetector {
     /// `None` where no frame is on its way.
     ///
     /// # Errors
-    /// Where the device fails; the frame is lost then.
+    /// Where a feature of the frame is not finite, or the device fails; the frame is lost then.
     #[cfg(not(target_arch = "wasm32"))]
     #[allow(clippy::should_implement_trait, reason = "a frame that fails does not end what comes after it")]
     pub fn next(&mut self) -> Result<Option<Vec<HeadDetections>>, DetectError> {
@@ -390,7 +390,7 @@ impl FrameDetector {
     /// as it was.
     ///
     /// # Errors
-    /// Where the device fails; the frame is lost then.
+    /// Where a feature of the frame is not finite, or the device fails; the frame is lost then.
     pub async fn next_async(&mut self) -> Result<Option<Vec<HeadDetections>>, DetectError> {
         let Some(number) = self.order.pop_front() else { return Ok(None) };
         let slot = &mut self.slots[number];
@@ -399,6 +399,11 @@ impl FrameDetector {
         let download = sent.download.unwrap_or_else(|| Download::ask(device, &slot.download, slot.download.size()));
         if !download.read_bytes(&mut self.found).await {
             return Err(self.gpu.lost_error().into());
+        }
+        // Whatever a head makes of such features, it is no result.
+        let flag = self.features.features().not_finite().size() as usize;
+        if self.found[self.found.len() - flag..].iter().any(|byte| *byte != 0) {
+            return Err(self.features.not_finite());
         }
         let mut all = Vec::with_capacity(self.heads.len());
         let mut at = 0;
@@ -592,6 +597,7 @@ impl FrameDetector {
         for (own, head) in self.sessions.iter().zip(&slot.heads) {
             own.candidates.clear(encoder, &head.candidates);
         }
+        encoder.clear_buffer(self.features.features().not_finite(), 0, None);
     }
 
     /// Records a part into a pass.
@@ -628,6 +634,8 @@ impl FrameDetector {
             encoder.copy_buffer_to_buffer(found, 0, &slot.download, at, found.size());
             at += found.size();
         }
+        let flag = self.features.features().not_finite();
+        encoder.copy_buffer_to_buffer(flag, 0, &slot.download, at, flag.size());
     }
 }
 
@@ -667,7 +675,8 @@ impl Slot {
             let candidates = own.candidates.bind_async(&outputs).await?;
             heads.push(HeadSlot { outputs, binding, candidates });
         }
-        let bytes = heads.iter().map(|head| head.candidates.found().size()).sum();
+        let found: u64 = heads.iter().map(|head| head.candidates.found().size()).sum();
+        let bytes = found + features.features().not_finite().size();
         Ok(Self { upload, heads, download: download(gpu, bytes).await?, sent: None })
     }
 }

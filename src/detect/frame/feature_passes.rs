@@ -7,7 +7,9 @@ use super::letterbox::{DeviceLetterbox, LetterboxPass};
 use crate::detect::error::one_line;
 use crate::detect::{BackboneProblem, DetectError};
 use crate::head::{DetectionConfig, TensorLayout};
-use crate::network::{Budget, ElementType, Network, NetworkError, NetworkMemory, NetworkOptions, NetworkSession, Side};
+use crate::network::{
+    Budget, ElementType, Network, NetworkError, NetworkMemory, NetworkOptions, NetworkSession, Precision, Side,
+};
 use crate::run::Gpu;
 
 /// Letterbox, backbone and the joining of its maps, on one device.
@@ -18,6 +20,9 @@ pub(super) struct FeaturePasses {
     memory: NetworkMemory,
     features: DeviceFeatures,
     config: DetectionConfig,
+    /// Stands for the network in messages.
+    name: String,
+    precision: Precision,
     channels: Vec<usize>,
     input: wgpu::Buffer,
 }
@@ -58,7 +63,17 @@ impl FeaturePasses {
         let features = DeviceFeatures::open_async(gpu, &maps, config, name).await?;
         let channels = maps.iter().map(|map| map.tensor.shape[1]).collect();
         let input = network.input(&config.pixels.input).ok_or_else(missing)?.clone();
-        Ok(Self { letterbox, network, memory, features, config: config.clone(), channels, input })
+        Ok(Self {
+            letterbox,
+            network,
+            memory,
+            features,
+            config: config.clone(),
+            name: name.into(),
+            precision: options.precision,
+            channels,
+            input,
+        })
     }
 
     /// A buffer that others may use while the backbone does not run.
@@ -82,6 +97,12 @@ impl FeaturePasses {
     /// The rows.
     pub(super) fn features(&self) -> &DeviceFeatures {
         &self.features
+    }
+
+    /// What is said where features are not finite.
+    pub(super) fn not_finite(&self) -> DetectError {
+        let precision = self.precision.name();
+        DetectError::Backbone { backbone: self.name.clone(), problem: BackboneProblem::NotFinite { precision } }
     }
 
     /// How the channels are made up.
@@ -134,7 +155,8 @@ fn check_ports(network: &Network, config: &DetectionConfig) -> Result<(), Backbo
     if network.inputs().len() > 1 {
         return Err(BackboneProblem::ExtraInputs { expected: expected.clone(), found: found() });
     }
-    if input.element != ElementType::F32 {
+    // Devices take all floating point in f32.
+    if !matches!(input.element, ElementType::F32 | ElementType::F16) {
         return Err(BackboneProblem::InputType { input: expected.clone(), found: input.element.name().into() });
     }
     let shape = config.pixels.input_shape(config.input_size);

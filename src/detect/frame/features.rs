@@ -12,12 +12,15 @@ use super::bind::group;
 
 /// Lanes of a workgroup.
 const LANES: usize = 64;
+/// Bytes of the word that tells of values that are not finite.
+const FLAG_BYTES: u64 = 4;
 
 /// Joins the maps of a backbone to the rows that a head takes, as [`CellFeatures::join`](crate::detect::CellFeatures::join)
 /// does, without a copy through the host.
 #[derive(Debug)]
 pub struct DeviceFeatures {
     rows: wgpu::Buffer,
+    not_finite: wgpu::Buffer,
     maps: Vec<MapPass>,
     cells: usize,
     channels: usize,
@@ -107,14 +110,20 @@ impl DeviceFeatures {
                 usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
                 mapped_at_creation: false,
             });
+            let not_finite = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some("frame features that are not finite"),
+                size: FLAG_BYTES,
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
             let pass =
                 |((pipeline, map), (_, own, ..)): ((wgpu::ComputePipeline, &DeviceMap<'_>), &(_, usize, _, _))| {
-                    let resources = [map.tensor.buffer.as_entire_binding(), rows.as_entire_binding()];
+                    let resources = [map.tensor.buffer, &rows, &not_finite].map(wgpu::Buffer::as_entire_binding);
                     let group = group(gpu.device(), &pipeline, resources);
                     MapPass { pipeline, group, workgroups: own.div_ceil(LANES) as u32 }
                 };
             let maps = pipelines.into_iter().zip(maps).zip(&placed).map(pass).collect();
-            Self { rows, maps, cells, channels }
+            Self { rows, not_finite, maps, cells, channels }
         };
         Ok(watching(gpu.device(), make).await.map_err(|e| refused(e, "the rows of features"))?)
     }
@@ -122,6 +131,12 @@ impl DeviceFeatures {
     /// The rows, `[cells * cells, channels]` f32, row `y * cells + x`; with the usages STORAGE and COPY_SRC.
     pub fn rows(&self) -> &wgpu::Buffer {
         &self.rows
+    }
+
+    /// A word that a recording sets to 1 where a feature is infinite or not a number, and leaves alone where none is; with the usages
+    /// COPY_SRC and COPY_DST. It is 0 at first.
+    pub fn not_finite(&self) -> &wgpu::Buffer {
+        &self.not_finite
     }
 
     /// Cells along one side.

@@ -6,19 +6,14 @@ use std::{
     ops::Range,
 };
 
-use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchive};
-
 use super::{
     Failure,
     machine::{self, MAX_PICKLE},
     refuse,
     state_dict::StateDict,
 };
-use crate::container::{Quoted, Sentence};
+use crate::container::zip::{ZipEntry, entries};
 use crate::import::tensors::{Directory, Source};
-
-/// Most entries that an archive may have.
-const MAX_ENTRIES: usize = 32_768;
 
 pub(super) fn read(source: &mut dyn Source, length: u64, entry: Option<&str>) -> Result<Directory, Failure> {
     let entries = entries(source, length)?;
@@ -44,12 +39,12 @@ pub(super) fn read(source: &mut dyn Source, length: u64, entry: Option<&str>) ->
     let state = StateDict::of(&machine::load(&mut BufReader::new(part(source, &range)?))?, entry)?;
     state.place(length, |key| {
         let name = format!("{root}data/{key}");
-        entries.get(&name).map(|part| part.bytes(&name)).transpose()
+        Ok(entries.get(&name).map(|part| part.bytes(&name)).transpose()?)
     })
 }
 
 /// What else people call a checkpoint and what is a zip archive, too.
-fn other_kind(entries: &BTreeMap<String, Part>) -> Option<&'static str> {
+fn other_kind(entries: &BTreeMap<String, ZipEntry>) -> Option<&'static str> {
     let has = |end: &str| entries.keys().any(|name| name == end || name.ends_with(&format!("/{end}")));
     let holds = |part: &str| entries.keys().any(|name| name.starts_with(part) || name.contains(&format!("/{part}")));
     if has("constants.pkl") && (holds("code/") || has("data.pkl")) {
@@ -70,50 +65,4 @@ fn other_kind(entries: &BTreeMap<String, Part>) -> Option<&'static str> {
 fn part<'a>(source: &'a mut dyn Source, range: &Range<u64>) -> Result<impl Read + 'a, Failure> {
     source.seek(SeekFrom::Start(range.start))?;
     Ok(source.take(range.end - range.start))
-}
-
-/// An entry of the archive.
-struct Part {
-    bytes: Range<u64>,
-    /// The bytes are those of the entry, neither compressed nor encrypted.
-    stored: bool,
-}
-
-impl Part {
-    /// Where the bytes of the entry called `name` lie.
-    fn bytes(&self, name: &str) -> Result<Range<u64>, Failure> {
-        if self.stored {
-            return Ok(self.bytes.clone());
-        }
-        refuse(format!("entry {} is compressed or encrypted, expected stored bytes", Quoted(name)))
-    }
-}
-
-/// The stored bytes of every entry by name.
-fn entries(source: &mut dyn Source, length: u64) -> Result<BTreeMap<String, Part>, Failure> {
-    let broken =
-        |e: rawzip::Error| Failure::Refused(format!("its zip archive is broken: {}", Sentence(&e.to_string())));
-    let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
-    let archive = ZipArchive::from_seekable(source, &mut buffer).map_err(broken)?;
-    let mut listing = archive.entries(&mut buffer);
-    let mut found = BTreeMap::new();
-    while let Some(entry) = listing.next_entry().map_err(broken)? {
-        if found.len() == MAX_ENTRIES {
-            return refuse(format!("its zip archive has more than {MAX_ENTRIES} entries"));
-        }
-        let path = entry.file_path();
-        let Ok(name) = std::str::from_utf8(path.as_ref()) else {
-            return refuse("its zip archive has an entry whose name is no text");
-        };
-        let (method, size) = (entry.compression_method(), entry.uncompressed_size_hint());
-        let (start, end) = archive.get_entry(entry.wayfinder()).map_err(broken)?.compressed_data_range();
-        let stored = method == CompressionMethod::STORE && end.checked_sub(start) == Some(size);
-        if end > length {
-            return refuse(format!("entry {} ends at byte {end} of {length}", Quoted(name)));
-        }
-        if found.insert(name.to_owned(), Part { bytes: start..end, stored }).is_some() {
-            return refuse(format!("entry {} stands there twice", Quoted(name)));
-        }
-    }
-    Ok(found)
 }

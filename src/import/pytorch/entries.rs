@@ -10,6 +10,7 @@ use super::{
     value::{Node, Object, Pickle, Value},
 };
 use crate::container::Quoted;
+use crate::container::settings::{MAX_SETTING, MAX_SETTINGS, names_an_activation};
 use crate::import::{ImportError, layout, listing::listing};
 
 /// Deepest place at which a state dict is looked for.
@@ -88,16 +89,18 @@ struct Place {
     /// Number of the place that it is in, and what it is called there.
     inside: Option<(usize, Value, usize)>,
     depth: usize,
+    /// A number leads here, as to what an optimizer keeps of each parameter: a KAN may stand here, but nothing else counts.
+    numbered: bool,
 }
 
 /// All dictionaries with tensors by name, outer ones first.
 fn candidates(pickle: &Pickle) -> Vec<Candidate> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut places = vec![Place { value: pickle.root, inside: None, depth: 0 }];
+    let mut places = vec![Place { value: pickle.root, inside: None, depth: 0, numbered: false }];
     let mut waiting = vec![0];
     while let Some(at) = waiting.pop() {
-        let (value, depth) = (places[at].value, places[at].depth);
+        let (value, depth) = (contents(pickle, places[at].value), places[at].depth);
         let Value::Node(node) = value else { continue };
         if !seen.insert(node) || seen.len() > MAX_PLACES || found.len() == MAX_FOUND {
             continue;
@@ -111,7 +114,12 @@ fn candidates(pickle: &Pickle) -> Vec<Candidate> {
                 let Some(entries) = pickle.entries(value) else { continue };
                 let (mut tensors, mut kan) = (false, false);
                 for &(key, item) in entries {
-                    let Some(name) = pickle.text(key) else { continue };
+                    let Some(name) = pickle.text(key) else {
+                        if matches!(key, Value::Int(_)) {
+                            inside.push((item, key, 0));
+                        }
+                        continue;
+                    };
                     if is_tensor(pickle, item) {
                         tensors = true;
                         kan |= layout::names_a_layer(name);
@@ -119,7 +127,7 @@ fn candidates(pickle: &Pickle) -> Vec<Candidate> {
                         inside.push((item, key, 0));
                     }
                 }
-                if tensors {
+                if kan || (tensors && !places[at].numbered) {
                     found.push(Candidate { path: path(pickle, &places, at), value, kan });
                 }
             }
@@ -127,11 +135,24 @@ fn candidates(pickle: &Pickle) -> Vec<Candidate> {
         if depth < MAX_DEPTH {
             for (value, key, number) in inside.into_iter().rev().filter(|(value, ..)| holds(pickle, *value)) {
                 waiting.push(places.len());
-                places.push(Place { value, inside: Some((at, key, number)), depth: depth + 1 });
+                let numbered = places[at].numbered || matches!(key, Value::Int(_));
+                places.push(Place { value, inside: Some((at, key, number)), depth: depth + 1, numbered });
             }
         }
     }
     found
+}
+
+/// What a place holds: of an object that is not filled like a dictionary its attributes, but those of a module.
+fn contents(pickle: &Pickle, value: Value) -> Value {
+    let Some(Node::Object(object)) = pickle.node(value) else { return value };
+    let state = match pickle.node(object.state) {
+        // What has attributes without a dictionary gives both.
+        Some(Node::Tuple(both)) => both.first().copied().unwrap_or(Value::None),
+        _ => object.state,
+    };
+    let plain = object.items.is_empty() && pickle.entries(state).is_some() && pickle.item(state, "_modules").is_none();
+    if plain { state } else { value }
 }
 
 /// True for values in which dictionaries may stand.
@@ -144,7 +165,11 @@ fn path(pickle: &Pickle, places: &[Place], at: usize) -> String {
     let mut names = Vec::new();
     let mut place = &places[at];
     while let Some((outer, key, number)) = place.inside {
-        names.push(pickle.text(key).map_or_else(|| number.to_string(), str::to_owned));
+        names.push(match (pickle.text(key), key) {
+            (Some(name), _) => name.to_owned(),
+            (None, Value::Int(number)) => number.to_string(),
+            (None, _) => number.to_string(),
+        });
         place = &places[outer];
     }
     names.reverse();
@@ -197,7 +222,10 @@ fn nothing<T>(pickle: &Pickle) -> Result<T, Failure> {
     }
     let names = entries.iter().map(|&(key, value)| match pickle.text(key) {
         Some(name) => format!("{} ({})", Quoted(name), pickle.describe(value)),
-        None => format!("{} for a name", pickle.describe(key)),
+        None => match key {
+            Value::Int(number) => format!("{number} ({})", pickle.describe(value)),
+            _ => format!("{} for a name", pickle.describe(key)),
+        },
     });
     refuse(format!("holds no state dict of a KAN; it has {}", listing(names)))
 }
@@ -214,10 +242,10 @@ pub(super) fn activations(pickle: &Pickle) -> Vec<(String, String)> {
                 (_, Some((_, name)), _) | (_, _, Some((_, name))) => name,
                 _ => continue,
             };
-            if layout::names_an_activation(key) && said.len() <= 64 {
+            if names_an_activation(key) && said.len() <= MAX_SETTING {
                 found.insert((key.to_owned(), said.to_owned()));
             }
         }
     }
-    found.into_iter().take(16).collect()
+    found.into_iter().take(MAX_SETTINGS).collect()
 }

@@ -18,7 +18,7 @@ use super::{
     ImportError,
     tensors::{Directory, Source},
 };
-use crate::container::magic;
+use crate::container::{ContainerError, magic};
 
 /// What a file of that name should have been.
 const EXPECTED: &str = "a PyTorch state dict saved by torch.save";
@@ -67,6 +67,15 @@ enum Failure {
 impl From<std::io::Error> for Failure {
     fn from(e: std::io::Error) -> Self {
         Self::Read(e)
+    }
+}
+
+impl From<ContainerError> for Failure {
+    fn from(e: ContainerError) -> Self {
+        match e {
+            ContainerError::Read(e) => Self::Read(e),
+            other => Self::Refused(other.to_string()),
+        }
     }
 }
 

@@ -5,11 +5,10 @@
 //! no subgraph, so it does not recurse, and borrows everything from the file's bytes.
 
 mod tensor;
-mod wire;
 
-use wire::{Field, Message};
+use crate::onnx_file::wire::{Field, Message};
 
-pub(super) use tensor::{External, TensorMessage};
+pub(super) use tensor::TensorMessage;
 
 /// Most nodes and most constants of a graph: what a hostile file may make this parser allocate stays in proportion.
 const MAX_ITEMS: usize = 1 << 16;

@@ -2,9 +2,9 @@
 
 use half::{bf16, f16};
 
-use super::wire::Message;
 use crate::network::error::{NetworkError, Quoted};
 use crate::network::tensor::{Data, ElementType, Tensor, elements};
+use crate::onnx_file::wire::Message;
 
 /// A tensor as the file has it.
 #[derive(Debug, Default)]
@@ -16,25 +16,13 @@ pub(in crate::network) struct TensorMessage<'a> {
     floats: Vec<f32>,
     doubles: Vec<f64>,
     ints: Vec<i64>,
-    /// Where the data is, if in another file.
-    pub(in crate::network) external: Option<External<'a>>,
-}
-
-/// A piece of another file.
-#[derive(Debug, Default, Clone, Copy)]
-pub(in crate::network) struct External<'a> {
-    /// The file, as a path from the model's folder.
-    pub(in crate::network) location: &'a str,
-    /// First byte.
-    pub(in crate::network) offset: &'a str,
-    /// Number of bytes; empty for the rest of the file.
-    pub(in crate::network) length: &'a str,
+    /// Set where the data lies in another file, from which reading by path has not fetched it.
+    pub(in crate::network) external: bool,
 }
 
 impl<'a> TensorMessage<'a> {
     pub(super) fn read(bytes: &'a [u8]) -> Result<Self, String> {
         let mut tensor = Self::default();
-        let (mut external, mut elsewhere) = (External::default(), false);
         let mut fields = Message::new(bytes);
         while let Some((number, field)) = fields.next()? {
             match number {
@@ -45,28 +33,10 @@ impl<'a> TensorMessage<'a> {
                 8 => tensor.name = field.text()?,
                 9 => tensor.raw = Some(field.bytes()?),
                 10 => field.doubles(&mut tensor.doubles)?,
-                13 => {
-                    let (mut key, mut value) = ("", "");
-                    let mut entry = Message::new(field.bytes()?);
-                    while let Some((number, field)) = entry.next()? {
-                        match number {
-                            1 => key = field.text()?,
-                            2 => value = field.text()?,
-                            _ => {}
-                        }
-                    }
-                    match key {
-                        "location" => external.location = value,
-                        "offset" => external.offset = value,
-                        "length" => external.length = value,
-                        _ => {}
-                    }
-                }
-                14 => elsewhere = field.int()? == 1,
+                14 => tensor.external = field.int()? == 1,
                 _ => {}
             }
         }
-        tensor.external = elsewhere.then_some(external);
         Ok(tensor)
     }
 
@@ -84,8 +54,8 @@ impl<'a> TensorMessage<'a> {
         self.dims.iter().map(side).collect()
     }
 
-    /// The numbers; `external` are the bytes that [`TensorMessage::external`] points to.
-    pub(in crate::network) fn tensor(&self, external: Option<&[u8]>) -> Result<Tensor, NetworkError> {
+    /// The numbers.
+    pub(in crate::network) fn tensor(&self) -> Result<Tensor, NetworkError> {
         let refuse = |problem: String| NetworkError::graph(self.place(), problem);
         let shape = self.shape()?;
         let count = elements(&shape).ok_or_else(|| refuse("has more elements than any file holds".into()))?;
@@ -98,7 +68,7 @@ impl<'a> TensorMessage<'a> {
         let lengths = |found: usize| {
             refuse(format!("has {found} elements, expected {count} for its shape {:?}", self.dims).replace(", ", ","))
         };
-        let data = if let Some(raw) = external.or(self.raw) {
+        let data = if let Some(raw) = self.raw {
             let size = element.size();
             if raw.len() / size != count || raw.len() % size != 0 {
                 return Err(refuse(format!(

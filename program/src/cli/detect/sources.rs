@@ -71,14 +71,15 @@ impl Source {
 }
 
 /// The images of a folder, by their endings, and its videos, by their content; sorted by name. Animations (GIF) are only taken
-/// where they are named themselves.
+/// where they are named themselves, hidden files neither.
 fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, DetectError> {
     let mut videos = Vec::new();
     // What cannot be listed is told by the listing of images.
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
+        let is_hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
         let is_animation = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gif"));
-        if !is_animation && is_video(&path) {
+        if !is_hidden && !is_animation && is_video(&path) {
             videos.push(path);
         }
     }
@@ -123,6 +124,8 @@ mod tests {
             ("e.gif", b"GIF89a"),
             ("more/f.png", b""),
             ("more/.g.png", b""),
+            ("._b.jpg", b"\xff\xd8\xff"),
+            (".a.mp4", b"\0\0\0\x20ftypisom"),
         ] {
             std::fs::write(at(name), bytes).unwrap();
         }

@@ -37,7 +37,7 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     let left_out: Vec<String> = heads.iter().filter(|head| !knows(head)).map(|head| head.name.clone()).collect();
     let measured: Vec<usize> = (0..heads.len()).filter(|&at| knows(&heads[at])).collect();
     if measured.is_empty() {
-        let (path, data) = (args.head.display(), args.set.data.display());
+        let (path, data) = (args.head.display(), args.set.data().display());
         return Err(Failure::new(format!(
             "{path}: no head has a class of {data}, which has {}; --class-map can name them",
             list(&truth.classes)

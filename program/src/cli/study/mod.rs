@@ -121,6 +121,7 @@ struct StudyJson<'a> {
 
 pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
+    args.set.check()?;
     let gpu = args.device.adapter.options()?;
     let file = args.import.open(&args.head)?;
     let mut assumed = file.assumptions().to_vec();
@@ -190,7 +191,7 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     });
     let facts = |missing| PageFacts {
         head: file_name(&args.head),
-        data: format!("{}, {}", file_name(&args.set.data), split(args)),
+        data: format!("{}, {}", file_name(args.set.data()), split(args)),
         command: command(args),
         calibration: calibrated_with.clone(),
         device: device.clone(),
@@ -249,9 +250,9 @@ fn calibration_source<'a>(args: &'a StudyArgs, adapter: &'a GpuOptions) -> Optio
     if let Some(source) = &args.calibrate {
         return Some(CalibrationSource { source, split, backbone, device, adapter, reading });
     }
-    let file = args.set.data.join("ImageSets/Main").join(format!("{split}.txt"));
+    let file = args.set.data().join("ImageSets/Main").join(format!("{split}.txt"));
     let own_split = split == self::split(args);
-    let source = &args.set.data;
+    let source = args.set.data();
     (file.is_file() && !own_split).then_some(CalibrationSource { source, split, backbone, device, adapter, reading })
 }
 
@@ -287,7 +288,7 @@ fn file_name(path: &Path) -> String {
 /// The command, for the page.
 fn command(args: &StudyArgs) -> String {
     let mut command =
-        format!("sharekan study {} --data {} --split {}", args.head.display(), args.set.data.display(), split(args));
+        format!("sharekan study {} --data {} --split {}", args.head.display(), args.set.data().display(), split(args));
     command.push_str(&args.set.reading.command());
     if args.quick {
         command.push_str(" --quick");

@@ -3,7 +3,7 @@
 
 /// A field of a message.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Field<'a> {
+pub(crate) enum Field<'a> {
     /// A variable-length integer.
     Varint(u64),
     /// Eight bytes.
@@ -15,17 +15,22 @@ pub(super) enum Field<'a> {
 }
 
 /// The fields of a message.
-pub(super) struct Message<'a> {
+pub(crate) struct Message<'a> {
     bytes: &'a [u8],
 }
 
 impl<'a> Message<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes }
     }
 
+    /// Number of bytes after the field that was read last.
+    pub(crate) fn left(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The next field and its number, `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<(u64, Field<'a>)>, String> {
+    pub(crate) fn next(&mut self) -> Result<Option<(u64, Field<'a>)>, String> {
         if self.bytes.is_empty() {
             return Ok(None);
         }
@@ -76,25 +81,25 @@ impl<'a> Message<'a> {
 }
 
 impl<'a> Field<'a> {
-    pub(super) fn bytes(self) -> Result<&'a [u8], String> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8], String> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             _ => Err("a number stands where bytes are expected".into()),
         }
     }
 
-    pub(super) fn text(self) -> Result<&'a str, String> {
+    pub(crate) fn text(self) -> Result<&'a str, String> {
         std::str::from_utf8(self.bytes()?).map_err(|_| "a name is not valid UTF-8".into())
     }
 
-    pub(super) fn int(self) -> Result<i64, String> {
+    pub(crate) fn int(self) -> Result<i64, String> {
         match self {
             Self::Varint(value) => Ok(value as i64),
             _ => Err("something else stands where an integer is expected".into()),
         }
     }
 
-    pub(super) fn float(self) -> Result<f32, String> {
+    pub(crate) fn float(self) -> Result<f32, String> {
         match self {
             Self::Fixed32(bytes) => Ok(f32::from_le_bytes(bytes)),
             _ => Err("something else stands where a number in f32 is expected".into()),
@@ -102,7 +107,7 @@ impl<'a> Field<'a> {
     }
 
     /// Appends one integer, or packed ones.
-    pub(super) fn ints(self, to: &mut Vec<i64>) -> Result<(), String> {
+    pub(crate) fn ints(self, to: &mut Vec<i64>) -> Result<(), String> {
         match self {
             Self::Bytes(bytes) => {
                 let mut packed = Message::new(bytes);
@@ -116,7 +121,7 @@ impl<'a> Field<'a> {
     }
 
     /// Appends one number in f32, or packed ones.
-    pub(super) fn floats(self, to: &mut Vec<f32>) -> Result<(), String> {
+    pub(crate) fn floats(self, to: &mut Vec<f32>) -> Result<(), String> {
         match self {
             Self::Bytes(bytes) => {
                 let (numbers, rest) = bytes.as_chunks::<4>();
@@ -131,7 +136,7 @@ impl<'a> Field<'a> {
     }
 
     /// Appends one number in f64, or packed ones.
-    pub(super) fn doubles(self, to: &mut Vec<f64>) -> Result<(), String> {
+    pub(crate) fn doubles(self, to: &mut Vec<f64>) -> Result<(), String> {
         match self {
             Self::Bytes(bytes) => {
                 let (numbers, rest) = bytes.as_chunks::<8>();

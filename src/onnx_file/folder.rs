@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-use super::error::Quoted;
+use super::Quoted;
+use super::inline::Piece;
 use crate::regular_file;
 
 /// The folder of a model: what lies outside it is not read.
@@ -25,9 +26,9 @@ impl Folder {
         Self { path: path.to_owned(), open: None, read: HashMap::new() }
     }
 
-    /// `length` bytes from `offset` of the file `location`, numbers as the model has them: decimal, empty for the
-    /// beginning and the rest.
-    pub(super) fn read(&mut self, location: &str, offset: &str, length: &str) -> Result<Vec<u8>, String> {
+    /// The bytes of a piece.
+    pub(super) fn read(&mut self, piece: Piece<'_>) -> Result<Vec<u8>, String> {
+        let Piece { location, offset, length } = piece;
         let number = |text: &str, default: u64| {
             if text.is_empty() {
                 return Ok(default);
@@ -60,6 +61,17 @@ impl Folder {
         Ok(bytes)
     }
 
+    fn not_there(&self, location: &str, problem: &std::io::Error) -> String {
+        let file = Quoted(location);
+        match problem.kind() {
+            std::io::ErrorKind::NotFound => {
+                let folder = self.path.display();
+                format!("has its data in the file {file}, which is missing: put it into {folder}, beside the network")
+            }
+            _ => format!("has its data in {file}, which cannot be read: {problem}"),
+        }
+    }
+
     fn inside(&self, location: &str) -> Result<PathBuf, String> {
         let file = Quoted(location);
         let plain =
@@ -68,8 +80,8 @@ impl Folder {
         if location.is_empty() || !plain {
             return Err(outside());
         }
-        let path = std::fs::canonicalize(self.path.join(location))
-            .map_err(|problem| format!("has its data in {file}, which cannot be read: {problem}"))?;
+        let path =
+            std::fs::canonicalize(self.path.join(location)).map_err(|problem| self.not_there(location, &problem))?;
         // A link may lead out of the folder.
         if !path.starts_with(&self.path) {
             return Err(outside());
