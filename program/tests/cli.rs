@@ -21,6 +21,8 @@ mod failures;
 mod imports;
 #[path = "cli/json.rs"]
 mod json;
+#[path = "cli/live.rs"]
+mod live;
 #[path = "cli/network.rs"]
 mod network;
 #[path = "cli/onnx.rs"]

@@ -39,6 +39,8 @@ pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
     info: wgpu::AdapterInfo,
+    /// Where the device is from, if this library opened it.
+    origin: Option<(wgpu::Instance, wgpu::Adapter)>,
     /// What plans are made for: the device's own, or less.
     limits: Limits,
     device_limits: Limits,
@@ -210,6 +212,7 @@ impl Gpu {
         kernels: impl FnOnce(&wgpu::AdapterInfo) -> Option<Vec<u8>>,
     ) -> Result<Self, RunError> {
         let found = adapters(options).await;
+        let (instance, _) = instance(options);
         let names: Vec<String> = found.iter().map(|adapter| adapter.get_info().name).collect();
         let Some(adapter) = found.into_iter().find(|adapter| matches(&adapter.get_info().name, options)) else {
             return Err(RunError::NoAdapter(match &options.name {
@@ -263,7 +266,8 @@ impl Gpu {
             // device, and begin with an empty cache (`fallback`) where they are not.
             unsafe { device.create_pipeline_cache(&descriptor) }
         });
-        Ok(Self { device, queue, info, device_limits: limits.clone(), limits, lost, cache, rewrite: None })
+        let origin = Some((instance, adapter));
+        Ok(Self { device, queue, info, origin, device_limits: limits.clone(), limits, lost, cache, rewrite: None })
     }
 
     /// Takes a device of the caller. `info` is that of the adapter it came from.
@@ -277,7 +281,8 @@ impl Gpu {
         if cfg!(target_arch = "wasm32") {
             record_loss(&device, &lost);
         }
-        Self { device, queue, info, device_limits: limits.clone(), limits, lost, cache: None, rewrite: None }
+        let device_limits = limits.clone();
+        Self { device, queue, info, origin: None, device_limits, limits, lost, cache: None, rewrite: None }
     }
 
     /// The device.
@@ -288,6 +293,12 @@ impl Gpu {
     /// Its queue.
     pub fn queue(&self) -> &wgpu::Queue {
         &self.queue
+    }
+
+    /// The instance and the adapter that the device is of, to show what it draws in a window; `None` for a device of the
+    /// caller's.
+    pub fn origin(&self) -> Option<(&wgpu::Instance, &wgpu::Adapter)> {
+        self.origin.as_ref().map(|(instance, adapter)| (instance, adapter))
     }
 
     /// The adapter's name, driver and kind.

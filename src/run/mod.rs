@@ -68,10 +68,10 @@ pub use model::Model;
 pub(crate) use model::open_sessions;
 #[cfg(not(feature = "gpu"))]
 pub use no_gpu::Gpu;
-#[cfg(feature = "network")]
-pub(crate) use pace::runs;
 #[cfg(feature = "gpu")]
 pub(crate) use pace::{largest_submission, pieces_at_once};
+#[cfg(feature = "network")]
+pub(crate) use pace::{runs, submission_within};
 #[cfg(feature = "network")]
 pub(crate) use pass_timer::{PassTimer, median};
 #[cfg(feature = "gpu")]

@@ -12,10 +12,20 @@ const SECONDS: f64 = 0.5;
 /// Multiplications that one submission may make. Nothing watches a device that is the CPU.
 pub(crate) fn largest_submission(kind: wgpu::DeviceType) -> f64 {
     match kind {
-        wgpu::DeviceType::DiscreteGpu => SECONDS * 5e10,
-        wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => SECONDS * 1e10,
         wgpu::DeviceType::Cpu => f64::INFINITY,
+        kind => submission_within(kind, SECONDS),
     }
+}
+
+/// Multiplications that one submission may make that is to take no more than so many seconds.
+pub(crate) fn submission_within(kind: wgpu::DeviceType, seconds: f64) -> f64 {
+    let a_second = match kind {
+        wgpu::DeviceType::DiscreteGpu => 5e10,
+        wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => 1e10,
+        // Two cores with nothing but what a driver compiles.
+        wgpu::DeviceType::Cpu => 1e9,
+    };
+    seconds * a_second
 }
 
 /// How many of `count` pieces, of so many multiplications each, go into one submission of at most `most`: one at least.
@@ -47,6 +57,14 @@ pub(crate) fn runs(multiplications: impl IntoIterator<Item = f64>, most: f64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_submission_may_be_given_less_time() {
+        for kind in [wgpu::DeviceType::DiscreteGpu, wgpu::DeviceType::IntegratedGpu] {
+            assert_eq!(submission_within(kind, 0.1), largest_submission(kind) / 5.0);
+        }
+        assert!(submission_within(wgpu::DeviceType::Cpu, 0.1) < 1e9);
+    }
 
     #[cfg(feature = "network")]
     #[test]

@@ -5,30 +5,26 @@ mod looking;
 pub(crate) mod pictures;
 mod sources;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
-use sharekan::Error;
-use sharekan::detect::frame::{FrameDetector, FrameOptions};
+use sharekan::detect::Detection;
+use sharekan::detect::frame::FrameOptions;
 use sharekan::detect::pipeline::PipelineReport;
-use sharekan::detect::{
-    Assets, DetectError, DetectOptions, DetectingHead, Detection, Detector, HeadDetections, Picture,
-};
 use sharekan::files;
-use sharekan::head::{DetectionConfig, Head};
-use sharekan::network::Precision;
-use sharekan::run::Model;
 
-use super::backbone::{BackboneDeviceArgs, BackbonePrecision, OpenBackbone, frames};
-use super::device::{KernelArgs, OpenDevice, about};
+use super::detector::{DetectorArgs, Opening};
+use super::device::OpenDevice;
 use super::failure::{Failure, say};
 use super::json_lines::JsonLinesArgs;
-use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
+use super::options::ImportArgs;
 use super::screen::{About, JsonArgs, Screen};
 use super::table::{Align, list, table};
 use crate::video::Stop;
 use looking::Looking;
+#[cfg(feature = "live")]
+pub(crate) use looking::join;
 use sources::{Source, Sources};
 
 /// Images of the largest kind that goes to the device as it is, where there are videos, in pixels.
@@ -68,36 +64,14 @@ pub(crate) struct DetectArgs {
     /// Head, dense or compressed, or bank
     #[arg(value_name = "HEAD")]
     head: PathBuf,
-    #[command(flatten)]
-    member: MemberArgs,
     /// Images, folders, patterns in quotes and videos, mixed as they come
     #[arg(value_name = "SOURCE", required = true)]
     sources: Vec<PathBuf>,
-    /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
-    #[arg(long, value_name = "ONNX")]
-    backbone: Option<PathBuf>,
     /// Folder for the images with boxes drawn in, as PNG, and the videos, as MP4
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Lowest score of a box, 0 to 1
-    #[arg(long, default_value_t = 0.3, value_parser = share)]
-    score: f32,
-    /// Overlap above which the weaker of two boxes of a class is dropped, 0 to 1
-    #[arg(long, default_value_t = 0.5, value_parser = share)]
-    nms: f32,
-    /// Most boxes an image and head, at least 1
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
-    max_detections: u32,
     #[command(flatten)]
-    backbone_device: BackboneDeviceArgs,
-    /// What the backbone computes in: f16 where it runs on the GPU of the head and that has it (features are off by 1e-2
-    /// of the largest or so), f32 for the same features as `eval` and `compile` take, auto for what is faster
-    #[arg(long, value_enum, default_value_t, value_name = "PRECISION", hide_possible_values = true)]
-    backbone_precision: BackbonePrecision,
-    #[command(flatten)]
-    device: DeviceArgs,
-    #[command(flatten)]
-    kernel: KernelArgs,
+    detector: DetectorArgs,
     /// Write frames per second and the time of every stage as JSON
     #[arg(long, value_name = "FILE")]
     timings: Option<PathBuf>,
@@ -136,7 +110,15 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
         files::check_destination(path)?;
     }
     let sources = Sources::of(&args.sources);
-    let Opening { mut detector, is_bank, assumed } = open_detector(args, &sources, screen)?;
+    let device = OpenDevice::open(&args.detector.device, &args.detector.kernel)?;
+    // A single image goes through on all threads.
+    let single = matches!(&sources.list[..], [Source::Image(_)]);
+    let mut frames = FrameOptions::default();
+    if sources.has_videos() {
+        frames = frames.image_pixels(VIDEO_PIXELS);
+    }
+    let Opening { mut detector, is_bank, assumed } =
+        args.detector.open((&args.head, &args.import), &device, frames, single, screen)?;
     sources.problems.iter().for_each(|problem| say(problem));
     let stop = if sources.has_videos() { watch_signals()? } else { Stop::default() };
     let mut looking = Looking::new(args, &sources, (detector.heads(), is_bank, &assumed), screen, stop)?;
@@ -237,138 +219,6 @@ pub(crate) fn print_time(
         ]);
     }
     screen.line(rows.trim_fmt())
-}
-
-/// What goes from files to boxes.
-enum Opened {
-    /// On one GPU, the backbone in this precision.
-    Frames(Box<FrameDetector>, Precision),
-    /// Step by step, with further backbones for more images at once.
-    Steps(Box<Detector<OpenBackbone, Model>>, Vec<OpenBackbone>, String),
-}
-
-impl Opened {
-    fn heads(&self) -> &[DetectingHead] {
-        match self {
-            Self::Frames(detector, _) => detector.heads(),
-            Self::Steps(detector, ..) => detector.heads(),
-        }
-    }
-
-    /// Names of the devices of backbone and heads.
-    fn devices(&self) -> [&str; 2] {
-        match self {
-            Self::Frames(detector, _) => [detector.gpu().info().name.as_str(); 2],
-            Self::Steps(detector, _, backbone) => [backbone, detector.evaluator().device_name()],
-        }
-    }
-
-    /// What the backbone computes in.
-    fn precision(&self) -> Precision {
-        if let Self::Frames(_, precision) = self { *precision } else { Precision::F32 }
-    }
-
-    fn detect_files<E>(
-        &mut self,
-        files: &[PathBuf],
-        each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
-    ) -> Result<PipelineReport, E> {
-        match self {
-            Self::Frames(detector, _) => detector.detect_files(files, each),
-            Self::Steps(detector, more, _) => detector.detect_files(more, files, each),
-        }
-    }
-
-    fn detect_images<E>(
-        &mut self,
-        images: impl Iterator<Item = Result<Picture, DetectError>> + Send,
-        each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
-    ) -> Result<PipelineReport, E> {
-        match self {
-            Self::Frames(detector, _) => detector.detect_images(images, each),
-            Self::Steps(detector, more, _) => detector.detect_images(more, images, each),
-        }
-    }
-}
-
-/// What is opened for a run.
-struct Opening {
-    detector: Opened,
-    is_bank: bool,
-    /// What was assumed about the head.
-    assumed: Vec<String>,
-}
-
-/// Opens head and backbone.
-fn open_detector(args: &DetectArgs, sources: &Sources, screen: Screen) -> Result<Opening, Failure> {
-    let adapter = args.device.adapter.options()?;
-    let file = args.import.open_any(&args.head, &args.member)?;
-    let assumed = file.assumptions().to_vec();
-    let head = file.head;
-    let is_bank = head.bank().is_some();
-    let heads = detecting_heads(&head, &args.head)?;
-    let shared = &heads[0].settings;
-    let path = match &args.backbone {
-        Some(path) => path.clone(),
-        None => Assets::locate()?.backbone(),
-    };
-    let device = OpenDevice::open(&args.device, &args.kernel)?;
-    device.check(&head, &args.head)?;
-    let gpu = args.backbone_device.adapter(device.gpu.as_ref(), &adapter)?;
-    let options = DetectOptions::default().score(args.score).nms(args.nms);
-    let options = options.max_detections(args.max_detections as usize);
-    let in_file = |e: DetectError| Error::from(e).in_file(&args.head);
-    let backbone = match &gpu {
-        Some(gpu) if device.gpu.as_ref() == Some(gpu) => {
-            let network = args.backbone_precision.options(gpu, device.options.tuning.as_ref())?;
-            let precision = network.precision;
-            let mut options = FrameOptions::default().detect(options).plan(device.options.clone()).network(network);
-            if sources.has_videos() {
-                options = options.image_pixels(VIDEO_PIXELS);
-            }
-            match frames(gpu, &path, &head, &options) {
-                Ok(detector) => {
-                    device.keep_kernels();
-                    let detector = Opened::Frames(Box::new(detector), precision);
-                    return Ok(Opening { detector, is_bank, assumed });
-                }
-                Err(problem @ (DetectError::Backbone { .. } | DetectError::Unreadable { .. })) => {
-                    args.backbone_device.instead(&path, shared, problem, screen)?
-                }
-                Err(DetectError::Device(problem)) => return Err(about(problem, &args.head)),
-                Err(problem) => return Err(in_file(problem).into()),
-            }
-        }
-        gpu => args.backbone_device.open(gpu.as_ref(), &path, shared, screen)?,
-    };
-    args.backbone_precision.refuse_f16("the backbone runs in f32 where it does not share a GPU with the head")?;
-    let rows = shared.cells() * shared.cells();
-    let model = device.model(&head, rows, &args.head)?;
-    // A single image goes through on all threads.
-    let single = matches!(&sources.list[..], [Source::Image(_)]);
-    let mut backbones = if single { vec![backbone] } else { backbone.for_many(usize::MAX) };
-    let Some(first) = backbones.pop() else { return Err(Failure::new("no backbone could be opened")) };
-    let name = first.device_name().to_owned();
-    let detector = Detector::of_heads(first, model, heads, options).map_err(in_file)?;
-    Ok(Opening { detector: Opened::Steps(Box::new(detector), backbones, name), is_bank, assumed })
-}
-
-/// A head, or the heads of a bank, with what they say of boxes.
-pub(crate) fn detecting_heads(head: &Head, path: &Path) -> Result<Vec<DetectingHead>, Failure> {
-    if head.bank().is_none() {
-        return Ok(vec![DetectingHead { name: String::new(), settings: settings(head, path)? }]);
-    }
-    DetectingHead::all_of(head).map_err(|e| Error::from(e).in_file(path).into())
-}
-
-/// What the head says of boxes.
-pub(crate) fn settings(head: &Head, path: &Path) -> Result<DetectionConfig, Failure> {
-    head.detection().cloned().ok_or_else(|| {
-        Failure::new(format!(
-            "{}: has no metadata detection_head, expected it or --head-config FILE with the same fields",
-            path.display()
-        ))
-    })
 }
 
 /// `RBC 14, WBC 1`, in the order of the head's classes.

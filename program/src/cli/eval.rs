@@ -14,7 +14,8 @@ use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, ImageShift, 
 use sharekan::files;
 use sharekan::run::Model;
 
-use super::detect::{print_time, settings};
+use super::detect::print_time;
+use super::detector::settings;
 use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::{Failure, say};
 use super::image_set::{ImageSetArgs, Skips, detections, fits, say_unknown_classes};

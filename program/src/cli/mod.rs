@@ -9,12 +9,14 @@ mod compile;
 mod decompress;
 mod demo;
 mod detect;
+mod detector;
 mod device;
 mod eval;
 mod failure;
 mod image_set;
 mod inspect;
 mod json_lines;
+mod live;
 mod network;
 mod options;
 mod progress;
@@ -76,6 +78,7 @@ enum Command {
     Bank(Box<bank::BankArgs>),
     Run(run::RunArgs),
     Detect(detect::DetectArgs),
+    Live(live::LiveArgs),
     Eval(Box<eval::EvalArgs>),
     Study(Box<study::StudyArgs>),
     Verify(verify::VerifyArgs),
@@ -100,6 +103,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Bank(args)) => bank::bank(&args),
         Some(Command::Run(args)) => run::run(&args),
         Some(Command::Detect(args)) => detect::detect(&args),
+        Some(Command::Live(args)) => live::live(&args),
         Some(Command::Eval(args)) => eval::eval(&args),
         Some(Command::Study(args)) => study::study(&args),
         Some(Command::Verify(args)) => verify::verify(&args),

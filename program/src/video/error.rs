@@ -29,6 +29,18 @@ pub(crate) enum VideoError {
     Size { frame: u64, found: [u32; 2], expected: [u32; 2] },
     #[error("frames are {}x{}, expected at most {MAX_IMAGE_SIDE} pixels a side and {MAX_IMAGE_BYTES} bytes", found[0], found[1])]
     TooLarge { found: [u32; 2] },
+    #[cfg(feature = "live")]
+    #[error("there is no {}; this machine has {}", path.display(), if found.is_empty() { "no camera".into() } else { found.join(", ") })]
+    NoCamera { path: std::path::PathBuf, found: Vec<String> },
+    #[cfg(feature = "live")]
+    #[error("the environment names no X display (DISPLAY), which is what can be looked at")]
+    NoScreen,
+    #[cfg(feature = "live")]
+    #[error("is busy: another program uses it{said}")]
+    Busy { said: Said },
+    #[cfg(feature = "live")]
+    #[error("cannot be opened{said}")]
+    NotOpened { said: Said },
     #[error("cannot be read: {0}")]
     Read(io::Error),
     #[error("cannot be written: {0}")]

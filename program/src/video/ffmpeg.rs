@@ -38,6 +38,26 @@ impl Ffmpeg {
         command
     }
 
+    /// What it says of the devices of a kind.
+    #[cfg(feature = "live")]
+    pub(super) fn devices(&self, kind: &str, stop: &Stop) -> Result<Vec<String>, VideoError> {
+        let mut command = self.command();
+        command.args(["-loglevel", "repeat+level+info", "-list_devices", "true", "-f", kind, "-i", "dummy"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        let lines = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let all = std::sync::Arc::clone(&lines);
+        let process = Process::start("ffmpeg", command, stop, None, move |line| {
+            if let Ok(mut all) = all.lock()
+                && all.len() < 1000
+            {
+                all.push(line.to_owned());
+            }
+        })?;
+        // It ends with a failure: there is no device of this name.
+        process.wait().map_err(VideoError::Read)?;
+        Ok(lines.lock().map(|lines| lines.clone()).unwrap_or_default())
+    }
+
     /// Options that give every frame as it is in the file.
     pub(super) fn every_frame(&self) -> [&'static str; 2] {
         self.every_frame

@@ -1,5 +1,6 @@
 //! Frames out of a video file.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;
 use std::process::{ChildStdout, Stdio};
@@ -26,6 +27,34 @@ pub(crate) struct Frame {
     pub(crate) seconds: f64,
 }
 
+/// How the pixels of frames come.
+#[derive(Debug, Clone, Copy)]
+enum PixelFormat {
+    Rgb,
+    #[cfg(feature = "live")]
+    Rgba,
+}
+
+impl PixelFormat {
+    /// Its name in `ffmpeg`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rgb => "rgb24",
+            #[cfg(feature = "live")]
+            Self::Rgba => "rgba",
+        }
+    }
+
+    /// Bytes of a pixel.
+    fn bytes(self) -> usize {
+        match self {
+            Self::Rgb => 3,
+            #[cfg(feature = "live")]
+            Self::Rgba => 4,
+        }
+    }
+}
+
 /// What `ffmpeg` says of a frame before it comes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Announced {
@@ -44,6 +73,7 @@ enum Line {
 pub(crate) struct VideoReader {
     process: Process,
     pixels: ChildStdout,
+    format: PixelFormat,
     announced: Receiver<Line>,
     first: Option<Announced>,
     size: [u32; 2],
@@ -60,12 +90,31 @@ impl VideoReader {
     /// # Errors
     /// Where `ffmpeg` does not read the file, or it holds no frame of a size that can be used.
     pub(crate) fn open(ffmpeg: &Ffmpeg, path: &Path, stop: &Stop) -> Result<Self, VideoError> {
-        let probe = Probe::of(path, stop);
+        Self::start(ffmpeg, &input(path), PixelFormat::Rgb, Probe::of(path, stop), stop)
+    }
+
+    /// Opens what `ffmpeg` takes by the options `from`, and waits for the beginning of its first frame. Frames come as RGBA.
+    ///
+    /// # Errors
+    /// Where `ffmpeg` does not take it, or there is no frame of a size that can be used.
+    #[cfg(feature = "live")]
+    pub(crate) fn open_place(ffmpeg: &Ffmpeg, from: &[OsString], stop: &Stop) -> Result<Self, VideoError> {
+        Self::start(ffmpeg, from, PixelFormat::Rgba, Probe::default(), stop)
+    }
+
+    fn start(
+        ffmpeg: &Ffmpeg,
+        from: &[OsString],
+        format: PixelFormat,
+        probe: Probe,
+        stop: &Stop,
+    ) -> Result<Self, VideoError> {
+        let pixels = format.name();
         let mut command = ffmpeg.command();
         // Frames are announced by a filter: with the time, and the size as it is after turning.
-        command.args(["-loglevel", "repeat+level+info"]).args(input(path)).args(["-map", "0:v:0", "-an", "-sn", "-dn"]);
-        command.args(["-vf", "format=rgb24,showinfo=checksum=0"]).args(ffmpeg.every_frame());
-        command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
+        command.args(["-loglevel", "repeat+level+info"]).args(from).args(["-map", "0:v:0", "-an", "-sn", "-dn"]);
+        command.args(["-vf", &format!("format={pixels},showinfo=checksum=0")]).args(ffmpeg.every_frame());
+        command.args(["-f", "rawvideo", "-pix_fmt", pixels, "pipe:1"]);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let (announce, announced) = channel();
         let process = Process::start("ffmpeg", command, stop, None, move |line| {
@@ -93,12 +142,12 @@ impl VideoReader {
             let said = process.said();
             return Err(if status.success() { VideoError::NoFrame { said } } else { VideoError::Unreadable { said } });
         };
-        let bytes = 3 * u64::from(size[0]) * u64::from(size[1]);
+        let bytes = format.bytes() as u64 * u64::from(size[0]) * u64::from(size[1]);
         if size.iter().any(|&side| side > MAX_IMAGE_SIDE) || bytes > MAX_IMAGE_BYTES {
             return Err(VideoError::TooLarge { found: size });
         }
         let stop = stop.clone();
-        Ok(Self { process, pixels, announced, first, size, rate, probe, frames: 0, problem: None, stop })
+        Ok(Self { process, pixels, format, announced, first, size, rate, probe, frames: 0, problem: None, stop })
     }
 
     /// Width and height in pixels.
@@ -119,6 +168,14 @@ impl VideoReader {
 
     /// The next frame; `None` at the end, and where something went wrong or the user wants no more.
     pub(crate) fn next(&mut self) -> Option<Frame> {
+        let mut rgb = Vec::new();
+        let seconds = self.next_into(&mut rgb)?;
+        let [width, height] = self.size;
+        Some(Frame { picture: Picture::from_rgb(width, height, rgb).ok()?, seconds })
+    }
+
+    /// The pixels of the next frame, in place of what `pixels` holds, and its time in the video; `None` as for `next`.
+    pub(crate) fn next_into(&mut self, pixels: &mut Vec<u8>) -> Option<f64> {
         if self.problem.is_some() || self.stop.asked() {
             return None;
         }
@@ -136,13 +193,12 @@ impl VideoReader {
             return None;
         }
         let [width, height] = size;
-        let mut rgb = vec![0; 3 * width as usize * height as usize];
+        pixels.resize(self.format.bytes() * width as usize * height as usize, 0);
         // What is missing at the end is known from how the process ends.
-        self.pixels.read_exact(&mut rgb).ok()?;
-        let picture = Picture::from_rgb(width, height, rgb).ok()?;
+        self.pixels.read_exact(pixels).ok()?;
         let seconds = seconds.unwrap_or(self.frames as f64 / self.rate.a_second());
         self.frames += 1;
-        Some(Frame { picture, seconds })
+        Some(seconds)
     }
 
     /// Ends reading after the last frame, and says how many came and whether that is all.
@@ -179,8 +235,8 @@ impl VideoReader {
 }
 
 /// Options that name a file and nothing else: no address, no pattern, and no other place that the file may name.
-pub(super) fn input(path: &Path) -> [std::ffi::OsString; 4] {
-    let mut name = std::ffi::OsString::from("file:");
+pub(super) fn input(path: &Path) -> [OsString; 4] {
+    let mut name = OsString::from("file:");
     name.push(path);
     ["-protocol_whitelist".into(), "file,pipe".into(), "-i".into(), name]
 }

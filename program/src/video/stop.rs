@@ -41,6 +41,13 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Wants no more: processes that read end.
+    #[cfg(feature = "live")]
+    pub(crate) fn ask(&self) {
+        self.0.asked.store(true, Ordering::SeqCst);
+        self.kill(false);
+    }
+
     /// True where the user wants no more.
     pub(crate) fn asked(&self) -> bool {
         self.0.asked.load(Ordering::SeqCst)

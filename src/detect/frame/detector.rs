@@ -13,7 +13,9 @@ use crate::detect::{DetectError, DetectOptions, DetectingHead, Detection, HeadDe
 use crate::head::Head;
 use crate::network::Network;
 use crate::plan::{Limits, PlanOptions, work_bytes};
-use crate::run::{Binding, Download, Gpu, RunError, Session, Upload, largest_submission, open_sessions, watching};
+use crate::run::{
+    Binding, Download, Gpu, RunError, Session, Upload, largest_submission, open_sessions, submission_within, watching,
+};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::{block_on, block_on_submission};
 
@@ -54,6 +56,8 @@ pub struct FrameDetector {
     sessions: Vec<HeadSession>,
     images: HostImages,
     submissions: Vec<Vec<Part>>,
+    /// Whether a submission waits for the one before it.
+    gives_way: bool,
     slots: Vec<Slot>,
     /// The slots whose frames are on their way, the first one first.
     order: VecDeque<usize>,
@@ -159,7 +163,9 @@ impl FrameDetector {
             sessions.push(HeadSession { session, candidates, heads: own });
         }
         let of_sessions = sessions.iter().map(|own| own.session.chunk_work(rows).collect());
-        let most = largest_submission(gpu.info().device_type);
+        let kind = gpu.info().device_type;
+        let within = |seconds| submission_within(kind, f64::from(seconds));
+        let most = options.submission_seconds.map_or_else(|| largest_submission(kind), within);
         let submissions = submissions(features.step_work(), of_sessions, most);
         let mut slots = Vec::with_capacity(options.in_flight);
         let make = || {
@@ -185,6 +191,7 @@ impl FrameDetector {
             sessions,
             images,
             submissions,
+            gives_way: options.submission_seconds.is_some(),
             slots,
             order: VecDeque::with_capacity(options.in_flight),
             outputs_download,
@@ -556,7 +563,10 @@ impl FrameDetector {
                 break;
             }
             let next = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-            queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+            let part = queue.submit([std::mem::replace(&mut encoder, next).finish()]);
+            if self.gives_way {
+                finished(device, part);
+            }
         }
         if uploaded {
             slot.upload.map();
@@ -679,6 +689,16 @@ impl Slot {
         let bytes = found + features.features().not_finite().size();
         Ok(Self { upload, heads, download: download(gpu, bytes).await?, sent: None })
     }
+}
+
+/// Blocks until a submission is done, so that those of others come before the next one. In a browser nothing can.
+fn finished(device: &wgpu::Device, submission: wgpu::SubmissionIndex) {
+    #[cfg(not(target_arch = "wasm32"))]
+    if device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }).is_err() {
+        tracing::debug!("the device does not say whether it is done");
+    }
+    #[cfg(target_arch = "wasm32")]
+    let _ = (device, submission);
 }
 
 /// A buffer for the host to read.

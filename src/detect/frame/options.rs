@@ -23,6 +23,10 @@ pub struct FrameOptions {
     pub plan: PlanOptions,
     /// Precision and tiles of the backbone.
     pub network: NetworkOptions,
+    /// Seconds that one submission is predicted to take at most on the slowest adapters of the kind, 0.001 to 1; a frame that
+    /// takes longer goes in several, each after the one before it is done, so that others get their turn between them. `None`
+    /// cuts frames only where the system would reset the device, and sends all parts at once.
+    pub submission_seconds: Option<f32>,
 }
 
 impl Default for FrameOptions {
@@ -35,6 +39,7 @@ impl Default for FrameOptions {
             candidates: 512,
             plan: PlanOptions::default(),
             network: NetworkOptions::default(),
+            submission_seconds: None,
         }
     }
 }
@@ -50,7 +55,14 @@ impl FrameOptions {
                 expected: "a number from 1 to 64",
             });
         }
-        Ok(())
+        match self.submission_seconds {
+            Some(seconds) if !(0.001..=1.0).contains(&seconds) => Err(DetectError::Option {
+                option: "submission_seconds",
+                found: seconds,
+                expected: "seconds from 0.001 to 1",
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -61,4 +73,5 @@ setters! { FrameOptions {
     candidates: usize,
     plan: PlanOptions,
     network: NetworkOptions,
+    submission_seconds: into Option<f32>,
 }}

@@ -8,7 +8,8 @@ use sharekan::detect::DetectError;
 use sharekan::detect::pipeline::PipelineReport;
 
 use super::looking::Looking;
-use super::{Opened, add_counts, counts, named_counts};
+use super::{add_counts, counts, named_counts};
+use crate::cli::detector::Opened;
 use crate::cli::failure::{Failure, say};
 use crate::cli::progress;
 use crate::video::{VideoError, VideoReader, VideoWriter};

@@ -12,7 +12,8 @@ use sharekan::detect::{
 
 use super::pictures::{self, PictureNames};
 use super::sources::Sources;
-use super::{DetectArgs, Opened, counts};
+use super::{DetectArgs, counts};
+use crate::cli::detector::Opened;
 use crate::cli::failure::{Failure, say};
 use crate::cli::json_lines::JsonLines;
 use crate::cli::progress;
@@ -195,7 +196,7 @@ impl Looking {
 }
 
 /// The detections of all heads, strongest first, their classes numbered through all heads.
-fn join(found: &[Vec<Detection>], classes: &[Vec<String>]) -> Vec<Detection> {
+pub(crate) fn join(found: &[Vec<Detection>], classes: &[Vec<String>]) -> Vec<Detection> {
     let (mut all, mut first) = (Vec::new(), 0);
     for (found, classes) in found.iter().zip(classes) {
         all.extend(found.iter().map(|detection| Detection { class: first + detection.class, ..*detection }));

@@ -7,7 +7,7 @@ use sharekan::detect::{Backbone, DetectingHead, Letterbox, read_image};
 use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, Summary};
 use sharekan::head::{Bank, Head};
 
-use super::super::detect::detecting_heads;
+use super::super::detector::detecting_heads;
 use super::super::device::OpenDevice;
 use super::super::table::list;
 use super::{EvalArgs, Failure, Screen, Skips, detections, print_report, progress, say};

@@ -17,7 +17,7 @@ use sharekan::run::{Device, GpuOptions, Model};
 use sharekan::{Error, evaluate::ImageShift};
 
 use super::calibration::CalibrationSource;
-use super::detect::settings;
+use super::detector::settings;
 use super::failure::Failure;
 use super::image_set::{ImageSetArgs, Skips, fits, say_unknown_classes};
 use super::options::{DeviceArgs, ImportArgs};
