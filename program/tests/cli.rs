@@ -27,6 +27,9 @@ mod live;
 mod network;
 #[path = "cli/onnx.rs"]
 mod onnx;
+#[cfg(feature = "ort")]
+#[path = "cli/onnxruntime.rs"]
+mod onnxruntime;
 #[path = "cli/presets.rs"]
 mod presets;
 #[path = "cli/program.rs"]

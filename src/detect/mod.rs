@@ -30,6 +30,8 @@ mod letterbox;
 mod lettering;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "ort")]
+mod onnxruntime;
 mod palette;
 mod picture;
 #[cfg(feature = "files")]
@@ -62,6 +64,8 @@ pub use image_list::{list_images, read_image};
 pub use letterbox::Letterbox;
 #[cfg(feature = "onnx")]
 pub use onnx::{BackboneTimes, OnnxBackbone};
+#[cfg(feature = "ort")]
+pub use onnxruntime::OrtBackbone;
 #[doc(hidden)]
 pub use palette::class_colour;
 pub use picture::Picture;

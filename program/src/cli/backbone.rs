@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use clap::{Args, ValueEnum};
+#[cfg(feature = "ort")]
+use sharekan::detect::OrtBackbone;
 use sharekan::detect::frame::{FrameDetector, FrameOptions, NetworkBackbone};
 use sharekan::detect::{Backbone, CellFeatures, DetectError, OnnxBackbone, Picture};
 use sharekan::head::{DetectionConfig, Head};
@@ -103,7 +105,20 @@ impl BackboneDeviceArgs {
 }
 
 fn on_cpu(path: &Path, config: &DetectionConfig) -> Result<OpenBackbone, Failure> {
+    #[cfg(feature = "ort")]
+    if let Some(library) = onnxruntime() {
+        return Ok(OpenBackbone::Ort(Box::new(OrtBackbone::open(&library, path, config, 0)?)));
+    }
     Ok(OpenBackbone::Cpu(Box::new(OnnxBackbone::open(path, config)?)))
+}
+
+/// The onnxruntime that the user wants, if one is named.
+#[cfg(feature = "ort")]
+fn onnxruntime() -> Option<std::path::PathBuf> {
+    let name = std::path::PathBuf::from(std::env::var_os("ORT_DYLIB_PATH").filter(|name| !name.is_empty())?);
+    // A name without a folder is the system's to look for.
+    let in_folder = name.components().count() > 1;
+    Some(std::path::absolute(&name).ok().filter(|_| in_folder).unwrap_or(name))
 }
 
 /// Reads a network for the GPU.
@@ -130,14 +145,18 @@ pub(crate) fn frames(
 /// A backbone and where it runs.
 pub(crate) enum OpenBackbone {
     Cpu(Box<OnnxBackbone>),
+    #[cfg(feature = "ort")]
+    Ort(Box<OrtBackbone>),
     Gpu(Box<NetworkBackbone>),
 }
 
 impl OpenBackbone {
-    /// Name of the adapter, or `CPU`.
+    /// Name of the adapter, or `CPU`, with the runtime where that is not this program's own.
     pub(crate) fn device_name(&self) -> &str {
         match self {
             Self::Cpu(_) => CPU,
+            #[cfg(feature = "ort")]
+            Self::Ort(_) => "CPU by onnxruntime",
             Self::Gpu(backbone) => &backbone.gpu().info().name,
         }
     }
@@ -149,6 +168,19 @@ impl OpenBackbone {
                 let cores = std::thread::available_parallelism().map_or(1, usize::from);
                 (0..cores.min(images).max(1)).map(|_| Self::Cpu(Box::new(backbone.with_threads(1)))).collect()
             }
+            #[cfg(feature = "ort")]
+            Self::Ort(backbone) => {
+                let cores = std::thread::available_parallelism().map_or(1, usize::from);
+                let one = |_| backbone.with_threads(1).map(|one| Self::Ort(Box::new(one)));
+                match (0..cores.min(images).max(1)).map(one).collect::<Result<Vec<_>, _>>() {
+                    Ok(all) => all,
+                    // It ran once already: there is no room for more.
+                    Err(problem) => {
+                        tracing::warn!("{problem}; one image goes at a time");
+                        vec![Self::Ort(backbone)]
+                    }
+                }
+            }
             Self::Gpu(_) => vec![self],
         }
     }
@@ -158,6 +190,8 @@ impl Backbone for OpenBackbone {
     fn channels(&self) -> usize {
         match self {
             Self::Cpu(backbone) => backbone.channels(),
+            #[cfg(feature = "ort")]
+            Self::Ort(backbone) => backbone.channels(),
             Self::Gpu(backbone) => backbone.channels(),
         }
     }
@@ -165,6 +199,8 @@ impl Backbone for OpenBackbone {
     fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
         match self {
             Self::Cpu(backbone) => backbone.features(image),
+            #[cfg(feature = "ort")]
+            Self::Ort(backbone) => backbone.features(image),
             Self::Gpu(backbone) => backbone.features(image),
         }
     }
@@ -172,6 +208,8 @@ impl Backbone for OpenBackbone {
     fn describe(&self) -> String {
         match self {
             Self::Cpu(backbone) => backbone.describe(),
+            #[cfg(feature = "ort")]
+            Self::Ort(backbone) => backbone.describe(),
             Self::Gpu(backbone) => backbone.describe(),
         }
     }
@@ -179,6 +217,8 @@ impl Backbone for OpenBackbone {
     fn leaves_cores_free(&self) -> bool {
         match self {
             Self::Cpu(backbone) => backbone.leaves_cores_free(),
+            #[cfg(feature = "ort")]
+            Self::Ort(backbone) => backbone.leaves_cores_free(),
             Self::Gpu(backbone) => backbone.leaves_cores_free(),
         }
     }

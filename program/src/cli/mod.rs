@@ -56,6 +56,7 @@ Exit status:
 Environment:
   WGPU_ADAPTER_NAME  part of the name of the graphics adapter to take
   WGPU_BACKEND       vulkan, metal, dx12 or webgpu
+  ORT_DYLIB_PATH     library of an onnxruntime that computes backbones on the CPU, where the program has the feature ort
   SHAREKAN_ASSETS    folder of the bundled files, where it is not ./assets
   SHAREKAN_CACHE     folder of measured tiles and compiled kernels, where it is not the user's cache folder
   NO_COLOR           turns colours off

@@ -58,6 +58,10 @@ impl Stop {
         let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|other| other.child.strong_count() > 0);
         running.push(Running { child: Arc::downgrade(child), unfinished: unfinished.map(Path::to_path_buf) });
+        // Who asked has looked at what ran then.
+        if unfinished.is_none() && self.asked() {
+            let _ = child.lock().unwrap_or_else(PoisonError::into_inner).kill();
+        }
     }
 
     fn kill(&self, writers: bool) {

@@ -88,6 +88,13 @@ impl Looker {
             let used = last.as_ref().map(|last| last.controls);
             let (frame, slot, controls, new) = match shared.job(used.as_ref(), |frame, now| clock.due(frame, now)) {
                 Job::Quit => return Ok(()),
+                Job::Lost(controls) => {
+                    // What is looked at in a pause is there again after it.
+                    if let Some(last) = last.filter(|_| controls.paused) {
+                        shared.give_back(Arc::unwrap_or_clone(last.frame));
+                    }
+                    return Err(Gone::Lost(self.gpu.lost().unwrap_or_default()));
+                }
                 Job::Look(frame, controls) => {
                     clock.take(&frame, Instant::now());
                     if textures.first().is_none_or(|texture| size(texture) != frame.size) {

@@ -12,6 +12,7 @@ use super::times::Times;
 const SPARE: usize = 3;
 
 /// A frame as it came.
+#[derive(Clone)]
 pub(super) struct Frame {
     /// RGBA, row after row.
     pub(super) pixels: Vec<u8>,
@@ -70,6 +71,8 @@ pub(super) enum Job {
     Look(Frame, Controls),
     /// To look at the last one again.
     Again(Controls),
+    /// Nothing, for the device is lost.
+    Lost(Controls),
     Quit,
 }
 
@@ -85,6 +88,7 @@ struct State {
     /// No more frames come; the text says what went wrong.
     ended: Option<Result<(), String>>,
     times: Times,
+    lost: bool,
     quits: bool,
 }
 
@@ -105,6 +109,7 @@ impl Shared {
             skipped: 0,
             ended: None,
             times: Times::default(),
+            lost: false,
             quits: false,
         };
         Self { state: Mutex::new(state), changed: Condvar::new() }
@@ -196,8 +201,12 @@ impl Shared {
             if state.quits {
                 return Job::Quit;
             }
+            if state.lost {
+                return Job::Lost(controls);
+            }
             let mut pause = None;
-            if controls.runs()
+            // One that was looked at when the device was lost is to be seen again.
+            if (controls.runs() || !controls.hidden && state.again.is_some())
                 && let Some(frame) = state.again.as_ref().or(state.next.as_ref())
             {
                 let now = Instant::now();
@@ -236,9 +245,16 @@ impl Shared {
         self.lock().shown.clone()
     }
 
-    /// Forgets the frame that is shown, whose textures are gone.
-    pub(super) fn forget(&self) {
-        self.lock().shown = None;
+    /// The device is lost: nobody looks at anything any more.
+    pub(super) fn lose(&self) {
+        self.lock().lost = true;
+        self.changed.notify_all();
+    }
+
+    /// Begins anew on another device: the textures of the frame that is shown are gone.
+    pub(super) fn begin_anew(&self) {
+        let mut state = self.lock();
+        (state.shown, state.lost) = (None, false);
     }
 
     /// Adds the time of a stage outside of frames.
@@ -275,7 +291,7 @@ mod tests {
     fn taken(shared: &Shared) -> Option<u64> {
         match shared.job(None, |_, now| now) {
             Job::Look(frame, _) => Some(frame.number),
-            Job::Again(_) | Job::Quit => None,
+            Job::Again(_) | Job::Lost(_) | Job::Quit => None,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::cli::table::{Align, count, table};
 pub(super) struct Summary {
     source: String,
     /// Frames that were looked at.
-    frames: u64,
+    pub(super) frames: u64,
     /// Frames that a later one has overtaken, which only happens live.
     skipped: u64,
     /// From the first to the last frame.

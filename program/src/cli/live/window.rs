@@ -94,8 +94,11 @@ pub(super) fn run(args: &LiveArgs) -> Result<(), Failure> {
     let looked = live.looker.take().map(JoinHandle::join);
     let fed = feeder.join();
     ran?;
-    live.summary().print(screen)?;
-    args.json.write_about(&live.summary(), &opened.assumed)?;
+    let summary = live.summary();
+    if live.failure.is_none() || summary.frames > 0 {
+        summary.print(screen)?;
+        args.json.write_about(&summary, &opened.assumed)?;
+    }
     if let Some(failure) = live.failure {
         return Err(failure);
     }
@@ -195,7 +198,7 @@ impl Live<'_> {
         }
         self.losses.push(now);
         self.painter = None;
-        self.shared.forget();
+        self.shared.begin_anew();
         let opened = opening::open(self.args, !self.place.is_live(), crate::cli::screen::Screen::silent())?;
         // Letters are drawn anew on the new device.
         self.context = painter::context();
@@ -263,11 +266,15 @@ impl Live<'_> {
         // Only what moves by itself asks for more; a frame draws anyway.
         self.redraw = delay.filter(|delay| *delay < Duration::from_secs(3600)).map(|delay| Instant::now() + delay);
         let primitives = self.context.tessellate(output.shapes, output.pixels_per_point);
-        painter.draw(Drawing {
-            textures: output.textures_delta,
-            primitives,
-            pixels_per_point: output.pixels_per_point,
-        });
+        let drawing =
+            Drawing { textures: output.textures_delta, primitives, pixels_per_point: output.pixels_per_point };
+        // The renderer panics where the device is lost while it draws.
+        let drawn = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| painter.draw(drawing)));
+        if let Err(panic) = drawn
+            && painter.gpu().lost().is_none()
+        {
+            std::panic::resume_unwind(panic);
+        }
         self.shared.add_time("window", start.elapsed());
         if wishes.save
             && let Some((shown, _)) = shown
@@ -301,8 +308,11 @@ impl Live<'_> {
         }
     }
 
+    /// Whether the device is lost, which it says to who asks.
     fn is_lost(&self) -> bool {
-        self.painter.as_ref().is_some_and(|painter| painter.gpu().lost().is_some())
+        let Some(painter) = &self.painter else { return false };
+        let gpu = painter.gpu();
+        gpu.device().poll(wgpu::PollType::Poll).is_err() || gpu.lost().is_some()
     }
 }
 
@@ -330,6 +340,10 @@ impl ApplicationHandler<Wake> for Live<'_> {
         }
         if let Err(failure) = self.start() {
             self.fail(events, failure);
+        }
+        // Some systems show a window when it is first drawn.
+        if let Some(window) = &self.window {
+            window.request_redraw();
         }
     }
 
@@ -374,6 +388,9 @@ impl ApplicationHandler<Wake> for Live<'_> {
         {
             self.loses = None;
             painter.gpu().device().destroy();
+        }
+        if self.is_lost() {
+            self.shared.lose();
         }
         self.check(events);
         self.look_at_window();
