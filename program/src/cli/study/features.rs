@@ -55,7 +55,7 @@ impl Features {
         // The last bits of features are those of the device; what the CPU made before it was named stays of use.
         let device = match &backbone {
             OpenBackbone::Cpu(_) => "",
-            OpenBackbone::Gpu(_) => backbone.device_name(),
+            _ => backbone.device_name(),
         };
         let preparation = settings.to_json().map_err(sharekan::Error::from)?;
         for (at, image) in truth.images.iter().enumerate().step_by(step) {
