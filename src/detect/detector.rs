@@ -131,16 +131,6 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         &self.evaluator
     }
 
-    /// Changes which boxes are kept.
-    ///
-    /// # Errors
-    /// Where an option is out of range.
-    pub fn set_options(&mut self, options: DetectOptions) -> Result<(), DetectError> {
-        options.check()?;
-        self.options = options;
-        Ok(())
-    }
-
     /// The boxes in an image, strongest first, and where the time went. Where there are several heads, their classes are
     /// numbered through, as [`bank_classes`] names them.
     ///

@@ -35,8 +35,9 @@ impl ClassAccuracy {
         }
         for (row, &class) in values.chunks_exact(self.outputs.max(1)).zip(classes) {
             let own = row[class];
+            // Of equals the first counts; what is no number comes before all, for it must not help.
             let before = |(at, value): (usize, &f32)| {
-                at != class && (*value > own || value.is_nan() && !own.is_nan() || at < class && !(*value < own))
+                at != class && (*value > own || value.is_nan() || at < class && *value == own)
             };
             let rank = row.iter().enumerate().filter(|&pair| before(pair)).count();
             // Nothing that is not a number is right.

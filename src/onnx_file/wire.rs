@@ -25,6 +25,7 @@ impl<'a> Message<'a> {
     }
 
     /// Number of bytes after the field that was read last.
+    #[cfg(any(feature = "files", feature = "onnx"))]
     pub(crate) fn left(&self) -> usize {
         self.bytes.len()
     }

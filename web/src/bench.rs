@@ -100,7 +100,10 @@ async fn on_gpu(gpu: &Gpu, head: &Head, rows: usize, input: &[f32]) -> Result<He
         let begin = Instant::now();
         gpu.queue().submit([encoder.finish()]);
         let (sender, receiver) = futures_channel::oneshot::channel();
-        gpu.queue().on_submitted_work_done(move || drop(sender.send(())));
+        gpu.queue().on_submitted_work_done(move || {
+            // Who waits is gone where this fails.
+            let _ = sender.send(());
+        });
         if receiver.await.is_err() || gpu.lost().is_some() {
             return Err(JsError::new("the device is lost"));
         }
