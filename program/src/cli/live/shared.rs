@@ -334,9 +334,9 @@ mod tests {
     fn nothing_is_done_while_nobody_sees_it() {
         let shared = Shared::new(Controls { hidden: true, ..CONTROLS });
         assert!(shared.offer(frame(7), true));
+        let other = Controls { score: 0.9, ..CONTROLS };
         std::thread::scope(|scope| {
             let looker = scope.spawn(|| taken(&shared));
-            let other = Controls { score: 0.9, ..CONTROLS };
             let again = scope.spawn(|| shared.job(Some(&other), |_, now| now + Duration::from_secs(3600)));
             std::thread::sleep(Duration::from_millis(50));
             assert!(!looker.is_finished() && !again.is_finished());
