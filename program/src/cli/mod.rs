@@ -119,11 +119,17 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn log_to_stderr() {
+    use tracing_subscriber::filter::filter_fn;
+    use tracing_subscriber::prelude::*;
+
     let named = std::env::var("RUST_LOG").ok().and_then(|level| level.parse().ok());
     tracing_subscriber::fmt()
         .with_max_level(named.unwrap_or(tracing::level_filters::LevelFilter::WARN))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && screen::colours_allowed())
+        .finish()
+        // Windows warn of what a screen does not tell, which nobody can mend.
+        .with(filter_fn(|of| *of.level() <= tracing::Level::ERROR || !of.target().starts_with("winit")))
         .init();
 }
 

@@ -91,9 +91,12 @@ impl Painter {
     }
 
     /// Draws, and shows it. What the device has lost is left out: the next frame is drawn on another one.
-    pub(super) fn draw(&mut self, drawing: Drawing) {
+    pub(super) fn draw(&mut self, mut drawing: Drawing) {
         let (device, queue) = (self.gpu.device(), self.gpu.queue());
-        for (id, parts) in &drawing.textures.set {
+        // Taken out at once: what is left in there when it is dropped counts as forgotten.
+        let set = std::mem::take(&mut drawing.textures.set);
+        let free = std::mem::take(&mut drawing.textures.free);
+        for (id, parts) in &set {
             parts.iter().for_each(|part| self.renderer.update_texture(device, queue, *id, part));
         }
         if let Some(target) = self.target() {
@@ -126,7 +129,7 @@ impl Painter {
             self.window.pre_present_notify();
             queue.present(target);
         }
-        drawing.textures.free.iter().for_each(|id| self.renderer.free_texture(id));
+        free.iter().for_each(|id| self.renderer.free_texture(id));
     }
 
     /// Where to draw; `None` where the window has no room for it now.
