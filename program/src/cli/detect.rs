@@ -1,7 +1,7 @@
 //! `sharekan detect`: from images and videos to labelled boxes.
 
 mod clip;
-mod looking;
+pub(crate) mod looking;
 pub(crate) mod pictures;
 mod sources;
 

@@ -21,20 +21,20 @@ use crate::cli::screen::Screen;
 use crate::cli::table::count;
 use crate::video::{Ffmpeg, Stop, VideoError};
 
-/// A line of `--jsonl`.
+/// A line of `--jsonl`, or what is kept of a frame.
 #[derive(Serialize)]
-struct Line<'a> {
-    source: &'a str,
+pub(crate) struct Line<'a> {
+    pub(crate) source: &'a str,
     /// Place in the video, from 0; 0 for an image.
-    frame: u64,
+    pub(crate) frame: u64,
     /// Time in the video; 0 for an image.
-    seconds: f64,
-    width: u32,
-    height: u32,
-    detections: &'a [DetectionRecord],
+    pub(crate) seconds: f64,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) detections: &'a [DetectionRecord],
     /// What was assumed about the head.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    assumed: &'a [String],
+    pub(crate) assumed: &'a [String],
 }
 
 /// What goes on while sources are looked at, one after the other.

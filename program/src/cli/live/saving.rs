@@ -2,25 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-use sharekan::detect::{DetectionRecord, Picture, draw_detections};
+use sharekan::detect::{Picture, draw_detections};
 use sharekan::files::{self, FileProblem};
 
 use super::shared::Shown;
+use crate::cli::detect::looking::Line;
 use crate::cli::detect::pictures;
 use crate::cli::failure::Failure;
-
-/// A kept frame, with the keys of a line of `detect --jsonl`.
-#[derive(Serialize)]
-struct Kept<'a> {
-    source: &'a str,
-    /// Place in the source, from 0.
-    frame: u64,
-    seconds: f64,
-    width: u32,
-    height: u32,
-    detections: &'a [DetectionRecord],
-}
 
 /// Saves a frame as `live-0001.png` and `live-0001.json`, by the first number that is free in the folder; gives the picture's
 /// path.
@@ -35,7 +23,7 @@ pub(super) fn save(folder: &Path, source: &str, shown: &Shown) -> Result<PathBuf
     let image = path(folder, number, "png");
     pictures::write(&image, &picture)?;
     let (frame, seconds) = (shown.frame.number, shown.frame.seconds);
-    let kept = Kept { source, frame, seconds, width, height, detections: &shown.records };
+    let kept = Line { source, frame, seconds, width, height, detections: &shown.records, assumed: &[] };
     let json = path(folder, number, "json");
     let text = serde_json::to_string_pretty(&kept).map_err(|e| Failure::in_file(&json, e))?;
     files::replace(&json, (text + "\n").as_bytes())?;
