@@ -10,7 +10,7 @@ use sharekan::run::{Device, Gpu};
 use sharekan::{Error, artifact, files};
 
 use super::calibration::CalibrationArgs;
-use super::failure::Failure;
+use super::failure::{self, Failure};
 use super::options::{AdapterArgs, DeviceArg, ImportArgs};
 use super::progress;
 use super::screen::{JsonArgs, Screen};
@@ -260,8 +260,11 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     if target.is_some() {
         screen.line(chosen(&found))?;
     }
-    for note in notes.iter().chain(&growth) {
+    for note in &notes {
         screen.line(note)?;
+    }
+    if let Some(growth) = &growth {
+        failure::note(growth);
     }
     screen.line(format!("wrote {}", args.output.display()))?;
     let Found { report, options, snr_db, .. } = &found;

@@ -137,7 +137,9 @@ fn a_head_that_grows_is_told_and_may_stay_dense() {
     let (small, dense) = (folder.path().join("small.safetensors"), folder.path().join("dense.safetensors"));
     let head = "tests/data/field/checkpoints/plain/model.pt";
     let rows = "tests/data/field/checkpoints/plain/io.safetensors";
-    let told = sharekan(&["compile", head, "-o", text(&small), "--json", "-"]).succeeds().json();
+    let done = sharekan(&["compile", head, "-o", text(&small), "--json", "-"]).succeeds();
+    assert!(done.stderr.contains("note: the compressed file is larger"), "{}", done.stderr);
+    let told = done.json();
     assert!(told["growth"].as_str().unwrap().contains("--keep-dense"));
     assert_eq!((&told["kept_dense"], &told["notes"]), (&json!(false), &json!([])));
     let kept = sharekan(&["compile", head, "-o", text(&dense), "--keep-dense", "--json", "-"]).succeeds().json();
