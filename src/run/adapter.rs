@@ -21,12 +21,29 @@ pub struct GpuOptions {
     pub backends: Option<wgpu::Backends>,
     /// Leaves wgpu's experimental features (cooperative matrices) alone.
     pub plain: bool,
+    /// How much of what the adapter has the device takes.
+    pub profile: DeviceProfile,
+}
+
+/// How much of what an adapter has a device takes: to measure on one machine what a lesser one would run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum DeviceProfile {
+    /// The adapter's own limits, and of the optional features those that are of use.
+    #[default]
+    Adapter,
+    /// What WebGPU guarantees: 16 KiB of workgroup memory, 256 invocations, 8 storage buffers; no subgroups, no matrices, no
+    /// f16. Timestamps are kept, to measure with.
+    Portable,
+    /// The same with arithmetic in f16.
+    PortableF16,
 }
 
 setters! { GpuOptions {
     name: into Option<String>,
     backends: into Option<wgpu::Backends>,
     plain: bool,
+    profile: DeviceProfile,
 }}
 
 /// Changes the source of the kernel of a name before it is compiled.
@@ -222,12 +239,20 @@ impl Gpu {
                 _ => "no graphics adapter was found (a Vulkan, Metal or DX12 driver is needed; Mesa's lavapipe is one in software)".into(),
             }));
         };
-        let (info, limits) = (adapter.get_info(), adapter.limits());
-        let wanted = wgpu::Features::SUBGROUP
-            | wgpu::Features::SHADER_F16
-            | wgpu::Features::TIMESTAMP_QUERY
-            | wgpu::Features::PIPELINE_CACHE;
-        let matrix_subgroup = if options.plain { None } else { matrix_subgroup(&adapter) };
+        let info = adapter.get_info();
+        let always = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE;
+        let wanted = always
+            | match options.profile {
+                DeviceProfile::Adapter => wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16,
+                DeviceProfile::Portable => wgpu::Features::empty(),
+                DeviceProfile::PortableF16 => wgpu::Features::SHADER_F16,
+            };
+        let portable = options.profile != DeviceProfile::Adapter;
+        if options.profile == DeviceProfile::PortableF16 && !adapter.features().contains(wgpu::Features::SHADER_F16) {
+            return Err(RunError::NoDevice { adapter: info.name, problem: "it has no arithmetic in f16".into() });
+        }
+        let limits = if portable { wgpu::Limits::default() } else { adapter.limits() };
+        let matrix_subgroup = if options.plain || portable { None } else { matrix_subgroup(&adapter) };
         let (experiments, experimental_features) = match matrix_subgroup {
             None => (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled()),
             Some(_) => {

@@ -49,7 +49,7 @@ mod waiting;
 #[doc(hidden)]
 pub use adapter::Rewrite;
 #[cfg(feature = "gpu")]
-pub use adapter::{AdapterReport, Gpu, GpuOptions, list_adapters};
+pub use adapter::{AdapterReport, DeviceProfile, Gpu, GpuOptions, list_adapters};
 pub use cpu::CpuSession;
 pub use device::Device;
 #[cfg(all(feature = "gpu", feature = "files"))]

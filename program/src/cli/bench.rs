@@ -9,11 +9,12 @@ use std::time::SystemTime;
 use crate::bench::{
     self, Comparison, Form, HeadSource, MAX_BATCH, MAX_HEADS, Matrix, Provenance, Report, Settings, Step, Target,
 };
-use clap::Args;
+use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use sharekan::files;
 use sharekan::head::{Head, MAX_CODEWORDS};
 use sharekan::plan::{Strategy, Tuning};
+use sharekan::run::DeviceProfile;
 
 use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
@@ -88,6 +89,10 @@ pub(crate) struct BenchArgs {
     /// Write a page with plots and all figures to FILE
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// What the device is opened with: all that the adapter has, or what every browser with WebGPU has (16 KiB of workgroup
+    /// memory, 256 invocations, no subgroups, no matrices), without f16 or with it. What `tune` measured is left alone then
+    #[arg(long, value_enum, default_value_t, conflicts_with = "compare")]
+    limits: LimitsArg,
     #[command(flatten)]
     pipeline: PipelineArgs,
     #[command(flatten)]
@@ -98,6 +103,37 @@ pub(crate) struct BenchArgs {
     json: JsonArgs,
     #[command(flatten)]
     import: ImportArgs,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum LimitsArg {
+    #[default]
+    Adapter,
+    Portable,
+    PortableF16,
+}
+
+impl BenchArgs {
+    /// The device that is asked for, with the limits that are.
+    fn open(&self) -> Result<OpenDevice, Failure> {
+        let profile = match self.limits {
+            LimitsArg::Adapter => DeviceProfile::Adapter,
+            LimitsArg::Portable => DeviceProfile::Portable,
+            LimitsArg::PortableF16 => DeviceProfile::PortableF16,
+        };
+        let options = self.device.adapter.options()?.profile(profile);
+        let mut device = OpenDevice::choose(self.device.device.into(), &options, &self.kernel)?;
+        if self.limits != LimitsArg::Adapter {
+            if device.gpu.is_none() {
+                return Err(Failure::new(
+                    "--limits: heads run on the CPU here, which has none; --device gpu takes any adapter",
+                ));
+            }
+            // Tiles were measured with all that the adapter has.
+            device.options.tuning = None;
+        }
+        Ok(device)
+    }
 }
 
 fn up_to<const MOST: usize>(text: &str) -> Result<usize, String> {
@@ -127,7 +163,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
 }
 
 fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
-    let device = OpenDevice::open(&args.device, &args.kernel)?;
+    let device = args.open()?;
     let member = MemberArgs { member: args.member.clone() };
     let opened = args.head.as_deref().map(|path| args.import.open_any(path, &member)).transpose()?;
     let source = match &opened {

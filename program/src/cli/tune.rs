@@ -19,7 +19,7 @@ use super::table::{Align, table};
 ///
 /// A tile says how the workgroups of a kernel cut a layer. Without measuring they follow a cost model. What is found is
 /// kept for this adapter and driver in a folder of the user; `run`, `detect`, `eval`, `verify` and `bench` use it
-/// whenever a head has layers of the same shape, for batches that are near those measured, unless `--no-tuning` is
+/// whenever a head has layers of the same shape, for batches of the sizes measured, unless `--no-tuning` is
 /// given. The kernels `edges` and `rows` give the same bits whatever the tile.
 #[derive(Args)]
 #[command(after_long_help = "\

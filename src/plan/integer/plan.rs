@@ -41,13 +41,21 @@ impl IntegerPlan {
     ) -> Result<Self, PlanError> {
         let heads = layers[0].heads;
         let accumulators = Accumulators::new(&layers);
+        // Batches that were measured are tiers of their own, so that no other batch takes their tiles.
+        let measured = options.tuning.iter().flat_map(|tuning| tuning.batches(&layers));
+        let mut sizes: Vec<usize> = measured.flat_map(|rows| [rows - 1, rows]).chain(TIERS).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes.retain(|&rows| rows > 0);
         let tiers = |chunk_rows: usize| {
-            let tiers = batch_sizes(&TIERS, chunk_rows).into_iter().map(|(above, rows)| {
+            let tiers = batch_sizes(&sizes, chunk_rows).into_iter().map(|(above, rows)| {
+                let nominal = TIERS.into_iter().find(|&size| rows <= size).unwrap_or(chunk_rows).min(chunk_rows);
                 let tile = |layer: &IntegerLayerShape| {
-                    let tuned = options.tuning.as_ref().and_then(|tuning| tuning.tile(layer, limits, above, rows));
+                    let tuning = options.tuning.as_ref().filter(|_| above + 1 == rows);
+                    let tuned = tuning.and_then(|tuning| tuning.tile(layer, limits, rows));
                     match tuned.filter(|tile| options.strategy.is_none_or(|wanted| tile.strategy() == wanted)) {
                         Some(tile) => Ok(tile),
-                        None => IntegerTile::choose(layer, limits, rows, options.strategy),
+                        None => IntegerTile::choose(layer, limits, nominal, options.strategy),
                     }
                 };
                 Ok(Tier { rows, tiles: layers.iter().map(tile).collect::<Result<_, _>>()? })

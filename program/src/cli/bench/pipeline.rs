@@ -8,7 +8,6 @@ use serde::Serialize;
 use sharekan::files;
 
 use super::super::backbone::BackbonePrecision;
-use super::super::device::OpenDevice;
 use super::super::failure::Failure;
 use super::super::progress;
 use super::super::screen::Screen;
@@ -55,7 +54,7 @@ struct Measured<'a> {
 }
 
 pub(super) fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
-    let device = OpenDevice::open(&args.device, &args.kernel)?;
+    let device = args.open()?;
     let own = &args.pipeline;
     let image = own.image.as_deref();
     let software = device.gpu.as_ref().is_some_and(sharekan::Gpu::is_software);
