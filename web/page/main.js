@@ -449,12 +449,21 @@ client.addEventListener('progress', ({ detail: { what, share } }) => loading(`Lo
 
 // ---- files
 
+/** Settings come before the backbone, and that before the head that needs it. */
+function order(file) {
+  const at = ['json', 'onnx'].indexOf(file.name.toLowerCase().split('.').pop());
+  return at < 0 ? 2 : at;
+}
+
+/** Takes what was dropped, pasted or chosen; of a backbone that waits for the head beside it nothing is said. */
 async function take(files) {
-  for (const file of files) {
+  const sorted = [...files].sort((a, b) => order(a) - order(b));
+  for (const [at, file] of sorted.entries()) {
     try {
       await takeOne(file);
     } catch (error) {
-      notice(words(error));
+      const headNext = sorted.slice(at + 1).some((other) => order(other) === 2 && !/^(image|video)\//.test(other.type));
+      if (!(state.waiting?.name === file.name && headNext)) notice(words(error));
     }
   }
 }
@@ -489,7 +498,7 @@ async function takeHead(file) {
   const name = $('own-name').textContent;
   $('own-name').textContent = file.name;
   try {
-    await openHead('own', { bytes });
+    await openWithWaiting({ bytes });
     state.own = { bytes };
     $('own-head').hidden = false;
     document.querySelector('[data-size=own]').textContent = megabytes(bytes.length);
@@ -504,20 +513,42 @@ async function takeHead(file) {
   }
 }
 
+/** Opens a head of the user's: on the backbone that waits for one, if one does, else on the one in use. */
+async function openWithWaiting(own) {
+  const { waiting } = state;
+  if (!waiting) return openHead('own', own);
+  await client.call('backbone', [waiting]);
+  try {
+    await openHead('own', own);
+    state.backbone = waiting.name;
+    state.waiting = undefined;
+  } catch (error) {
+    await client.call('backbone', [undefined]);
+    state.backbone = undefined;
+    await openHead('own', own).catch(() => {
+      throw error;
+    });
+  }
+  return undefined;
+}
+
 async function takeBackbone(file) {
   const bytes = await read(file);
   await client.call('backbone', [{ bytes, name: file.name }]);
   try {
     await openHead(state.head, state.head === 'own' ? state.own : undefined);
     state.backbone = file.name;
+    state.waiting = undefined;
     ownText();
     await again();
   } catch (error) {
     // The network may be meant for a head that comes next; until then the page's own is in its place.
     await client.call('backbone', [undefined]);
     state.backbone = undefined;
+    state.waiting = { bytes, name: file.name };
+    ownText();
     await openHead(state.head, state.head === 'own' ? state.own : undefined).catch(() => {});
-    throw error;
+    throw new Error(`${words(error)}; ${file.name} is kept for the next head that is dropped`);
   }
 }
 
@@ -555,7 +586,7 @@ function ownText() {
 async function resetModels() {
   await client.call('backbone', [undefined]);
   await client.call('config', [undefined]);
-  state.own = state.backbone = undefined;
+  state.own = state.backbone = state.waiting = undefined;
   $('own-head').hidden = true;
   loads.delete('own');
   check('compressed');
@@ -689,9 +720,7 @@ async function setOptions() {
 $('pick').onclick = () => $('file').click();
 $('file').onchange = () => take($('file').files).finally(() => ($('file').value = ''));
 $('pick-model').onclick = () => $('model').click();
-// A backbone comes before the head that needs it, settings before both.
-const order = (file) => ['json', 'onnx'].indexOf(file.name.toLowerCase().split('.').pop());
-$('model').onchange = () => take([...$('model').files].sort((a, b) => order(b) - order(a))).finally(() => ($('model').value = ''));
+$('model').onchange = () => take([...$('model').files]).finally(() => ($('model').value = ''));
 $('reset-model').onclick = guarded(resetModels);
 $('camera').onclick = guarded(startCamera);
 $('flip').onclick = guarded(() => {

@@ -97,12 +97,10 @@ const found = (page) => page.evaluate(() => globalThis.sharekanPage.state.found)
 
 async function small(page, head) {
   await page.evaluate((options) => globalThis.sharekanPage.client.call('options', [options]), SMALL);
-  // The backbone alone does not fit the page's head; both together fit.
-  await page.evaluate(async ([net, own]) => {
-    const bytes = async (path) => new Uint8Array(await (await fetch(path)).arrayBuffer());
-    const { client, take } = globalThis.sharekanPage;
-    await client.call('backbone', [{ bytes: await bytes(net), name: 'small.onnx' }]);
-    await take([new File([await bytes(own)], 'small.safetensors')]);
+  // The network does not fit the page's head: it waits for the one beside it.
+  await page.evaluate(async (paths) => {
+    const file = async (path, name) => new File([await (await fetch(path)).arrayBuffer()], name);
+    await globalThis.sharekanPage.take([await file(paths[1], 'small.safetensors'), await file(paths[0], 'small.onnx')]);
   }, [NET, head].map((path) => `/data/${path.slice(resolve('.').length + 1)}`));
 }
 
@@ -354,6 +352,81 @@ const checks = {
       await page.click('#stop');
       ensure(!own.problems.length, own.problems.join('; '));
       return `${detections.length} boxes in a frame of ${width} x ${height}`;
+    } finally {
+      await own.browser.close();
+    }
+  },
+  async 'own files, paste, video, hidden page, cache'() {
+    const own = await open([], '?device=cpu', { reducedMotion: 'reduce' });
+    try {
+      const { page } = own;
+      ensure((await page.evaluate(() => getComputedStyle(document.querySelector('.spinner')).animationDuration)) === '4s', 'motion is not reduced');
+      const models = () => server.requests.filter((path) => path.includes('/models/')).length;
+      await idle(page);
+      const before = models();
+      await page.reload();
+      await page.waitForFunction(() => globalThis.sharekanPage?.state.ready === true);
+      ensure(models() === before, `${models() - before} files are fetched again that the browser has`);
+      // Both at once, in the order that the user happens to choose them.
+      await page.setInputFiles('#model', [HEADS.dense, NET]);
+      await page.waitForFunction(() => /head dense.safetensors, backbone conv_no_bias.onnx/.test(document.getElementById('own-text').textContent));
+      await idle(page);
+      const notices = await page.evaluate(() => [...document.getElementById('notices').children].map((own) => own.firstChild.textContent));
+      ensure(notices.every((text) => /^Assumed of the head/.test(text)), notices.join('; '));
+      const [expected] = native(HEADS.dense, NET, [pictures[0]], { score: 0.5, nms: 0.4 }, ['--device', 'cpu', '--backbone-device', 'cpu']);
+      await page.evaluate((base64) => {
+        const pasted = new DataTransfer();
+        pasted.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], 'pasted.png', { type: 'image/png' }));
+        dispatchEvent(new ClipboardEvent('paste', { clipboardData: pasted }));
+      }, readFileSync(pictures[0]).toString('base64'));
+      await page.waitForFunction(() => globalThis.sharekanPage.state.found?.name === 'pasted.png');
+      same((await found(page)).detections, expected, 0.5, 'pasted picture');
+      // A video of two seconds, in a loop.
+      const video = join(folder, 'clip.webm');
+      execFileSync('ffmpeg', ['-loglevel', 'error', '-loop', '1', '-i', pictures[0], '-t', '2', '-r', '30', '-c:v', 'libvpx', '-b:v', '1M', video]);
+      await page.selectOption('#cap', '10');
+      await page.setInputFiles('#file', video);
+      await page.waitForFunction(() => globalThis.sharekanPage.state.live?.kind === 'video' && globalThis.sharekanPage.state.frames.length > 3);
+      ensure((await found(page)).name === 'clip.webm', 'no frame of the video was looked at');
+      const frames = async (milliseconds) => {
+        await page.evaluate(() => (globalThis.sharekanPage.state.frames = []));
+        await page.waitForTimeout(milliseconds);
+        return page.evaluate(() => globalThis.sharekanPage.state.frames.length);
+      };
+      const capped = await frames(2000);
+      ensure(capped >= 2 && capped <= 22, `${capped} frames in two seconds, at most ten a second were asked for`);
+      const hide = (hidden) =>
+        page.evaluate((value) => {
+          Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+          document.dispatchEvent(new Event('visibilitychange'));
+        }, hidden);
+      await hide(true);
+      await page.waitForTimeout(700);
+      const unseen = await frames(1000);
+      ensure(unseen === 0, `${unseen} frames while the page is hidden`);
+      await hide(false);
+      await page.waitForFunction(() => globalThis.sharekanPage.state.frames.length > 1);
+      await page.click('#stop');
+      // The camera's other side.
+      await page.evaluate(() => {
+        globalThis.asked = [];
+        navigator.mediaDevices.getUserMedia = async ({ video }) => {
+          globalThis.asked.push(video.facingMode);
+          throw new DOMException('none', 'NotFoundError');
+        };
+        document.getElementById('flip').hidden = false;
+      });
+      await page.click('#camera');
+      await page.click('#flip');
+      await page.waitForFunction(() => globalThis.asked.length === 2);
+      const asked = await page.evaluate(() => [...new Set(globalThis.asked)].sort().join());
+      ensure(asked === 'environment,user', `the cameras asked for: ${asked}`);
+      ensure(/camera does not start/.test(await page.textContent('#notices')), 'nothing is said of a camera that is not there');
+      await page.evaluate(() => (document.getElementById('reset-model').closest('details').open = true));
+      await page.click('#reset-model');
+      await page.waitForFunction(() => document.getElementById('reset-model').hidden && globalThis.sharekanPage.state.ready);
+      ensure(!own.problems.length, own.problems.join('; '));
+      return `${expected.length} boxes in a pasted picture, ${capped} frames of a video in two seconds at most ten a second, none while hidden`;
     } finally {
       await own.browser.close();
     }
