@@ -1,9 +1,11 @@
 //! The entries of zip archives: what `torch.save` and `numpy.savez` write.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Seek};
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 
+use flate2::Crc;
+use flate2::read::DeflateDecoder;
 use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchive};
 
 use super::{ContainerError, Quoted, Sentence};
@@ -11,24 +13,98 @@ use super::{ContainerError, Quoted, Sentence};
 /// Most entries that an archive may have.
 const MAX_ENTRIES: usize = 32_768;
 
+/// Most bytes of compressed entries that are unpacked: they lie in memory, where stored ones are read from the file.
+pub(crate) const MAX_UNPACKED: u64 = 1 << 30;
+
+/// Most bytes that deflate makes of one.
+const DEFLATE_RATIO: u64 = 1032;
+
 /// An entry of an archive.
 pub(crate) struct ZipEntry {
     bytes: Range<u64>,
-    /// The bytes are those of the entry, neither compressed nor encrypted.
-    stored: bool,
+    form: Form,
+}
+
+/// How the bytes of an entry lie in an archive.
+enum Form {
+    /// As they are.
+    Stored,
+    /// Compressed by deflate, from so many bytes of this checksum.
+    Deflated { size: u64, checksum: u32 },
+    /// Encrypted, or compressed in another way.
+    Other,
 }
 
 impl ZipEntry {
-    /// Where the bytes of the entry called `name` lie.
+    /// Where the bytes of the entry lie in the file; `None` where they are compressed.
+    pub(crate) fn stored(&self) -> Option<Range<u64>> {
+        matches!(self.form, Form::Stored).then(|| self.bytes.clone())
+    }
+
+    /// Number of bytes of the entry called `name`.
     ///
     /// # Errors
-    /// Where they are compressed or encrypted.
-    pub(crate) fn bytes(&self, name: &str) -> Result<Range<u64>, ContainerError> {
-        if self.stored {
-            return Ok(self.bytes.clone());
+    /// Where it is encrypted, or compressed by another method than deflate.
+    pub(crate) fn size(&self, name: &str) -> Result<u64, ContainerError> {
+        match self.form {
+            Form::Stored => Ok(self.bytes.end - self.bytes.start),
+            Form::Deflated { size, .. } => Ok(size),
+            Form::Other => {
+                let name = Quoted(name);
+                refuse(format!("entry {name} is encrypted or compressed by another method than deflate"))
+            }
         }
-        refuse(format!("entry {} is compressed or encrypted, expected stored bytes", Quoted(name)))
     }
+
+    /// The bytes of the entry called `name`, of which there are at most `most`, or [`MAX_UNPACKED`] where that is less.
+    ///
+    /// # Errors
+    /// Where there are more, [`ZipEntry::size`] refuses them, or they are not what the archive says of them.
+    pub(crate) fn read(
+        &self,
+        source: &mut (impl Read + Seek + ?Sized),
+        name: &str,
+        most: u64,
+    ) -> Result<Vec<u8>, ContainerError> {
+        let (size, packed) = (self.size(name)?, self.bytes.end - self.bytes.start);
+        let (name, most) = (Quoted(name), most.min(MAX_UNPACKED));
+        if size > most {
+            return refuse(format!("entry {name} has {size} bytes, expected at most {most}"));
+        }
+        source.seek(SeekFrom::Start(self.bytes.start))?;
+        let Form::Deflated { checksum, .. } = self.form else {
+            return Ok(whole(&mut *source, size)?);
+        };
+        let damaged = || refuse(format!("entry {name} is damaged: it is not what the archive says of it"));
+        if size > packed.saturating_mul(DEFLATE_RATIO) {
+            return damaged();
+        }
+        let unpacked = whole(DeflateDecoder::new((&mut *source).take(packed)), size + 1);
+        // The decoder tells of what it cannot unpack by these kinds; the file's own errors have others.
+        let bytes = match unpacked {
+            Err(e)
+                if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::InvalidData | ErrorKind::UnexpectedEof) =>
+            {
+                return damaged();
+            }
+            other => other?,
+        };
+        let mut crc = Crc::new();
+        crc.update(&bytes);
+        if bytes.len() as u64 != size || crc.sum() != checksum {
+            return damaged();
+        }
+        Ok(bytes)
+    }
+}
+
+/// At most `size` bytes of `source`.
+fn whole(source: impl Read, size: u64) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // A size that memory does not have is no reason to abort: reading tells.
+    let _ = bytes.try_reserve_exact(usize::try_from(size).unwrap_or(0));
+    source.take(size).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn refuse<T>(problem: String) -> Result<T, ContainerError> {
@@ -58,13 +134,18 @@ pub(crate) fn entries(
         let Ok(name) = std::str::from_utf8(path.as_ref()) else {
             return refuse("its zip archive has an entry whose name is no text".into());
         };
-        let (method, size) = (entry.compression_method(), entry.uncompressed_size_hint());
+        let (method, size, checksum) = (entry.compression_method(), entry.uncompressed_size_hint(), entry.crc32());
+        let encrypted = entry.flags().is_encrypted();
         let (start, end) = archive.get_entry(entry.wayfinder()).map_err(broken)?.compressed_data_range();
-        let stored = method == CompressionMethod::STORE && end.checked_sub(start) == Some(size);
+        let form = match method {
+            CompressionMethod::STORE if end.checked_sub(start) == Some(size) => Form::Stored,
+            CompressionMethod::DEFLATE if !encrypted && start <= end => Form::Deflated { size, checksum },
+            _ => Form::Other,
+        };
         if end > length {
             return refuse(format!("entry {} ends at byte {end} of {length}", Quoted(name)));
         }
-        if found.insert(name.to_owned(), ZipEntry { bytes: start..end, stored }).is_some() {
+        if found.insert(name.to_owned(), ZipEntry { bytes: start..end, form }).is_some() {
             return refuse(format!("entry {} stands there twice", Quoted(name)));
         }
     }

@@ -174,8 +174,11 @@ pub(crate) fn open(source: &mut (impl Read + Seek), container: Container) -> Res
 /// # Errors
 /// As [`from_reader`].
 pub(crate) fn from_pickle(mut source: impl Read + Seek, options: &ImportOptions) -> Result<Imported, ImportError> {
-    let directory = pytorch::read(&mut source, options.entry.as_deref())?;
-    assemble(&mut Tensors::new(&mut source, directory)?, options)
+    let pytorch::Contents { directory, unpacked } = pytorch::read(&mut source, options.entry.as_deref())?;
+    match unpacked {
+        None => assemble(&mut Tensors::new(&mut source, directory)?, options),
+        Some(bytes) => assemble(&mut Tensors::new(&mut Cursor::new(bytes), directory)?, options),
+    }
 }
 
 /// Imports a safetensors checkpoint whose header has been read.

@@ -22,7 +22,7 @@ const CPU_BATCH: usize = 256;
 
 /// Run a head, dense or compressed, or a bank of heads, on rows of features
 ///
-/// IN is a safetensors file or an archive of numpy.savez with a tensor `input` [rows, inputs], or a .npy file of that one array:
+/// IN is a safetensors file or an archive of numpy.savez (compressed or not) with a tensor `input` [rows, inputs], or a .npy file of that one array:
 /// floating point of 16, 32 or 64 bits, or integers (other tensors are ignored). OUT gets a tensor `output` [rows, outputs] in
 /// f32, or the array alone where its name ends in .npy. No rows in give no rows out. The outputs of a bank's heads stand side by
 /// side, in the bank's order.

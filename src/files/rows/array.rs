@@ -1,6 +1,6 @@
 //! Arrays of numbers in files, whatever wrote them.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use half::{bf16, f16};
 
@@ -95,7 +95,7 @@ impl Array {
         Ok(Self { element, shape: entry.shape, bytes: bytes.map_err(FileProblem::Read)? })
     }
 
-    /// Reads an array of what `numpy.savez` writes.
+    /// Reads an array of what `numpy.savez` or `numpy.savez_compressed` writes.
     fn of_archive(source: &mut (impl Read + Seek), length: u64, name: &str) -> Result<Self, FileProblem> {
         let entries = zip::entries(source, length)?;
         let file = format!("{name}.npy");
@@ -108,10 +108,14 @@ impl Array {
             }
             return Err(missing(name, arrays));
         };
-        let range = entry.bytes(&file).map_err(|_| {
-            refuse(name, "is compressed: write the file with numpy.savez in place of savez_compressed".into())
-        })?;
-        npy::read(source, range).map_err(|problem| match problem {
+        let array = match entry.stored() {
+            Some(range) => npy::read(source, range),
+            None => entry.read(source, &file, zip::MAX_UNPACKED).and_then(|bytes| {
+                let whole = 0..bytes.len() as u64;
+                npy::read(&mut Cursor::new(bytes), whole)
+            }),
+        };
+        array.map_err(|problem| match problem {
             ContainerError::Malformed(problem) => refuse(name, problem),
             other => other.into(),
         })

@@ -22,9 +22,9 @@ pub const INPUT_TENSOR: &str = "input";
 /// Name of the tensor that [`write_rows`] writes.
 pub const OUTPUT_TENSOR: &str = "output";
 
-/// Reads rows `[rows, inputs]`: the tensor `input` of a safetensors file or of an archive that `numpy.savez` wrote, or the
-/// array of a `.npy` file. They may be floating point of 16, 32 or 64 bits or integers, and become the nearest f32; there
-/// may be no row. Other tensors are ignored. Values that are not finite are passed on, for heads have a result for them.
+/// Reads rows `[rows, inputs]`: the tensor `input` of a safetensors file or of an archive that `numpy.savez` or `savez_compressed` wrote
+/// (up to 1 GiB of it where it is compressed), or the array of a `.npy` file. They may be floating point of 16, 32 or 64 bits or
+/// integers, and become the nearest f32; there may be no row. Other tensors are ignored. Values that are not finite are passed on, for heads have a result for them.
 ///
 /// # Errors
 /// Where the file cannot be read, is no such file, or has no tensor `input` of numbers and this number of columns; where a

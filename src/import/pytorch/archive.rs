@@ -1,21 +1,22 @@
-//! The zip archives that `torch.save` writes since version 1.6: `data.pkl`, and a stored entry per storage.
+//! The zip archives that `torch.save` writes since version 1.6: `data.pkl`, and an entry per storage. Those of `torch.save`
+//! are stored; other tools that pack such an archive again compress them.
 
 use std::{
     collections::BTreeMap,
-    io::{BufReader, Read, SeekFrom},
+    io::{BufReader, Cursor, Read, SeekFrom},
     ops::Range,
 };
 
 use super::{
-    Failure,
+    Contents, Failure,
     machine::{self, MAX_PICKLE},
     refuse,
     state_dict::StateDict,
 };
-use crate::container::zip::{ZipEntry, entries};
-use crate::import::tensors::{Directory, Source};
+use crate::container::zip::{MAX_UNPACKED, ZipEntry, entries};
+use crate::import::tensors::Source;
 
-pub(super) fn read(source: &mut dyn Source, length: u64, entry: Option<&str>) -> Result<Directory, Failure> {
+pub(super) fn read(source: &mut dyn Source, length: u64, entry: Option<&str>) -> Result<Contents, Failure> {
     let entries = entries(source, length)?;
     if let Some(other) = other_kind(&entries) {
         return refuse(other);
@@ -24,23 +25,36 @@ pub(super) fn read(source: &mut dyn Source, length: u64, entry: Option<&str>) ->
     let (Some((name, pickle)), None) = (pickles.next(), pickles.next()) else {
         return refuse("expected one entry data.pkl in the zip archive");
     };
-    let range = pickle.bytes(name)?;
     let root = name.strip_suffix("data.pkl").unwrap_or_default();
     if let Some(order) = entries.get(&format!("{root}byteorder")) {
-        let mut text = Vec::new();
-        part(source, &order.bytes("byteorder")?)?.take(16).read_to_end(&mut text)?;
-        if text != b"little" {
+        if order.read(source, "byteorder", 16)? != b"little" {
             return refuse("its numbers are not little-endian");
         }
     }
-    if range.end - range.start > MAX_PICKLE {
-        return refuse(format!("data.pkl has {} bytes, expected at most {MAX_PICKLE}", range.end - range.start));
+    let bytes = pickle.size(name)?;
+    if bytes > MAX_PICKLE {
+        return refuse(format!("data.pkl has {bytes} bytes, expected at most {MAX_PICKLE}"));
     }
-    let state = StateDict::of(&machine::load(&mut BufReader::new(part(source, &range)?))?, entry)?;
-    state.place(length, |key| {
-        let name = format!("{root}data/{key}");
-        Ok(entries.get(&name).map(|part| part.bytes(&name)).transpose()?)
-    })
+    let pickle = match pickle.stored() {
+        Some(range) => machine::load(&mut BufReader::new(part(source, &range)?))?,
+        None => machine::load(&mut Cursor::new(pickle.read(source, name, MAX_PICKLE)?))?,
+    };
+    let state = StateDict::of(&pickle, entry)?;
+    let data = format!("{root}data/");
+    let storages = || entries.iter().filter(|(name, _)| name.starts_with(&data));
+    if storages().all(|(_, storage)| storage.stored().is_some()) {
+        let place = |key: &str| Ok(entries.get(&format!("{data}{key}")).and_then(ZipEntry::stored));
+        return Ok(Contents { directory: state.place(length, place)?, unpacked: None });
+    }
+    let (mut unpacked, mut places) = (Vec::new(), BTreeMap::new());
+    for (name, storage) in storages() {
+        let start = unpacked.len() as u64;
+        unpacked.append(&mut storage.read(source, name, MAX_UNPACKED - start)?);
+        places.insert(name, start..unpacked.len() as u64);
+    }
+    let place = |key: &str| Ok(places.get(&format!("{data}{key}")).cloned());
+    let directory = state.place(unpacked.len() as u64, place)?;
+    Ok(Contents { directory, unpacked: Some(unpacked) })
 }
 
 /// What else people call a checkpoint and what is a zip archive, too.

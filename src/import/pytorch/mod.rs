@@ -28,18 +28,32 @@ pub(super) fn begins(start: &[u8]) -> bool {
     matches!(start, [b'P', b'K', 3, 4, ..] | [0x80, 0..=5, ..])
 }
 
+/// A state dict.
+pub(super) struct Contents {
+    /// Where its tensors lie: in the file, or in what was unpacked of it.
+    pub(super) directory: Directory,
+    /// The storages, where the file has them compressed.
+    pub(super) unpacked: Option<Vec<u8>>,
+}
+
+impl From<Directory> for Contents {
+    fn from(directory: Directory) -> Self {
+        Self { directory, unpacked: None }
+    }
+}
+
 /// Reads the directory of a state dict; `entry` names it where the file has several.
 ///
 /// # Errors
 /// Where the file is none, or has no state dict of a KAN or several.
-pub(super) fn read(source: &mut dyn Source, entry: Option<&str>) -> Result<Directory, ImportError> {
+pub(super) fn read(source: &mut dyn Source, entry: Option<&str>) -> Result<Contents, ImportError> {
     let length = source.seek(SeekFrom::End(0))?;
     source.rewind()?;
     let mut start = Vec::new();
     (&mut *source).take(16).read_to_end(&mut start)?;
     let read = match start.as_slice() {
         [b'P', b'K', 3, 4, ..] => archive::read(source, length, entry),
-        [0x80, 0..=5, ..] => legacy::read(source, length, entry),
+        [0x80, 0..=5, ..] => legacy::read(source, length, entry).map(Contents::from),
         _ => {
             let found = match start.get(8) {
                 Some(b'{') => "a safetensors file",
