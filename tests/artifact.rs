@@ -57,11 +57,43 @@ type Change = fn(&mut Value, &mut Vec<u8>);
 #[test]
 fn what_is_wrong_is_refused_by_name() {
     let cases: &[(&str, Change, &str)] = &[
-        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(4)), "version 4, expected 1 to 3"),
+        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(5)), "version 5, expected 1 to 4"),
         (
             "a later function in version 1",
             |h, _| change_manifest(h, |m| m["layers"][1]["base"] = json!("mish")),
             "layer 1 has a norm or a base function that version 1 has not",
+        ),
+        (
+            "a dense layer in version 3",
+            |h, _| {
+                change_manifest(h, |m| {
+                    m["version"] = json!(3);
+                    m["layers"][1]["int8"] = json!(false);
+                    m["layers"][1]["dense"] = json!(true);
+                })
+            },
+            "layer 1 is dense, which version 3 has not",
+        ),
+        (
+            "a dense layer of bytes",
+            |h, _| {
+                change_manifest(h, |m| {
+                    m["version"] = json!(4);
+                    m["layers"][1]["dense"] = json!(true);
+                })
+            },
+            "layer 1 is dense, expected int8 false and one stage",
+        ),
+        (
+            "a dense layer without coefficients",
+            |h, _| {
+                change_manifest(h, |m| {
+                    m["version"] = json!(4);
+                    m["layers"][1]["int8"] = json!(false);
+                    m["layers"][1]["dense"] = json!(true);
+                })
+            },
+            "layers.1.coefficients: is missing, expected F32 [7, 4] and the basis functions",
         ),
         (
             "a later norm in version 2",

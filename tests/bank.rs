@@ -143,7 +143,7 @@ type Change = fn(&mut Value, &mut Vec<u8>);
 #[test]
 fn what_is_wrong_is_refused_by_name() {
     let cases: &[(&str, Change, &str)] = &[
-        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(3)), "version 3, expected 1 to 2"),
+        ("a newer version", |h, _| change_manifest(h, |m| m["version"] = json!(4)), "version 4, expected 1 to 3"),
         (
             "a later function in version 1",
             |h, _| change_manifest(h, |m| m["heads"][0]["layers"][0]["base"] = json!("mish")),

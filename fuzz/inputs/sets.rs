@@ -22,7 +22,7 @@ const KINDS: [&str; 7] = [
 ];
 
 /// Writes what the sets of all kinds need into `folder`.
-pub fn prepare(folder: &Path) {
+pub(crate) fn prepare(folder: &Path) {
     let write = |name: &str, bytes: &[u8]| {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -44,7 +44,7 @@ pub fn prepare(folder: &Path) {
 }
 
 /// Opens the set in `folder` that the input is a file of.
-pub fn open(folder: &Path, input: &[u8]) {
+pub(crate) fn open(folder: &Path, input: &[u8]) {
     let Some((&kind, bytes)) = input.split_first() else { return };
     let name = KINDS[usize::from(kind) % KINDS.len()];
     fs::write(folder.join(name), bytes).unwrap();

@@ -10,9 +10,9 @@ use crate::head::{Bank, CompressedHead, DetectionConfig, MAX_STAGES, Member};
 /// Key of a bank's metadata entry.
 pub const BANK_KEY: &str = "sharekan_bank";
 
-/// Newest version of the form of banks that this library reads: 2 added what version 3 of heads did. A bank is written in
-/// the lowest version that has what it needs.
-pub const BANK_VERSION: u32 = 2;
+/// Newest version of the form of banks that this library reads: 2 added what version 3 of heads did, 3 what version 4 did.
+/// A bank is written in the lowest version that has what it needs.
+pub const BANK_VERSION: u32 = 3;
 
 /// Most bytes of the copies of shared codebooks, one a head, that a file may ask for: a small file could name many heads.
 const MAX_COPIES: usize = 1 << 30;
@@ -61,8 +61,8 @@ pub(super) fn manifest_of(bank: &Bank) -> BankManifest {
         detection_head: head.detection.clone().map(DetectionConfig::in_lowest_version),
     });
     let heads: Vec<MemberManifest> = heads.collect();
-    let new = heads.iter().flat_map(|head| &head.layers).any(LayerManifest::is_of_version_3);
-    BankManifest { version: if new { 2 } else { 1 }, heads }
+    let newest = heads.iter().flat_map(|head| &head.layers).map(LayerManifest::version).max();
+    BankManifest { version: newest.unwrap_or(1).saturating_sub(1).max(1), heads }
 }
 
 /// The heads of a bank. Codebooks, of which each gets a copy, take at most [`MAX_COPIES`].
@@ -99,6 +99,6 @@ fn read_member(
         detection.check()?;
     }
     check_stages(layers, version, MAX_STAGES)?;
-    check_kinds(layers, version, version >= 2)?;
+    check_kinds(layers, version, if version == 1 { 2 } else { version + 1 })?;
     Ok(CompressedHead::new(read_layers(file, layers)?, detection)?)
 }

@@ -8,8 +8,8 @@ use crate::head::{Activation, Basis, CompressedLayer, InputMap, Knots, Quantised
 pub const MANIFEST_KEY: &str = "sharekan";
 
 /// Newest version of the format that this library reads: 2 added residual codebooks, 3 norms that the base path sees, too,
-/// and more functions on it. A head is written in the lowest version that has what it needs.
-pub const FORMAT_VERSION: u32 = 3;
+/// and more functions on it, 4 layers that are kept dense. A head is written in the lowest version that has what it needs.
+pub const FORMAT_VERSION: u32 = 4;
 
 /// The metadata entry of a compressed file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub struct LayerManifest {
     /// Base function, where the base path is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Activation>,
+    /// True for a layer in f32 without a codebook, every edge with coefficients of its own; since version 4.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub dense: bool,
 }
 
 /// A basis; the knots of some kinds stand in tensors.
@@ -137,6 +140,10 @@ fn one_stage() -> usize {
     1
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 fn is_one_stage(stages: &usize) -> bool {
     *stages == 1
 }
@@ -153,7 +160,9 @@ impl Manifest {
 impl LayerManifest {
     /// The version of the format that first had such a layer.
     pub(super) fn version(&self) -> u32 {
-        if self.is_of_version_3() {
+        if self.dense {
+            4
+        } else if self.is_of_version_3() {
             3
         } else if self.stages > 1 {
             2
@@ -163,7 +172,7 @@ impl LayerManifest {
     }
 
     /// True where the layer has what version 3 added.
-    pub(super) fn is_of_version_3(&self) -> bool {
+    fn is_of_version_3(&self) -> bool {
         let old_function = match self.base {
             None => true,
             Some(activation) => matches!(
@@ -203,6 +212,7 @@ impl LayerManifest {
             int8: matches!(layer.quantised, Quantised::Int8 { .. }),
             stages: layer.stages,
             base: layer.base.as_ref().map(|base| base.activation),
+            dense: layer.is_dense(),
         }
     }
 }

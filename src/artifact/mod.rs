@@ -104,6 +104,12 @@ pub fn codebook_bytes(layer: &CompressedLayer) -> usize {
 /// Bytes that the tensors of a layer take in a file.
 #[doc(hidden)]
 pub fn layer_bytes(layer: &CompressedLayer) -> usize {
+    let norm = if matches!(layer.input_map, InputMap::Identity) { 0 } else { 8 * layer.inputs };
+    let knots = manifest::Grid::of(layer).tensor_values() * 8;
+    let others = norm + knots + 4 * layer.bias.len();
+    if layer.is_dense() {
+        return 4 * layer.edges() * (layer.basis.len() + usize::from(layer.base.is_some())) + others;
+    }
     let packed = |bits| packing::packed_bytes(layer.stages * layer.edges(), bits).unwrap_or(usize::MAX);
     let quantised = match &layer.quantised {
         Quantised::Int8 { codebook, gain_scale, output_scale, .. } => {
@@ -113,7 +119,5 @@ pub fn layer_bytes(layer: &CompressedLayer) -> usize {
         Quantised::Float { codebook, gains } => 4 * (codebook.len() + gains.len()),
     };
     let base = layer.base.as_ref().map_or(0, |base| base.weights.len() + 4 * base.output_scale.len());
-    let norm = if matches!(layer.input_map, InputMap::Identity) { 0 } else { 8 * layer.inputs };
-    let knots = manifest::Grid::of(layer).tensor_values() * 8;
-    packed(packing::bits_for(layer.codewords())) + quantised + base + norm + knots + 4 * layer.bias.len()
+    packed(packing::bits_for(layer.codewords())) + quantised + base + others
 }

@@ -49,7 +49,7 @@ pub(crate) fn read_in(header: &Header, bytes: &[u8]) -> Result<Bank, ArtifactErr
         (Some(text), _) => {
             let (version, manifest) = manifest::<Manifest>(text, FORMAT_VERSION, ArtifactError::Manifest)?;
             check_stages(&manifest.layers, version, if version == 1 { 1 } else { MAX_STAGES })?;
-            check_kinds(&manifest.layers, version, version >= 3)?;
+            check_kinds(&manifest.layers, version, version)?;
             let detection =
                 header.metadata.get(DETECTION_KEY).map(|text| DetectionConfig::from_json(text)).transpose()?;
             let mut file = File::new(header, bytes)?;
@@ -100,14 +100,20 @@ pub(super) fn check_stages(layers: &[LayerManifest], version: u64, most: usize) 
     }
 }
 
-/// Refuses layers of kinds that this version of the form has not.
-pub(super) fn check_kinds(layers: &[LayerManifest], version: u64, all: bool) -> Result<(), ArtifactError> {
-    match layers.iter().position(|layer| !all && layer.is_of_version_3()) {
-        None => Ok(()),
-        Some(at) => Err(ArtifactError::Manifest(format!(
-            "layer {at} has a norm or a base function that version {version} has not"
-        ))),
+/// Refuses layers of kinds that this version of the form has not; its layers are those of heads of version `newest`.
+pub(super) fn check_kinds(layers: &[LayerManifest], version: u64, newest: u64) -> Result<(), ArtifactError> {
+    for (at, layer) in layers.iter().enumerate() {
+        // Stages are told apart.
+        let found = u64::from(layer.version());
+        if found > newest.max(2) {
+            let what = if layer.dense { "is dense, which" } else { "has a norm or a base function that" };
+            return Err(ArtifactError::Manifest(format!("layer {at} {what} version {version} has not")));
+        }
+        if layer.dense && (layer.int8 || layer.stages != 1) {
+            return Err(ArtifactError::Manifest(format!("layer {at} is dense, expected int8 false and one stage")));
+        }
     }
+    Ok(())
 }
 
 /// The layers of a head.
@@ -205,13 +211,45 @@ impl<'a> File<'a> {
         }
     }
 
+    /// Shape of a tensor, whatever it is.
+    fn shape(&self, name: &str) -> Option<&'a [usize]> {
+        self.tensors.get(&tensor_name(self.member, name)).map(|entry| entry.shape.as_slice())
+    }
+
     /// Number of rows of a tensor of two dimensions, whatever they are.
     fn rows(&self, name: &str) -> Option<usize> {
-        self.tensors.get(&tensor_name(self.member, name)).and_then(|entry| entry.shape.first().copied())
+        self.shape(name).and_then(|shape| shape.first().copied())
     }
 }
 
-fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result<CompressedLayer, ArtifactError> {
+/// What a layer's edges are made of.
+struct Edges {
+    indices: Vec<u16>,
+    basis: Basis,
+    quantised: Quantised,
+}
+
+/// The edges of a layer that is kept dense.
+fn read_dense(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result<Edges, ArtifactError> {
+    let name = format!("layers.{n}.coefficients");
+    let refuse = |problem: String| Err(ArtifactError::Tensor { tensor: name.clone(), problem });
+    let (outputs, inputs) = (manifest.outputs, manifest.inputs);
+    // Looked at first: its shape bounds what follows.
+    let edges = match file.shape(&name) {
+        Some(&[o, i, _]) if o == outputs && i == inputs => o * i,
+        Some(shape) => return refuse(format!("is {shape:?}, expected [{outputs}, {inputs}] and the basis functions")),
+        None => return refuse(format!("is missing, expected F32 [{outputs}, {inputs}] and the basis functions")),
+    };
+    if edges > MAX_CODEWORDS {
+        return refuse(format!("has {edges} edges, expected at most {MAX_CODEWORDS}"));
+    }
+    let basis = read_basis(file, n, manifest)?;
+    let codebook = file.f32(&name, &[outputs, inputs, basis.len()])?;
+    let indices = (0..edges).map(|edge| edge as u16).collect();
+    Ok(Edges { indices, basis, quantised: Quantised::Float { codebook, gains: vec![1.0; edges] } })
+}
+
+fn read_edges(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result<Edges, ArtifactError> {
     let name = |field: &str| format!("layers.{n}.{field}");
     let (inputs, outputs) = (manifest.inputs, manifest.outputs);
     let (edges, places) = ([outputs, inputs], [manifest.stages, outputs, inputs]);
@@ -253,8 +291,21 @@ fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result
             gains: file.f32(&name("gains"), if manifest.stages == 1 { &edges } else { &places })?,
         }
     };
+    Ok(Edges { indices, basis, quantised })
+}
+
+fn read_layer(file: &mut File<'_>, n: usize, manifest: &LayerManifest) -> Result<CompressedLayer, ArtifactError> {
+    let name = |field: &str| format!("layers.{n}.{field}");
+    let (inputs, outputs) = (manifest.inputs, manifest.outputs);
+    let edges = [outputs, inputs];
+    let read = if manifest.dense { read_dense } else { read_edges };
+    let Edges { indices, basis, quantised } = read(file, n, manifest)?;
     let base = match manifest.base {
         None => None,
+        Some(activation) if manifest.dense => {
+            let output_scale = file.f32(&name("base_weights"), &edges)?;
+            Some(CompressedBase { activation, weights: vec![1; output_scale.len()], output_scale })
+        }
         Some(activation) => Some(CompressedBase {
             activation,
             weights: file.i8(&name("base_weights"), &edges)?,

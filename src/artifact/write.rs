@@ -93,6 +93,11 @@ fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
         }
         Basis::Gaussian { .. } => {}
     }
+    if layer.is_dense() {
+        add_dense(tensors, n, layer);
+        tensors.add(name("bias"), Dtype::F32, &[layer.outputs], &layer.bias);
+        return;
+    }
     let indices = pack(layer.indices.iter().copied(), bits_for(layer.codewords()));
     tensors.add(name("indices"), Dtype::U8, &[indices.len()], &indices);
     match &layer.quantised {
@@ -119,6 +124,18 @@ fn add_layer(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
         tensors.add(name("base_scale"), Dtype::F32, &[layer.outputs], &base.output_scale);
     }
     tensors.add(name("bias"), Dtype::F32, &[layer.outputs], &layer.bias);
+}
+
+/// The edges of a layer that is kept dense.
+fn add_dense(tensors: &mut Tensors, n: usize, layer: &CompressedLayer) {
+    if let Quantised::Float { codebook, .. } = &layer.quantised {
+        let shape = [layer.outputs, layer.inputs, layer.basis.len()];
+        tensors.add(format!("layers.{n}.coefficients"), Dtype::F32, &shape, codebook);
+    }
+    if let Some(base) = &layer.base {
+        let weights: Vec<f32> = (0..layer.edges()).map(|edge| base.weight(edge, layer.inputs)).collect();
+        tensors.add(format!("layers.{n}.base_weights"), Dtype::F32, &[layer.outputs, layer.inputs], &weights);
+    }
 }
 
 fn add_norm(tensors: &mut Tensors, n: usize, map: &InputMap) {

@@ -29,12 +29,7 @@ pub fn decompress(head: &CompressedHead) -> Result<DenseHead, HeadError> {
                 coefficients,
                 base: layer.base.as_ref().map(|base| BasePath {
                     activation: base.activation,
-                    weights: base
-                        .weights
-                        .chunks_exact(layer.inputs)
-                        .zip(&base.output_scale)
-                        .flat_map(|(row, scale)| row.iter().map(move |&weight| f32::from(weight) * scale))
-                        .collect(),
+                    weights: (0..layer.edges()).map(|edge| base.weight(edge, layer.inputs)).collect(),
                 }),
                 bias: None,
             };

@@ -326,6 +326,31 @@ pub(super) fn report(layer: &DenseLayer, compressed: &CompressedLayer, folded: &
             (Some(_), Some(_)) => "kept",
         },
         base_error: folded.base_error,
+        kept_dense: false,
         bias: if folded.bias { "folded" } else { "none" },
     }
+}
+
+/// The layer as it is, where its compressed form takes more bytes, and what is said of it in place of `report`.
+pub(super) fn kept_dense(
+    layer: &DenseLayer,
+    compressed: &CompressedLayer,
+    report: &LayerReport,
+) -> Option<(CompressedLayer, LayerReport)> {
+    let kept = CompressedLayer::dense(layer)?;
+    let bytes = layer_bytes(&kept);
+    let report = LayerReport {
+        codewords: kept.codewords(),
+        stages: 1,
+        compressed_bytes: bytes,
+        ratio: layer.dense_bytes() as f64 / bytes as f64,
+        r2: 1.0,
+        gains: "f32",
+        base: if kept.base.is_some() { "kept" } else { "none" },
+        base_error: None,
+        bias: "none",
+        kept_dense: true,
+        ..report.clone()
+    };
+    (bytes < layer_bytes(compressed)).then_some((kept, report))
 }

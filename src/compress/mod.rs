@@ -109,6 +109,9 @@ pub struct CompressOptions {
     /// A second codebook a layer, for what the first leaves undone: an edge is the sum of a codeword of each and takes
     /// twice the bytes.
     pub residual: bool,
+    /// A layer whose compressed form would take more bytes than it takes as it is stays as it is, in f32. A head with
+    /// such a layer runs in floating point.
+    pub keep_dense: bool,
     /// A device for the clustering of large layers; the CPU without one.
     pub gpu: Option<Gpu>,
     /// Least number of edges times codewords of a layer that goes to the device.
@@ -132,6 +135,7 @@ impl Default for CompressOptions {
             gain_bits: 8,
             feedback: 2,
             residual: false,
+            keep_dense: false,
             gpu: None,
             gpu_from: GPU_FROM,
             rows: None,
@@ -148,6 +152,7 @@ setters! { CompressOptions {
     gain_bits: u8,
     feedback: usize,
     residual: bool,
+    keep_dense: bool,
     gpu: into Option<Gpu>,
     gpu_from: usize,
     rows: into Option<Arc<[f32]>>,
@@ -402,15 +407,24 @@ pub fn compile(
     for (at, dense) in head.layers().iter().enumerate() {
         let mut step = |iteration, iterations| progress(Progress { layer: at, layers, iteration, iterations });
         let settings = LayerSettings::new(head, at, options);
-        let (layer, report) = match &rows {
-            None => layer::compile_layer(at, dense, &settings, None, &mut step)?,
+        let (mut layer, mut report, mut after) = match &rows {
+            None => {
+                let (layer, report) = layer::compile_layer(at, dense, &settings, None, &mut step)?;
+                (layer, report, None)
+            }
             Some(before) => {
                 let (layer, report, after) =
                     calibrated::compile_layer(at, dense, before, &settings, integers, None, &mut step)?;
-                rows = Some(after);
-                (layer, report)
+                (layer, report, Some(after))
             }
         };
+        if let (true, Some(kept)) = (options.keep_dense, layer::kept_dense(dense, &layer, &report)) {
+            (layer, report) = kept;
+            if let (Some(before), Some(after)) = (&rows, &mut after) {
+                after.quantised = activations::dense_outputs(dense, &before.quantised);
+            }
+        }
+        rows = after;
         compressed.push(layer);
         reports.push(report);
     }

@@ -32,8 +32,15 @@ pub struct LayerReport {
     /// path is folded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_error: Option<f64>,
+    /// The layer stays as it is, in f32, for it would have grown.
+    #[serde(skip_serializing_if = "is_false")]
+    pub kept_dense: bool,
     /// `folded` where edges have biases that joined the constant, `none` where inputs may leave the grid.
     pub bias: &'static str,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// What a compilation kept and lost, layer by layer.

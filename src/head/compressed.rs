@@ -6,7 +6,7 @@
 //! With a residual codebook an edge has a second index and gain, into a second codebook that was fitted to what the first
 //! leaves undone; its coefficients are the sum of both stages.
 
-use super::{Activation, Basis, DetectionConfig, HeadError, InputMap, check_length, check_values};
+use super::{Activation, Basis, DenseLayer, DetectionConfig, HeadError, InputMap, check_length, check_values};
 
 /// Largest number of codewords of a codebook: indices have at most 16 bits.
 pub const MAX_CODEWORDS: usize = 65_536;
@@ -75,15 +75,25 @@ impl GainScale {
     }
 }
 
-/// The base path where it could not be folded into the splines: 8-bit weights with a factor per output.
+/// The base path where it could not be folded into the splines: 8-bit weights with a factor per output, or the weights
+/// themselves in a layer that is kept dense.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CompressedBase {
     /// The function applied to each input.
     pub activation: Activation,
-    /// `[outputs, inputs]` in row-major order, -127 to 127.
+    /// `[outputs, inputs]` in row-major order, -127 to 127; all 1 in a layer that is kept dense.
     pub weights: Vec<i8>,
-    /// Factor per output, length `outputs`.
+    /// Factor per output, length `outputs`; in a layer that is kept dense ([`CompressedLayer::is_dense`]) one an edge,
+    /// `[outputs, inputs]`.
     pub output_scale: Vec<f32>,
+}
+
+impl CompressedBase {
+    /// Weight of the edge numbered `output * inputs + input` of a layer of so many inputs.
+    pub fn weight(&self, edge: usize, inputs: usize) -> f32 {
+        let place = if self.output_scale.len() == self.weights.len() { edge } else { edge / inputs };
+        f32::from(self.weights[edge]) * self.output_scale[place]
+    }
 }
 
 /// One compressed layer.
@@ -111,6 +121,45 @@ pub struct CompressedLayer {
 }
 
 impl CompressedLayer {
+    /// The layer as it is, without any loss: every edge has a codeword of its own, in f32, and gain 1. `None` where it
+    /// has more edges than a codebook has codewords.
+    pub fn dense(layer: &DenseLayer) -> Option<Self> {
+        let edges = layer.edges();
+        let last = u16::try_from(edges.checked_sub(1)?).ok()?;
+        let base = layer.base.as_ref().map(|base| CompressedBase {
+            activation: base.activation,
+            weights: vec![1; edges],
+            output_scale: base.weights.clone(),
+        });
+        Some(Self {
+            inputs: layer.inputs,
+            outputs: layer.outputs,
+            input_map: layer.input_map.clone(),
+            basis: layer.basis.clone(),
+            stages: 1,
+            indices: (0..=last).collect(),
+            quantised: Quantised::Float { codebook: layer.coefficients.clone(), gains: vec![1.0; edges] },
+            base,
+            bias: layer.bias.clone().unwrap_or_else(|| vec![0.0; layer.outputs]),
+        })
+    }
+
+    /// True where every edge has its own coefficients, and base weight, in f32, as [`CompressedLayer::dense`] makes it.
+    pub fn is_dense(&self) -> bool {
+        let Quantised::Float { codebook, gains } = &self.quantised else { return false };
+        let edges = self.inputs.checked_mul(self.outputs);
+        let values = edges.and_then(|edges| edges.checked_mul(self.basis.len()));
+        let own = self.indices.iter().enumerate().all(|(edge, &index)| usize::from(index) == edge);
+        let base = |base: &CompressedBase| {
+            base.output_scale.len() == base.weights.len() && base.weights.iter().all(|&weight| weight == 1)
+        };
+        self.stages == 1
+            && own
+            && (edges, values) == (Some(self.indices.len()), Some(codebook.len()))
+            && gains.iter().all(|&gain| gain == 1.0)
+            && self.base.as_ref().is_none_or(base)
+    }
+
     /// Number of edges, `inputs * outputs`.
     pub fn edges(&self) -> usize {
         self.inputs * self.outputs
@@ -217,7 +266,8 @@ impl CompressedLayer {
             if base.weights.contains(&i8::MIN) {
                 return value("base weights", "hold -128, expected -127 to 127".into());
             }
-            check_values(layer, "base output scale", &base.output_scale, self.outputs)?;
+            let scales = if self.is_dense() { edges } else { self.outputs };
+            check_values(layer, "base output scale", &base.output_scale, scales)?;
         }
         Ok(())
     }

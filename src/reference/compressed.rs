@@ -80,9 +80,16 @@ fn exact_row(layer: &CompressedLayer, x: &[f64], y: &mut [f64]) {
             }
         }
         if let Some(base) = &layer.base {
-            let weights = &base.weights[o * layer.inputs..][..layer.inputs];
-            let dot: f64 = weights.iter().zip(base_input).map(|(&w, &x)| f64::from(w) * base.activation.value(x)).sum();
-            sum += f64::from(base.output_scale[o]) * dot;
+            let first = o * layer.inputs;
+            if base.output_scale.len() == layer.outputs {
+                let weights = &base.weights[first..][..layer.inputs];
+                let dot: f64 =
+                    weights.iter().zip(base_input).map(|(&w, &x)| f64::from(w) * base.activation.value(x)).sum();
+                sum += f64::from(base.output_scale[o]) * dot;
+            } else {
+                let weight = |i: usize| f64::from(base.weight(first + i, layer.inputs));
+                sum += base_input.iter().enumerate().map(|(i, &x)| weight(i) * base.activation.value(x)).sum::<f64>();
+            }
         }
         *y = sum + f64::from(layer.bias[o]);
     }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use sharekan::compress::{self, Calibration, CompressOptions, Found, LayerReport, Method, Precision, Target};
+use sharekan::compress::{
+    self, Calibration, CompressOptions, CompressReport, Found, LayerReport, Method, Precision, Target,
+};
 use sharekan::head::{DenseHead, DenseLayer, Head};
 use sharekan::run::{Device, Gpu};
 use sharekan::{Error, artifact, files};
@@ -59,7 +61,8 @@ pub(crate) struct CompileArgs {
     #[arg(long, value_name = "DB", conflicts_with_all = ["preset", "codebook", "gain_bits", "residual", "precision"],
           requires = "calibrate", value_parser = decibels)]
     target_snr: Option<f64>,
-    /// Write the head as it is, in f32, where its compressed form would be larger
+    /// Leave layers that would grow as they are, in f32, and write the whole head so where the file would be larger than it. A
+    /// head with both kinds of layers runs in floating point
     #[arg(long)]
     keep_dense: bool,
     /// What the codebook is fitted to [default: calibrated with --calibrate, uniform without]
@@ -198,6 +201,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         .seed(args.seed)
         .gain_bits(args.size.gain_bits())
         .residual(args.residual)
+        .keep_dense(args.keep_dense)
         .method(method);
     let in_file = |problem: Error| problem.in_file(&args.head);
     let target = args.target_bytes.map(Target::Bytes).or(args.target_snr.map(Target::SnrDb));
@@ -237,6 +241,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
              not in R2"
         ));
     }
+    notes.extend(layers_kept_dense(&found.report));
     let compressed_bytes = bytes.len();
     let (mut bytes, mut growth, mut kept_dense) = (bytes, None, false);
     if bytes.len() > found.report.dense_bytes() {
@@ -291,6 +296,16 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     args.json.write_about(&compiled, &assumed)
 }
 
+/// What is said of layers that stay as they are.
+fn layers_kept_dense(report: &CompressReport) -> Option<String> {
+    let kept = report.layers.iter().enumerate().filter(|(_, layer)| layer.kept_dense);
+    let kept: Vec<String> = kept.map(|(at, _)| at.to_string()).collect();
+    let [more, stay] =
+        if kept.len() == 1 { ["", "stays as it is, for it"] } else { ["s", "stay as they are, for they"] };
+    (!kept.is_empty())
+        .then(|| format!("layer{more} {} {stay} would grow; the head runs in floating point", kept.join(", ")))
+}
+
 /// The settings that a search chose, as options that give them again.
 fn chosen(found: &Found) -> String {
     let CompressOptions { codewords, gain_bits, residual, .. } = &found.options;
@@ -323,7 +338,7 @@ fn print_report(screen: Screen, found: &Found, file_bytes: usize) -> Result<(), 
             at.to_string(),
             format!("{}->{}", layer.inputs, layer.outputs),
             count(layer.edges),
-            vec![count(layer.codewords); layer.stages].join(" + "),
+            if layer.kept_dense { "dense".into() } else { vec![count(layer.codewords); layer.stages].join(" + ") },
             count(layer.dense_bytes),
             count(layer.compressed_bytes),
             format!("{:.1}", layer.ratio),
@@ -348,7 +363,7 @@ fn print_report(screen: Screen, found: &Found, file_bytes: usize) -> Result<(), 
             .map(|error| format!(" (to within {error:.0e})"))
             .unwrap_or_default();
         screen.line(format!("layer {at}: base path {base}{near}, biases {bias}, gains {gains}"))?;
-        if *codewords < asked {
+        if *codewords < asked && !layer.kept_dense {
             let only = format!("{} edges", count(*edges));
             screen.line(format!("layer {at}: a smaller codebook, {codewords} instead of {asked}, for {only}"))?;
         }

@@ -56,9 +56,10 @@ impl FloatLayerShape {
                 .iter()
                 .map(|layer| {
                     // Kernels in f32 read one codebook: what the stages of a residual one give together is written out.
-                    let edges = match layer.stages {
-                        1 => FloatEdges::Codebook { codewords: layer.codewords() },
-                        _ => FloatEdges::Dense,
+                    let edges = if layer.stages == 1 && !layer.is_dense() {
+                        FloatEdges::Codebook { codewords: layer.codewords() }
+                    } else {
+                        FloatEdges::Dense
                     };
                     let shape = [layer.inputs, layer.outputs];
                     Self::new(shape, edges, layer.base.is_some(), &layer.basis, &layer.input_map)

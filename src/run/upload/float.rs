@@ -56,10 +56,8 @@ fn dense(layer: &DenseLayer, shape: &FloatLayerShape) -> LayerData {
 }
 
 fn compressed(layer: &CompressedLayer, shape: &FloatLayerShape) -> LayerData {
-    let base_weights = layer.base.as_ref().map(|base| {
-        let weight = |edge: usize| f32::from(base.weights[edge]) * base.output_scale[edge / layer.inputs];
-        by_input(layer.inputs, layer.outputs, weight)
-    });
+    let base_weights =
+        layer.base.as_ref().map(|base| by_input(layer.inputs, layer.outputs, |edge| base.weight(edge, layer.inputs)));
     LayerData {
         buffers: FloatLayerBuffers {
             maps: maps(&layer.input_map, &layer.basis, layer.inputs),

@@ -53,6 +53,10 @@ impl LayerFacts {
     pub(super) fn of_compressed(layer: &CompressedLayer) -> Self {
         let base = layer.base.as_ref().map(|base| base.activation);
         let facts = Self::of_shape(layer.inputs, layer.outputs, &layer.basis, &layer.input_map, base);
+        if layer.is_dense() {
+            let parameters = facts.dense_bytes / 4 + layer.bias.len() + facts.parameters;
+            return Self { bias: true, parameters, bytes: artifact::layer_bytes(layer), ..facts };
+        }
         let (gains, scales) = match &layer.quantised {
             Quantised::Int8 { gain_scale: GainScale::Linear, output_scale, .. } => ("linear", output_scale.len()),
             Quantised::Int8 { gain_scale: GainScale::Table(_), output_scale, .. } => {
