@@ -245,27 +245,19 @@ fn files_come_in_their_order_with_the_bad_ones_in_their_places() {
 #[test]
 fn features_that_are_not_finite_are_no_result() {
     use crate::support::networks::graphs::Graph;
-    // An infinity, and its difference from itself, which is no number.
-    for name in ["square", "rest"] {
-        let bytes = Graph::new(17)
-            .input("input", &[1, 3, 32, 32])
-            .output(name)
-            .floats("large", &[1], &[3e38])
-            .node("Mul", &["input", "large"], &["product"], &[])
-            .node("Mul", &["product", "product"], &["square"], &[])
-            .node("Sub", &["square", "square"], &["rest"], &[])
-            .bytes();
-        not_finite(&bytes, name);
-    }
-}
-
-fn not_finite(bytes: &[u8], output: &str) {
-    let network = sharekan::network::Network::parse(bytes).unwrap();
+    let bytes = Graph::new(17)
+        .input("input", &[1, 3, 32, 32])
+        .output("c4")
+        .floats("large", &[1], &[3e38])
+        .node("Mul", &["input", "large"], &["product"], &[])
+        .node("Mul", &["product", "product"], &["c4"], &[])
+        .bytes();
+    let network = sharekan::network::Network::parse(&bytes).unwrap();
     let config = sharekan::head::DetectionConfig::default()
         .classes(vec!["a".into()])
         .input_size(32)
         .stride(1)
-        .features(vec![output.into()]);
+        .features(vec!["c4".into()]);
     let mut head = crate::support::dense_head(&[3, 6], 1);
     head.detection = Some(config);
     let mut detector = FrameDetector::open(&GPU, &network, "net.onnx", &Head::Dense(head), &options()).unwrap();
@@ -274,9 +266,9 @@ fn not_finite(bytes: &[u8], output: &str) {
     for (pixel, finite) in [(255, false), (127, true), (0, false)] {
         detector.submit(&Picture::filled(32, 32, [pixel; 3])).unwrap();
         match detector.next() {
-            Ok(_) => assert!(finite, "{output}, {pixel}"),
+            Ok(_) => assert!(finite, "{pixel}"),
             Err(problem) => {
-                assert!(!finite, "{output}, {pixel}");
+                assert!(!finite, "{pixel}");
                 assert_eq!(problem.to_string(), expected);
             }
         }

@@ -9,6 +9,8 @@ use crate::evaluate::Region;
 
 /// Elements, texts and comments that an annotation may have; some tens of megabytes in memory.
 const MAX_NODES: u32 = 500_000;
+/// Most attributes of an element.
+const MAX_ATTRIBUTES: usize = 500;
 
 /// What the metrics need of an annotation.
 #[derive(Debug, PartialEq)]
@@ -70,6 +72,10 @@ pub(super) fn parse(
 }
 
 fn document(text: &str) -> Result<Document<'_>, String> {
+    // An attribute is compared with all others of its element, and `<` stands in none.
+    if text.split('<').any(|part| part.bytes().filter(|&byte| byte == b'=').count() > MAX_ATTRIBUTES) {
+        return Err(format!("an element of more than {MAX_ATTRIBUTES} attributes"));
+    }
     let options = ParsingOptions { nodes_limit: MAX_NODES, ..ParsingOptions::default() };
     Document::parse_with_options(text, options).map_err(|problem| format!("not XML: {problem}"))
 }
@@ -270,6 +276,18 @@ mod tests {
         assert_eq!((person.class.as_str(), person.difficult), ("person", true));
         assert_eq!(person.region.to_corners(), [20.25, 10.0, 120.0, 80.0]);
         assert_eq!((dog.class.as_str(), dog.difficult), ("dog", false));
+    }
+
+    /// Names of attributes and of spaces for names are compared each with each: some hundred thousand would take minutes.
+    #[test]
+    fn attributes_are_bounded() {
+        let many = |name: &str, count: usize| (0..count).map(|at| format!(" {name}{at}=\"b\"")).collect::<String>();
+        for name in ["a", "xmlns:a"] {
+            let refused =
+                parse(&format!("<annotation><!-- ' --><a{}/></annotation>", many(name, 200_000))).unwrap_err();
+            assert_eq!(refused, "an element of more than 500 attributes");
+        }
+        assert!(parse(&format!("<annotation{}/>", many("a", 300))).is_ok());
     }
 
     #[test]
