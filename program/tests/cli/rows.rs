@@ -132,6 +132,31 @@ fn run_takes_and_gives_arrays_of_numpy() {
 }
 
 #[test]
+fn a_layer_that_would_grow_may_stay_dense() {
+    let folder = tempfile::tempdir().unwrap();
+    let (small, out) = (folder.path().join("small.safetensors"), folder.path().join("out.safetensors"));
+    let compile = |more: &[&str]| {
+        let common = ["compile", DIABETES, "-o", text(&small), "--precision", "f32", "--codebook", "16", "--json", "-"];
+        sharekan(&[&common, more].concat()).succeeds().json()
+    };
+    let grown = compile(&[]);
+    let told = compile(&["--keep-dense"]);
+    // A codeword and a gain an edge are more than its coefficients.
+    let bytes = |told: &Value| told["layers"][1]["compressed_bytes"].as_u64().unwrap();
+    assert!(bytes(&told) < bytes(&grown));
+    assert_eq!((&told["layers"][1]["kept_dense"], told["layers"][0].get("kept_dense")), (&json!(true), None));
+    assert_eq!((&told["layers"][1]["r2"], &told["kept_dense"]), (&json!(1.0), &json!(false)));
+    assert_eq!(told["compressed_bytes"], fs::metadata(&small).unwrap().len());
+    let said = told["notes"][0].as_str().unwrap();
+    assert_eq!(said, "layer 1 stays as it is, for it would grow; the head runs in floating point");
+    let facts = sharekan(&["inspect", text(&small), "--json", "-"]).succeeds().json();
+    assert_eq!((&facts["arithmetic"], &facts["layers"][1]["codewords"]), (&json!("f32"), &Value::Null));
+    let rows = rows("diabetes.safetensors");
+    sharekan(&["run", text(&small), "--input", &rows, "--output", text(&out), "--device", "cpu"]).succeeds();
+    assert_eq!(tensor(&out, "output").0[1], 1);
+}
+
+#[test]
 fn a_head_that_grows_is_told_and_may_stay_dense() {
     let folder = tempfile::tempdir().unwrap();
     let (small, dense) = (folder.path().join("small.safetensors"), folder.path().join("dense.safetensors"));

@@ -76,6 +76,10 @@ fn document(text: &str) -> Result<Document<'_>, String> {
     if text.split('<').any(|part| part.bytes().filter(|&byte| byte == b'=').count() > MAX_ATTRIBUTES) {
         return Err(format!("an element of more than {MAX_ATTRIBUTES} attributes"));
     }
+    // An element has those of all around it, too.
+    if text.matches("xmlns").count() > MAX_ATTRIBUTES {
+        return Err(format!("more than {MAX_ATTRIBUTES} namespaces"));
+    }
     let options = ParsingOptions { nodes_limit: MAX_NODES, ..ParsingOptions::default() };
     Document::parse_with_options(text, options).map_err(|problem| format!("not XML: {problem}"))
 }
@@ -288,6 +292,8 @@ mod tests {
             assert_eq!(refused, "an element of more than 500 attributes");
         }
         assert!(parse(&format!("<annotation{}/>", many("a", 300))).is_ok());
+        let nested: String = (0..100_000).map(|at| format!("<a xmlns:b{at}=\"c\">")).collect();
+        assert_eq!(parse(&format!("<annotation>{nested}")).unwrap_err(), "more than 500 namespaces");
     }
 
     #[test]
