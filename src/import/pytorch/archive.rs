@@ -26,10 +26,10 @@ pub(super) fn read(source: &mut dyn Source, length: u64, entry: Option<&str>) ->
         return refuse("expected one entry data.pkl in the zip archive");
     };
     let root = name.strip_suffix("data.pkl").unwrap_or_default();
-    if let Some(order) = entries.get(&format!("{root}byteorder")) {
-        if order.read(source, "byteorder", 16)? != b"little" {
-            return refuse("its numbers are not little-endian");
-        }
+    if let Some(order) = entries.get(&format!("{root}byteorder"))
+        && order.read(source, "byteorder", 16)? != b"little"
+    {
+        return refuse("its numbers are not little-endian");
     }
     let bytes = pickle.size(name)?;
     if bytes > MAX_PICKLE {
