@@ -4,6 +4,7 @@ mod clip;
 pub(crate) mod looking;
 pub(crate) mod pictures;
 mod sources;
+mod writers;
 
 use std::path::PathBuf;
 

@@ -10,8 +10,9 @@ use sharekan::detect::{
     draw_detections,
 };
 
-use super::pictures::{self, PictureNames};
+use super::pictures::PictureNames;
 use super::sources::Sources;
+use super::writers::Writers;
 use super::{DetectArgs, counts};
 use crate::cli::detector::Opened;
 use crate::cli::failure::{Failure, say};
@@ -104,13 +105,14 @@ impl Looking {
     /// Looks at images; what is wrong with one is said.
     pub(super) fn images(&mut self, detector: &mut Opened, images: &[PathBuf]) -> Result<PipelineReport, Failure> {
         let bar = progress::bar("images", images.len());
+        let writers = self.names.as_ref().map(|_| Writers::start(&self.classes));
         let time = detector.detect_files(images, |at, found| {
             if self.stop.asked() {
                 return Err(Failure::Interrupted);
             }
             let path = &images[at];
             match found {
-                Ok((mut image, found)) => {
+                Ok((image, found)) => {
                     let (width, height) = (image.width(), image.height());
                     let detections = join(&found, &self.by_head);
                     let counts = counts(&detections, &self.classes);
@@ -118,9 +120,8 @@ impl Looking {
                     let record = self.record(path, (width, height), &found, &detections);
                     self.write_line(&record, 0, 0.0)?;
                     self.records.push(record);
-                    if let Some(names) = &mut self.names {
-                        draw_detections(&mut image, &detections, &self.classes);
-                        pictures::write(&names.next(path, "png"), &image)?;
+                    if let (Some(names), Some(writers)) = (&mut self.names, &writers) {
+                        writers.write(image, detections, names.next(path, "png"))?;
                         self.drawn += 1;
                     }
                 }
@@ -137,6 +138,7 @@ impl Looking {
             bar.inc(1);
             Ok::<(), Failure>(())
         })?;
+        writers.map_or(Ok(()), Writers::finish)?;
         bar.finish_and_clear();
         Ok(time)
     }
