@@ -14,7 +14,6 @@ mod with_windows {
     use std::io::{BufRead, BufReader};
     use std::path::{Path, PathBuf};
     use std::process::{Child, Command, Stdio};
-    use std::time::{Duration, Instant};
 
     use image::RgbImage;
     use serde_json::Value;
@@ -51,11 +50,11 @@ mod with_windows {
             self.folder.path().join(name)
         }
 
-        /// Makes a clip of one colour, of 10 frames a second.
+        /// Makes a clip of one colour, of 10 frames a second, which never goes through YUV: that would change the colour.
         fn clip(&self, seconds: u32) -> PathBuf {
             let path = self.at("clip.mkv");
             let [r, g, b] = COLOUR;
-            let source = format!("color=c=0x{r:02x}{g:02x}{b:02x}:size=96x64:rate=10:duration={seconds}");
+            let source = format!("color=c=0x{r:02x}{g:02x}{b:02x}:size=96x64:rate=10:duration={seconds},format=gbrp");
             let mut ffmpeg = Command::new("ffmpeg");
             ffmpeg.args(["-v", "error", "-y", "-f", "lavfi", "-i", &source]);
             ffmpeg.args(["-c:v", "ffv1", "-pix_fmt", "gbrp"]).arg(&path);
@@ -115,15 +114,12 @@ mod with_windows {
         for (device, expected) in [("cpu", "backbone"), ("gpu", "detect")] {
             let arguments = ["--device", device, "--backbone-device", device, "--for", "10m"];
             let mut command = scene.live(text(&clip), &arguments);
-            let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-            // The clip goes on for long enough to be seen, and what is shown last stays until the end.
-            let start = Instant::now();
-            let seen = loop {
-                let seen = scene.shot();
-                if count(&seen, COLOUR) > 20_000 || start.elapsed() > Duration::from_secs(120) {
-                    break seen;
-                }
-            };
+            let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            // The clip goes on for long enough to be seen; after it there is no window any more.
+            let mut seen = scene.shot();
+            while count(&seen, COLOUR) <= 20_000 && running.try_wait().unwrap().is_none() {
+                seen = scene.shot();
+            }
             if let Some(folder) = std::env::var_os("SHAREKAN_SHOTS") {
                 seen.save(Path::new(&folder).join(format!("live-{device}.png"))).unwrap();
             }

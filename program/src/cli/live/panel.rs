@@ -75,7 +75,8 @@ fn keys(ui: &Ui, view: &View<'_>, controls: &mut Controls) -> Wishes {
 
 fn figures(ui: &mut Ui, view: &mut View<'_>) {
     let rate = view.times.rate_now(Instant::now());
-    ui.label(RichText::new(format!("{rate:.1} frames a second")).size(20.0));
+    let digits = if rate < 1.0 { 2 } else { 1 };
+    ui.label(RichText::new(format!("{rate:.digits$} frames a second")).size(20.0));
     ui.label(view.source);
     if let Some((shown, _)) = view.shown {
         let [width, height] = shown.frame.size;

@@ -167,12 +167,16 @@ impl Shared {
         while !live && state.next.is_some() && !state.quits {
             state = self.wait(state);
         }
+        // What is left when the window closes was overtaken by none.
+        if state.quits {
+            return false;
+        }
         if let Some(late) = state.next.replace(frame) {
             state.skipped += 1;
             state.keep(late.pixels);
         }
         self.changed.notify_all();
-        !state.quits
+        true
     }
 
     /// Takes back a frame that could not be looked at, to be the next one.
@@ -356,5 +360,6 @@ mod tests {
         shared.quit();
         assert!(matches!(shared.job(Some(&CONTROLS), |_, now| now), Job::Quit));
         assert!(!shared.offer(frame(1), true) && !shared.wait_until_wanted());
+        assert_eq!(shared.times().1, 0);
     }
 }

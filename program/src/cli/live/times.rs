@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 /// How far back frames a second are counted.
 const RECENT: Duration = Duration::from_secs(2);
+/// How far back where there are no more than two frames.
+const SLOW: Duration = Duration::from_secs(10);
 /// Weight of the last frame in what the window shows.
 const LAST: f64 = 0.1;
 
@@ -81,7 +83,9 @@ impl Times {
     }
 
     fn forget(&mut self, now: Instant) {
-        while self.recent.front().is_some_and(|&first| now.saturating_duration_since(first) > RECENT) {
+        let old = |first: &Instant, most| now.saturating_duration_since(*first) > most;
+        // Of a slow detector the last two count for longer.
+        while self.recent.front().is_some_and(|first| old(first, if self.recent.len() > 2 { RECENT } else { SLOW })) {
             self.recent.pop_front();
         }
     }
@@ -101,7 +105,9 @@ mod tests {
         }
         assert!((times.rate() - 10.0).abs() < 1e-9);
         assert!((times.rate_now(start + ms(5000)) - 10.0).abs() < 1e-9);
-        assert_eq!(times.rate_now(start + ms(9000)), 0.0);
+        // Two frames are left, 4.1 s back.
+        assert!((times.rate_now(start + ms(9000)) - 1.0 / 4.1).abs() < 1e-9);
+        assert_eq!(times.rate_now(start + ms(19_000)), 0.0);
         let means: Vec<_> = times.stages.iter().map(|stage| (stage.name, stage.mean_ms())).collect();
         assert_eq!(means[0], ("read", 1.0));
         assert!((means[1].1 - 202.0 / 51.0).abs() < 1e-9);
