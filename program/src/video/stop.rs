@@ -37,7 +37,11 @@ impl Stop {
             }
             signalled.kill(false);
         };
-        ctrlc::try_set_handler(handler)?;
+        match ctrlc::try_set_handler(handler) {
+            // What a script runs in the background, or `nohup`, ignores some of the signals: they stay ignored.
+            Err(ctrlc::Error::MultipleHandlers) => tracing::info!("signals are ignored here: nothing watches for them"),
+            other => other?,
+        }
         Ok(stop)
     }
 
