@@ -150,6 +150,19 @@ mod with_windows {
     }
 
     #[test]
+    fn a_window_rests_between_frames() {
+        let scene = Scene::new();
+        let arguments = ["--device", "cpu", "--for", "8s", "--max-fps", "0.5"];
+        let summary = finish(&mut scene.live("screen", &arguments)).succeeds().json();
+        let stages = summary["stages"].as_array().unwrap();
+        let window = stages.iter().find(|stage| stage["stage"] == "window").unwrap();
+        let drawn = (window["total_ms"].as_f64().unwrap() / window["mean_ms"].as_f64().unwrap()).round();
+        let frames = summary["frames"].as_u64().unwrap();
+        // Beside frames, for what the window and the layout of its content ask for in the beginning.
+        assert!(frames <= 5 && drawn >= 1.0 && drawn <= 8.0 + frames as f64, "{drawn} times: {summary}");
+    }
+
+    #[test]
     fn a_lost_device_is_opened_again_and_no_frame_is_lost() {
         let scene = Scene::new();
         let clip = scene.clip(4);

@@ -349,7 +349,8 @@ impl ApplicationHandler<Wake> for Live<'_> {
 
     fn window_event(&mut self, events: &ActiveEventLoop, _: WindowId, event: WindowEvent) {
         let (Some(window), Some(input)) = (&self.window, &mut self.input) else { return };
-        if input.on_window_event(window, &event).repaint {
+        // To be drawn is no reason to be drawn again: the window would never rest, hidden or not.
+        if !matches!(event, WindowEvent::RedrawRequested) && input.on_window_event(window, &event).repaint {
             window.request_redraw();
         }
         match event {
