@@ -1,7 +1,7 @@
 // Joins one map of features to the rows of the cells: a row gets the map's channels at its cell, and a map coarser than the
 // cells is repeated. A flag tells that a value was not finite, as where a backbone in f16 left the range of its numbers.
 
-// Cells along a side, cells that one value of the map is for along a side, and the map's channels.
+// Cells in a row, cells that one value of the map is for along a side, and the map's channels.
 override CELLS: u32;
 override FACTOR: u32;
 override CHANNELS: u32;

@@ -1,11 +1,12 @@
-// Fits an image into the square that a backbone takes, and makes its pixels the backbone's numbers: antialiased bilinear in
-// the arithmetic of Pillow, to the bit. Every pixel of the square sums the rows of its window, each rounded to 8 bits, then
+// Fits an image into the square or rectangle that a backbone takes, and makes its pixels the backbone's numbers: antialiased bilinear in
+// the arithmetic of Pillow, to the bit. Every pixel there sums the rows of its window, each rounded to 8 bits, then
 // the columns, as resizing rows first and columns after does; what lies outside the image is padding.
 //
 // The kernels that follow differ in where they read a pixel.
 
-// Side of the square, and the value of its padding.
-override SIDE: u32;
+// Sides of the rectangle, and the value of its padding.
+override WIDTH: u32;
+override HEIGHT: u32;
 override PADDING: u32;
 // Whether the numbers of a pixel lie next to each other, and blue comes first.
 override NHWC: bool;
@@ -22,7 +23,7 @@ const PRECISION: u32 = 22u;
 const HALF: i32 = 1 << 21u;
 const HEADER: u32 = 8u;
 
-// Left and upper edge of the image in the square, its width and height there, weights of a column and of a row, and two numbers
+// Left and upper edge of the image in the rectangle, its width and height there, weights of a column and of a row, and two numbers
 // for reading pixels. Then for every column its first pixel in the image and its weights, then the same for every row.
 @group(0) @binding(0) var<storage, read> place: array<i32>;
 @group(0) @binding(1) var<storage, read_write> numbers: array<f32>;
@@ -59,7 +60,7 @@ fn resized(x: u32, y: u32) -> vec3<i32> {
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) at: vec3<u32>) {
-    if at.x >= SIDE || at.y >= SIDE {
+    if at.x >= WIDTH || at.y >= HEIGHT {
         return;
     }
     // What lies left of the image or above it wraps around to large numbers.
@@ -71,9 +72,9 @@ fn main(@builtin(global_invocation_id) at: vec3<u32>) {
     }
     let ordered = vec3<f32>(select(value, value.bgr, BGR));
     let result = (ordered - vec3<f32>(MEAN_0, MEAN_1, MEAN_2)) * vec3<f32>(SCALE_0, SCALE_1, SCALE_2);
-    let cell = at.y * SIDE + at.x;
+    let cell = at.y * WIDTH + at.x;
     let first = select(cell, 3u * cell, NHWC);
-    let step = select(SIDE * SIDE, 1u, NHWC);
+    let step = select(WIDTH * HEIGHT, 1u, NHWC);
     numbers[first] = result.x;
     numbers[first + step] = result.y;
     numbers[first + 2u * step] = result.z;

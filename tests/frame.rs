@@ -22,6 +22,8 @@ mod features;
 mod letterbox;
 #[path = "frame/net.rs"]
 mod net;
+#[path = "frame/rectangles.rs"]
+mod rectangles;
 mod support;
 #[path = "frame/whole.rs"]
 mod whole;

@@ -1,6 +1,6 @@
 //! The network in front of a head.
 
-use super::{CellFeatures, DetectError, Picture};
+use super::{BackboneProblem, CellFeatures, DetectError, Picture};
 
 /// A network that turns an image into the features of its cells.
 ///
@@ -41,11 +41,21 @@ pub trait Backbone {
     /// Features a cell.
     fn channels(&self) -> usize;
 
-    /// Features of all cells of a letterboxed image, a square of the side that the head's settings ask for.
+    /// Features of all cells of a letterboxed image: a square of the side that the head's settings ask for, or a rectangle where
+    /// [`take_rectangles`](Backbone::take_rectangles) was asked for.
     ///
     /// # Errors
     /// Where the network cannot take the image or fails.
     fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError>;
+
+    /// Takes rectangles beside the square from now on: of sides up to that of the square that are multiples of the number that
+    /// this gives, the stride of the coarsest map in pixels.
+    ///
+    /// # Errors
+    /// Where the network takes squares only, as every backbone does that does not override this.
+    fn take_rectangles(&mut self) -> Result<u32, DetectError> {
+        Err(DetectError::Backbone { backbone: self.describe(), problem: BackboneProblem::SquaresOnly })
+    }
 
     /// How the channels are made up, for messages: `c4 112 + head 1280`.
     fn describe(&self) -> String {
@@ -67,6 +77,10 @@ impl<B: Backbone + ?Sized> Backbone for &mut B {
         (**self).features(image)
     }
 
+    fn take_rectangles(&mut self) -> Result<u32, DetectError> {
+        (**self).take_rectangles()
+    }
+
     fn describe(&self) -> String {
         (**self).describe()
     }
@@ -83,6 +97,10 @@ impl<B: Backbone + ?Sized> Backbone for Box<B> {
 
     fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
         (**self).features(image)
+    }
+
+    fn take_rectangles(&mut self) -> Result<u32, DetectError> {
+        (**self).take_rectangles()
     }
 
     fn describe(&self) -> String {

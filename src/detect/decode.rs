@@ -61,7 +61,7 @@ pub struct Detection {
     pub bounds: Bounds,
 }
 
-/// A box of one class in one cell before suppression, in pixels of the square.
+/// A box of one class in one cell before suppression, in pixels of the letterboxed image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Candidate {
     pub(super) class: usize,
@@ -73,7 +73,7 @@ pub(super) struct Candidate {
 /// Turns a head's outputs for one image into its boxes: decoding, class-wise suppression of overlaps, the strongest
 /// [`DetectOptions::max_detections`], mapped back into the image and clipped to it.
 ///
-/// `outputs` holds one row of `classes + 5` values a cell, row `y * cells + x`. The boxes come strongest first; equal
+/// `outputs` holds one row of `classes + 5` values a cell, row `y * cells + x`; the cells are those of the letterbox. The boxes come strongest first; equal
 /// scores are ordered by class, then by cell. A class with a score or a box that is not finite counts for nothing in
 /// that cell, and boxes that lie beside the image are dropped.
 ///
@@ -100,12 +100,13 @@ pub fn decode_timed(
     options: &DetectOptions,
 ) -> Result<(Vec<Detection>, [Duration; 2]), DetectError> {
     options.check()?;
-    let expected = head.cells() * head.cells() * head.channels();
+    let grid = head.grid(letterbox.sides);
+    let expected = grid[0] * grid[1] * head.channels();
     if outputs.len() != expected {
         return Err(DetectError::Length { what: "the head's outputs", found: outputs.len(), expected });
     }
     let mut clock = Clock(Instant::now());
-    let candidates = candidates(outputs, head, options.score);
+    let candidates = candidates(outputs, head, grid[0], options.score);
     let decoding = clock.lap();
     let found = finish(candidates, letterbox, options);
     Ok((found, [decoding, clock.lap()]))
@@ -124,12 +125,12 @@ pub(super) fn finish(candidates: Vec<Candidate>, letterbox: &Letterbox, options:
 }
 
 /// All boxes with at least this score, cell after cell.
-fn candidates(outputs: &[f32], head: &DetectionConfig, score: f32) -> Vec<Candidate> {
+fn candidates(outputs: &[f32], head: &DetectionConfig, cells: usize, score: f32) -> Vec<Candidate> {
     let mut candidates = Vec::new();
     for (cell, row) in outputs.chunks_exact(head.channels()).enumerate() {
         let (logits, rest) = row.split_at(head.classes.len());
         let &[left, top, right, bottom, centreness] = rest else { continue };
-        let Some(bounds) = bounds_of([left, top, right, bottom], cell, head) else { continue };
+        let Some(bounds) = bounds_of([left, top, right, bottom], cell, cells, head) else { continue };
         let strong = logits.iter().enumerate().filter_map(|(class, &logit)| {
             let found = score_of(logit, centreness);
             (found >= score).then_some(Candidate { class, cell, score: found, bounds })
@@ -139,10 +140,10 @@ fn candidates(outputs: &[f32], head: &DetectionConfig, score: f32) -> Vec<Candid
     candidates
 }
 
-/// The box of a cell in pixels of the square, `None` where it has an edge that is no number.
-pub(super) fn bounds_of(distances: [f32; 4], cell: usize, head: &DetectionConfig) -> Option<Bounds> {
+/// The box of a cell in pixels of the letterboxed image, with so many cells in a row; `None` where it has an edge that is no
+/// number.
+pub(super) fn bounds_of(distances: [f32; 4], cell: usize, cells: usize, head: &DetectionConfig) -> Option<Bounds> {
     let [left, top, right, bottom] = distances.map(|log| log.clamp(-4.0, 4.0).exp() * head.box_scale);
-    let cells = head.cells();
     let [x, y] = [cell % cells, cell / cells].map(|at| (at as f32 + 0.5) * head.stride as f32);
     let bounds = Bounds::new(x - left, y - top, x + right, y + bottom);
     bounds.is_finite().then_some(bounds)
@@ -160,7 +161,7 @@ fn sigmoid(x: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::PixelPreparation;
+    use crate::head::{InputShape, PixelPreparation};
 
     /// Two classes, 2 x 2 cells of 16 pixels, image as large as the square.
     fn head() -> DetectionConfig {
@@ -175,6 +176,7 @@ mod tests {
             box_scale: 8.0,
             test_map50: None,
             pixels: PixelPreparation::default(),
+            shape: InputShape::Square,
         }
     }
 
@@ -197,6 +199,22 @@ mod tests {
         for (found, expected) in found[0].bounds.to_array().into_iter().zip([20.0, 0.0, 32.0, 16.0]) {
             assert!((found - expected).abs() < 1e-4);
         }
+    }
+
+    #[test]
+    fn a_cell_of_a_rectangle_decodes_in_closed_form() {
+        // An image of 96 x 32 pixels in 48 x 16: three cells in one row, and the last one, around (40, 8), has the box.
+        let letterbox = Letterbox::within([96, 32], [48, 16]).unwrap();
+        let rows = [NOTHING, NOTHING, [9.0, -50.0, 0.0, -4.0, -4.0, 0.0, 9.0]];
+        let found =
+            decode_detections(rows.as_flattened(), &head(), &letterbox, &DetectOptions::default()).unwrap()[0].bounds;
+        // 8 and 8 * e^-4 pixels, in an image that is twice as large.
+        let small = 8.0 * (-4f32).exp();
+        for (found, expected) in found.to_array().into_iter().zip([64.0, 16.0 - 2.0 * small, 80.0 + 2.0 * small, 32.0])
+        {
+            assert!((found - expected).abs() < 1e-4, "{found} against {expected}");
+        }
+        assert!(decode_detections(&[0.0; 28], &head(), &letterbox, &DetectOptions::default()).is_err());
     }
 
     #[test]

@@ -343,20 +343,23 @@ pub(super) fn check_cells(
     settings: &DetectionConfig,
     inputs: usize,
 ) -> Result<(), DetectError> {
-    if features.cells() == settings.cells() && features.channels() == inputs {
+    // What is wider than any image that is taken is no side of one either.
+    let sides = features.grid().map(|cells| (cells as u32).saturating_mul(settings.stride));
+    if settings.takes(sides) && features.channels() == inputs {
         return Ok(());
     }
+    let [columns, rows] = settings.grid(settings.sides());
     Err(DetectError::Length {
         what: "the features of the cells",
         found: features.rows().len(),
-        expected: settings.cells() * settings.cells() * inputs,
+        expected: columns * rows * inputs,
     })
 }
 
 /// An image through backbone and head.
 pub(super) struct Seen {
     pub(super) letterbox: Letterbox,
-    /// `[cells * cells, outputs]`.
+    /// `[cells, outputs]`.
     pub(super) outputs: Vec<f32>,
     /// All but the decoding.
     pub(super) timings: Timings,
@@ -396,7 +399,7 @@ fn look(
     image: &Picture,
     clock: &mut Clock,
 ) -> Result<(Letterbox, CellFeatures, Timings), DetectError> {
-    let letterbox = Letterbox::new(image.width(), image.height(), settings.input_size)?;
+    let letterbox = Letterbox::of(image.width(), image.height(), settings)?;
     let square = letterbox.apply(image, settings.pixels.padding)?;
     let letterbox_time = clock.lap();
     let features = backbone.features(&square)?;
@@ -427,7 +430,7 @@ impl Clock {
 mod tests {
     use super::*;
     use crate::detect::{Bounds, CellFeatures, EvaluatorError};
-    use crate::head::PixelPreparation;
+    use crate::head::{InputShape, PixelPreparation};
 
     /// One feature a cell: the red of its middle.
     struct Red;
@@ -438,9 +441,14 @@ mod tests {
         }
 
         fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
-            let cells = image.width() / 16;
+            let (cells, rows) = (image.width() / 16, image.height() / 16);
             let middle = |cell: u32| image.at(cell % cells * 16 + 8, cell / cells * 16 + 8);
-            CellFeatures::new(cells as usize, 1, (0..cells * cells).map(|cell| f32::from(middle(cell)[0])).collect())
+            let red = (0..cells * rows).map(|cell| f32::from(middle(cell)[0])).collect();
+            CellFeatures::of_grid([cells as usize, rows as usize], 1, red)
+        }
+
+        fn take_rectangles(&mut self) -> Result<u32, DetectError> {
+            Ok(16)
         }
     }
 
@@ -473,6 +481,7 @@ mod tests {
             box_scale: 8.0,
             test_map50: None,
             pixels: PixelPreparation::default(),
+            shape: InputShape::Square,
         }
     }
 
@@ -511,6 +520,41 @@ mod tests {
         );
     }
 
+    #[test]
+    fn boxes_of_rectangles_lie_where_they_are() {
+        let mut backbone = Red;
+        let multiple = backbone.take_rectangles().unwrap();
+        let settings = DetectionConfig { shape: InputShape::Rectangle(multiple), ..settings(&["red"]) };
+        let mut detector = Detector::new(backbone, Redness, settings, DetectOptions::default()).unwrap();
+        // 64 x 32 without bars, 64 x 20 with 6 above and below, and upright: the box is of 16 x 16 pixels there, 32 x 32 here.
+        for (width, height, patch, expected) in [
+            (128, 64, [96, 0], [96.0, 0.0, 128.0, 32.0]),
+            (128, 40, [96, 0], [96.0, 0.0, 128.0, 20.0]),
+            (64, 128, [32, 96], [32.0, 96.0, 64.0, 128.0]),
+        ] {
+            let bright = |x, y| (patch[0]..patch[0] + 32).contains(&x) && (patch[1]..patch[1] + 32).contains(&y);
+            let end = expected[3] as u32;
+            let image = Picture::from_fn(width, height, |x, y| [if bright(x, y) && y < end { 255 } else { 0 }, 0, 0]);
+            let (found, _) = detector.detect(&image).unwrap();
+            let boxes: Vec<_> = found.iter().map(|detection| detection.bounds.to_array()).collect();
+            assert_eq!(boxes, [expected], "{width}x{height}");
+        }
+        // A backbone that says nothing of rectangles takes none.
+        struct Square;
+        impl Backbone for Square {
+            fn channels(&self) -> usize {
+                1
+            }
+            fn features(&mut self, _: &Picture) -> Result<CellFeatures, DetectError> {
+                CellFeatures::new(4, 1, vec![0.0; 16])
+            }
+        }
+        assert_eq!(
+            Square.take_rectangles().unwrap_err().to_string(),
+            "backbone 1 channels: takes squares only, so no --rect"
+        );
+    }
+
     /// A head of one class for bright cells, and one of two classes of which the second is for dark cells; boxes of 16 x 16
     /// and of 32 x 32 pixels.
     struct BrightAndDark;
@@ -545,6 +589,7 @@ mod tests {
             box_scale: 8.0,
             test_map50: None,
             pixels: PixelPreparation::default(),
+            shape: InputShape::Square,
         };
         DetectingHead { name: name.into(), settings }
     }

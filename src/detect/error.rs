@@ -280,6 +280,39 @@ pub enum BackboneProblem {
         /// Pixels a cell.
         stride: u32,
     },
+    /// A map whose cells do not divide those of a rectangle.
+    #[error(
+        "output '{output}' is {width}x{height} at {} x {} pixels, \
+         expected {}x{} (stride {stride}) or a whole fraction of it",
+        sides[0], sides[1], grid[0], grid[1]
+    )]
+    OutputSides {
+        /// Name of the output.
+        output: String,
+        /// Width of the map.
+        width: usize,
+        /// Height of the map.
+        height: usize,
+        /// Width and height of the letterboxed image in pixels.
+        sides: [u32; 2],
+        /// Cells in a row and in a column.
+        grid: [usize; 2],
+        /// Pixels a cell.
+        stride: u32,
+    },
+    /// A network that takes images of one size, where rectangles are asked for.
+    #[error(
+        "input '{input}' is {found}, expected a height and a width that the file leaves open: without them it takes no --rect"
+    )]
+    FixedSides {
+        /// Name of the input.
+        input: String,
+        /// Shape in the network.
+        found: String,
+    },
+    /// A backbone that takes squares only, where rectangles are asked for.
+    #[error("takes squares only, so no --rect")]
+    SquaresOnly,
     /// The network failed while running.
     #[error("cannot be run: {0}")]
     Run(String),

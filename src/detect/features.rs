@@ -1,27 +1,38 @@
 //! Features of the cells: the rows that a head evaluates.
 
+#[cfg(any(feature = "onnx", feature = "network"))]
+use super::Picture;
 use super::{BackboneProblem, DetectError};
 use crate::head::DetectionConfig;
 
 /// Features of all cells of one image. Row `y * cells + x` holds the channels of cell (x, y).
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellFeatures {
-    cells: usize,
+    /// Cells in a row and in a column.
+    grid: [usize; 2],
     channels: usize,
     rows: Vec<f32>,
 }
 
 impl CellFeatures {
-    /// Wraps `cells * cells` rows of `channels` values.
+    /// Wraps `cells * cells` rows of `channels` values: those of a square.
     ///
     /// # Errors
     /// Where `rows` has another length.
     pub fn new(cells: usize, channels: usize, rows: Vec<f32>) -> Result<Self, DetectError> {
-        let expected = cells.saturating_mul(cells).saturating_mul(channels);
+        Self::of_grid([cells; 2], channels, rows)
+    }
+
+    /// Wraps the rows of a rectangle of so many cells in a row and in a column, `channels` values each.
+    ///
+    /// # Errors
+    /// Where `rows` has another length.
+    pub fn of_grid(grid: [usize; 2], channels: usize, rows: Vec<f32>) -> Result<Self, DetectError> {
+        let expected = grid[0].saturating_mul(grid[1]).saturating_mul(channels);
         if rows.len() != expected {
             return Err(DetectError::Length { what: "the features of the cells", found: rows.len(), expected });
         }
-        Ok(Self { cells, channels, rows })
+        Ok(Self { grid, channels, rows })
     }
 
     /// Joins maps of different strides: each row gets the channels of the first map, then those of the second, and so
@@ -31,12 +42,26 @@ impl CellFeatures {
     /// Where a map is not square, is finer than the cells or does not divide them. The backbone is called `backbone`
     /// in the text.
     pub fn join(maps: &[FeatureMap<'_>], head: &DetectionConfig, backbone: &str) -> Result<Self, DetectError> {
-        let cells = head.cells();
+        Self::join_within(maps, head, head.sides(), backbone)
+    }
+
+    /// Joins the maps of an image that was letterboxed to this width and height in pixels, as [`CellFeatures::join`] does.
+    ///
+    /// # Errors
+    /// Where a map has another shape than the cells, is finer or does not divide them.
+    pub fn join_within(
+        maps: &[FeatureMap<'_>],
+        head: &DetectionConfig,
+        sides: [u32; 2],
+        backbone: &str,
+    ) -> Result<Self, DetectError> {
+        let grid = head.grid(sides);
+        let cells = grid[0];
         let channels = maps.iter().map(|map| map.channels).sum();
-        let mut rows = vec![0.0; cells * cells * channels];
+        let mut rows = vec![0.0; cells * grid[1] * channels];
         let mut first = 0;
         for map in maps {
-            let factor = cells_a_value(map.name, [map.width, map.height], head)
+            let factor = cells_a_value(map.name, [map.width, map.height], head, sides)
                 .map_err(|problem| DetectError::Backbone { backbone: backbone.into(), problem })?;
             let area = map.width * map.height;
             if map.values.len() != map.channels * area {
@@ -55,12 +80,17 @@ impl CellFeatures {
             }
             first += map.channels;
         }
-        Self::new(cells, channels, rows)
+        Self::of_grid(grid, channels, rows)
     }
 
-    /// Cells along one side.
+    /// Cells in a row: of a square those along one side.
     pub fn cells(&self) -> usize {
-        self.cells
+        self.grid[0]
+    }
+
+    /// Cells in a row and in a column.
+    pub fn grid(&self) -> [usize; 2] {
+        self.grid
     }
 
     /// Features a cell.
@@ -68,7 +98,7 @@ impl CellFeatures {
         self.channels
     }
 
-    /// All rows, `[cells * cells, channels]`, row `y * cells + x`.
+    /// All rows, `[cells in a row * cells in a column, channels]`, row `y * cells + x`.
     pub fn rows(&self) -> &[f32] {
         &self.rows
     }
@@ -79,17 +109,37 @@ impl CellFeatures {
     }
 }
 
+/// Refuses an image that was not letterboxed to what the settings ask for.
+#[cfg(any(feature = "onnx", feature = "network"))]
+pub(super) fn check_sides(image: &Picture, settings: &DetectionConfig) -> Result<(), DetectError> {
+    if settings.takes([image.width(), image.height()]) {
+        return Ok(());
+    }
+    let [width, height] = settings.sides().map(|side| side as usize);
+    Err(DetectError::Length { what: "the letterboxed image", found: image.rgb().len(), expected: width * height * 3 })
+}
+
 /// Cells along a side that one value of a map is for.
 pub(super) fn cells_a_value(
     name: &str,
     [width, height]: [usize; 2],
     head: &DetectionConfig,
+    sides: [u32; 2],
 ) -> Result<usize, BackboneProblem> {
-    let cells = head.cells();
-    if width == height && width > 0 && cells.is_multiple_of(width) {
+    let grid = head.grid(sides);
+    let cells = grid[0];
+    if width > 0
+        && height > 0
+        && cells.is_multiple_of(width)
+        && grid[1].is_multiple_of(height)
+        && cells / width == grid[1] / height
+    {
         return Ok(cells / width);
     }
-    let (input_size, stride) = (head.input_size, head.stride);
+    let (input_size, stride) = (sides[0], head.stride);
+    if sides[0] != sides[1] {
+        return Err(BackboneProblem::OutputSides { output: name.into(), width, height, sides, grid, stride });
+    }
     Err(BackboneProblem::OutputSize { output: name.into(), width, height, input_size, cells, stride })
 }
 
@@ -111,7 +161,7 @@ pub struct FeatureMap<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::PixelPreparation;
+    use crate::head::{InputShape, PixelPreparation};
 
     fn head(input_size: u32, stride: u32) -> DetectionConfig {
         DetectionConfig {
@@ -125,6 +175,7 @@ mod tests {
             box_scale: 24.0,
             test_map50: None,
             pixels: PixelPreparation::default(),
+            shape: InputShape::Square,
         }
     }
 

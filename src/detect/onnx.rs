@@ -9,8 +9,9 @@ use web_time::Instant;
 
 use super::detector::Clock;
 use super::error::one_line;
+use super::features::check_sides;
 use super::{Backbone, BackboneProblem, CellFeatures, DetectError, FeatureMap, Picture};
-use crate::head::{DetectionConfig, TensorLayout};
+use crate::head::{DetectionConfig, InputShape, TensorLayout};
 use crate::onnx_file::{Unread, in_one_piece};
 
 /// A network from an ONNX file whose named outputs are the feature maps of a head.
@@ -24,6 +25,10 @@ pub struct OnnxBackbone {
     input: NodeId,
     outputs: Vec<NodeId>,
     channels: Vec<usize>,
+    /// Pixels that a value of the coarsest map is for, along a side.
+    coarsest: u32,
+    /// Shape of the input where its height or width is fixed.
+    fixed: Option<String>,
     head: DetectionConfig,
 }
 
@@ -66,12 +71,16 @@ impl OnnxBackbone {
             input,
             outputs,
             channels: Vec::new(),
+            coarsest: head.stride,
+            fixed: None,
             head: head.clone(),
         };
-        let padding = [head.pixels.padding; 3];
-        let maps = backbone.run(head.pixels.prepare(&Picture::filled(head.input_size, head.input_size, padding)))?;
+        let (sides, padding) = (head.sides(), [head.pixels.padding; 3]);
+        let maps = backbone.run(head.pixels.prepare(&Picture::filled(sides[0], sides[1], padding)), sides)?;
         CellFeatures::join(&backbone.maps(&maps), head, name)?;
         backbone.channels = maps.iter().map(|map| map.shape[0]).collect();
+        backbone.coarsest = maps.iter().map(|map| sides[0] / (map.shape[2] as u32).max(1)).max().unwrap_or(head.stride);
+        backbone.fixed = backbone.fixed_input();
         Ok(backbone)
     }
 
@@ -105,27 +114,32 @@ impl OnnxBackbone {
     /// Where the image is of another size or the network fails.
     pub fn features_timed(&mut self, image: &Picture) -> Result<(CellFeatures, BackboneTimes), DetectError> {
         let mut clock = Clock(Instant::now());
-        let side = self.head.input_size as usize;
-        if (image.width(), image.height()) != (self.head.input_size, self.head.input_size) {
-            return Err(DetectError::Length {
-                what: "the letterboxed image",
-                found: image.rgb().len(),
-                expected: side * side * 3,
-            });
-        }
+        let sides = [image.width(), image.height()];
+        check_sides(image, &self.head)?;
         let pixels = self.head.pixels.prepare(image);
         let prepare = clock.lap();
-        let outputs = self.run(pixels)?;
+        let outputs = self.run(pixels, sides)?;
         let network = clock.lap();
-        let features = CellFeatures::join(&self.maps(&outputs), &self.head, &self.name)?;
+        let features = CellFeatures::join_within(&self.maps(&outputs), &self.head, sides, &self.name)?;
         Ok((features, BackboneTimes { prepare, network, join: clock.lap() }))
     }
 
-    /// The named outputs for the numbers of one image.
-    fn run(&self, numbers: Vec<f32>) -> Result<Vec<OutputMap>, DetectError> {
+    /// The input's shape, where it has a height or width that is fixed.
+    fn fixed_input(&self) -> Option<String> {
+        let shape = self.model.node_info(self.input).and_then(|info| info.shape())?;
+        let first = match self.head.pixels.layout {
+            TensorLayout::Nchw => 2,
+            TensorLayout::Nhwc => 1,
+        };
+        let sides = shape.iter().skip(first).take(2);
+        sides.into_iter().any(|side| matches!(side, Dimension::Fixed(_))).then(|| shown(&shape))
+    }
+
+    /// The named outputs for the numbers of one image of this width and height.
+    fn run(&self, numbers: Vec<f32>, sides: [u32; 2]) -> Result<Vec<OutputMap>, DetectError> {
         let pixels = &self.head.pixels;
         let failed = |error: &dyn std::fmt::Display| self.fail(BackboneProblem::Run(one_line(&error)));
-        let shape = pixels.input_shape(self.head.input_size);
+        let shape = pixels.input_shape_of(sides);
         let input = Value::from_shape(shape, numbers).map_err(|error| failed(&error))?;
         let options = RunOptions::default().with_thread_pool(self.threads.clone());
         let values = self
@@ -156,6 +170,15 @@ impl Backbone for OnnxBackbone {
 
     fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
         Ok(self.features_timed(image)?.0)
+    }
+
+    fn take_rectangles(&mut self) -> Result<u32, DetectError> {
+        if let Some(found) = self.fixed.clone() {
+            let input = self.head.pixels.input.clone();
+            return Err(self.fail(BackboneProblem::FixedSides { input, found }));
+        }
+        self.head.shape = InputShape::Rectangle(self.coarsest);
+        Ok(self.coarsest)
     }
 
     fn describe(&self) -> String {
@@ -208,7 +231,7 @@ fn find_input(model: &Model, head: &DetectionConfig) -> Result<NodeId, BackboneP
     {
         return Err(BackboneProblem::InputType { input: name.clone(), found: found.to_string() });
     }
-    let expected = head.pixels.input_shape(head.input_size);
+    let expected = head.pixels.input_shape_of(head.sides());
     if let Some(shape) = info.as_ref().and_then(NodeInfo::shape)
         && !fits(&shape, &expected)
     {

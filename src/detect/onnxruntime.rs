@@ -8,8 +8,9 @@ use ort::session::{OutputSelector, RunOptions, Session};
 use ort::value::{Outlet, Shape, TensorElementType, TensorRef};
 
 use super::error::one_line;
+use super::features::check_sides;
 use super::{Backbone, BackboneProblem, CellFeatures, DetectError, FeatureMap, Picture};
-use crate::head::{DetectionConfig, TensorLayout};
+use crate::head::{DetectionConfig, InputShape, TensorLayout};
 
 /// The environment of the process, and the library that it is of: there can be one.
 static ENVIRONMENT: Mutex<Option<(std::path::PathBuf, Environment)>> = Mutex::new(None);
@@ -25,6 +26,8 @@ pub struct OrtBackbone {
     bytes: Arc<[u8]>,
     session: Session,
     channels: Vec<usize>,
+    /// Pixels that a value of the coarsest map is for, along a side.
+    coarsest: u32,
     head: DetectionConfig,
 }
 
@@ -93,21 +96,22 @@ impl OrtBackbone {
         if let Some(expected) = head.features.iter().find(|wanted| outputs.iter().all(|own| own.name() != *wanted)) {
             return Err(fail(BackboneProblem::MissingOutput { expected: expected.clone(), found: listed(outputs) }));
         }
-        let (name, head) = (name.to_owned(), head.clone());
-        let mut backbone = Self { name, environment, bytes, session, channels: Vec::new(), head };
-        let (side, padding) = (backbone.head.input_size, [backbone.head.pixels.padding; 3]);
-        let (_, channels) = backbone.run(&Picture::filled(side, side, padding))?;
+        let (name, head, coarsest) = (name.to_owned(), head.clone(), head.stride);
+        let mut backbone = Self { name, environment, bytes, session, channels: Vec::new(), coarsest, head };
+        let ([width, height], padding) = (backbone.head.sides(), [backbone.head.pixels.padding; 3]);
+        let (_, channels) = backbone.run(&Picture::filled(width, height, padding))?;
         backbone.channels = channels;
         Ok(backbone)
     }
 
     /// Features of a letterboxed image, and how many channels of each map they have.
     fn run(&mut self, image: &Picture) -> Result<(CellFeatures, Vec<usize>), DetectError> {
-        let Self { name, session, head, .. } = self;
+        let Self { name, session, head, coarsest, .. } = self;
         let fail = |problem| DetectError::Backbone { backbone: name.clone(), problem };
         let failed = |error: ort::Error| fail(BackboneProblem::Run(one_line(&error)));
         let numbers = head.pixels.prepare(image);
-        let shape = head.pixels.input_shape(head.input_size);
+        let sides = [image.width(), image.height()];
+        let shape = head.pixels.input_shape_of(sides);
         let input = TensorRef::from_array_view((shape, &numbers[..])).map_err(failed)?;
         let wanted = head.features.iter().fold(OutputSelector::no_default(), |all, one| all.with(one.clone()));
         let options = RunOptions::new().map_err(failed)?.with_outputs(wanted);
@@ -129,7 +133,8 @@ impl OrtBackbone {
             maps.push(FeatureMap { name, channels, height, width, values });
         }
         let channels = maps.iter().map(|map| map.channels).collect();
-        Ok((CellFeatures::join(&maps, head, name)?, channels))
+        *coarsest = maps.iter().map(|map| sides[0] / (map.width as u32).max(1)).max().unwrap_or(head.stride);
+        Ok((CellFeatures::join_within(&maps, head, sides, name)?, channels))
     }
 }
 
@@ -139,12 +144,25 @@ impl Backbone for OrtBackbone {
     }
 
     fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
-        let side = self.head.input_size;
-        if (image.width(), image.height()) != (side, side) {
-            let expected = side as usize * side as usize * 3;
-            return Err(DetectError::Length { what: "the letterboxed image", found: image.rgb().len(), expected });
-        }
+        check_sides(image, &self.head)?;
         Ok(self.run(image)?.0)
+    }
+
+    fn take_rectangles(&mut self) -> Result<u32, DetectError> {
+        let input = self.session.inputs().iter().find(|input| input.name() == self.head.pixels.input);
+        let first = match self.head.pixels.layout {
+            TensorLayout::Nchw => 2,
+            TensorLayout::Nhwc => 1,
+        };
+        if let Some(shape) = input.and_then(|input| input.dtype().tensor_shape())
+            && shape.iter().skip(first).take(2).any(|&side| side >= 0)
+        {
+            let (input, found) = (self.head.pixels.input.clone(), format!("{:?}", &shape[..]).replace(' ', ""));
+            let problem = BackboneProblem::FixedSides { input, found };
+            return Err(DetectError::Backbone { backbone: self.name.clone(), problem });
+        }
+        self.head.shape = InputShape::Rectangle(self.coarsest);
+        Ok(self.coarsest)
     }
 
     fn describe(&self) -> String {
@@ -194,7 +212,7 @@ fn check_input(inputs: &[Outlet], head: &DetectionConfig) -> Result<(), Backbone
         let found = kind.map_or_else(|| "no tensor".into(), |kind| kind.to_string());
         return Err(BackboneProblem::InputType { input: name.clone(), found });
     }
-    let expected = head.pixels.input_shape(head.input_size);
+    let expected = head.pixels.input_shape_of(head.sides());
     if let Some(shape) = input.dtype().tensor_shape()
         && !fits(shape, &expected)
     {

@@ -36,7 +36,7 @@ pub type Adjust<'a> = &'a (dyn Fn(usize, &Letterbox, Picture) -> Picture + Sync)
 pub struct Pipeline<'a, B> {
     /// At least one; more than one work on several images at once.
     pub backbones: &'a mut [B],
-    /// Size and padding of the letterbox.
+    /// Size, shape and padding of the letterbox.
     pub settings: &'a DetectionConfig,
     /// A change to the letterboxed images, or none.
     pub adjust: Option<Adjust<'a>>,
@@ -61,7 +61,7 @@ impl<'a, B> Pipeline<'a, B> {
 pub struct Passed<T> {
     /// The image as it was read.
     pub image: Picture,
-    /// Its place in the square.
+    /// Its place in the square or rectangle.
     pub letterbox: Letterbox,
     /// What the last stage made of it.
     pub result: T,
@@ -333,14 +333,14 @@ fn take<T>(items: &Mutex<Receiver<T>>) -> Option<T> {
     items.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
-/// An image in the square that the backbone takes.
+/// An image in the square or rectangle that the backbone takes.
 fn square(
     at: usize,
     image: Picture,
     settings: &DetectionConfig,
     adjust: Option<Adjust>,
 ) -> Result<Passed<Picture>, DetectError> {
-    let letterbox = Letterbox::new(image.width(), image.height(), settings.input_size)?;
+    let letterbox = Letterbox::of(image.width(), image.height(), settings)?;
     let square = letterbox.apply(&image, settings.pixels.padding)?;
     let result = match adjust {
         Some(adjust) => adjust(at, &letterbox, square),
@@ -404,7 +404,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::head::PixelPreparation;
+    use crate::head::{InputShape, PixelPreparation};
 
     /// The red of the first pixel; dark images take longer, so that they are overtaken.
     struct Red;
@@ -433,6 +433,7 @@ mod tests {
             box_scale: 8.0,
             test_map50: None,
             pixels: PixelPreparation::default(),
+            shape: InputShape::Square,
         }
     }
 

@@ -26,10 +26,15 @@ impl PixelPreparation {
 
     /// Shape of a batch of one square image of `side` pixels.
     pub fn input_shape(&self, side: u32) -> [usize; 4] {
-        let side = side as usize;
+        self.input_shape_of([side; 2])
+    }
+
+    /// Shape of a batch of one image of this width and height in pixels.
+    pub fn input_shape_of(&self, sides: [u32; 2]) -> [usize; 4] {
+        let [width, height] = sides.map(|side| side as usize);
         match self.layout {
-            TensorLayout::Nchw => [1, 3, side, side],
-            TensorLayout::Nhwc => [1, side, side, 3],
+            TensorLayout::Nchw => [1, 3, height, width],
+            TensorLayout::Nhwc => [1, height, width, 3],
         }
     }
 }
@@ -59,5 +64,6 @@ mod tests {
         };
         assert_eq!(preparation.prepare(&two_pixels()), [254.0, 1250.0, -300.0, 29.0, 180.0, 700.0]);
         assert_eq!(preparation.input_shape(416), [1, 416, 416, 3]);
+        assert_eq!(preparation.input_shape_of([416, 320]), [1, 320, 416, 3]);
     }
 }

@@ -49,6 +49,9 @@ pub struct DetectionConfig {
     /// How pixels become the backbone's input.
     #[serde(default, skip_serializing_if = "PixelPreparation::is_default")]
     pub pixels: PixelPreparation,
+    /// What images are letterboxed to. Files do not say this: it is the choice of who runs the head.
+    #[serde(skip)]
+    pub shape: InputShape,
 }
 
 impl Default for DetectionConfig {
@@ -64,6 +67,7 @@ impl Default for DetectionConfig {
             box_scale: 24.0,
             test_map50: None,
             pixels: PixelPreparation::default(),
+            shape: InputShape::Square,
         }
     }
 }
@@ -79,7 +83,22 @@ setters! { DetectionConfig {
     box_scale: f32,
     test_map50: into Option<f64>,
     pixels: PixelPreparation,
+    shape: InputShape,
 }}
+
+/// What images are letterboxed to before a backbone takes them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum InputShape {
+    /// A square of [`DetectionConfig::input_size`] pixels.
+    #[default]
+    Square,
+    /// A rectangle for each image: its longer side is [`DetectionConfig::input_size`], its shorter one the least multiple of so many
+    /// pixels that the image fits into. That number is a multiple of the stride and divides the input size.
+    Rectangle(u32),
+    /// This width and height in pixels for every image, multiples of the stride.
+    Fixed([u32; 2]),
+}
 
 /// The keys of [`DetectionConfig`] in JSON.
 const KEYS: [&str; 9] =
@@ -224,9 +243,33 @@ impl DetectionConfig {
         self.classes.len() + 5
     }
 
-    /// Cells along one side of the letterboxed image.
+    /// Cells along one side of the square.
     pub fn cells(&self) -> usize {
         (self.input_size / self.stride) as usize
+    }
+
+    /// Width and height of what images are letterboxed to, in pixels; the largest, the square, where every image has its own.
+    pub fn sides(&self) -> [u32; 2] {
+        match self.shape {
+            InputShape::Square | InputShape::Rectangle(_) => [self.input_size; 2],
+            InputShape::Fixed(sides) => sides,
+        }
+    }
+
+    /// Cells in a row and in a column of a letterboxed image of this width and height in pixels.
+    pub fn grid(&self, sides: [u32; 2]) -> [usize; 2] {
+        sides.map(|side| (side / self.stride.max(1)) as usize)
+    }
+
+    /// True where images may be letterboxed to this width and height in pixels.
+    pub fn takes(&self, [width, height]: [u32; 2]) -> bool {
+        match self.shape {
+            InputShape::Rectangle(multiple) => {
+                let fits = |side: u32| side > 0 && side.is_multiple_of(multiple) && side <= self.input_size;
+                fits(width) && fits(height)
+            }
+            InputShape::Square | InputShape::Fixed(_) => [width, height] == self.sides(),
+        }
     }
 
     /// Refuses a head whose outputs are not those of the classes.
@@ -241,7 +284,7 @@ impl DetectionConfig {
 
     /// True where both take the same features of images prepared in the same way.
     pub fn prepares_images_as(&self, other: &Self) -> bool {
-        let of = |head: &Self| (head.input_size, head.stride, head.features.clone(), head.pixels.clone());
+        let of = |head: &Self| (head.input_size, head.stride, head.features.clone(), head.pixels.clone(), head.shape);
         of(self) == of(other)
     }
 
@@ -266,6 +309,29 @@ impl DetectionConfig {
                 "input_size {} with stride {}, expected a multiple of the stride up to 8192",
                 self.input_size, self.stride
             ));
+        }
+        match self.shape {
+            InputShape::Rectangle(multiple)
+                if !(multiple > 0
+                    && multiple.is_multiple_of(self.stride)
+                    && self.input_size.is_multiple_of(multiple)) =>
+            {
+                return refuse(format!(
+                    "rectangles are of multiples of {multiple} pixels, expected a multiple of the stride {} that divides {}",
+                    self.stride, self.input_size
+                ));
+            }
+            InputShape::Fixed([width, height])
+                if [width, height]
+                    .iter()
+                    .any(|side| !(1..=8192).contains(side) || !side.is_multiple_of(self.stride)) =>
+            {
+                return refuse(format!(
+                    "images are letterboxed to {width}x{height} pixels, expected multiples of the stride {} up to 8192",
+                    self.stride
+                ));
+            }
+            _ => (),
         }
         if let Some([low, high]) = self.clamp
             && !(low.is_finite() && high.is_finite() && low < high)

@@ -30,7 +30,7 @@ pub use compressed::{CompressedBase, CompressedHead, CompressedLayer, GainScale,
 #[doc(hidden)]
 pub use compressed::{GAIN_CODES, MAX_GAIN_LEVEL, MAX_STAGES, NARROW_GAIN_CODES};
 pub use dense::{BasePath, DenseHead, DenseLayer};
-pub use detection::{ChannelOrder, DETECTION_KEY, DetectionConfig, PixelPreparation, TensorLayout};
+pub use detection::{ChannelOrder, DETECTION_KEY, DetectionConfig, InputShape, PixelPreparation, TensorLayout};
 pub use input_map::InputMap;
 pub use norms::Norms;
 

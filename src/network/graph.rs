@@ -33,7 +33,7 @@ pub struct Input {
 
 /// A network as a file has it: nodes, constants, inputs and outputs, checked for contradictions. What its operators mean
 /// is looked at when it is [resolved](Network::resolve) for sizes and outputs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Network {
     pub(super) nodes: Vec<Node>,
     pub(super) opset: i64,
@@ -46,7 +46,7 @@ pub struct Network {
 }
 
 /// A constant of the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Constant {
     Known(Arc<Tensor>),
     /// One whose type or place is not supported: matters only where something needs it.
@@ -54,7 +54,7 @@ pub(super) enum Constant {
 }
 
 /// A node of the graph.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) operator: String,
     /// Operator and name, for messages.
@@ -68,7 +68,7 @@ pub(super) struct Node {
 }
 
 /// What an attribute of a node holds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Attribute {
     Float(f32),
     Int(i64),

@@ -103,6 +103,8 @@ pub use tune::{TileChoice, TileTime, measurements};
 pub use tune::{Tuned, tune_async};
 #[cfg(all(feature = "gpu", not(target_arch = "wasm32")))]
 pub(crate) use waiting::block_on_any;
+#[cfg(feature = "network")]
+pub(crate) use waiting::done;
 #[cfg(feature = "gpu")]
 pub(crate) use waiting::told;
 #[cfg(all(feature = "network", not(target_arch = "wasm32")))]

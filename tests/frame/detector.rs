@@ -1,5 +1,8 @@
 //! The whole way of frames on the device, from images, textures and buffers to boxes.
 
+use std::pin::pin;
+use std::task::{Context, Waker};
+
 use sharekan::detect::frame::{DeviceImage, FrameDetector, FrameOptions};
 use sharekan::detect::{DetectOptions, Detection, HeadDetections, Picture};
 use sharekan::head::Head;
@@ -12,7 +15,7 @@ use crate::support::GPU;
 
 /// Images of several sizes, one beyond what goes to the device as it is: patches of colour rather than noise, which
 /// convolutions make grey.
-fn images() -> Vec<Picture> {
+pub(crate) fn images() -> Vec<Picture> {
     let sizes = [(160, 120), (90, 128), (128, 128), (400, 300), (60, 60), (160, 120)];
     let image = |(seed, &(width, height)): (usize, &(u32, u32))| {
         let colours = noise(width.div_ceil(8), height.div_ceil(8), seed as u64);
@@ -26,7 +29,7 @@ fn images() -> Vec<Picture> {
     sizes.iter().enumerate().map(image).collect()
 }
 
-fn options() -> FrameOptions {
+pub(crate) fn options() -> FrameOptions {
     let detect = DetectOptions::default().score(0.45).nms(0.6);
     FrameOptions::default().detect(detect).image_pixels(160 * 120).candidates(2048)
 }
@@ -117,6 +120,33 @@ fn frames_come_out_in_the_order_in_which_they_went_in() {
     }
     assert_eq!(found, expected);
     assert_eq!(several.in_flight(), 0);
+}
+
+#[test]
+fn work_that_is_cut_is_waited_for_and_blocks_nobody() {
+    let head = PLAIN.dense(3, 1);
+    let mut whole = PLAIN.on(&GPU, &head, &options());
+    let mut cut = PLAIN.on(&GPU, &head, &options().submission_seconds(0.001));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut waits = 0;
+    for image in images() {
+        // Whoever gives a frame up in the middle loses that frame alone.
+        let given_up = pin!(cut.submit_async(&image)).poll(&mut context).is_pending();
+        if !given_up {
+            cut.next().unwrap();
+        }
+        {
+            let mut sending = pin!(cut.submit_async(&image));
+            while sending.as_mut().poll(&mut context).map(Result::unwrap).is_pending() {
+                waits += 1;
+                std::thread::yield_now();
+            }
+        }
+        assert_eq!(cut.next().unwrap().unwrap(), [whole.detect(&image).unwrap()]);
+        assert!(cut.next().unwrap().is_none());
+    }
+    // A millisecond is a million multiplications there.
+    assert!(waits > 0 || !GPU.is_software());
 }
 
 #[test]

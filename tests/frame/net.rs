@@ -22,6 +22,8 @@ pub(crate) struct Net {
 pub(crate) const PLAIN: Net = Net { file: "conv_no_bias", stride: 8, features: ["c3", "c4"], channels: 80 };
 /// 24 + 40 channels at 16 x 16 and 8 x 8, in f16 from the input to the outputs.
 pub(crate) const HALF: Net = Net { file: "fp16_all", stride: 8, features: ["c3", "c4"], channels: 64 };
+/// 24 + 40 channels at an eighth and a sixteenth of images of any size, with means over the whole image.
+pub(crate) const ANY_SIZE: Net = Net { file: "dynamic_hw", stride: 8, features: ["c3", "c4"], channels: 64 };
 /// 96 + 128 channels at 8 x 8 and 4 x 4, with residuals and normalisation.
 pub(crate) const RESNET: Net = Net { file: "resnet_bn", stride: 16, features: ["c4", "c5"], channels: 224 };
 

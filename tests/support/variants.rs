@@ -277,7 +277,7 @@ pub fn others() -> BTreeMap<String, Shader> {
     }
     add(Kernel::KMeansReduce, &[("SUMS", 1500.0), ("CHUNKS", 5.0), ("LANES", 64.0)]);
     for kernel in [Kernel::FrameLetterboxBuffer, Kernel::FrameLetterboxTexture] {
-        let square = [("SIDE", 416.0), ("PADDING", 114.0), ("NHWC", 0.0), ("BGR", 1.0)];
+        let square = [("WIDTH", 416.0), ("HEIGHT", 416.0), ("PADDING", 114.0), ("NHWC", 0.0), ("BGR", 1.0)];
         let mean = [("MEAN_0", 127.0), ("MEAN_1", 127.0), ("MEAN_2", 127.0)];
         let scale = [("SCALE_0", 0.5), ("SCALE_1", 0.5), ("SCALE_2", 0.5)];
         add(kernel, &[&square[..], &mean, &scale].concat());

@@ -5,9 +5,9 @@ use std::path::Path;
 use clap::{Args, ValueEnum};
 #[cfg(feature = "ort")]
 use sharekan::detect::OrtBackbone;
-use sharekan::detect::frame::{FrameDetector, FrameOptions, NetworkBackbone};
+use sharekan::detect::frame::{FrameDetector, FrameDetectors, FrameOptions, NetworkBackbone};
 use sharekan::detect::{Backbone, CellFeatures, DetectError, OnnxBackbone, Picture};
-use sharekan::head::{DetectionConfig, Head};
+use sharekan::head::{DetectionConfig, Head, InputShape};
 use sharekan::network::{Network, NetworkError, NetworkOptions, Precision, Tiles};
 use sharekan::plan::Tuning;
 use sharekan::run::{Device, Gpu, GpuOptions};
@@ -26,6 +26,16 @@ pub(crate) struct BackboneDeviceArgs {
     /// adapter, software ones too, or fails; cpu takes the CPU
     #[arg(long, value_enum, default_value_t, value_name = "DEVICE", hide_possible_values = true)]
     pub(crate) backbone_device: DeviceArg,
+}
+
+/// What images are letterboxed to.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct RectArgs {
+    /// Letterbox every image to a rectangle of its own shape in place of a square: as large, with narrower bars, so that the
+    /// backbone has less to do. The shorter side is the least multiple of the stride of the coarsest feature map. Takes a
+    /// backbone whose file leaves height and width open
+    #[arg(long)]
+    pub(crate) rect: bool,
 }
 
 /// What a backbone computes in where nothing is compared with its features.
@@ -138,8 +148,14 @@ pub(crate) fn frames(
     path: &Path,
     head: &Head,
     options: &FrameOptions,
-) -> Result<FrameDetector, DetectError> {
-    FrameDetector::open(gpu, &load(path)?, &path.display().to_string(), head, options)
+    shape: RectArgs,
+) -> Result<FrameDetectors, DetectError> {
+    let (network, name) = (load(path)?, path.display().to_string());
+    if shape.rect {
+        FrameDetectors::open_rectangles(gpu, &network, &name, head, options)
+    } else {
+        Ok(FrameDetector::open(gpu, &network, &name, head, options)?.into())
+    }
 }
 
 /// A backbone and where it runs.
@@ -159,6 +175,11 @@ impl OpenBackbone {
             Self::Ort(_) => "CPU by onnxruntime",
             Self::Gpu(backbone) => &backbone.gpu().info().name,
         }
+    }
+
+    /// What images are letterboxed to for this backbone, where they are to be as `args` say.
+    pub(crate) fn shape(&mut self, args: RectArgs) -> Result<InputShape, DetectError> {
+        if args.rect { Ok(InputShape::Rectangle(self.take_rectangles()?)) } else { Ok(InputShape::Square) }
     }
 
     /// Backbones for as many images at once as there are cores, each on one thread; a GPU takes them one after the other.
@@ -202,6 +223,15 @@ impl Backbone for OpenBackbone {
             #[cfg(feature = "ort")]
             Self::Ort(backbone) => backbone.features(image),
             Self::Gpu(backbone) => backbone.features(image),
+        }
+    }
+
+    fn take_rectangles(&mut self) -> Result<u32, DetectError> {
+        match self {
+            Self::Cpu(backbone) => backbone.take_rectangles(),
+            #[cfg(feature = "ort")]
+            Self::Ort(backbone) => backbone.take_rectangles(),
+            Self::Gpu(backbone) => backbone.take_rectangles(),
         }
     }
 

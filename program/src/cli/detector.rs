@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use sharekan::Error;
-use sharekan::detect::frame::{FrameDetector, FrameOptions};
+use sharekan::detect::frame::{FrameDetectors, FrameOptions};
 use sharekan::detect::pipeline::PipelineReport;
-use sharekan::detect::{Assets, DetectError, DetectOptions, DetectingHead, Detector, HeadDetections, Picture};
+use sharekan::detect::{
+    Assets, BackboneProblem, DetectError, DetectOptions, DetectingHead, Detector, HeadDetections, Picture,
+};
 use sharekan::head::{DetectionConfig, Head};
 use sharekan::network::Precision;
 use sharekan::run::Model;
 
-use super::backbone::{BackboneDeviceArgs, BackbonePrecision, OpenBackbone, frames};
+use super::backbone::{BackboneDeviceArgs, BackbonePrecision, OpenBackbone, RectArgs, frames};
 use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::Failure;
 use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
@@ -25,6 +27,8 @@ pub(crate) struct DetectorArgs {
     /// Backbone in an ONNX file [default: the bundled EfficientNet-Lite0]
     #[arg(long, value_name = "ONNX")]
     backbone: Option<PathBuf>,
+    #[command(flatten)]
+    shape: RectArgs,
     /// Lowest score of a box, 0 to 1
     #[arg(long, default_value_t = 0.3, value_parser = share)]
     pub(crate) score: f32,
@@ -68,7 +72,7 @@ impl DetectorArgs {
         let assumed = file.assumptions().to_vec();
         let head = file.head;
         let is_bank = head.bank().is_some();
-        let heads = detecting_heads(&head, path)?;
+        let mut heads = detecting_heads(&head, path)?;
         let shared = &heads[0].settings;
         let network = match &self.backbone {
             Some(path) => path.clone(),
@@ -77,16 +81,20 @@ impl DetectorArgs {
         device.check(&head, path)?;
         let gpu = self.backbone_device.adapter(device.gpu.as_ref(), &adapter)?;
         let in_file = |e: DetectError| Error::from(e).in_file(path);
-        let backbone = match &gpu {
+        let mut backbone = match &gpu {
             Some(gpu) if device.gpu.as_ref() == Some(gpu) => {
                 let on_device = self.backbone_precision.options(gpu, device.options.tuning.as_ref())?;
                 let precision = on_device.precision;
                 let options = frame_options.detect(self.options()).plan(device.options.clone()).network(on_device);
-                match frames(gpu, &network, &head, &options) {
+                match frames(gpu, &network, &head, &options, self.shape) {
                     Ok(detector) => {
                         device.keep_kernels();
                         let detector = Opened::Frames(Box::new(detector), precision);
                         return Ok(Opening { detector, is_bank, assumed });
+                    }
+                    // No device takes it.
+                    Err(problem @ DetectError::Backbone { problem: BackboneProblem::FixedSides { .. }, .. }) => {
+                        return Err(problem.into());
                     }
                     Err(problem @ (DetectError::Backbone { .. } | DetectError::Unreadable { .. })) => {
                         self.backbone_device.instead(&network, shared, problem, screen)?
@@ -99,6 +107,8 @@ impl DetectorArgs {
         };
         self.backbone_precision.refuse_f16("the backbone runs in f32 where it does not share a GPU with the head")?;
         let rows = shared.cells() * shared.cells();
+        let shape = backbone.shape(self.shape)?;
+        heads.iter_mut().for_each(|head| head.settings.shape = shape);
         let model = device.model(&head, rows, path)?;
         let mut backbones = if one_at_a_time { vec![backbone] } else { backbone.for_many(usize::MAX) };
         let Some(first) = backbones.pop() else { return Err(Failure::new("no backbone could be opened")) };
@@ -111,7 +121,7 @@ impl DetectorArgs {
 /// What goes from files to boxes.
 pub(crate) enum Opened {
     /// On one GPU, the backbone in this precision.
-    Frames(Box<FrameDetector>, Precision),
+    Frames(Box<FrameDetectors>, Precision),
     /// Step by step, with further backbones for more images at once.
     Steps(Box<Detector<OpenBackbone, Model>>, Vec<OpenBackbone>, String),
 }

@@ -14,6 +14,7 @@ use sharekan::evaluate::{Evaluation, EvaluationSettings, Evaluator, ImageShift, 
 use sharekan::files;
 use sharekan::run::Model;
 
+use super::backbone::RectArgs;
 use super::detect::print_time;
 use super::detector::settings;
 use super::device::{KernelArgs, OpenDevice, about};
@@ -57,8 +58,10 @@ pub(crate) struct EvalArgs {
     member: MemberArgs,
     #[command(flatten)]
     set: ImageSetArgs,
+    #[command(flatten)]
+    shape: RectArgs,
     /// Rows in place of images: safetensors or .npz file with `input` and `target`, or .npy file of the inputs
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "split", "images", "class_map", "backbone", "backbone_device", "shift", "plot"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "split", "images", "class_map", "backbone", "backbone_device", "rect", "shift", "plot"])]
     rows: Option<PathBuf>,
     /// File of the targets, where it is not that of the rows: safetensors or .npz file with `target`, or .npy file
     #[arg(long, value_name = "FILE", requires = "rows")]
@@ -109,13 +112,14 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     if let Some(bank) = head.bank() {
         return bank::eval(args, &head, bank, screen);
     }
-    let settings = settings(&head, &args.head)?;
+    let mut settings = settings(&head, &args.head)?;
     let mut measured = args.set.ground_truth(&settings, screen)?;
     assumed.append(&mut measured.assumed);
     let truth = std::mem::take(&mut measured.truth);
     let rows = settings.cells() * settings.cells();
     let device = OpenDevice::open(&args.device, &args.kernel)?;
-    let backbone = args.set.open_backbone(&settings, device.gpu.as_ref(), &adapter, screen)?;
+    let mut backbone = args.set.open_backbone(&settings, device.gpu.as_ref(), &adapter, screen)?;
+    settings.shape = backbone.shape(args.shape)?;
     let mut model = device.model(&head, rows, &args.head)?;
     fits(&backbone, &model, &settings, &args.head)?;
     let reference = match &args.reference {

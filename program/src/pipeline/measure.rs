@@ -4,8 +4,11 @@ use std::time::{Duration, Instant};
 
 use sharekan::Error;
 use sharekan::detect::frame::{FrameDetector, FrameOptions};
-use sharekan::detect::{DetectError, DetectOptions, DetectingHead, Letterbox, Picture, decode_image, decode_timed};
+use sharekan::detect::{
+    Backbone, DetectError, DetectOptions, DetectingHead, Letterbox, Picture, decode_image, decode_timed,
+};
 use sharekan::files;
+use sharekan::head::InputShape;
 use sharekan::run::{CpuSession, Gpu};
 
 use super::{CpuTimes, GpuTimes, ImageFacts, PipelineTimes, Stage, Subject, stages};
@@ -44,21 +47,27 @@ const ALL: [&str; 9] = [
     stages::SUPPRESS,
 ];
 
-/// Measures the stages of a frame on the CPU, and on a GPU where there is one, as the options say.
+/// Measures the stages of a frame on the CPU, and on a GPU where there is one, as the options say; with `rect` the image is
+/// letterboxed to a rectangle of its own.
 pub(crate) fn measure(
     subject: &Subject,
     gpu: Option<(&Gpu, &FrameOptions)>,
     effort: Effort,
+    rect: bool,
 ) -> Result<PipelineTimes, Error> {
     let bytes = files::read(&subject.image, u64::MAX)?;
     let in_image = |problem| DetectError::Image { path: subject.image.display().to_string(), problem };
     let image = decode_image(&bytes).map_err(in_image)?;
     let heads = DetectingHead::all_of(&subject.head).map_err(DetectError::from)?;
-    let config = heads[0].settings.clone();
+    let mut config = heads[0].settings.clone();
     let mut notes = subject.notes.clone();
     let options = DetectOptions::default();
 
     let mut backbone = subject.network.on_cpu(&config)?;
+    if rect {
+        config.shape = InputShape::Rectangle(backbone.take_rectangles()?);
+    }
+    let sides = Letterbox::of(image.width(), image.height(), &config)?.sides;
     let session = CpuSession::new(subject.head.clone());
     let columns = subject.head.outputs();
     let mut on_cpu: [Vec<f64>; ON_CPU.len()] = Default::default();
@@ -66,7 +75,7 @@ pub(crate) fn measure(
         let mut laps = Laps::start();
         let image = decode_image(&bytes).map_err(in_image)?;
         laps.lap();
-        let letterbox = Letterbox::new(image.width(), image.height(), config.input_size)?;
+        let letterbox = Letterbox::of(image.width(), image.height(), &config)?;
         let square = letterbox.apply(&image, config.pixels.padding)?;
         laps.lap();
         let (features, times) = backbone.features_timed(&square)?;
@@ -95,7 +104,8 @@ pub(crate) fn measure(
 
     let (mut on_gpu, mut gpu_times) = (Vec::new(), None);
     if let Some((gpu, options)) = gpu {
-        match of_gpu(subject, gpu, options, &image, effort) {
+        let options = options.clone().sides(rect.then_some(sides));
+        match of_gpu(subject, gpu, &options, &image, effort) {
             Ok((stages, times)) => {
                 on_gpu = stages;
                 on_gpu.push((stages::DECODE, on_cpu[0], true));
@@ -122,6 +132,7 @@ pub(crate) fn measure(
         image: ImageFacts { file, width, height },
         backbone: subject.network.name(),
         input_size: config.input_size,
+        input: sides,
         head: subject.head_name.clone(),
         notes,
         stages: ALL.map(stage).into_iter().filter(|stage| stage.cpu_ms.or(stage.gpu_ms).is_some()).collect(),

@@ -15,8 +15,10 @@ pub(crate) use subject::{Subject, check_backbone};
 pub(crate) struct PipelineTimes {
     pub(crate) image: ImageFacts,
     pub(crate) backbone: String,
-    /// Side of the square that the backbone takes.
+    /// Side of the square that the backbone takes, or longer side of the rectangle.
     pub(crate) input_size: u32,
+    /// Width and height of what the backbone takes, in pixels.
+    pub(crate) input: [u32; 2],
     pub(crate) head: String,
     /// What stands in for something, or was left out, and why.
     pub(crate) notes: Vec<String>,

@@ -46,9 +46,9 @@ pub(crate) fn section(times: &PipelineTimes) -> Markup {
 }
 
 fn lead(times: &PipelineTimes) -> String {
-    let PipelineTimes { image, backbone, input_size, head, notes, .. } = times;
+    let PipelineTimes { image, backbone, input: [across, down], head, notes, .. } = times;
     let mut text = format!(
-        "{} of {} x {} pixels through {backbone} at {input_size} x {input_size} and {head}; medians.",
+        "{} of {} x {} pixels through {backbone} at {across} x {down} and {head}; medians.",
         image.file, image.width, image.height
     );
     if !notes.is_empty() {

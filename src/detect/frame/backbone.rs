@@ -3,28 +3,67 @@
 use std::ops::Range;
 
 use super::feature_passes::FeaturePasses;
+#[cfg(not(target_arch = "wasm32"))]
+use super::feature_passes::check_open_sides;
 use super::host_image::HostImages;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::detect::Backbone;
+use crate::detect::features::check_sides;
 use crate::detect::{CellFeatures, DetectError, Letterbox, Picture};
-use crate::head::DetectionConfig;
+use crate::head::{DetectionConfig, InputShape};
 use crate::network::{Network, NetworkOptions};
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::block_on;
 use crate::run::{Download, Gpu, RunError, Upload, largest_submission, runs, watching};
 
+/// Shapes of images that a network is open for at once.
+const SHAPES: usize = 4;
+
 /// A network from an ONNX file on a device, whose named outputs are the feature maps of a head. It computes in f32, by tiles
 /// that no measurement decides: the same image gives the same bytes on one adapter.
 ///
-/// Everything on the device is made when it is opened.
+/// Everything on the device is made when it is opened; where it takes rectangles, once for each width and height, of which the
+/// last four are kept.
 #[derive(Debug)]
 pub struct NetworkBackbone {
     gpu: Gpu,
+    network: Network,
+    name: String,
+    config: DetectionConfig,
+    /// The one that was used last first; never empty.
+    open: Vec<OpenShape>,
+}
+
+/// A network that is open for images of one width and height.
+#[derive(Debug)]
+struct OpenShape {
     features: FeaturePasses,
     images: HostImages,
     upload: Upload,
     download: wgpu::Buffer,
     submissions: Vec<Range<usize>>,
+}
+
+impl OpenShape {
+    async fn new(gpu: &Gpu, network: &Network, name: &str, config: &DetectionConfig) -> Result<Self, DetectError> {
+        let features = FeaturePasses::open(gpu, network, name, config, &NetworkOptions::default(), |_| 0).await?;
+        let submissions = runs(features.step_work(), largest_submission(gpu.info().device_type));
+        let rows = features.features().rows().size();
+        let make = || {
+            let images = HostImages::new(gpu, &features, 0);
+            let upload = images.upload(gpu);
+            let download = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some("frame download"),
+                size: rows,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            (images, upload, download)
+        };
+        let made = watching(gpu.device(), make).await;
+        let (images, upload, download) = made.map_err(|e| RunError::of_device(&e, rows, "the backbone's buffers"))?;
+        Ok(Self { features, images, upload, download, submissions })
+    }
 }
 
 impl NetworkBackbone {
@@ -49,23 +88,8 @@ impl NetworkBackbone {
         name: &str,
         config: &DetectionConfig,
     ) -> Result<Self, DetectError> {
-        let features = FeaturePasses::open(gpu, network, name, config, &NetworkOptions::default(), |_| 0).await?;
-        let submissions = runs(features.step_work(), largest_submission(gpu.info().device_type));
-        let rows = features.features().rows().size();
-        let make = || {
-            let images = HostImages::new(gpu, &features, 0);
-            let upload = images.upload(gpu);
-            let download = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-                label: Some("frame download"),
-                size: rows,
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-            (images, upload, download)
-        };
-        let made = watching(gpu.device(), make).await;
-        let (images, upload, download) = made.map_err(|e| RunError::of_device(&e, rows, "the backbone's buffers"))?;
-        Ok(Self { gpu: gpu.clone(), features, images, upload, download, submissions })
+        let open = vec![OpenShape::new(gpu, network, name, config).await?];
+        Ok(Self { gpu: gpu.clone(), network: network.clone(), name: name.into(), config: config.clone(), open })
     }
 
     /// The device.
@@ -78,22 +102,31 @@ impl NetworkBackbone {
     /// # Errors
     /// Where the image is of another size, or the device fails.
     pub async fn features_async(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
-        let side = self.features.config().input_size;
-        if (image.width(), image.height()) != (side, side) {
-            let expected = side as usize * side as usize * 3;
-            return Err(DetectError::Length { what: "the letterboxed image", found: image.rgb().len(), expected });
-        }
+        check_sides(image, &self.config)?;
         if let Some(reason) = self.gpu.lost() {
             return Err(RunError::Lost(reason).into());
         }
-        let ready = self.images.ready(image, &Letterbox::new(side, side, side)?)?;
+        let sides = [image.width(), image.height()];
+        let last = match self.open.iter().position(|open| open.features.config().sides() == sides) {
+            Some(last) => last,
+            None => {
+                // What goes makes room first.
+                self.open.truncate(SHAPES - 1);
+                let config = self.config.clone().shape(InputShape::Fixed(sides));
+                self.open.push(OpenShape::new(&self.gpu, &self.network, &self.name, &config).await?);
+                self.open.len() - 1
+            }
+        };
+        self.open[..=last].rotate_right(1);
+        let OpenShape { features, images, upload, download, submissions } = &mut self.open[0];
+        let ready = images.ready(image, &Letterbox::within(sides, sides)?)?;
         let (device, queue) = (self.gpu.device(), self.gpu.queue());
-        let rows = self.features.features().rows();
+        let rows = features.features().rows();
         let send = || {
             let mut encoder =
                 device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("backbone") });
-            let uploaded = self.images.send(&self.gpu, &mut encoder, &self.upload, &ready);
-            for (number, steps) in self.submissions.iter().enumerate() {
+            let uploaded = images.send(&self.gpu, &mut encoder, upload, &ready);
+            for (number, steps) in submissions.iter().enumerate() {
                 if number > 0 {
                     let descriptor = wgpu::CommandEncoderDescriptor { label: Some("backbone") };
                     queue
@@ -102,19 +135,19 @@ impl NetworkBackbone {
                 let descriptor = wgpu::ComputePassDescriptor { label: Some("backbone"), timestamp_writes: None };
                 let mut pass = encoder.begin_compute_pass(&descriptor);
                 if number == 0 {
-                    self.features.record_letterbox(&mut pass, self.images.pass());
+                    features.record_letterbox(&mut pass, images.pass());
                 }
-                self.features.record_backbone(&mut pass, steps.clone());
-                if number + 1 == self.submissions.len() {
-                    self.features.record_join(&mut pass);
+                features.record_backbone(&mut pass, steps.clone());
+                if number + 1 == submissions.len() {
+                    features.record_join(&mut pass);
                 }
             }
-            encoder.copy_buffer_to_buffer(rows, 0, &self.download, 0, rows.size());
+            encoder.copy_buffer_to_buffer(rows, 0, download, 0, rows.size());
             queue.submit([encoder.finish()]);
             if uploaded {
-                self.upload.map();
+                upload.map();
             }
-            Download::ask(device, &self.download, rows.size())
+            Download::ask(device, download, rows.size())
         };
         let sent = watching(device, send).await;
         if let Some(reason) = self.gpu.lost() {
@@ -123,7 +156,7 @@ impl NetworkBackbone {
         let download = match sent {
             Ok(download) => download,
             Err(error) => {
-                self.images.forget();
+                images.forget();
                 return Err(RunError::refused("an image", &error).into());
             }
         };
@@ -131,14 +164,14 @@ impl NetworkBackbone {
         if !download.read(&mut values).await {
             return Err(self.gpu.lost_error().into());
         }
-        CellFeatures::new(self.features.features().cells(), self.features.features().channels(), values)
+        CellFeatures::of_grid(features.features().grid(), features.features().channels(), values)
     }
 }
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Backbone for NetworkBackbone {
     fn channels(&self) -> usize {
-        self.features.features().channels()
+        self.open[0].features.features().channels()
     }
 
     fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError> {
@@ -147,7 +180,15 @@ impl Backbone for NetworkBackbone {
     }
 
     fn describe(&self) -> String {
-        self.features.describe()
+        self.open[0].features.describe()
+    }
+
+    fn take_rectangles(&mut self) -> Result<u32, DetectError> {
+        let fail = |problem| DetectError::Backbone { backbone: self.name.clone(), problem };
+        check_open_sides(&self.network, &self.config).map_err(fail)?;
+        let coarsest = self.open[0].features.features().coarsest();
+        self.config.shape = InputShape::Rectangle(coarsest);
+        Ok(coarsest)
     }
 
     fn leaves_cores_free(&self) -> bool {

@@ -43,6 +43,8 @@ pub struct DeviceCandidates {
     pipeline: wgpu::ComputePipeline,
     settings: wgpu::Buffer,
     heads: Vec<DetectingHead>,
+    /// Cells in a row and in a column.
+    grid: [usize; 2],
     /// Which head a class is of, and which of its classes.
     classes: Vec<(usize, usize)>,
     width: usize,
@@ -89,11 +91,11 @@ impl DeviceCandidates {
         let columns = columns_of(heads)?;
         let width = columns.last().map_or(0, |last| last.end);
         let room = room.clamp(1, u32::MAX as usize / 64);
-        let cells = heads[0].settings.cells();
+        let grid = heads[0].settings.grid(heads[0].settings.sides());
         let classes = heads.iter().enumerate();
         let classes: Vec<(usize, usize)> =
             classes.flat_map(|(at, head)| (0..head.settings.classes.len()).map(move |class| (at, class))).collect();
-        let mut settings = vec![0, cells * cells, width, classes.len(), room];
+        let mut settings = vec![0, grid[0] * grid[1], width, classes.len(), room];
         settings.extend(classes.iter().flat_map(|&(head, class)| {
             let Range { start, .. } = columns[head];
             [start + class, start + heads[head].settings.classes.len()]
@@ -114,7 +116,7 @@ impl DeviceCandidates {
         };
         let settings = watching(gpu.device(), make).await.map_err(refused)?;
         let (gpu, heads) = (gpu.clone(), heads.to_vec());
-        let mut made = Self { gpu, pipeline, settings, heads, classes, width, room, options };
+        let mut made = Self { gpu, pipeline, settings, heads, grid, classes, width, room, options };
         made.set_options(options)?;
         Ok(made)
     }
@@ -142,7 +144,7 @@ impl DeviceCandidates {
         self.width
     }
 
-    /// Binds outputs, `[cells * cells, width]` f32 with the usage STORAGE.
+    /// Binds outputs, `[cells, width]` f32 with the usage STORAGE.
     ///
     /// # Errors
     /// Where the buffer is too small or has no usage STORAGE, the device does not take it, or has no memory left.
@@ -175,8 +177,7 @@ impl DeviceCandidates {
 
     /// Cells of an image.
     fn cells(&self) -> usize {
-        let side = self.heads[0].settings.cells();
-        side * side
+        self.grid[0] * self.grid[1]
     }
 
     /// Records what finds candidates into an encoder of the device.
@@ -221,7 +222,7 @@ impl DeviceCandidates {
             let Some(&(head, class)) = self.classes.get(class as usize) else { continue };
             let score = score_of(logit, centreness);
             if score >= self.options.score
-                && let Some(bounds) = bounds_of(distances, cell as usize, &self.heads[head].settings)
+                && let Some(bounds) = bounds_of(distances, cell as usize, self.grid[0], &self.heads[head].settings)
             {
                 candidates[head].push(Candidate { class, cell: cell as usize, score, bounds });
             }

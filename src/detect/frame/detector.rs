@@ -10,11 +10,12 @@ use super::options::FrameOptions;
 use super::parts::{Part, submissions};
 use crate::detect::detector::{check_outputs, columns_of, decode_heads, join_heads};
 use crate::detect::{DetectError, DetectOptions, DetectingHead, Detection, HeadDetections, Letterbox, Picture};
-use crate::head::Head;
+use crate::head::{Head, InputShape};
 use crate::network::Network;
 use crate::plan::{Limits, PlanOptions, work_bytes};
 use crate::run::{
-    Binding, Download, Gpu, RunError, Session, Upload, largest_submission, open_sessions, submission_within, watching,
+    Binding, Download, Gpu, RunError, Session, Upload, done, largest_submission, open_sessions, submission_within,
+    watching,
 };
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::{block_on, block_on_submission};
@@ -141,18 +142,22 @@ impl FrameDetector {
         options: &FrameOptions,
     ) -> Result<Self, DetectError> {
         options.check()?;
-        let heads = DetectingHead::all_of(head)?;
+        let mut heads = DetectingHead::all_of(head)?;
+        for head in &mut heads {
+            head.settings.shape = options.sides.map_or(InputShape::Square, InputShape::Fixed);
+        }
         let columns = columns_of(&heads)?;
         check_outputs(&heads, &columns, head.outputs())?;
         let settings = &heads[0].settings;
         let mut plan = PlanOptions { callers_buffers: true, ..options.plan.clone() };
-        let lend = |largest| share(gpu.limits(), head, settings.cells() * settings.cells(), &mut plan, largest);
+        let [columns, down] = settings.grid(settings.sides());
+        let lend = |largest| share(gpu.limits(), head, columns * down, &mut plan, largest);
         let features = FeaturePasses::open(gpu, network, backbone, settings, &options.network, lend).await?;
         let (found, expected) = (features.features().channels(), head.inputs());
         if found != expected {
             return Err(DetectError::Features { found, parts: features.describe(), expected });
         }
-        let rows = features.features().cells() * features.features().cells();
+        let rows = features.features().count();
         let opened = open_sessions(gpu, head, rows, &plan, features.lent()).await?;
         let together = opened.len() == 1;
         let mut sessions = Vec::with_capacity(opened.len());
@@ -237,7 +242,7 @@ impl FrameDetector {
 
     /// Kernels that a frame starts on the device.
     pub fn dispatches(&self) -> usize {
-        let rows = self.features.features().cells() * self.features.features().cells();
+        let rows = self.features.features().count();
         let of_head = |own: &HeadSession| own.session.dispatches(rows) + 1;
         // The first is the letterbox's.
         1 + self.features.dispatches() + self.sessions.iter().map(of_head).sum::<usize>()
@@ -305,35 +310,33 @@ impl FrameDetector {
     /// # Errors
     /// Where as many frames are on their way as may be, the image has no pixel, or the device fails.
     pub async fn submit_async(&mut self, image: &Picture) -> Result<(), DetectError> {
-        let letterbox = Letterbox::new(image.width(), image.height(), self.features.config().input_size)?;
+        let letterbox = Letterbox::of(image.width(), image.height(), self.features.config())?;
         let ready = self.images.ready(image, &letterbox)?;
         self.send(&Source::Host(ready), letterbox).await
     }
 
     /// Sends an image that was letterboxed already on its way; `letterbox` is that of the original.
     #[cfg(all(feature = "files", not(target_arch = "wasm32")))]
-    pub(super) fn submit_square(&mut self, square: &Picture, letterbox: Letterbox) -> Result<(), DetectError> {
-        let side = self.side();
-        let ready = self.images.ready(square, &Letterbox::new(side, side, side)?)?;
+    pub(super) fn submit_letterboxed(&mut self, image: &Picture, letterbox: Letterbox) -> Result<(), DetectError> {
+        let sides = self.features.config().sides();
+        let ready = self.images.ready(image, &Letterbox::within(sides, sides)?)?;
         let device = self.gpu.device().clone();
         block_on(&device, self.send(&Source::Host(ready), letterbox))
     }
 
-    /// Side of the letterboxed image.
-    #[cfg(all(feature = "files", not(target_arch = "wasm32")))]
-    pub(super) fn side(&self) -> u32 {
-        self.features.config().input_size
+    /// How images are prepared.
+    pub(super) fn config(&self) -> &crate::head::DetectionConfig {
+        self.features.config()
     }
 
-    /// Value of the letterbox's bars.
-    #[cfg(all(feature = "files", not(target_arch = "wasm32")))]
-    pub(super) fn padding(&self) -> u8 {
-        self.features.config().pixels.padding
+    /// Pixels that a value of the coarsest map is for, along a side.
+    pub(super) fn coarsest(&self) -> u32 {
+        self.features.features().coarsest()
     }
 
     /// Bytes of the largest image that goes to the device as it is.
     #[cfg(all(feature = "files", not(target_arch = "wasm32")))]
-    pub(super) fn image_bytes(&self) -> u64 {
+    pub(super) fn host_image_bytes(&self) -> u64 {
         self.images.image_bytes()
     }
 
@@ -502,49 +505,63 @@ impl FrameDetector {
         if let Some(reason) = self.gpu.lost() {
             return Err(RunError::Lost(reason).into());
         }
-        let device = self.gpu.device().clone();
-        let sent = watching(&device, || self.submit_parts(number, source)).await;
+        let (device, queue) = (self.gpu.device().clone(), self.gpu.queue().clone());
+        let mut first = 0;
+        let sent = loop {
+            match watching(&device, || self.submit_from(number, source, first)).await {
+                Ok(Ok(None)) => {
+                    first += 1;
+                    // Those of others come before the next one. Where the device does not say that it is done, it is lost.
+                    let _ = done(&device, &queue).await;
+                }
+                Ok(Ok(Some(sent))) => break Ok(sent),
+                Ok(Err(problem)) => break Err(problem),
+                Err(error) => break Err(RunError::refused("a frame", &error)),
+            }
+        };
         if let Some(reason) = self.gpu.lost() {
             return Err(RunError::Lost(reason).into());
         }
         match sent {
-            Ok(Ok((download, submission))) => {
+            Ok((download, submission)) => {
                 self.slots[number].sent = Some(Sent { letterbox, download: Some(download), submission });
                 self.order.push_back(number);
                 Ok(())
             }
-            Ok(Err(problem)) => {
+            Err(problem) => {
                 self.images.forget();
                 Err(problem.into())
-            }
-            Err(error) => {
-                self.images.forget();
-                Err(RunError::refused("a frame", &error).into())
             }
         }
     }
 
-    /// Submits a frame in as many submissions as it takes, and asks for its candidates.
-    fn submit_parts(
+    /// Submits a frame from one of its submissions on, and asks for its candidates; `None` after one that others are let in
+    /// after.
+    fn submit_from(
         &mut self,
         number: usize,
         source: &Source<'_>,
-    ) -> Result<(Download, Option<wgpu::SubmissionIndex>), RunError> {
+        first: usize,
+    ) -> Result<Option<(Download, Option<wgpu::SubmissionIndex>)>, RunError> {
         let (device, queue) = (self.gpu.device(), self.gpu.queue());
         let label = Some("frame");
-        let mut encoder = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let begun = || device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
+        let mut encoder = begun();
         let slot = &self.slots[number];
-        let uploaded = match source {
-            Source::Host(ready) => self.images.send(&self.gpu, &mut encoder, &slot.upload, ready),
-            Source::Device(_) => false,
+        let mut uploaded = match source {
+            Source::Host(ready) if first == 0 => self.images.send(&self.gpu, &mut encoder, &slot.upload, ready),
+            _ => false,
         };
         let image = match source {
             Source::Host(_) => self.images.pass(),
             Source::Device(pass) => pass,
         };
-        self.begin(&mut encoder, slot);
-        let mut submission = None;
-        for (at, parts) in self.submissions.iter().enumerate() {
+        if first == 0 {
+            self.begin(&mut encoder, slot);
+        }
+        let (mut submission, mut next) = (None, Some(encoder));
+        for (at, parts) in self.submissions.iter().enumerate().skip(first) {
+            let mut encoder = next.take().unwrap_or_else(begun);
             {
                 let mut pass =
                     encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label, timestamp_writes: None });
@@ -557,26 +574,25 @@ impl FrameDetector {
                     }
                 }
             }
-            if at + 1 == self.submissions.len() {
+            let last = at + 1 == self.submissions.len();
+            if last {
                 self.end(&mut encoder, slot);
-                submission = Some(queue.submit([encoder.finish()]));
-                break;
             }
-            let next = device.create_command_encoder(&wgpu::CommandEncoderDescriptor { label });
-            let part = queue.submit([std::mem::replace(&mut encoder, next).finish()]);
-            if self.gives_way {
-                finished(device, part);
+            submission = Some(queue.submit([encoder.finish()]));
+            // The first one has copied what the host has filled.
+            if std::mem::take(&mut uploaded) {
+                slot.upload.map();
+            }
+            if self.gives_way && !last {
+                return Ok(None);
             }
         }
-        if uploaded {
-            slot.upload.map();
-        }
-        Ok((Download::ask(device, &slot.download, slot.download.size()), submission))
+        Ok(Some((Download::ask(device, &slot.download, slot.download.size()), submission)))
     }
 
     /// Multiplications of a frame, roughly.
     pub(super) fn work(&self) -> f64 {
-        let rows = self.features.features().cells() * self.features.features().cells();
+        let rows = self.features.features().count();
         let of_head = |own: &HeadSession| own.session.chunk_work(rows).sum::<f64>();
         self.features.step_work().sum::<f64>() + self.sessions.iter().map(of_head).sum::<f64>()
     }
@@ -623,9 +639,9 @@ impl FrameDetector {
             Part::Backbone(steps) => self.features.record_backbone(pass, steps.clone()),
             Part::Join => self.features.record_join(pass),
             Part::Head { session, chunks } => {
-                let cells = self.features.features().cells();
+                let cells = self.features.features().count();
                 let (own, head) = (&self.sessions[*session], &slot.heads[*session]);
-                own.session.record_some(pass, &head.binding, cells * cells, chunks.clone())?;
+                own.session.record_some(pass, &head.binding, cells, chunks.clone())?;
             }
             Part::Candidates => {
                 for (own, head) in self.sessions.iter().zip(&slot.heads) {
@@ -667,7 +683,7 @@ impl Slot {
         sessions: &[HeadSession],
         upload: Upload,
     ) -> Result<Self, DetectError> {
-        let rows = features.features().cells() * features.features().cells();
+        let rows = features.features().count();
         let mut heads = Vec::with_capacity(sessions.len());
         for own in sessions {
             let size = 4 * (rows * own.session.outputs()) as u64;
@@ -689,16 +705,6 @@ impl Slot {
         let bytes = found + features.features().not_finite().size();
         Ok(Self { upload, heads, download: download(gpu, bytes).await?, sent: None })
     }
-}
-
-/// Blocks until a submission is done, so that those of others come before the next one. In a browser nothing can.
-fn finished(device: &wgpu::Device, submission: wgpu::SubmissionIndex) {
-    #[cfg(not(target_arch = "wasm32"))]
-    if device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }).is_err() {
-        tracing::debug!("the device does not say whether it is done");
-    }
-    #[cfg(target_arch = "wasm32")]
-    let _ = (device, submission);
 }
 
 /// A buffer for the host to read.

@@ -46,7 +46,7 @@ impl FeaturePasses {
             other => fail(BackboneProblem::Gpu(one_line(&other))),
         };
         let outputs: Vec<&str> = config.features.iter().map(String::as_str).collect();
-        let shape = config.pixels.input_shape(config.input_size);
+        let shape = config.pixels.input_shape_of(config.sides());
         let sizes = [(config.pixels.input.as_str(), &shape[..])];
         let plan =
             network.resolve(&outputs, &sizes, &Budget::default()).and_then(|net| net.plan_with(gpu.limits(), options));
@@ -141,6 +141,29 @@ impl FeaturePasses {
     }
 }
 
+/// A shape as messages show it.
+fn shown(shape: &[Side]) -> String {
+    let side = |side: &Side| match side {
+        Side::Fixed(side) => side.to_string(),
+        Side::Named(name) => name.clone(),
+    };
+    one_line(&format!("[{}]", shape.iter().map(side).collect::<Vec<_>>().join(",")))
+}
+
+/// Refuses a network whose image has a height or width that its file fixes.
+pub(super) fn check_open_sides(network: &Network, config: &DetectionConfig) -> Result<(), BackboneProblem> {
+    let input = network.inputs().iter().find(|input| input.name == config.pixels.input);
+    let Some(shape) = input.and_then(|input| input.shape.as_ref()) else { return Ok(()) };
+    let first = match config.pixels.layout {
+        TensorLayout::Nchw => 2,
+        TensorLayout::Nhwc => 1,
+    };
+    if shape.iter().skip(first).take(2).any(|side| matches!(side, Side::Fixed(_))) {
+        return Err(BackboneProblem::FixedSides { input: config.pixels.input.clone(), found: shown(shape) });
+    }
+    Ok(())
+}
+
 /// Refuses a network whose inputs or outputs are not those that the settings name.
 fn check_ports(network: &Network, config: &DetectionConfig) -> Result<(), BackboneProblem> {
     let listed = |names: &mut dyn Iterator<Item = &String>| {
@@ -159,19 +182,15 @@ fn check_ports(network: &Network, config: &DetectionConfig) -> Result<(), Backbo
     if !matches!(input.element, ElementType::F32 | ElementType::F16) {
         return Err(BackboneProblem::InputType { input: expected.clone(), found: input.element.name().into() });
     }
-    let shape = config.pixels.input_shape(config.input_size);
+    let shape = config.pixels.input_shape_of(config.sides());
     let fits = |found: &[Side]| {
         let same = |(side, expected): (&Side, &usize)| !matches!(side, Side::Fixed(side) if side != expected);
         found.len() == shape.len() && found.iter().zip(&shape).all(same)
     };
     if let Some(found) = input.shape.as_ref().filter(|found| !fits(found)) {
-        let side = |side: &Side| match side {
-            Side::Fixed(side) => side.to_string(),
-            Side::Named(name) => name.clone(),
-        };
         return Err(BackboneProblem::InputShape {
             input: expected.clone(),
-            found: one_line(&format!("[{}]", found.iter().map(side).collect::<Vec<_>>().join(","))),
+            found: shown(found),
             expected: format!("{shape:?}").replace(' ', ""),
             layout: match config.pixels.layout {
                 TensorLayout::Nchw => "nchw",

@@ -22,7 +22,10 @@ pub struct DeviceFeatures {
     rows: wgpu::Buffer,
     not_finite: wgpu::Buffer,
     maps: Vec<MapPass>,
-    cells: usize,
+    /// Cells in a row and in a column.
+    grid: [usize; 2],
+    /// Pixels that a value of the coarsest map is for, along a side.
+    coarsest: u32,
     channels: usize,
 }
 
@@ -46,7 +49,7 @@ impl DeviceFeatures {
     /// Makes the buffer of the rows, and binds it and the maps. The backbone is called `backbone` in messages.
     ///
     /// # Errors
-    /// Where a map is of another shape, is not square, is finer than the cells or does not divide them, or the device has
+    /// Where a map is of another shape than the cells, is finer than the cells or does not divide them, or the device has
     /// no memory left.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn open(
@@ -61,7 +64,7 @@ impl DeviceFeatures {
     /// Makes and binds the buffer of the rows as `open` does, without blocking.
     ///
     /// # Errors
-    /// Where a map is of another shape, is not square, is finer than the cells or does not divide them, or the device has
+    /// Where a map is of another shape than the cells, is finer than the cells or does not divide them, or the device has
     /// no memory left.
     pub async fn open_async(
         gpu: &Gpu,
@@ -70,7 +73,8 @@ impl DeviceFeatures {
         backbone: &str,
     ) -> Result<Self, DetectError> {
         let fail = |problem| DetectError::Backbone { backbone: backbone.into(), problem };
-        let cells = config.cells();
+        let (sides, grid) = (config.sides(), config.grid(config.sides()));
+        let cells = grid[0];
         let mut placed = Vec::with_capacity(maps.len());
         let mut channels = 0;
         for map in maps {
@@ -78,7 +82,7 @@ impl DeviceFeatures {
                 let found = format!("{:?}", map.tensor.shape);
                 return Err(fail(BackboneProblem::OutputShape { output: map.name.into(), found }));
             };
-            let factor = cells_a_value(map.name, [width, height], config).map_err(fail)?;
+            let factor = cells_a_value(map.name, [width, height], config, sides).map_err(fail)?;
             placed.push((factor, own, channels, [map.tensor.offset as isize, row, pixel, channel]));
             channels += own;
         }
@@ -100,7 +104,7 @@ impl DeviceFeatures {
                 (Kernel::FrameJoin, constants)
             })
             .collect();
-        let bytes = 4 * (cells * cells * channels) as u64;
+        let bytes = 4 * (cells * grid[1] * channels) as u64;
         let refused = |e: wgpu::Error, what: &str| RunError::of_device(&e, bytes, what);
         let pipelines = lone_pipelines(gpu, &wanted).await.map_err(|e| refused(e, "a kernel of frames"))?;
         let make = || {
@@ -123,12 +127,13 @@ impl DeviceFeatures {
                     MapPass { pipeline, group, workgroups: own.div_ceil(LANES) as u32 }
                 };
             let maps = pipelines.into_iter().zip(maps).zip(&placed).map(pass).collect();
-            Self { rows, not_finite, maps, cells, channels }
+            let coarsest = placed.iter().map(|&(factor, ..)| factor as u32 * config.stride).max();
+            Self { rows, not_finite, maps, grid, coarsest: coarsest.unwrap_or(config.stride), channels }
         };
         Ok(watching(gpu.device(), make).await.map_err(|e| refused(e, "the rows of features"))?)
     }
 
-    /// The rows, `[cells * cells, channels]` f32, row `y * cells + x`; with the usages STORAGE and COPY_SRC.
+    /// The rows, `[cells, channels]` f32, row `y * cells + x`; with the usages STORAGE and COPY_SRC.
     pub fn rows(&self) -> &wgpu::Buffer {
         &self.rows
     }
@@ -139,9 +144,24 @@ impl DeviceFeatures {
         &self.not_finite
     }
 
-    /// Cells along one side.
+    /// Cells in a row: of a square those along one side.
     pub fn cells(&self) -> usize {
-        self.cells
+        self.grid[0]
+    }
+
+    /// Cells in a row and in a column.
+    pub fn grid(&self) -> [usize; 2] {
+        self.grid
+    }
+
+    /// Cells of an image.
+    pub(super) fn count(&self) -> usize {
+        self.grid[0] * self.grid[1]
+    }
+
+    /// Pixels that a value of the coarsest map is for, along a side.
+    pub(super) fn coarsest(&self) -> u32 {
+        self.coarsest
     }
 
     /// Features a cell.
@@ -151,11 +171,11 @@ impl DeviceFeatures {
 
     /// Records the kernels into a pass of the device.
     pub fn record_in(&self, pass: &mut wgpu::ComputePass<'_>) {
-        let cells = self.cells as u32;
+        let [cells, rows] = self.grid.map(|cells| cells as u32);
         for map in &self.maps {
             pass.set_pipeline(&map.pipeline);
             pass.set_bind_group(0, &map.group, &[]);
-            pass.dispatch_workgroups(map.workgroups, cells, cells);
+            pass.dispatch_workgroups(map.workgroups, cells, rows);
         }
     }
 }

@@ -5,7 +5,7 @@ use super::letterbox::{LetterboxPass, placement};
 use crate::detect::{DetectError, Letterbox, Picture};
 use crate::run::{Gpu, Upload};
 
-/// Weights of a column or row that there is room for: those of images 15 times as large as the square.
+/// Weights of a column or row that there is room for: those of images 15 times as large as what they are fitted into.
 const WEIGHTS: usize = 32;
 
 /// The buffers of an image on the device, one after the other. What is too large for them is letterboxed on the CPU, which
@@ -16,7 +16,8 @@ pub(super) struct HostImages {
     image: wgpu::Buffer,
     pass: LetterboxPass,
     padding: u8,
-    side: u32,
+    /// Width and height of what images are fitted into.
+    sides: [u32; 2],
     /// Size of the image whose placement is on the device.
     placed: Option<[u32; 2]>,
 }
@@ -29,10 +30,11 @@ pub(super) struct Ready<'a> {
 }
 
 impl HostImages {
-    /// Makes buffers for images of up to `pixels`, the square among them.
+    /// Makes buffers for images of up to `pixels`, the letterboxed one among them.
     pub(super) fn new(gpu: &Gpu, features: &FeaturePasses, pixels: usize) -> Self {
         let config = features.config();
-        let side = config.input_size as usize;
+        let sides = config.sides();
+        let [width, height] = sides.map(|side| side as usize);
         let buffer = |label, bytes: usize| {
             gpu.device().create_buffer(&wgpu::BufferDescriptor {
                 label: Some(label),
@@ -41,11 +43,11 @@ impl HostImages {
                 mapped_at_creation: false,
             })
         };
-        let place = buffer("frame placement", 4 * (8 + 2 * side * (1 + WEIGHTS)));
+        let place = buffer("frame placement", 4 * (8 + (width + height) * (1 + WEIGHTS)));
         let most = gpu.limits().storage_binding.min(gpu.limits().buffer) as usize / 4 * 4;
-        let image = buffer("frame image", (3 * pixels.max(side * side).min(most / 3)).next_multiple_of(4).min(most));
+        let image = buffer("frame image", (3 * pixels.max(width * height).min(most / 3)).next_multiple_of(4).min(most));
         let pass = features.letterbox().pass_of(&place, &image, features.input());
-        Self { place, image, pass, padding: config.pixels.padding, side: config.input_size, placed: None }
+        Self { place, image, pass, padding: config.pixels.padding, sides, placed: None }
     }
 
     /// Makes what the host fills for a frame.
@@ -86,8 +88,8 @@ impl HostImages {
             }
         }
         let square = letterbox.apply(image, self.padding)?;
-        let own = Letterbox::new(self.side, self.side, self.side)?;
-        let place = (self.placed != Some(own.image)).then(|| placement(&own, [3 * self.side, 3]));
+        let own = Letterbox::within(self.sides, self.sides)?;
+        let place = (self.placed != Some(own.image)).then(|| placement(&own, [3 * self.sides[0], 3]));
         Ok(Ready { image: std::borrow::Cow::Owned(square), place })
     }
 

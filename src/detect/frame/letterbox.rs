@@ -9,19 +9,20 @@ use crate::head::{ChannelOrder, DetectionConfig, PixelPreparation, TensorLayout}
 use crate::run::block_on;
 use crate::run::{Gpu, Kernel, RunError, lone_pipelines, watching};
 
-/// Pixels of the square along a side of a workgroup, as the kernel has it.
+/// Pixels along a side of a workgroup, as the kernel has it.
 const WORKGROUP: u32 = 8;
 /// Numbers before the windows, as the kernel has it.
 const HEADER: usize = 8;
 
-/// Fits images that lie on a device into the square that a backbone takes, and makes their pixels its numbers.
+/// Fits images that lie on a device into the square or rectangle that a backbone takes, and makes their pixels its numbers.
 ///
 /// The numbers are those of [`Letterbox::apply`] and [`PixelPreparation::prepare`], to the bit; of sRGB textures those of
 /// the bytes that they hold.
 #[derive(Debug)]
 pub struct DeviceLetterbox {
     gpu: Gpu,
-    side: u32,
+    /// Width and height that are filled.
+    sides: [u32; 2],
     buffer: wgpu::ComputePipeline,
     texture: wgpu::ComputePipeline,
 }
@@ -56,7 +57,7 @@ pub(super) struct LetterboxPass {
 }
 
 impl LetterboxBinding {
-    /// Where the image lies in the square.
+    /// Where the image lies in the square or rectangle.
     pub fn letterbox(&self) -> &Letterbox {
         &self.letterbox
     }
@@ -83,15 +84,15 @@ impl DeviceLetterbox {
     /// Where the settings are out of range or the device refuses a kernel.
     pub async fn open_async(gpu: &Gpu, config: &DetectionConfig) -> Result<Self, DetectError> {
         config.check()?;
-        let constants = constants(config.input_size, &config.pixels);
+        let constants = constants(config.sides(), &config.pixels);
         let wanted =
             [Kernel::FrameLetterboxBuffer, Kernel::FrameLetterboxTexture].map(|kernel| (kernel, constants.clone()));
         let made = lone_pipelines(gpu, &wanted).await.map_err(|e| RunError::of_device(&e, 0, "a kernel of frames"))?;
         let [buffer, texture] = <[_; 2]>::try_from(made).map_err(|_| gpu.lost_error())?;
-        Ok(Self { gpu: gpu.clone(), side: config.input_size, buffer, texture })
+        Ok(Self { gpu: gpu.clone(), sides: config.sides(), buffer, texture })
     }
 
-    /// Binds a texture and the buffer that the numbers go to, `3 * side * side` f32 with the usage STORAGE.
+    /// Binds a texture and the buffer that the numbers go to, `3 * width * height` f32 with the usage STORAGE.
     ///
     /// # Errors
     /// Where the texture is no plain image of 8 bits a channel with the usage TEXTURE_BINDING, the buffer is too small or
@@ -117,7 +118,7 @@ impl DeviceLetterbox {
     ) -> Result<LetterboxBinding, DetectError> {
         let srgb = check_texture(texture)?;
         self.check_numbers(numbers)?;
-        let letterbox = Letterbox::new(texture.width(), texture.height(), self.side)?;
+        let letterbox = Letterbox::within([texture.width(), texture.height()], self.sides)?;
         let place = placement(&letterbox, [u32::from(srgb), 0]);
         let bind = || {
             let view = texture.create_view(&wgpu::TextureViewDescriptor::default());
@@ -130,7 +131,7 @@ impl DeviceLetterbox {
         Ok(LetterboxBinding { pass: LetterboxPass { pipeline: self.texture.clone(), group }, letterbox })
     }
 
-    /// Binds an image in a buffer, and the buffer that the numbers go to, `3 * side * side` f32; both need the usage STORAGE.
+    /// Binds an image in a buffer, and the buffer that the numbers go to, `3 * width * height` f32; both need the usage STORAGE.
     ///
     /// # Errors
     /// Where a buffer is too small or has no usage STORAGE, a pixel has neither 3 nor 4 bytes, rows overlap, or the device
@@ -154,7 +155,7 @@ impl DeviceLetterbox {
         image: &DeviceImage<'_>,
         numbers: &wgpu::Buffer,
     ) -> Result<LetterboxBinding, DetectError> {
-        let letterbox = Letterbox::new(image.width, image.height, self.side)?;
+        let letterbox = Letterbox::within([image.width, image.height], self.sides)?;
         image.check()?;
         self.check_numbers(numbers)?;
         let place = placement(&letterbox, [image.bytes_per_row, image.bytes_per_pixel]);
@@ -179,12 +180,13 @@ impl DeviceLetterbox {
     pub(super) fn record_pass(&self, pass: &mut wgpu::ComputePass<'_>, own: &LetterboxPass) {
         pass.set_pipeline(&own.pipeline);
         pass.set_bind_group(0, &own.group, &[]);
-        let workgroups = self.side.div_ceil(WORKGROUP);
-        pass.dispatch_workgroups(workgroups, workgroups, 1);
+        let [across, down] = self.sides.map(|side| side.div_ceil(WORKGROUP));
+        pass.dispatch_workgroups(across, down, 1);
     }
 
     fn check_numbers(&self, numbers: &wgpu::Buffer) -> Result<(), DetectError> {
-        check_buffer("the buffer of the backbone's input", numbers, 12 * u64::from(self.side) * u64::from(self.side))
+        let [width, height] = self.sides.map(u64::from);
+        check_buffer("the buffer of the backbone's input", numbers, 12 * width * height)
     }
 
     /// A buffer of a placement.
@@ -221,10 +223,11 @@ impl DeviceImage<'_> {
     }
 }
 
-fn constants(side: u32, pixels: &PixelPreparation) -> Vec<(&'static str, f64)> {
+fn constants([width, height]: [u32; 2], pixels: &PixelPreparation) -> Vec<(&'static str, f64)> {
     let flag = |set: bool| f64::from(u8::from(set));
     let mut constants = vec![
-        ("SIDE", f64::from(side)),
+        ("WIDTH", f64::from(width)),
+        ("HEIGHT", f64::from(height)),
         ("PADDING", f64::from(pixels.padding)),
         ("NHWC", flag(pixels.layout == TensorLayout::Nhwc)),
         ("BGR", flag(pixels.channel_order == ChannelOrder::Bgr)),

@@ -22,6 +22,7 @@ mod letterbox;
 mod measure;
 mod options;
 mod parts;
+mod shapes;
 
 pub use backbone::NetworkBackbone;
 pub use candidates::{CandidatesBinding, DeviceCandidates};
@@ -30,3 +31,4 @@ pub use features::{DeviceFeatures, DeviceMap};
 pub use letterbox::{DeviceImage, DeviceLetterbox, LetterboxBinding};
 pub use measure::FrameTimes;
 pub use options::FrameOptions;
+pub use shapes::FrameDetectors;

@@ -27,6 +27,9 @@ pub struct FrameOptions {
     /// takes longer goes in several, each after the one before it is done, so that others get their turn between them. `None`
     /// cuts frames only where the system would reset the device, and sends all parts at once.
     pub submission_seconds: Option<f32>,
+    /// Width and height in pixels that images are letterboxed to, multiples of the stride of the coarsest map; `None` for the square
+    /// of the head's settings.
+    pub sides: Option<[u32; 2]>,
 }
 
 impl Default for FrameOptions {
@@ -40,6 +43,7 @@ impl Default for FrameOptions {
             plan: PlanOptions::default(),
             network: NetworkOptions::default(),
             submission_seconds: None,
+            sides: None,
         }
     }
 }
@@ -74,4 +78,5 @@ setters! { FrameOptions {
     plan: PlanOptions,
     network: NetworkOptions,
     submission_seconds: into Option<f32>,
+    sides: into Option<[u32; 2]>,
 }}

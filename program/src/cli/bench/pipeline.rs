@@ -40,6 +40,9 @@ pub(crate) struct PipelineArgs {
     /// Image to measure with [default: the first bundled one]
     #[arg(long, value_name = "FILE", requires = "pipeline")]
     image: Option<PathBuf>,
+    /// Letterbox the image to a rectangle of its own shape in place of a square, as `detect --rect` does
+    #[arg(long, requires = "pipeline")]
+    rect: bool,
 }
 
 /// The JSON form.
@@ -56,6 +59,7 @@ struct Measured<'a> {
 pub(super) fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
     let device = args.open()?;
     let own = &args.pipeline;
+    let rect = own.rect;
     let image = own.image.as_deref();
     let software = device.gpu.as_ref().is_some_and(sharekan::Gpu::is_software);
     let mut assumed = Vec::new();
@@ -77,7 +81,7 @@ pub(super) fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
         seconds: args.seconds.unwrap_or(if args.quick { 1.0 } else { 5.0 }),
     };
     let options = device.frame_options(own.backbone_precision)?;
-    let times = pipeline::measure(&subject, device.gpu.as_ref().zip(options.as_ref()), effort)?;
+    let times = pipeline::measure(&subject, device.gpu.as_ref().zip(options.as_ref()), effort, rect)?;
     spinner.finish_and_clear();
     device.keep_kernels();
     print(screen, &times)?;
@@ -100,9 +104,9 @@ pub(super) fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
 
 /// The stages side by side.
 fn print(screen: Screen, times: &PipelineTimes) -> Result<(), Failure> {
-    let PipelineTimes { image, backbone, input_size, head, notes, stages, cpu, gpu } = times;
+    let PipelineTimes { image, backbone, input: [across, down], head, notes, stages, cpu, gpu, .. } = times;
     screen.line(format!(
-        "{} ({} x {}) through {backbone} at {input_size} x {input_size}, and {head}",
+        "{} ({} x {}) through {backbone} at {across} x {down}, and {head}",
         image.file, image.width, image.height
     ))?;
     for note in notes {

@@ -100,7 +100,8 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     };
     let options = gpu.as_ref().map(|gpu| BackbonePrecision::Auto.options(gpu, None)).transpose()?;
     let options = options.map(|network| FrameOptions::default().network(network));
-    let times = pipeline::measure(&subject, gpu.as_ref().zip(options.as_ref()), Effort { rounds: 20, seconds: 2.0 })?;
+    let times =
+        pipeline::measure(&subject, gpu.as_ref().zip(options.as_ref()), Effort { rounds: 20, seconds: 2.0 }, false)?;
     spinner.finish_and_clear();
     let summary = Summary::new(check, software, sizes, &heads, facts, times);
     let page = args.out.join("index.html");

@@ -30,7 +30,8 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     }
     let heads = detecting_heads(head, &args.head)?;
     // Classes of the data are mapped to those of all heads together.
-    let all = heads[0].settings.clone().classes(heads.iter().flat_map(|head| head.settings.classes.clone()).collect());
+    let mut all =
+        heads[0].settings.clone().classes(heads.iter().flat_map(|head| head.settings.classes.clone()).collect());
     let mut measured_set = args.set.ground_truth(&all, screen)?;
     let truth = std::mem::take(&mut measured_set.truth);
     let knows = |head: &DetectingHead| truth.classes.iter().any(|class| head.settings.classes.contains(class));
@@ -47,6 +48,7 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     let cells = all.cells() * all.cells();
     let device = OpenDevice::open(&args.device, &args.kernel)?;
     let mut backbone = args.set.open_backbone(&all, device.gpu.as_ref(), &args.device.adapter.options()?, screen)?;
+    all.shape = backbone.shape(args.shape)?;
     let mut model = device.model(head, cells, &args.head)?;
     if backbone.channels() != model.inputs() {
         let (found, expected, path) = (backbone.channels(), model.inputs(), args.head.display());
@@ -67,7 +69,7 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
                 continue;
             }
         };
-        let letterbox = Letterbox::new(pixels.width(), pixels.height(), all.input_size)?;
+        let letterbox = Letterbox::of(pixels.width(), pixels.height(), &all)?;
         let square = letterbox.apply(&pixels, all.pixels.padding)?;
         let square = args.shift.apply_in(&square, &letterbox, at as u64);
         let features = backbone.features(&square)?;

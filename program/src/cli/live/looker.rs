@@ -114,6 +114,8 @@ impl Looker {
                     None => continue,
                 },
             };
+            // What a file gives waits for its time.
+            let came = if self.in_time { Instant::now() } else { frame.came };
             let mut stages = vec![("read", frame.reading)];
             if new {
                 let start = Instant::now();
@@ -129,7 +131,7 @@ impl Looker {
                     return Err(gone(problem));
                 }
             };
-            stages.push(("frame to boxes", frame.came.elapsed()));
+            stages.push(("frame to boxes", came.elapsed()));
             let looking = &self.heads[controls.head];
             let shown = Shown {
                 frame: Arc::clone(&frame),
@@ -172,7 +174,8 @@ impl Looker {
         };
         let textures: Vec<_> = (0..TEXTURES).map(texture).collect();
         for looking in &mut self.heads {
-            if let Opened::Frames(detector, _) = &looking.opened {
+            if let Opened::Frames(detectors, _) = &mut looking.opened {
+                let detector = detectors.for_image(width, height).map_err(gone)?;
                 let bound = textures.iter().map(|texture| detector.bind_texture(texture));
                 looking.bindings = bound.collect::<Result<_, _>>().map_err(gone)?;
             }
@@ -192,8 +195,9 @@ impl Looker {
         let options = self.options.score(controls.score).nms(controls.nms);
         let start = Instant::now();
         match &mut looking.opened {
-            Opened::Frames(detector, _) => {
-                detector.set_options(options)?;
+            Opened::Frames(detectors, _) => {
+                detectors.set_options(options)?;
+                let detector = detectors.for_image(frame.size[0], frame.size[1])?;
                 detector.submit_bound(&looking.bindings[slot])?;
                 let found = detector.next()?.unwrap_or_default();
                 stages.push(("detect", start.elapsed()));
