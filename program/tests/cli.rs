@@ -34,6 +34,8 @@ mod onnxruntime;
 mod presets;
 #[path = "cli/program.rs"]
 mod program;
+#[path = "cli/rect.rs"]
+mod rect;
 #[path = "cli/round_trip.rs"]
 mod round_trip;
 #[path = "cli/rows.rs"]

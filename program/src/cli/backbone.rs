@@ -288,6 +288,26 @@ mod tests {
     }
 
     #[test]
+    fn rectangles_need_a_file_that_leaves_the_sides_open() {
+        let gpu = pollster::block_on(Gpu::open(&GpuOptions::default())).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let config = DetectionConfig::default().classes(vec!["a".into()]).features(vec!["c4".into()]).input_size(64);
+        for (name, bytes, takes) in
+            [("open.onnx", onnx::pixels_of_any_size(4), true), ("fixed.onnx", onnx::pixels_to_features(4), false)]
+        {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            for gpu in [None, Some(&gpu)] {
+                let args = BackboneDeviceArgs { backbone_device: DeviceArg::Gpu };
+                let mut backbone = args.open(gpu, &path, &config, Screen::default()).ok().unwrap();
+                assert_eq!(backbone.shape(RectArgs { rect: false }).unwrap(), InputShape::Square);
+                let shape = backbone.shape(RectArgs { rect: true });
+                assert_eq!(shape.ok(), takes.then_some(InputShape::Rectangle(16)), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn software_adapters_are_only_taken_where_they_are_asked_for() {
         let gpu = pollster::block_on(Gpu::open(&GpuOptions::default())).unwrap();
         let taken = |choice| {

@@ -28,9 +28,13 @@ fn message(field: u64, parts: &[Vec<u8>]) -> Vec<u8> {
     bytes(field, &parts.concat())
 }
 
-/// A tensor of f32 as the network's input or output: the name, and sizes that are known.
+/// A tensor of f32 as the network's input or output: the name, and sizes that are known, or not where they are 0.
 fn value(field: u64, name: &str, sizes: [u64; 4]) -> Vec<u8> {
-    let sizes: Vec<Vec<u8>> = sizes.iter().map(|&size| message(1, &[number(1, size)])).collect();
+    let size = |(at, &size): (usize, &u64)| match size {
+        0 => message(1, &[bytes(2, format!("{name}_{at}").as_bytes())]),
+        size => message(1, &[number(1, size)]),
+    };
+    let sizes: Vec<Vec<u8>> = sizes.iter().enumerate().map(size).collect();
     let shape = message(2, &sizes);
     message(field, &[bytes(1, name.as_bytes()), message(2, &[message(1, &[number(1, 1), shape])])])
 }
@@ -45,8 +49,18 @@ pub fn pixels_to_features(channels: usize) -> Vec<u8> {
     pixels_through(channels, "Identity")
 }
 
-/// The same, with an operator behind the convolution.
+/// The same of images whose height and width the file leaves open.
+pub fn pixels_of_any_size(channels: usize) -> Vec<u8> {
+    pixels(channels, "Identity", 0)
+}
+
+/// The same as of 64 x 64 pixels, with an operator behind the convolution.
 pub fn pixels_through(channels: usize, operator: &str) -> Vec<u8> {
+    pixels(channels, operator, 64)
+}
+
+/// Of images of so many pixels a side.
+fn pixels(channels: usize, operator: &str, side: u64) -> Vec<u8> {
     let weights: Vec<u8> = (0..3 * channels).flat_map(|n| (0.7 * (1.3 * n as f32).sin()).to_le_bytes()).collect();
     let sizes: Vec<u8> = [channels as u64, 3, 1, 1].iter().flat_map(|&size| number(1, size)).collect();
     let weight = message(5, &[sizes, number(2, 1), bytes(8, b"weight"), bytes(9, &weights)]);
@@ -71,8 +85,8 @@ pub fn pixels_through(channels: usize, operator: &str) -> Vec<u8> {
             behind,
             bytes(2, b"graph"),
             weight,
-            value(11, "input", [1, 3, 64, 64]),
-            value(12, "c4", [1, channels as u64, 4, 4]),
+            value(11, "input", [1, 3, side, side]),
+            value(12, "c4", [1, channels as u64, side / 16, side / 16]),
         ],
     );
     [number(1, 8), graph, message(8, &[bytes(1, b""), number(2, 13)])].concat()

@@ -74,6 +74,26 @@ fn decoded(path: &Path) -> String {
     String::from_utf8(probe.output().unwrap().stdout).unwrap().trim().to_owned()
 }
 
+/// As in the background of a script, or behind `nohup`.
+#[cfg(unix)]
+#[test]
+fn signals_that_are_ignored_are_no_failure() {
+    let scene = Scene::new();
+    let clip = scene.clip("clip.mp4", "96x64", 1, &["-pix_fmt", "yuv420p"]);
+    let plain = scene.detect(&[&clip], &["--jsonl", text(&scene.at("lines"))]);
+    let mut ignoring = Command::new("sh");
+    ignoring.args(["-c", "trap '' INT HUP; exec \"$@\"", "sh"]).arg(plain.get_program()).args(plain.get_args());
+    ignoring.current_dir(plain.get_current_dir().unwrap());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => ignoring.env(name, value),
+            None => ignoring.env_remove(name),
+        };
+    }
+    finish(&mut ignoring).succeeds();
+    assert_eq!(scene.lines().len(), 10);
+}
+
 #[test]
 fn every_frame_is_looked_at_and_drawn() {
     let scene = Scene::new();
