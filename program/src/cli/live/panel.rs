@@ -87,15 +87,15 @@ fn figures(ui: &mut Ui, view: &mut View<'_>) {
     }
     ui.label(RichText::new(view.devices).weak());
     ui.separator();
-    egui::Grid::new("stages").num_columns(2).show(ui, |ui| {
-        for stage in &view.times.stages {
+    // A grid would ask to be drawn again whenever a figure's width changes, as the window's own does with every drawing.
+    for stage in &view.times.stages {
+        ui.horizontal(|ui| {
             ui.label(stage.name);
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                 ui.label(format!("{:.2} ms", stage.recent_ms));
             });
-            ui.end_row();
-        }
-    });
+        });
+    }
 }
 
 fn sliders(ui: &mut Ui, view: &View<'_>, controls: &mut Controls) {
