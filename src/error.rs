@@ -17,6 +17,9 @@ pub enum Error {
     /// A compressed file that is refused.
     #[error(transparent)]
     Artifact(#[from] crate::artifact::ArtifactError),
+    /// A head that the file of another runtime cannot hold.
+    #[error(transparent)]
+    Export(#[from] crate::export::ExportError),
     /// A head that an adapter's limits do not allow.
     #[cfg(feature = "gpu")]
     #[error(transparent)]

@@ -62,6 +62,7 @@
 //! | [`head`] | the two forms of a head: dense splines, and splines shared through a codebook |
 //! | [`compress`] | Gain-Shape-Bias vector quantisation of a dense head |
 //! | [`artifact`] | the compressed head as a file |
+//! | [`export`] | a head as an ONNX network |
 //! | [`files`] | heads and rows by path |
 //! | [`run`] | sessions that evaluate a head on a GPU or on the CPU |
 //! | `plan` (feature `gpu`) | which kernels are taken on an adapter, and its limits |
@@ -76,6 +77,7 @@ mod container;
 pub mod detect;
 mod error;
 pub mod evaluate;
+pub mod export;
 #[cfg(feature = "files")]
 pub mod files;
 #[doc(hidden)]

@@ -12,6 +12,7 @@ mod detect;
 mod detector;
 mod device;
 mod eval;
+mod export_onnx;
 mod failure;
 mod image_set;
 mod inspect;
@@ -84,6 +85,7 @@ enum Command {
     Study(Box<study::StudyArgs>),
     Verify(verify::VerifyArgs),
     Decompress(decompress::DecompressArgs),
+    ExportOnnx(export_onnx::ExportOnnxArgs),
     Inspect(inspect::InspectArgs),
     Network(network::NetworkArgs),
     Bench(Box<bench::BenchArgs>),
@@ -109,6 +111,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Command::Study(args)) => study::study(&args),
         Some(Command::Verify(args)) => verify::verify(&args),
         Some(Command::Decompress(args)) => decompress::decompress(&args),
+        Some(Command::ExportOnnx(args)) => export_onnx::export_onnx(&args),
         Some(Command::Inspect(args)) => inspect::inspect(&args),
         Some(Command::Network(args)) => network::network(&args),
         Some(Command::Bench(args)) => bench::bench(&args),

@@ -107,11 +107,12 @@ enum Command {
     InspectDevice,
     Decompress,
     DecompressMember,
+    ExportOnnx,
     Bench,
     Tune,
 }
 
-const COMMANDS: [Command; 16] = [
+const COMMANDS: [Command; 17] = [
     Command::Compile,
     Command::CompileResidualF32,
     Command::CompilePreset,
@@ -126,6 +127,7 @@ const COMMANDS: [Command; 16] = [
     Command::InspectDevice,
     Command::Decompress,
     Command::DecompressMember,
+    Command::ExportOnnx,
     Command::Bench,
     Command::Tune,
 ];
@@ -137,7 +139,7 @@ impl Command {
     fn devices(self) -> &'static [&'static str] {
         match self {
             Self::Verify | Self::Tune => &["gpu"],
-            Self::Bank | Self::Inspect | Self::Decompress | Self::DecompressMember => &["none"],
+            Self::Bank | Self::Inspect | Self::Decompress | Self::DecompressMember | Self::ExportOnnx => &["none"],
             _ => &DEVICES,
         }
     }
@@ -266,6 +268,7 @@ impl Files {
             Command::Inspect | Command::InspectDevice => vec!["inspect", head],
             Command::Decompress => vec!["decompress", head, "-o", out],
             Command::DecompressMember => vec!["decompress", head, "--head", "b", "-o", out],
+            Command::ExportOnnx => vec!["export-onnx", head, "-o", out],
             Command::Bench => {
                 vec!["bench", "--head", head, "--batches", "3", "--samples", "2", "--seconds", "0.01"]
             }

@@ -4,7 +4,7 @@ use super::program::{DENSE, sharekan};
 
 #[test]
 fn wrong_usage_ends_with_status_2() {
-    let wrong: [&[&str]; 48] = [
+    let wrong: [&[&str]; 49] = [
         &["compil"],
         &["--no-such-option"],
         &["compile", DENSE],
@@ -37,6 +37,7 @@ fn wrong_usage_ends_with_status_2() {
         &["detect", DENSE, "assets/images", "--max-detections", "0"],
         &["verify", DENSE, "--rows", "0"],
         &["decompress", DENSE, "-o"],
+        &["export-onnx", DENSE],
         &["bench", "--batches", "0"],
         &["bench", "--batches", "1,,2"],
         &["bench", "--codebooks", "65537"],
@@ -67,7 +68,7 @@ fn a_backend_that_does_not_exist_is_wrong_usage() {
     assert_eq!((done.status, done.stderr.lines().count()), (2, 1), "{}", done.stderr);
 }
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "demo",
     "compile",
     "bank",
@@ -77,6 +78,7 @@ const COMMANDS: [&str; 13] = [
     "study",
     "verify",
     "decompress",
+    "export-onnx",
     "inspect",
     "bench",
     "tune",
