@@ -1,0 +1,110 @@
+"""Detection and its measures on images of the repository, with the golden boxes of the tests."""
+
+import json
+
+import numpy as np
+import pytest
+
+import sharekan
+
+
+@pytest.fixture(scope="module")
+def detector():
+    from conftest import ROOT
+
+    return sharekan.Detector(
+        ROOT / "assets/heads/bccd.safetensors",
+        sharekan.assets.fetch("backbone", ROOT),
+        device="cpu",
+        backbone_device="cpu",
+    )
+
+
+def overlap(a: list[float], b: list[float]) -> float:
+    area = lambda box: max(box[2] - box[0], 0) * max(box[3] - box[1], 0)  # noqa: E731
+    shared = area([max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])])
+    return shared / (area(a) + area(b) - shared)
+
+
+def test_boxes_are_the_golden_ones(detector, root) -> None:
+    golden = json.loads((root / "tests/data/golden/bccd_detections.json").read_text())
+    assert detector.classes == ["WBC", "RBC", "Platelets"] and detector.device == detector.backbone_device == "CPU"
+    right, checked = 0, 0
+    for path in sorted((root / "assets/images").glob("*.jpg")):
+        found = detector.detect(path)
+        assert set(found[0]) == {"class", "score", "box"}
+        assert [box["score"] for box in found] == sorted((box["score"] for box in found), reverse=True)
+        for expected in golden.get(path.stem, []):
+            # Decoders of JPEG differ by a unit here and there, so that boxes move a little, and those at a threshold come and go.
+            if expected["score"] > 0.32:
+                same = [box for box in found if box["class"] == expected["class"] and overlap(box["box"], expected["box"]) > 0.8]
+                right += any(abs(box["score"] - expected["score"]) < 0.05 for box in same)
+                checked += 1
+    assert checked > 10 and right >= 0.95 * checked, (right, checked)
+
+
+def test_paths_folders_and_arrays_agree(detector, root, tmp_path) -> None:
+    images = sorted((root / "assets/images").glob("*.jpg"))[:2]
+    several = detector.detect(images)
+    assert [len(boxes) > 0 for boxes in several] == [True, True]
+    assert detector.detect(str(images[1])) == several[1]
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no image")
+    with pytest.raises(ValueError, match="bad.jpg"):
+        detector.detect([images[0], bad])
+    assert detector.detect([images[0], bad], skip_bad=True) == [several[0], None]
+    with pytest.raises(FileNotFoundError):
+        detector.detect("nowhere.jpg")
+    grey = np.full((64, 96, 3), 114, np.uint8)
+    assert isinstance(detector.detect(grey), list)
+    assert detector.detect([grey, grey]) == [detector.detect(grey)] * 2
+    with pytest.raises(TypeError, match="uint8"):
+        detector.detect(grey.astype(np.float32))
+    with pytest.raises(ValueError, match="shape"):
+        detector.detect(grey[..., :2])
+
+
+def test_assets_are_found_in_a_clone_or_not_at_all(root, tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("SHAREKAN_ASSETS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert sharekan.assets.fetch("head", root).is_file()
+    with pytest.raises(FileNotFoundError, match="SHAREKAN_ASSETS"):
+        sharekan.assets.fetch("backbone")
+    with pytest.raises(ValueError, match="expected backbone"):
+        sharekan.assets.fetch("heads")
+
+
+def test_evaluation_gives_what_the_program_gives(root, tmp_path) -> None:
+    # The ground truth is what the dense head itself finds, so that it is right in full, but for boxes below the lowest score.
+    images = sorted((root / "assets/images").glob("*.jpg"))[:2]
+    head = root / "assets/heads/bccd.safetensors"
+    backbone = sharekan.assets.fetch("backbone", root)
+    detector = sharekan.Detector(head, backbone, device="cpu", backbone_device="cpu")
+    boxes = [
+        {
+            "id": at * 1000 + number,
+            "image_id": at,
+            "category_id": detector.classes.index(box["class"]),
+            "bbox": [box["box"][0], box["box"][1], box["box"][2] - box["box"][0], box["box"][3] - box["box"][1]],
+        }
+        for at, found in enumerate(detector.detect(images))
+        for number, box in enumerate(found)
+    ]
+    data = tmp_path / "instances.json"
+    data.write_text(
+        json.dumps(
+            {
+                "images": [{"id": at, "file_name": image.name} for at, image in enumerate(images)],
+                "categories": [{"id": at, "name": name} for at, name in enumerate(detector.classes)],
+                "annotations": boxes,
+            }
+        )
+    )
+    options = {"backbone": backbone, "images": root / "assets/images", "device": "cpu", "backbone_device": "cpu"}
+    found = sharekan.evaluate(head, data, reference=head, **options)
+    assert found["images"] == 2 and found["map50"] > 99 and found["head_device"] == "CPU"
+    assert found["output_snr_db"] is None  # not a bit of difference
+    with pytest.raises(ValueError, match="bank|detection_head"):
+        sharekan.evaluate(root / "tests/data/fixtures/public/efficient-kan_small.safetensors", data, **options)
+    with pytest.raises((ValueError, OSError)):
+        sharekan.evaluate(head, tmp_path / "nowhere", **options)

@@ -1,0 +1,113 @@
+"""Arrays in, arrays out."""
+
+import threading
+
+import numpy as np
+import pytest
+
+import sharekan
+from conftest import error, fixture_named
+
+
+@pytest.fixture(scope="module")
+def case():
+    fixture = fixture_named("efficient-kan_trained_wine")
+    rows, expected = fixture.io()
+    return sharekan.load(fixture.path), rows, expected
+
+
+def test_shapes_are_those_of_a_linear_layer(case) -> None:
+    head, rows, expected = case
+    session = head.session("cpu")
+    assert session.device == "CPU" and (session.inputs, session.outputs) == (head.inputs, head.outputs)
+    assert error(session(rows), expected) < 1e-5
+    assert error(session(rows[0]), expected[0]) < 1e-5
+    assert session(rows[:6].reshape(2, 3, -1)).shape == (2, 3, head.outputs)
+    assert session(rows[:0]).shape == (0, head.outputs)
+
+
+def test_other_orders_are_copied(case) -> None:
+    head, rows, expected = case
+    session = head.session("cpu")
+    assert error(session(np.asfortranarray(rows)), expected) < 1e-5
+    assert error(session(np.repeat(rows, 2, axis=0)[::2]), expected) < 1e-5
+    read_only = rows.copy()
+    read_only.flags.writeable = False
+    assert error(session(read_only), expected) < 1e-5
+
+
+def test_other_types_and_shapes_are_refused(case) -> None:
+    head, rows, _ = case
+    session = head.session("cpu")
+    with pytest.raises(TypeError, match="float64"):
+        session(rows.astype(np.float64))
+    with pytest.raises(TypeError, match="list"):
+        session([[1.0, 2.0]])
+    with pytest.raises(ValueError, match="shape"):
+        session(rows[:, 1:])
+    with pytest.raises(ValueError, match="shape"):
+        session(np.ones((), np.float32))
+    with pytest.raises(ValueError, match="device"):
+        head.session("tpu")
+    with pytest.raises(ValueError, match="max_rows"):
+        head.session("cpu", 0)
+    with pytest.raises(sharekan.DeviceError, match="no such adapter"):
+        head.session("gpu", adapter="no such adapter")
+
+
+class Exported:
+    """An array of another library: it has DLPack's protocol and nothing else."""
+
+    def __init__(self, array) -> None:
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+    def __array_namespace__(self):
+        class Namespace:
+            from_dlpack = Exported
+
+        return Namespace
+
+
+def test_what_has_dlpack_comes_back_as_its_kind(case) -> None:
+    head, rows, expected = case
+    found = head.session("cpu")(Exported(rows))
+    assert isinstance(found, Exported)
+    assert error(found.array, expected) < 1e-5
+
+
+def test_threads_share_a_session(case) -> None:
+    head, rows, _ = case
+    session = head.session("cpu")
+    expected = session(rows)
+    wrong = []
+
+    def work() -> None:
+        for _ in range(50):
+            if not np.array_equal(session(rows), expected):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_an_adapter_gives_the_same() -> None:
+    # A machine of the tests has an adapter, in software at least.
+    assert sharekan.adapters()
+    fixture = fixture_named("efficient-kan_trained_wine")
+    rows, expected = fixture.io()
+    head = sharekan.load(fixture.path)
+    session = head.session("gpu", max_rows=64)
+    assert session.device in [adapter["name"] for adapter in sharekan.adapters()]
+    assert error(session(rows), expected) < 1e-5
+    report = sharekan.verify(head, rows=5)
+    assert report.passed and report.checks[0].kernel
