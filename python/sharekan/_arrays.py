@@ -30,7 +30,23 @@ def _unchanged(array: Any) -> Any:
 def _checked(array: NDArray[Any], what: str) -> F32:
     if array.dtype != np.float32:
         raise TypeError(f"{what} is an array of {array.dtype}, expected float32")
-    return np.ascontiguousarray(array)
+    return np.require(array, requirements=["C", "A"])
+
+
+def _from_dlpack(value: Any, what: str) -> NDArray[Any]:
+    """An array that shares memory with `value`, or a copy of one on another device."""
+    problems = (BufferError, RuntimeError, TypeError, ValueError)
+    try:
+        found: NDArray[Any] = np.from_dlpack(value)
+        return found
+    except problems:
+        pass
+    try:
+        # Of numpy 2.1 on, and where `value` can do it.
+        copied: NDArray[Any] = np.from_dlpack(value, device="cpu")
+        return copied
+    except problems as problem:
+        raise TypeError(f"{what} cannot be brought to the CPU as an array: {problem}") from None
 
 
 def taken(value: Any, what: str) -> tuple[F32, Callable[[F32], Any]]:
@@ -53,7 +69,7 @@ def taken(value: Any, what: str) -> tuple[F32, Callable[[F32], Any]]:
 
         return _checked(value.detach().cpu().numpy(), what), tensor
     if hasattr(value, "__dlpack__"):
-        array = _checked(np.from_dlpack(value), what)
+        array = _checked(_from_dlpack(value, what), what)
         namespace = value.__array_namespace__() if hasattr(value, "__array_namespace__") else None
         for name in ("from_dlpack", "asarray"):
             if hasattr(namespace, name):
@@ -69,10 +85,10 @@ def rows_of(value: Any, what: str) -> F32:
     elif not isinstance(value, np.ndarray):
         if not hasattr(value, "__dlpack__"):
             raise TypeError(f"{what} is {type(value).__name__}, expected an array [rows, inputs] or several")
-        value = np.from_dlpack(value)
+        value = _from_dlpack(value, what)
     if value.dtype.kind not in "fiu":
         raise TypeError(f"{what} is an array of {value.dtype}, expected numbers")
     if value.ndim < 2:
         raise ValueError(f"{what} has shape {list(value.shape)}, expected [rows, inputs]")
-    rows: F32 = np.ascontiguousarray(value.reshape(-1, value.shape[-1]), dtype=np.float32)
+    rows: F32 = np.require(value.reshape(-1, value.shape[-1]), np.float32, ["C", "A"])
     return rows

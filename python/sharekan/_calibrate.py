@@ -35,8 +35,9 @@ class Reservoir:
         room = self._limit - len(self._kept)
         places = np.arange(self.seen, self.seen + len(rows))
         self.seen += len(rows)
-        self._kept = np.concatenate([self._kept, rows[:room]])
-        self._places = np.concatenate([self._places, places[:room]])
+        if room > 0:
+            self._kept = np.concatenate([self._kept, rows[:room]])
+            self._places = np.concatenate([self._places, places[:room]])
         for row, place in zip(rows[room:], places[room:]):
             at = int(self._random.integers(0, place + 1))
             if at < self._limit:
@@ -96,11 +97,14 @@ def calibrate(
     reservoir = Reservoir(rows, seed)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
-    def look(_module: Any, args: tuple[Any, ...]) -> None:
-        reservoir.add(rows_of(args[0], f"the input of {head}"))
+    def look(_module: Any, args: tuple[Any, ...], named: dict[str, Any]) -> None:
+        given = [*args, *named.values()]
+        if not given:
+            raise ValueError(f"{head} is called without an input")
+        reservoir.add(rows_of(given[0], f"the input of {head}"))
 
     modes = [(module, module.training) for module in model.modules()]
-    hook = part.register_forward_pre_hook(look)
+    hook = part.register_forward_pre_hook(look, with_kwargs=True)
     try:
         model.eval()
         with torch.no_grad():

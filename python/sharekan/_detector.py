@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from . import _sharekan
+from ._arrays import is_tensor
 from ._head import load
 from ._progress import Progress, told
 
@@ -72,7 +73,7 @@ class Detector:
             return self._files([os.fspath(images)], False, False)[0]
         if _is_image(images):
             return json.loads(self._native.detect_array(_pixels(images)))
-        if not isinstance(images, Iterable):
+        if is_tensor(images) or not isinstance(images, Iterable):
             raise TypeError(f"expected an image, a path, or several, found {type(images).__name__}")
         images = list(images)
         if all(isinstance(image, (str, os.PathLike)) for image in images):
@@ -94,7 +95,7 @@ class Detector:
         for result in results:
             if not isinstance(result, BaseException):
                 found.append(json.loads(result)["detections"])
-            elif skip_bad:
+            elif skip_bad and isinstance(result, (ValueError, OSError)):
                 found.append(None)
             else:
                 raise result

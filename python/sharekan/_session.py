@@ -17,7 +17,7 @@ class Session:
 
     Call it with float32 `[..., inputs]` for `[..., outputs]` of the same kind: an array of numpy, a tensor of PyTorch on any
     device, or what has `__dlpack__`. An array in C order on the CPU is read where it lies; other orders and devices cost a
-    copy, other types are a `TypeError`. Gradients do not flow through it. Several threads may call one session: on the CPU they
+    copy, other types are a `TypeError`. Gradients do not flow through it. Nothing may write into `x` while it is read. Several threads may call one session: on the CPU they
     run side by side, on a GPU one after the other.
     """
 
@@ -44,7 +44,7 @@ class Session:
 
     def __call__(self, x: Any) -> Any:
         """Runs rows `[..., inputs]` and returns `[..., outputs]`."""
-        if type(x) is _ndarray and x.dtype == _F32 and x.flags.c_contiguous:
+        if type(x) is _ndarray and x.dtype == _F32 and x.flags.c_contiguous and x.flags.aligned:
             return self._run(x)
         array, back = taken(x, "the input")
         return back(self._run(array))

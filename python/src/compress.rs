@@ -162,7 +162,8 @@ pub(crate) fn compress(
     let AnyHead::Dense(dense) = &*head.head else {
         return Err(PyValueError::new_err("the head is compressed already, expected a dense one"));
     };
-    let wanted = Wanted::of(settings, rows.is_some())?;
+    let mut wanted = Wanted::of(settings, rows.is_some())?;
+    wanted.options = wanted.options.keep_dense(keep_dense);
     let slice = rows.as_ref().map(|rows| in_order(rows, dense.inputs())).transpose()?;
     let calibration = slice.map(|rows| Calibration::new(rows, dense.inputs())).transpose().map_err(raised)?;
     let options = wanted.on_device(py, dense.layers().iter())?;

@@ -20,11 +20,13 @@ pub(super) struct Tensors {
 impl Tensors {
     /// Adds a tensor under its name in the file; heads of a bank after the first share what the first has added.
     pub(super) fn add<T: bytemuck::NoUninit>(&mut self, name: String, dtype: Dtype, shape: &[usize], values: &[T]) {
-        if self.member.is_some_and(|member| member > 0) && is_shared(&name) {
+        let in_file = tensor_name(self.member, &name);
+        let is_there = || self.tensors.iter().any(|(added, _)| *added == in_file);
+        if self.member.is_some_and(|member| member > 0) && is_shared(&name) && is_there() {
             return;
         }
         let bytes = bytemuck::cast_slice(values).to_vec();
-        self.tensors.push((tensor_name(self.member, &name), TensorBytes { dtype, shape: shape.to_vec(), bytes }));
+        self.tensors.push((in_file, TensorBytes { dtype, shape: shape.to_vec(), bytes }));
     }
 
     /// Adds all tensors of a head.

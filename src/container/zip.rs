@@ -114,7 +114,7 @@ fn refuse<T>(problem: String) -> Result<T, ContainerError> {
 /// All entries of the archive in `source`, of `length` bytes, by name. Each lies within it.
 ///
 /// # Errors
-/// Where it is no such archive, has more than 32,768 entries, or two of one name.
+/// Where it is no such archive, has more than 32,768 entries, two of one name, or some that lie over each other.
 pub(crate) fn entries(
     source: &mut (impl Read + Seek + ?Sized),
     length: u64,
@@ -125,7 +125,7 @@ pub(crate) fn entries(
     let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
     let archive = ZipArchive::from_seekable(source, &mut buffer).map_err(broken)?;
     let mut listing = archive.entries(&mut buffer);
-    let mut found = BTreeMap::new();
+    let (mut found, mut packed) = (BTreeMap::new(), 0u64);
     while let Some(entry) = listing.next_entry().map_err(broken)? {
         if found.len() == MAX_ENTRIES {
             return refuse(format!("its zip archive has more than {MAX_ENTRIES} entries"));
@@ -145,9 +145,51 @@ pub(crate) fn entries(
         if end > length {
             return refuse(format!("entry {} ends at byte {end} of {length}", Quoted(name)));
         }
+        // Thousands of entries at one place would be unpacked thousands of times.
+        packed = packed.saturating_add(end.saturating_sub(start));
+        if packed > length {
+            return refuse("its zip archive has entries that lie over each other".into());
+        }
         if found.insert(name.to_owned(), ZipEntry { bytes: start..end, form }).is_some() {
             return refuse(format!("entry {} stands there twice", Quoted(name)));
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An archive whose entries, `names` of them, all lie at the same bytes.
+    fn one_place(names: &[&str], bytes: &[u8]) -> Vec<u8> {
+        let size = (bytes.len() as u32).to_le_bytes();
+        let both = [&[0u8; 4][..], &size, &size].concat();
+        let mut file = [&b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0"[..], &both, &[1, 0, 0, 0], b"a", bytes].concat();
+        let directory = file.len() as u32;
+        for name in names {
+            file.extend_from_slice(b"PK\x01\x02\x14\0\x14\0\0\0\0\0\0\0\0\0");
+            file.extend_from_slice(&both);
+            file.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            file.extend_from_slice(name.as_bytes());
+        }
+        let length = file.len() as u32 - directory;
+        let count = (names.len() as u16).to_le_bytes();
+        file.extend_from_slice(b"PK\x05\x06\0\0\0\0");
+        file.extend_from_slice(&[count, count].concat());
+        file.extend_from_slice(&[length.to_le_bytes(), directory.to_le_bytes()].concat());
+        file.extend_from_slice(&[0, 0]);
+        file
+    }
+
+    #[test]
+    fn entries_that_lie_over_each_other_are_refused() {
+        let read = |names: &[&str]| {
+            let file = one_place(names, &[7; 1_000]);
+            entries(&mut std::io::Cursor::new(&file), file.len() as u64).map(|found| found.len())
+        };
+        assert_eq!(read(&["a"]).unwrap(), 1);
+        let refused = read(&["a", "b", "c", "d"]).unwrap_err().to_string();
+        assert!(refused.contains("lie over each other"), "{refused}");
+    }
 }

@@ -48,6 +48,11 @@ impl Weights<'_> {
             }
             Self::Shared(layer, _) => {
                 let base = layer.base.as_ref()?;
+                if layer.is_dense() {
+                    // A layer that is kept dense has its weights where others have a factor per output.
+                    let shape = [layer.outputs, layer.inputs];
+                    return Some((base.activation, graph.constant(&name, Kind::F32, &shape, &base.output_scale)));
+                }
                 let whole = graph.constant(&name, Kind::I8, &[layer.outputs, layer.inputs], &base.weights);
                 let whole = graph.cast(&whole, Kind::F32);
                 let scale = format!("{stem}.base_scale");

@@ -1,6 +1,7 @@
 //! Threads that draw boxes and write pictures, which takes longer than finding the boxes on a GPU.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -32,9 +33,11 @@ impl Writers {
         // A picture for each thread waits: more would only take memory.
         let (queue, work) = sync_channel(count);
         let (work, problem) = (Arc::new(Mutex::new(work)), Arc::new(Mutex::new(None)));
+        let stopped = Arc::new(AtomicBool::new(false));
         let threads = (0..count).map(|_| {
             let (classes, work, problem) = (classes.to_vec(), Arc::clone(&work), Arc::clone(&problem));
-            std::thread::spawn(move || write_all(&classes, &work, &problem))
+            let stopped = Arc::clone(&stopped);
+            std::thread::spawn(move || write_all(&classes, &work, &stopped, &problem))
         });
         Self { queue: Some(queue), threads: threads.collect(), problem }
     }
@@ -84,18 +87,22 @@ impl Drop for Writers {
     }
 }
 
-fn write_all(classes: &[String], queue: &Mutex<Receiver<Work>>, problem: &Mutex<Option<Failure>>) {
-    let mut stopped = false;
+fn write_all(
+    classes: &[String],
+    queue: &Mutex<Receiver<Work>>,
+    stopped: &AtomicBool,
+    problem: &Mutex<Option<Failure>>,
+) {
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Work { mut picture, detections, path }) = next else { return };
         // What is left is taken out of the queue, so that whoever hands over does not wait for ever.
-        if stopped {
+        if stopped.load(Ordering::Relaxed) {
             continue;
         }
         draw_detections(&mut picture, &detections, classes);
         if let Err(failure) = pictures::write(&path, &picture) {
-            stopped = true;
+            stopped.store(true, Ordering::Relaxed);
             problem.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
         }
     }
