@@ -60,6 +60,7 @@ _BASE = {
     "silu": lambda x: x / (1 + np.exp(-x)),
     "gelu": lambda x: x / 2 * (1 + np.vectorize(__import__("math").erf)(x / np.sqrt(2))),
     "tanh": np.tanh,
+    "relu": lambda x: np.maximum(x, 0),
     "identity": lambda x: x,
 }
 

@@ -58,7 +58,7 @@ def test_every_form_of_codebook_is_expanded(options, tmp_path) -> None:
 def test_a_layer_that_is_kept_dense_has_its_own_base_weights(tmp_path) -> None:
     parts = [grid_head(outputs=64, inputs=64), grid_head(outputs=1, inputs=64, seed=3)]
     state = {name.replace("layers.0.", f"layers.{at}."): value for at, part in enumerate(parts) for name, value in part.items()}
-    head = sharekan.compress(state, base_activation="relu", codebook=256, keep_dense=True)
+    head = sharekan.compress(state, base_activation="relu", codebook=256, precision="f32", keep_dense=True)
     assert [getattr(layer, "kept_dense", False) for layer in head.report.layers] == [False, True]
     rows = rows_for(64)
     assert error(run(head, tmp_path / "head.onnx", rows), evaluated(head._native.layers(), rows)) < 1e-5
