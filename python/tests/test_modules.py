@@ -277,3 +277,46 @@ def test_tensors_of_all_kinds() -> None:
     assert torch.equal(session(rows.requires_grad_()), found)
     with pytest.raises(TypeError, match="float16"):
         session(rows.half())
+
+
+def test_parts_whose_order_nobody_knows_are_refused() -> None:
+    from efficient_kan import KANLinear
+
+    apart = torch.nn.ModuleList([KANLinear(8, 8), KANLinear(8, 8)])
+    with pytest.raises(sharekan.ImportRefused, match="order of its 2 parts is not known"):
+        sharekan.load(apart)
+
+
+def test_what_differs_far_out_alone_is_refused() -> None:
+    from efficient_kan import KAN, KANLinear
+
+    with pytest.raises(sharekan.ImportRefused, match="ReLU6"):
+        sharekan.load(KANLinear(8, 4, base_activation=torch.nn.ReLU6))
+
+    class Clamped(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.kan = KAN([2, 3, 2])
+
+        def forward(self, x: Any) -> Any:
+            return self.kan(x.clamp(-1.5, 1.5))
+
+    with pytest.raises(sharekan.ImportRefused, match="other outputs"):
+        sharekan.load(Clamped())
+
+
+def test_a_head_behind_a_function_is_found_by_its_name() -> None:
+    from efficient_kan import KAN
+
+    class Classifier(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = torch.nn.Linear(8, 6)
+            self.head = KAN([6, 4])
+
+        def forward(self, x: Any) -> Any:
+            return self.head(torch.relu(self.fc(x)))
+
+    assert list(sharekan.find(Classifier())) == ["head"]
+    with pytest.raises(sharekan.ImportRefused):
+        sharekan.load(Classifier())
