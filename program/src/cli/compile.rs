@@ -248,17 +248,14 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         let form = args.keep_dense.then(|| artifact::write_dense(&dense));
         let what = match &form {
             None => "--keep-dense writes the head as it is".to_owned(),
-            Some(Ok(dense)) if dense.len() < bytes.len() => "the head stays dense".to_owned(),
-            Some(Ok(_)) => "so would the file of the dense head be, and no smaller".to_owned(),
+            Some(Ok(_)) => "the head stays dense".to_owned(),
             Some(Err(problem)) => format!("the dense form cannot be written: {problem}"),
         };
         growth = Some(format!(
             "the compressed file is larger than the {} bytes of the dense head, for tables and header outweigh what is saved: {what}",
             count(found.report.dense_bytes())
         ));
-        if let Some(Ok(dense)) = form
-            && dense.len() < bytes.len()
-        {
+        if let Some(Ok(dense)) = form {
             (bytes, kept_dense) = (dense, true);
         }
     }
