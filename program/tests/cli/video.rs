@@ -266,8 +266,20 @@ fn an_interrupt_keeps_what_was_done_and_leaves_no_process() {
         "case \"$*\" in *pipe:1*) \"$real\" \"$@\" | head -c 92160; exec sleep 1000;; *) exec \"$real\" \"$@\";; esac",
     );
     let path = format!("{}:{}", text(stuck.path()), std::env::var("PATH").unwrap());
-    let mut child =
-        scene.drawn(&[&clip]).env("PATH", path).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    // What a script runs in the background has the signal ignored, and hands that on.
+    let own = scene.drawn(&[&clip]);
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT,HUP,TERM").arg(own.get_program()).args(own.get_args());
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    if let Some(folder) = own.get_current_dir() {
+        command.current_dir(folder);
+    }
+    let mut child = command.env("PATH", path).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let start = Instant::now();
     while fs::read_to_string(scene.at("lines")).unwrap_or_default().lines().count() < 3 {
         assert!(start.elapsed() < Duration::from_secs(100), "no frame comes");
