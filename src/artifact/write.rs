@@ -18,11 +18,10 @@ pub(super) struct Tensors {
 }
 
 impl Tensors {
-    /// Adds a tensor under its name in the file; heads of a bank after the first share what the first has added.
+    /// Adds a tensor under its name in the file; heads of a bank share what one before them has added.
     pub(super) fn add<T: bytemuck::NoUninit>(&mut self, name: String, dtype: Dtype, shape: &[usize], values: &[T]) {
         let in_file = tensor_name(self.member, &name);
-        let is_there = || self.tensors.iter().any(|(added, _)| *added == in_file);
-        if self.member.is_some_and(|member| member > 0) && is_shared(&name) && is_there() {
+        if is_shared(&name) && self.tensors.iter().any(|(added, _)| *added == in_file) {
             return;
         }
         let bytes = bytemuck::cast_slice(values).to_vec();

@@ -26,8 +26,7 @@ impl FrameDetector {
         files: &[PathBuf],
         each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
     ) -> Result<PipelineReport, E> {
-        let decoders = free_cores().min(files.len().max(1));
-        detect_jobs(self, decoders, files.iter().map(|file| || read_image(file)), each)
+        detect_paths(self, files, each)
     }
 
     /// The boxes that each head finds in the images of a stream, as [`FrameDetector::detect_files`] finds them in files: a
@@ -54,8 +53,7 @@ impl FrameDetectors {
         files: &[PathBuf],
         each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
     ) -> Result<PipelineReport, E> {
-        let decoders = free_cores().min(files.len().max(1));
-        detect_jobs(self, decoders, files.iter().map(|file| || read_image(file)), each)
+        detect_paths(self, files, each)
     }
 
     /// The boxes that each head finds in the images of a stream, as [`FrameDetector::detect_images`] finds them.
@@ -69,6 +67,16 @@ impl FrameDetectors {
     ) -> Result<PipelineReport, E> {
         detect_jobs(self, 1, images.map(|image| || image), each)
     }
+}
+
+/// The boxes in image files, which threads decode side by side.
+fn detect_paths<E>(
+    frames: &mut impl Frames,
+    files: &[PathBuf],
+    each: impl FnMut(usize, Result<(Picture, Vec<HeadDetections>), DetectError>) -> Result<(), E>,
+) -> Result<PipelineReport, E> {
+    let decoders = free_cores().min(files.len().max(1));
+    detect_jobs(frames, decoders, files.iter().map(|file| || read_image(file)), each)
 }
 
 /// What has several frames on their way to boxes at once.
