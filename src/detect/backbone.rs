@@ -49,7 +49,7 @@ pub trait Backbone {
     fn features(&mut self, image: &Picture) -> Result<CellFeatures, DetectError>;
 
     /// Takes rectangles beside the square from now on: of sides up to that of the square that are multiples of the number that
-    /// this gives, the stride of the coarsest map in pixels.
+    /// this gives, in pixels: the least common multiple of the strides of the maps.
     ///
     /// # Errors
     /// Where the network takes squares only, as every backbone does that does not override this.

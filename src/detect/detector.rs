@@ -8,7 +8,8 @@ use web_time::Instant;
 #[cfg(feature = "files")]
 use super::pipeline::{Passed, Pipeline, PipelineReport};
 use super::{
-    Backbone, CellFeatures, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, Picture, decode_detections,
+    Backbone, BackboneProblem, CellFeatures, DetectError, DetectOptions, Detection, HeadEvaluator, Letterbox, Picture,
+    decode_detections,
 };
 use crate::head::{DetectionConfig, Head, HeadError};
 
@@ -203,7 +204,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         let mut backbones: Vec<&mut B> = std::iter::once(backbone).chain(more).collect();
         let settings = &heads[0].settings;
         let each = decoding(heads, columns, evaluator.outputs(), options, each);
-        Pipeline::new(&mut backbones, settings).run(files, evaluating(evaluator, settings), each)
+        Pipeline::new(&mut backbones, settings).run(files, evaluating(evaluator), each)
     }
 
     /// The boxes that each head finds in the images of a stream, as [`Detector::detect_files`] finds them in files: a thread
@@ -226,7 +227,7 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
         let mut backbones: Vec<&mut B> = std::iter::once(backbone).chain(more).collect();
         let settings = &heads[0].settings;
         let each = decoding(heads, columns, evaluator.outputs(), options, each);
-        Pipeline::new(&mut backbones, settings).run_images(images, evaluating(evaluator, settings), each)
+        Pipeline::new(&mut backbones, settings).run_images(images, evaluating(evaluator), each)
     }
 
     /// The boxes of all heads, strongest first, their classes numbered through.
@@ -237,12 +238,9 @@ impl<B: Backbone, H: HeadEvaluator> Detector<B, H> {
 
 /// The stage of the heads: features of an image to outputs.
 #[cfg(feature = "files")]
-fn evaluating<H: HeadEvaluator>(
-    evaluator: &mut H,
-    settings: &DetectionConfig,
-) -> impl FnMut(&CellFeatures) -> Result<Vec<f32>, DetectError> {
+fn evaluating<H: HeadEvaluator>(evaluator: &mut H) -> impl FnMut(&CellFeatures) -> Result<Vec<f32>, DetectError> {
     move |features| {
-        check_cells(features, settings, evaluator.inputs())?;
+        check_channels(features, evaluator.inputs())?;
         evaluator.evaluate(features.rows()).map_err(DetectError::Head)
     }
 }
@@ -337,18 +335,26 @@ pub fn bank_classes(heads: &[DetectingHead]) -> Vec<Vec<String>> {
     heads.iter().map(|head| head.settings.classes.iter().map(|class| name(head, class)).collect()).collect()
 }
 
-/// Refuses features that are not those of the settings' cells.
-pub(super) fn check_cells(
-    features: &CellFeatures,
+/// Features of a letterboxed image, as many as it has cells.
+pub(super) fn features_of(
+    backbone: &mut impl Backbone,
+    image: &Picture,
     settings: &DetectionConfig,
-    inputs: usize,
-) -> Result<(), DetectError> {
-    // What is wider than any image that is taken is no side of one either.
-    let sides = features.grid().map(|cells| (cells as u32).saturating_mul(settings.stride));
-    if settings.takes(sides) && features.channels() == inputs {
+) -> Result<CellFeatures, DetectError> {
+    let features = backbone.features(image)?;
+    let (found, expected) = (features.grid(), settings.grid([image.width(), image.height()]));
+    if found == expected {
+        return Ok(features);
+    }
+    Err(DetectError::Backbone { backbone: backbone.describe(), problem: BackboneProblem::Cells { found, expected } })
+}
+
+/// Refuses features that are not as many a cell as a head takes.
+fn check_channels(features: &CellFeatures, inputs: usize) -> Result<(), DetectError> {
+    if features.channels() == inputs {
         return Ok(());
     }
-    let [columns, rows] = settings.grid(settings.sides());
+    let [columns, rows] = features.grid();
     Err(DetectError::Length {
         what: "the features of the cells",
         found: features.rows().len(),
@@ -402,8 +408,8 @@ fn look(
     let letterbox = Letterbox::of(image.width(), image.height(), settings)?;
     let square = letterbox.apply(image, settings.pixels.padding)?;
     let letterbox_time = clock.lap();
-    let features = backbone.features(&square)?;
-    check_cells(&features, settings, inputs)?;
+    let features = features_of(backbone, &square, settings)?;
+    check_channels(&features, inputs)?;
     let timings = Timings { letterbox: letterbox_time, backbone: clock.lap(), ..Timings::default() };
     Ok((letterbox, features, timings))
 }
@@ -552,6 +558,27 @@ mod tests {
         assert_eq!(
             Square.take_rectangles().unwrap_err().to_string(),
             "backbone 1 channels: takes squares only, so no --rect"
+        );
+    }
+
+    #[test]
+    fn features_of_other_cells_are_refused() {
+        /// As many values as there are cells, laid out for an upright image.
+        struct Turned;
+        impl Backbone for Turned {
+            fn channels(&self) -> usize {
+                1
+            }
+            fn features(&mut self, _: &Picture) -> Result<CellFeatures, DetectError> {
+                CellFeatures::of_grid([2, 4], 1, vec![0.0; 8])
+            }
+        }
+        let settings = DetectionConfig { shape: InputShape::Rectangle(16), ..settings(&["red"]) };
+        let mut detector = Detector::new(Turned, Redness, settings, DetectOptions::default()).unwrap();
+        assert!(detector.detect(&Picture::filled(32, 64, [0; 3])).is_ok());
+        assert_eq!(
+            detector.detect(&Picture::filled(64, 32, [0; 3])).unwrap_err().to_string(),
+            "backbone 1 channels: gives features of 2 x 4 cells, expected 4 x 2"
         );
     }
 

@@ -313,6 +313,14 @@ pub enum BackboneProblem {
     /// A backbone that takes squares only, where rectangles are asked for.
     #[error("takes squares only, so no --rect")]
     SquaresOnly,
+    /// Features of other cells than the image has.
+    #[error("gives features of {} x {} cells, expected {} x {}", found[0], found[1], expected[0], expected[1])]
+    Cells {
+        /// Cells in a row and in a column that there are.
+        found: [usize; 2],
+        /// Those of the letterboxed image.
+        expected: [usize; 2],
+    },
     /// The network failed while running.
     #[error("cannot be run: {0}")]
     Run(String),

@@ -143,6 +143,21 @@ pub(super) fn cells_a_value(
     Err(BackboneProblem::OutputSize { output: name.into(), width, height, input_size, cells, stride })
 }
 
+/// The number of pixels that the sides of a rectangle are multiples of, so that every map has whole values along both: the least
+/// common multiple of the strides of the maps, of which `cells_a_value` has the cells that a value of each is for.
+pub(super) fn common_stride(cells_a_value: impl IntoIterator<Item = usize>, stride: u32) -> u32 {
+    // Each divides the cells of the square, and so does what they have in common.
+    cells_a_value.into_iter().fold(1, least_common_multiple) as u32 * stride
+}
+
+fn least_common_multiple(a: usize, b: usize) -> usize {
+    let (mut divisor, mut rest) = (a, b);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    a / divisor.max(1) * b
+}
+
 /// One output of a network for one image.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FeatureMap<'a> {
@@ -161,6 +176,14 @@ pub struct FeatureMap<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rectangles_are_of_multiples_of_every_stride() {
+        for (cells_a_value, expected) in [(&[1][..], 16), (&[1, 2, 4], 64), (&[3, 2], 96), (&[4, 6, 1], 192), (&[], 16)]
+        {
+            assert_eq!(common_stride(cells_a_value.iter().copied(), 16), expected, "{cells_a_value:?}");
+        }
+    }
     use crate::head::{InputShape, PixelPreparation};
 
     fn head(input_size: u32, stride: u32) -> DetectionConfig {

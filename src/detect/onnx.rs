@@ -9,7 +9,7 @@ use web_time::Instant;
 
 use super::detector::Clock;
 use super::error::one_line;
-use super::features::check_sides;
+use super::features::{check_sides, common_stride};
 use super::{Backbone, BackboneProblem, CellFeatures, DetectError, FeatureMap, Picture};
 use crate::head::{DetectionConfig, InputShape, TensorLayout};
 use crate::onnx_file::{Unread, in_one_piece};
@@ -25,8 +25,8 @@ pub struct OnnxBackbone {
     input: NodeId,
     outputs: Vec<NodeId>,
     channels: Vec<usize>,
-    /// Pixels that a value of the coarsest map is for, along a side.
-    coarsest: u32,
+    /// Pixels that the sides of a rectangle are multiples of.
+    common_stride: u32,
     /// Shape of the input where its height or width is fixed.
     fixed: Option<String>,
     head: DetectionConfig,
@@ -71,15 +71,17 @@ impl OnnxBackbone {
             input,
             outputs,
             channels: Vec::new(),
-            coarsest: head.stride,
+            common_stride: head.stride,
             fixed: None,
             head: head.clone(),
         };
         let (sides, padding) = (head.sides(), [head.pixels.padding; 3]);
         let maps = backbone.run(head.pixels.prepare(&Picture::filled(sides[0], sides[1], padding)), sides)?;
-        CellFeatures::join(&backbone.maps(&maps), head, name)?;
+        let maps_of_square = backbone.maps(&maps);
+        CellFeatures::join(&maps_of_square, head, name)?;
+        let cells_a_value = maps_of_square.iter().map(|map| head.cells() / map.width.max(1));
+        backbone.common_stride = common_stride(cells_a_value, head.stride);
         backbone.channels = maps.iter().map(|map| map.shape[0]).collect();
-        backbone.coarsest = maps.iter().map(|map| sides[0] / (map.shape[2] as u32).max(1)).max().unwrap_or(head.stride);
         backbone.fixed = backbone.fixed_input();
         Ok(backbone)
     }
@@ -177,8 +179,8 @@ impl Backbone for OnnxBackbone {
             let input = self.head.pixels.input.clone();
             return Err(self.fail(BackboneProblem::FixedSides { input, found }));
         }
-        self.head.shape = InputShape::Rectangle(self.coarsest);
-        Ok(self.coarsest)
+        self.head.shape = InputShape::Rectangle(self.common_stride);
+        Ok(self.common_stride)
     }
 
     fn describe(&self) -> String {

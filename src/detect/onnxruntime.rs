@@ -8,7 +8,7 @@ use ort::session::{OutputSelector, RunOptions, Session};
 use ort::value::{Outlet, Shape, TensorElementType, TensorRef};
 
 use super::error::one_line;
-use super::features::check_sides;
+use super::features::{check_sides, common_stride};
 use super::{Backbone, BackboneProblem, CellFeatures, DetectError, FeatureMap, Picture};
 use crate::head::{DetectionConfig, InputShape, TensorLayout};
 
@@ -26,8 +26,8 @@ pub struct OrtBackbone {
     bytes: Arc<[u8]>,
     session: Session,
     channels: Vec<usize>,
-    /// Pixels that a value of the coarsest map is for, along a side.
-    coarsest: u32,
+    /// Pixels that the sides of a rectangle are multiples of.
+    common_stride: u32,
     head: DetectionConfig,
 }
 
@@ -96,8 +96,8 @@ impl OrtBackbone {
         if let Some(expected) = head.features.iter().find(|wanted| outputs.iter().all(|own| own.name() != *wanted)) {
             return Err(fail(BackboneProblem::MissingOutput { expected: expected.clone(), found: listed(outputs) }));
         }
-        let (name, head, coarsest) = (name.to_owned(), head.clone(), head.stride);
-        let mut backbone = Self { name, environment, bytes, session, channels: Vec::new(), coarsest, head };
+        let (name, head, common_stride) = (name.to_owned(), head.clone(), head.stride);
+        let mut backbone = Self { name, environment, bytes, session, channels: Vec::new(), common_stride, head };
         let ([width, height], padding) = (backbone.head.sides(), [backbone.head.pixels.padding; 3]);
         let (_, channels) = backbone.run(&Picture::filled(width, height, padding))?;
         backbone.channels = channels;
@@ -106,7 +106,7 @@ impl OrtBackbone {
 
     /// Features of a letterboxed image, and how many channels of each map they have.
     fn run(&mut self, image: &Picture) -> Result<(CellFeatures, Vec<usize>), DetectError> {
-        let Self { name, session, head, coarsest, .. } = self;
+        let Self { name, session, head, common_stride: of_maps, .. } = self;
         let fail = |problem| DetectError::Backbone { backbone: name.clone(), problem };
         let failed = |error: ort::Error| fail(BackboneProblem::Run(one_line(&error)));
         let numbers = head.pixels.prepare(image);
@@ -133,8 +133,9 @@ impl OrtBackbone {
             maps.push(FeatureMap { name, channels, height, width, values });
         }
         let channels = maps.iter().map(|map| map.channels).collect();
-        *coarsest = maps.iter().map(|map| sides[0] / (map.width as u32).max(1)).max().unwrap_or(head.stride);
-        Ok((CellFeatures::join_within(&maps, head, sides, name)?, channels))
+        let features = CellFeatures::join_within(&maps, head, sides, name)?;
+        *of_maps = common_stride(maps.iter().map(|map| head.grid(sides)[0] / map.width.max(1)), head.stride);
+        Ok((features, channels))
     }
 }
 
@@ -161,8 +162,8 @@ impl Backbone for OrtBackbone {
             let problem = BackboneProblem::FixedSides { input, found };
             return Err(DetectError::Backbone { backbone: self.name.clone(), problem });
         }
-        self.head.shape = InputShape::Rectangle(self.coarsest);
-        Ok(self.coarsest)
+        self.head.shape = InputShape::Rectangle(self.common_stride);
+        Ok(self.common_stride)
     }
 
     fn describe(&self) -> String {

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::detector::features_of;
 use super::error::one_line;
 use super::{Backbone, CellFeatures, DetectError, Letterbox, Picture, read_image};
 use crate::head::DetectionConfig;
@@ -173,7 +174,7 @@ impl<B: Backbone + Send> Pipeline<'_, B> {
                         || take(decoded),
                         &out,
                         networks,
-                        |square| unpanicked("backbone", || backbone.features(square)),
+                        |square| unpanicked("backbone", || features_of(backbone, square, settings)),
                     );
                 });
             }

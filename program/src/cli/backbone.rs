@@ -32,7 +32,7 @@ pub(crate) struct BackboneDeviceArgs {
 #[derive(Args, Clone, Copy)]
 pub(crate) struct RectArgs {
     /// Letterbox every image to a rectangle of its own shape in place of a square: as large, with narrower bars, so that the
-    /// backbone has less to do. The shorter side is the least multiple of the stride of the coarsest feature map. Takes a
+    /// backbone has less to do. The shorter side is the least multiple of the strides of all feature maps. Takes a
     /// backbone whose file leaves height and width open
     #[arg(long)]
     pub(crate) rect: bool,

@@ -15,7 +15,7 @@ use sharekan::detect::frame::FrameOptions;
 use sharekan::detect::pipeline::PipelineReport;
 use sharekan::files;
 
-use super::detector::{DetectorArgs, Opening};
+use super::detector::{DetectorArgs, Opened, Opening};
 use super::device::OpenDevice;
 use super::failure::{Failure, say};
 use super::json_lines::JsonLinesArgs;
@@ -94,6 +94,8 @@ struct Timed<'a> {
     /// `f32` or `f16`.
     backbone_precision: &'a str,
     head_device: &'a str,
+    /// True where images are letterboxed to rectangles of their own.
+    rect: bool,
     #[serde(flatten)]
     time: &'a PipelineReport,
 }
@@ -150,6 +152,10 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
         None => looking.images(&mut detector, &[])?,
     };
 
+    // Images of other shapes brought kernels of their own.
+    if args.detector.shape.rect && matches!(detector, Opened::Frames(..)) {
+        device.keep_kernels();
+    }
     let [backbone_device, head_device] = detector.devices();
     let backbone_precision = detector.precision().name();
     let backbone = format!("{backbone_device} in {backbone_precision}");
@@ -158,7 +164,8 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
         screen.line(format!("wrote the pictures to {}", folder.display()))?;
     }
     if let Some(path) = &args.timings {
-        let timed = Timed { backbone_device, backbone_precision, head_device, time: &time };
+        let rect = args.detector.shape.rect;
+        let timed = Timed { backbone_device, backbone_precision, head_device, rect, time: &time };
         let text =
             serde_json::to_string_pretty(&timed).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
         files::replace(path, text.as_bytes())?;

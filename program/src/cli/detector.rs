@@ -28,7 +28,7 @@ pub(crate) struct DetectorArgs {
     #[arg(long, value_name = "ONNX")]
     backbone: Option<PathBuf>,
     #[command(flatten)]
-    shape: RectArgs,
+    pub(crate) shape: RectArgs,
     /// Lowest score of a box, 0 to 1
     #[arg(long, default_value_t = 0.3, value_parser = share)]
     pub(crate) score: f32,

@@ -92,6 +92,8 @@ struct Evaluated<'a> {
     summary: &'a Summary,
     backbone_device: &'a str,
     head_device: &'a str,
+    /// True where images were letterboxed to rectangles of their own.
+    rect: bool,
 }
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
@@ -184,8 +186,12 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
         files::replace(path, plot.as_bytes())?;
         screen.line(format!("wrote {}", path.display()))?;
     }
-    let evaluated =
-        Evaluated { summary: &summary, backbone_device: &backbone_device, head_device: model.device_name() };
+    let evaluated = Evaluated {
+        summary: &summary,
+        backbone_device: &backbone_device,
+        head_device: model.device_name(),
+        rect: args.shape.rect,
+    };
     args.json.write_about(&Skips { value: &evaluated, skipped: measured.skipped.as_ref() }, &assumed)?;
     measured.end()
 }

@@ -6,6 +6,7 @@ use super::feature_passes::FeaturePasses;
 #[cfg(not(target_arch = "wasm32"))]
 use super::feature_passes::check_open_sides;
 use super::host_image::HostImages;
+use super::shapes::SHAPES;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::detect::Backbone;
 use crate::detect::features::check_sides;
@@ -16,14 +17,11 @@ use crate::network::{Network, NetworkOptions};
 use crate::run::block_on;
 use crate::run::{Download, Gpu, RunError, Upload, largest_submission, runs, watching};
 
-/// Shapes of images that a network is open for at once.
-const SHAPES: usize = 4;
-
 /// A network from an ONNX file on a device, whose named outputs are the feature maps of a head. It computes in f32, by tiles
 /// that no measurement decides: the same image gives the same bytes on one adapter.
 ///
 /// Everything on the device is made when it is opened; where it takes rectangles, once for each width and height, of which the
-/// last four are kept.
+/// last eight are kept, fewer where the device has no room for more.
 #[derive(Debug)]
 pub struct NetworkBackbone {
     gpu: Gpu,
@@ -113,7 +111,15 @@ impl NetworkBackbone {
                 // What goes makes room first.
                 self.open.truncate(SHAPES - 1);
                 let config = self.config.clone().shape(InputShape::Fixed(sides));
-                self.open.push(OpenShape::new(&self.gpu, &self.network, &self.name, &config).await?);
+                let opened = loop {
+                    match OpenShape::new(&self.gpu, &self.network, &self.name, &config).await {
+                        Err(DetectError::Device(RunError::OutOfMemory { .. })) if self.open.len() > 1 => {
+                            self.open.pop();
+                        }
+                        opened => break opened?,
+                    }
+                };
+                self.open.push(opened);
                 self.open.len() - 1
             }
         };
@@ -186,9 +192,9 @@ impl Backbone for NetworkBackbone {
     fn take_rectangles(&mut self) -> Result<u32, DetectError> {
         let fail = |problem| DetectError::Backbone { backbone: self.name.clone(), problem };
         check_open_sides(&self.network, &self.config).map_err(fail)?;
-        let coarsest = self.open[0].features.features().coarsest();
-        self.config.shape = InputShape::Rectangle(coarsest);
-        Ok(coarsest)
+        let multiple = self.open[0].features.features().common_stride();
+        self.config.shape = InputShape::Rectangle(multiple);
+        Ok(multiple)
     }
 
     fn leaves_cores_free(&self) -> bool {

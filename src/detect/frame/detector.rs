@@ -329,9 +329,9 @@ impl FrameDetector {
         self.features.config()
     }
 
-    /// Pixels that a value of the coarsest map is for, along a side.
-    pub(super) fn coarsest(&self) -> u32 {
-        self.features.features().coarsest()
+    /// Pixels that the sides of a rectangle are multiples of.
+    pub(super) fn common_stride(&self) -> u32 {
+        self.features.features().common_stride()
     }
 
     /// Bytes of the largest image that goes to the device as it is.

@@ -1,6 +1,6 @@
 //! Features joined to rows on a device.
 
-use crate::detect::features::cells_a_value;
+use crate::detect::features::{cells_a_value, common_stride};
 use crate::detect::{BackboneProblem, DetectError};
 use crate::head::DetectionConfig;
 use crate::network::DeviceTensor;
@@ -24,8 +24,8 @@ pub struct DeviceFeatures {
     maps: Vec<MapPass>,
     /// Cells in a row and in a column.
     grid: [usize; 2],
-    /// Pixels that a value of the coarsest map is for, along a side.
-    coarsest: u32,
+    /// Pixels that the sides of a rectangle are multiples of.
+    common_stride: u32,
     channels: usize,
 }
 
@@ -127,8 +127,8 @@ impl DeviceFeatures {
                     MapPass { pipeline, group, workgroups: own.div_ceil(LANES) as u32 }
                 };
             let maps = pipelines.into_iter().zip(maps).zip(&placed).map(pass).collect();
-            let coarsest = placed.iter().map(|&(factor, ..)| factor as u32 * config.stride).max();
-            Self { rows, not_finite, maps, grid, coarsest: coarsest.unwrap_or(config.stride), channels }
+            let common_stride = common_stride(placed.iter().map(|&(factor, ..)| factor), config.stride);
+            Self { rows, not_finite, maps, grid, common_stride, channels }
         };
         Ok(watching(gpu.device(), make).await.map_err(|e| refused(e, "the rows of features"))?)
     }
@@ -159,9 +159,9 @@ impl DeviceFeatures {
         self.grid[0] * self.grid[1]
     }
 
-    /// Pixels that a value of the coarsest map is for, along a side.
-    pub(super) fn coarsest(&self) -> u32 {
-        self.coarsest
+    /// Pixels that the sides of a rectangle are multiples of.
+    pub(super) fn common_stride(&self) -> u32 {
+        self.common_stride
     }
 
     /// Features a cell.

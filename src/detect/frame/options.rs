@@ -27,7 +27,7 @@ pub struct FrameOptions {
     /// takes longer goes in several, each after the one before it is done, so that others get their turn between them. `None`
     /// cuts frames only where the system would reset the device, and sends all parts at once.
     pub submission_seconds: Option<f32>,
-    /// Width and height in pixels that images are letterboxed to, multiples of the stride of the coarsest map; `None` for the square
+    /// Width and height in pixels that images are letterboxed to, multiples of the strides of all maps; `None` for the square
     /// of the head's settings.
     pub sides: Option<[u32; 2]>,
 }

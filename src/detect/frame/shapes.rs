@@ -9,16 +9,16 @@ use super::options::FrameOptions;
 use crate::detect::{DetectError, DetectOptions, DetectingHead, Letterbox};
 use crate::head::{DetectionConfig, Head, InputShape};
 use crate::network::Network;
-use crate::run::Gpu;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::run::block_on;
+use crate::run::{Gpu, RunError};
 
-/// Shapes that are open at once.
-const SHAPES: usize = 4;
+/// Shapes that are open at once: photographs come in some seven.
+pub(super) const SHAPES: usize = 8;
 
 /// A [`FrameDetector`] for each width and height that images are letterboxed to, opened when an image first needs it: the
-/// rectangles of [`InputShape::Rectangle`], whose shorter side is padded to the next multiple of the stride of the coarsest map. The
-/// four that were used last are kept, each with weights and buffers of its own on the device.
+/// rectangles of [`InputShape::Rectangle`], whose shorter side is padded to the next multiple of the strides of all maps. The
+/// eight that were used last are kept, fewer where the device has no room for more, each with weights and buffers of its own on the device.
 ///
 /// An image as wide as high is letterboxed to the square, and what is found in it is what a [`FrameDetector`] finds. One
 /// detector of squares alone is had by [`From`].
@@ -90,7 +90,7 @@ impl FrameDetectors {
         let square = FrameDetector::open_async(gpu, network, backbone, head, &options).await?;
         let fail = |problem| DetectError::Backbone { backbone: backbone.into(), problem };
         check_open_sides(network, square.config()).map_err(fail)?;
-        let shape = InputShape::Rectangle(square.coarsest());
+        let shape = InputShape::Rectangle(square.common_stride());
         let mut detectors = Self::from(square);
         detectors.settings.shape = shape;
         let (network, backbone, head) = (network.clone(), backbone.to_owned(), head.clone());
@@ -113,7 +113,7 @@ impl FrameDetectors {
         &self.settings
     }
 
-    /// Width and height of what is open, in pixels, the one that was used last first: four at most.
+    /// Width and height of what is open, in pixels, the one that was used last first: eight at most.
     pub fn open_sides(&self) -> Vec<[u32; 2]> {
         self.open.iter().map(|detector| detector.config().sides()).collect()
     }
@@ -156,14 +156,24 @@ impl FrameDetectors {
             // Of squares alone there is no other.
             (None, None) => 0,
             (None, Some(maker)) => {
+                let idle = |open: &[FrameDetector]| open.iter().rposition(|detector| detector.in_flight() == 0);
                 if self.open.len() >= SHAPES {
-                    let idle = self.open.iter().rposition(|detector| detector.in_flight() == 0);
                     // What goes makes room first.
-                    self.open.remove(idle.ok_or(DetectError::InFlight { most: SHAPES })?);
+                    self.open.remove(idle(&self.open).ok_or(DetectError::InFlight { most: SHAPES })?);
                 }
                 let options = maker.options.clone().sides(sides);
                 let Maker { network, backbone, head, .. } = &**maker;
-                self.open.push(FrameDetector::open_async(&self.gpu, network, backbone, head, &options).await?);
+                let opened = loop {
+                    let opened = FrameDetector::open_async(&self.gpu, network, backbone, head, &options).await;
+                    match (opened, idle(&self.open)) {
+                        // One stays: an image after this one may be its.
+                        (Err(DetectError::Device(RunError::OutOfMemory { .. })), Some(idle)) if self.open.len() > 1 => {
+                            self.open.remove(idle);
+                        }
+                        (opened, _) => break opened?,
+                    }
+                };
+                self.open.push(opened);
                 self.open.len() - 1
             }
         };

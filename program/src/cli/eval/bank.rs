@@ -21,6 +21,8 @@ struct BankSummary<'a> {
     left_out: Vec<String>,
     backbone_device: &'a str,
     head_device: &'a str,
+    /// True where images were letterboxed to rectangles of their own.
+    rect: bool,
 }
 
 /// Measures every head of a bank that has a class of the data.
@@ -101,7 +103,8 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
     let (backbone_device, head_device) = (backbone.device_name(), model.device_name());
     screen.line(format!("backbone on {backbone_device}, heads on {head_device}"))?;
     let images = truth.images.len() - unread;
-    let summary = BankSummary { images, heads: summaries, left_out, backbone_device, head_device };
+    let rect = args.shape.rect;
+    let summary = BankSummary { images, heads: summaries, left_out, backbone_device, head_device, rect };
     let skipped = measured_set.skipped.as_ref();
     args.json.write_about(&Skips { value: &summary, skipped }, &measured_set.assumed)?;
     measured_set.end()
