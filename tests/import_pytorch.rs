@@ -65,21 +65,42 @@ impl Pickle {
 }
 
 fn archive(pickle: &[u8], storages: &[(&str, &[f32])]) -> Vec<u8> {
+    packed_archive(pickle, storages, &[])
+}
+
+/// An archive some of whose storages are compressed, or said to be.
+fn packed_archive(
+    pickle: &[u8],
+    storages: &[(&str, &[f32])],
+    packed: &[(&str, &[f32], rawzip::CompressionMethod)],
+) -> Vec<u8> {
+    use rawzip::CompressionMethod;
     let mut bytes = Vec::new();
     let mut writer = rawzip::ZipArchiveWriter::new(&mut bytes);
-    let mut add = |name: &str, data: &[u8]| {
-        let (mut entry, config) =
-            writer.new_file(name).compression_method(rawzip::CompressionMethod::STORE).start().unwrap();
-        let mut file = config.wrap(&mut entry);
-        file.write_all(data).unwrap();
-        let (_, descriptor) = file.finish().unwrap();
+    let mut add = |name: &str, data: &[u8], method| {
+        let (mut entry, config) = writer.new_file(name).compression_method(method).start().unwrap();
+        let descriptor = if method == CompressionMethod::DEFLATE {
+            let deflate = flate2::write::DeflateEncoder::new(&mut entry, flate2::Compression::default());
+            let mut file = config.wrap(deflate);
+            file.write_all(data).unwrap();
+            let (deflate, descriptor) = file.finish().unwrap();
+            deflate.finish().unwrap();
+            descriptor
+        } else {
+            let mut file = config.wrap(&mut entry);
+            file.write_all(data).unwrap();
+            file.finish().unwrap().1
+        };
         entry.finish(descriptor).unwrap();
     };
-    add("head/data.pkl", pickle);
-    add("head/byteorder", b"little");
+    let bytes_of = |values: &[f32]| -> Vec<u8> { values.iter().flat_map(|v| v.to_le_bytes()).collect() };
+    add("head/data.pkl", pickle, CompressionMethod::STORE);
+    add("head/byteorder", b"little", CompressionMethod::STORE);
     for (key, values) in storages {
-        let data: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        add(&format!("head/data/{key}"), &data);
+        add(&format!("head/data/{key}"), &bytes_of(values), CompressionMethod::STORE);
+    }
+    for (key, values, method) in packed {
+        add(&format!("head/data/{key}"), &bytes_of(values), *method);
     }
     writer.finish().unwrap();
     bytes
@@ -126,6 +147,41 @@ fn bytes_tell_the_kind_but_a_name_may_promise_one() {
     let message = import(&bad("valid_metadata.safetensors")).unwrap_err().to_string();
     assert!(message.contains("is a safetensors file"), "{message}");
     assert!(import(&bad("png_renamed.safetensors")).unwrap_err().to_string().contains("a PNG image"));
+}
+
+/// The optimizer's storages lie beside those of the head, and nobody needs them.
+#[test]
+fn of_a_compressed_archive_only_what_the_tensors_lie_in_is_read() {
+    use rawzip::CompressionMethod;
+    let pickle = |weights| {
+        Pickle::dict()
+            .tensor("grid", "0", 12, 0, &[2, 12], &[0, 1])
+            .tensor("spline_weight", "1", 32, 0, &[2, 2, 8], &[16, 8, 1])
+            .tensor("base_weight", weights, 4, 0, &[2, 2], &[2, 1])
+            .end()
+    };
+    let grid = even(-2.2, 0.4, 12);
+    let spline: Vec<f32> = (0..32).map(|at| at as f32).collect();
+    let stored: [(&str, &[f32]); 1] = [("0", &grid)];
+    let packed: [(&str, &[f32], _); 3] = [
+        ("1", &spline, CompressionMethod::DEFLATE),
+        ("2", &[0.5; 4], CompressionMethod::DEFLATE),
+        ("3", &[0.0; 4], CompressionMethod::BZIP2),
+    ];
+    let mut bytes = packed_archive(&pickle("2"), &stored, &packed);
+    let layers = import(&bytes).unwrap().head.layers().to_vec();
+    assert_eq!(layers[0].edge(1, 0), &spline[16..24]);
+    assert_eq!(layers[0].base.as_ref().unwrap().weights, [0.5; 4]);
+    let other = import(&packed_archive(&pickle("3"), &stored, &packed)).unwrap_err().to_string();
+    assert!(other.contains("head/data/3") && other.contains("by another method than deflate"), "{other}");
+    // The archive's directory says of the last entry called so that it has 2 GiB.
+    let name = b"head/data/1";
+    let at = bytes.windows(name.len()).rposition(|window| window == name).unwrap() - 46;
+    assert_eq!(bytes[at..at + 4], *b"PK\x01\x02");
+    bytes[at + 24..at + 28].copy_from_slice(&0x7fff_ffff_u32.to_le_bytes());
+    let large = import(&bytes).unwrap_err().to_string();
+    assert!(large.contains("head/data/1") && large.contains("2147483711 bytes"), "{large}");
+    assert!(large.contains("save it again by torch.save"), "{large}");
 }
 
 #[test]

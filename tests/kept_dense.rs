@@ -3,7 +3,10 @@
 mod support;
 
 use sharekan::artifact;
-use sharekan::compress::{self, Calibration, CompressOptions, Method, Precision};
+use sharekan::compress::{
+    self, Calibration, CompressError, CompressOptions, Method, Precision, SETTINGS, Target, compile_to_target,
+    compiled_bytes,
+};
 use sharekan::head::{Activation, CompressedHead, DenseHead, Head, InputMap};
 use sharekan::plan::{Limits, Plan};
 use sharekan::reference::{CompressedReference, DenseReference};
@@ -101,5 +104,39 @@ fn both_kinds_of_layers_have_their_kernels() {
         let found: Vec<&str> = kernels.iter().map(|kernel| kernel.name).collect();
         assert!(found[0].starts_with("codebook") && found[1].starts_with("dense"), "{rows}: {found:?}, {names:?}");
         assert_eq!(kernels[1].codebook, None);
+    }
+}
+
+/// With the second layer as it is, a file of these settings is smaller than without.
+#[test]
+fn a_target_counts_layers_that_stay_as_what_they_take() {
+    let dense = dense();
+    let options = options(Method::Uniform, Precision::Int8);
+    let size = |head: &CompressedHead| artifact::to_bytes(&head.clone().into()).unwrap().len();
+    let mut sizes = Vec::new();
+    for setting in SETTINGS {
+        let settings =
+            options.clone().codewords(setting.codewords).gain_bits(setting.gain_bits).residual(setting.residual);
+        let (head, report) = compile(&dense, &settings);
+        let found = size(&head);
+        assert!(found <= compiled_bytes(&dense, &settings).unwrap(), "{setting:?}");
+        sizes.push((found, report.layers.iter().any(|layer| layer.kept_dense), settings));
+    }
+    let (most, _, settings) = sizes.iter().find(|(_, kept, _)| *kept).unwrap().clone();
+    let without = settings.keep_dense(false);
+    assert!(size(&compile(&dense, &without).0) > most);
+    for most in sizes.iter().map(|(bytes, ..)| *bytes).flat_map(|bytes| [bytes - 1, bytes, bytes + 1]) {
+        let found = compile_to_target(&dense, Target::Bytes(most), &options, None, &mut |_| {});
+        match sizes.iter().rposition(|(bytes, ..)| *bytes <= most) {
+            Some(at) => {
+                let found = found.unwrap();
+                assert_eq!(
+                    (found.options.codewords, found.options.residual),
+                    (sizes[at].2.codewords, sizes[at].2.residual)
+                );
+                assert!(size(&found.head) <= most);
+            }
+            None => assert!(matches!(found, Err(CompressError::Target(_)))),
+        }
     }
 }

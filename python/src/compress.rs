@@ -208,15 +208,8 @@ fn reported(
 ) -> (Head, serde_json::Value) {
     let Found { head, report, options, snr_db, .. } = found;
     let dense_bytes = report.dense_bytes();
-    let grows = bytes > dense_bytes;
-    let written = (grows && keep_dense).then(|| artifact::write_dense(dense).ok()).flatten();
-    let growth = grows.then(|| {
-        let what = if written.is_some() { "the head stays dense" } else { "keep_dense=True keeps the head as it is" };
-        format!(
-            "the compressed file is larger than the {dense_bytes} bytes of the dense head, for tables and header outweigh what \
-             is saved: {what}"
-        )
-    });
+    let grown = compiler::growth(dense, &report, bytes, keep_dense, "keep_dense=True");
+    let (growth, written) = grown.map_or((None, None), |grown| (Some(grown.said), grown.dense));
     let kept = written.is_some();
     let compressed_bytes = written.as_ref().map_or(bytes, Vec::len);
     let report = json!({

@@ -32,6 +32,7 @@ mod decompress;
 mod feedback;
 mod fold;
 mod gains;
+mod growth;
 #[doc(hidden)]
 pub mod kmeans;
 mod layer;
@@ -41,6 +42,7 @@ mod preset;
 mod random;
 mod report;
 mod search;
+mod size;
 
 pub use bank::{BankProgress, BankStage, HeadSource, HeldHeads, SourceHead, compile_bank};
 pub use calibration::{CALIBRATION_ROWS, Calibration};
@@ -56,12 +58,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::artifact;
 use crate::fixed_point::allows_positions;
-use crate::head::{
-    CompressedBase, CompressedHead, CompressedLayer, DenseHead, DenseLayer, GainScale, HeadError, MAX_CODEWORDS,
-    MAX_STAGES, Quantised,
-};
+use crate::head::{CompressedHead, DenseHead, DenseLayer, HeadError, MAX_CODEWORDS, MAX_STAGES};
 use crate::run::Gpu;
 use crate::setters::setters;
 
@@ -300,48 +298,6 @@ impl LayerSettings {
     }
 }
 
-/// Bytes of the file that these settings give, an upper bound by at most the table of an 8-bit gain scale a layer.
-///
-/// # Errors
-/// As [`compile`], for the same settings.
-pub fn compiled_bytes(head: &DenseHead, options: &CompressOptions) -> Result<usize, CompressError> {
-    check(options)?;
-    let layers = head.layers().iter().enumerate().map(|(at, dense)| {
-        let settings = LayerSettings::new(head, at, options);
-        let codewords = settings.codewords.min(dense.edges());
-        let base = dense.base.as_ref().filter(|_| !fold::folds_base(dense)).map(|base| CompressedBase {
-            activation: base.activation,
-            weights: vec![0; dense.edges()],
-            output_scale: vec![0.0; dense.outputs],
-        });
-        let quantised = match settings.precision {
-            Precision::Int8 => Quantised::Int8 {
-                codebook: vec![0; settings.stages * codewords * dense.basis.len()],
-                gains: vec![0; settings.stages * dense.edges()],
-                gain_scale: GainScale::Table(vec![0; 1 << settings.gain_bits]),
-                output_scale: vec![0.0; dense.outputs],
-            },
-            Precision::F32 => Quantised::Float {
-                codebook: vec![0.0; settings.stages * codewords * dense.basis.len()],
-                gains: vec![0.0; settings.stages * dense.edges()],
-            },
-        };
-        CompressedLayer {
-            inputs: dense.inputs,
-            outputs: dense.outputs,
-            input_map: dense.input_map.clone(),
-            basis: dense.basis.clone(),
-            stages: settings.stages,
-            indices: vec![0; settings.stages * dense.edges()],
-            quantised,
-            base,
-            bias: vec![0.0; dense.outputs],
-        }
-    });
-    let empty = CompressedHead::new(layers.collect(), head.detection.clone())?;
-    artifact::to_bytes(&empty.into()).map(|bytes| bytes.len()).map_err(|error| CompressError::Target(error.to_string()))
-}
-
 fn check(options: &CompressOptions) -> Result<(), CompressError> {
     if !(1..=MAX_CODEWORDS).contains(&options.codewords) {
         return Err(CompressError::Codewords(options.codewords));
@@ -360,6 +316,9 @@ fn runs_in_integers(head: &DenseHead, options: &CompressOptions) -> bool {
 
 #[doc(hidden)]
 pub use activations::dense_outputs;
+#[doc(hidden)]
+pub use growth::{Growth, growth};
+pub use size::compiled_bytes;
 
 /// Outputs of a dense head for `rows` of `[rows, inputs]`, in f32.
 fn dense_head_outputs(head: &DenseHead, rows: &[f32]) -> Vec<f32> {

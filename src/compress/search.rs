@@ -2,7 +2,9 @@
 
 use super::{
     Calibration, CompressError, CompressOptions, CompressReport, Method, Precision, Progress, compile, compiled_bytes,
+    size::least_bytes,
 };
+use crate::artifact;
 use crate::head::{CompressedHead, DenseHead};
 use crate::output_snr::output_snr_db;
 use crate::reference::CompressedReference;
@@ -11,7 +13,8 @@ use crate::reference::CompressedReference;
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub enum Target {
-    /// A file of at most so many bytes, as accurate as that allows.
+    /// A file of at most so many bytes, as accurate as that allows. With [`CompressOptions::keep_dense`] layers that stay as they
+    /// are count as what they take.
     Bytes(usize),
     /// An output signal-to-noise ratio of at least so many dB on calibration rows held back for it, as small as that
     /// allows.
@@ -85,7 +88,15 @@ const HELD_BACK: usize = 8;
 /// Rows that accuracy is measured on.
 const MEASURED_ROWS: usize = 2048;
 
+fn file_bytes(found: &Found) -> Result<usize, CompressError> {
+    let bytes = artifact::to_bytes(&found.head.clone().into());
+    bytes.map(|bytes| bytes.len()).map_err(|error| CompressError::Target(error.to_string()))
+}
+
 /// Compiles with those of [`SETTINGS`] that reach the target; the rest of `options` stays.
+///
+/// Where no compressed file is as small as [`Target::Bytes`] but that of the dense head is, [`CompressOptions::keep_dense`] gives
+/// the smallest setting, in whose place the dense head is to be written.
 ///
 /// For [`Target::SnrDb`] the last eighth of the calibration rows is held back and measured on, so rows should come image
 /// by image.
@@ -110,6 +121,21 @@ pub fn compile_to_target(
     match target {
         Target::Bytes(most) => {
             let fits = |at: usize| compiled_bytes(head, &setting(at)).map(|bytes| bytes <= most);
+            if options.keep_dense {
+                // Whether a layer stays depends on its gains: what may fit is made and measured.
+                for at in (0..SETTINGS.len()).rev() {
+                    if least_bytes(head, &setting(at))? > most {
+                        continue;
+                    }
+                    let found = run(setting(at), calibration)?;
+                    if file_bytes(&found)? <= most {
+                        return Ok(found);
+                    }
+                }
+                if artifact::write_dense(head).is_ok_and(|file| file.len() <= most) {
+                    return run(setting(0), calibration);
+                }
+            }
             let mut best = None;
             for at in 0..SETTINGS.len() {
                 if fits(at)? {

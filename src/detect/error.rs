@@ -195,7 +195,8 @@ pub enum BackboneProblem {
     /// The network's file cannot be loaded.
     #[error("cannot be loaded: {0}")]
     Load(String),
-    /// Features that are infinite or no numbers.
+    /// Features that are infinite or no numbers, as they come out of the network. WGSL lets a driver compute as if there were neither:
+    /// `x - x` may be 0 whatever `x` is, so what overflows inside a network and is a number again at its end may pass.
     #[error("gives features that are not finite, in {precision}{}", if *precision == "f16" { ": take f32 (--backbone-precision f32)" } else { "" })]
     NotFinite {
         /// What it computes in.

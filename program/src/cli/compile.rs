@@ -61,8 +61,8 @@ pub(crate) struct CompileArgs {
     #[arg(long, value_name = "DB", conflicts_with_all = ["preset", "codebook", "gain_bits", "residual", "precision"],
           requires = "calibrate", value_parser = decibels)]
     target_snr: Option<f64>,
-    /// Leave layers that would grow as they are, in f32, and write the whole head so where the file would be larger than it. A
-    /// head with both kinds of layers runs in floating point
+    /// Leave layers that would grow as they are, in f32, and write the whole head so where its file is the smaller one. A head
+    /// with both kinds of layers runs in floating point
     #[arg(long)]
     keep_dense: bool,
     /// What the codebook is fitted to [default: calibrated with --calibrate, uniform without]
@@ -244,25 +244,16 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     notes.extend(layers_kept_dense(&found.report));
     let compressed_bytes = bytes.len();
     let (mut bytes, mut growth, mut kept_dense) = (bytes, None, false);
-    if bytes.len() > found.report.dense_bytes() {
-        let form = args.keep_dense.then(|| artifact::write_dense(&dense));
-        let what = match &form {
-            None => "--keep-dense writes the head as it is".to_owned(),
-            Some(Ok(_)) => "the head stays dense".to_owned(),
-            Some(Err(problem)) => format!("the dense form cannot be written: {problem}"),
-        };
-        growth = Some(format!(
-            "the compressed file is larger than the {} bytes of the dense head, for tables and header outweigh what is saved: {what}",
-            count(found.report.dense_bytes())
-        ));
-        if let Some(Ok(dense)) = form {
+    if let Some(grown) = compress::growth(&dense, &found.report, bytes.len(), args.keep_dense, "--keep-dense") {
+        growth = Some(grown.said);
+        if let Some(dense) = grown.dense {
             (bytes, kept_dense) = (dense, true);
         }
     }
     files::replace(&args.output, &bytes)?;
 
     print_report(screen, &found, compressed_bytes)?;
-    if target.is_some() {
+    if target.is_some() && !kept_dense {
         screen.line(chosen(&found))?;
     }
     for note in &notes {

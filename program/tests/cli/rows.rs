@@ -160,8 +160,8 @@ fn a_layer_that_would_grow_may_stay_dense() {
 fn a_head_that_grows_is_told_and_may_stay_dense() {
     let folder = tempfile::tempdir().unwrap();
     let (small, dense) = (folder.path().join("small.safetensors"), folder.path().join("dense.safetensors"));
-    let head = "tests/data/field/checkpoints/plain/model.pt";
-    let rows = "tests/data/field/checkpoints/plain/io.safetensors";
+    let head = "tests/data/field/checkpoints/update-grid/model.pt";
+    let rows = "tests/data/field/checkpoints/update-grid/io.safetensors";
     let done = sharekan(&["compile", head, "-o", text(&small), "--json", "-"]).succeeds();
     assert!(done.stderr.contains("note: the compressed file is larger"), "{}", done.stderr);
     let told = done.json();
@@ -173,6 +173,17 @@ fn a_head_that_grows_is_told_and_may_stay_dense() {
     let out = folder.path().join("out.safetensors");
     sharekan(&["run", text(&dense), "--input", rows, "--output", text(&out), "--device", "cpu"]).succeeds();
     assert!(largest_error(&tensor(&out, "output").1, &tensor(&root().join(rows), "expected").1) < 1e-5);
+    // The same within a size that no compressed file has.
+    let most = fs::metadata(&dense).unwrap().len().to_string();
+    let within = ["compile", head, "-o", text(&dense), "--target-bytes", &most];
+    sharekan(&within).fails(&[head, &format!("{most} bytes"), "smallest file"]);
+    let kept = sharekan(&[&within[..], &["--keep-dense", "--json", "-"]].concat()).succeeds().json();
+    assert_eq!((&kept["kept_dense"], kept["compressed_bytes"].to_string()), (&json!(true), most));
+    // Both files take more than the numbers, the compressed one less than the other.
+    let less = "tests/data/field/checkpoints/plain/model.pt";
+    let less = sharekan(&["compile", less, "-o", text(&small), "--keep-dense", "--json", "-"]).succeeds().json();
+    assert!(less["growth"].as_str().unwrap().contains("would be larger still, "), "{less}");
+    assert_eq!((&less["kept_dense"], less["layers"][0].get("kept_dense")), (&json!(false), None));
     // A head that shrinks is compressed all the same.
     let wine = sharekan(&["compile", WINE, "-o", text(&small), "--keep-dense", "--json", "-"]).succeeds().json();
     assert_eq!((wine.get("growth"), &wine["kept_dense"]), (None, &json!(false)));

@@ -13,6 +13,7 @@ use super::{
     refuse,
     state_dict::StateDict,
 };
+use crate::container::Quoted;
 use crate::container::zip::{MAX_UNPACKED, ZipEntry, entries};
 use crate::import::tensors::Source;
 
@@ -41,13 +42,26 @@ pub(super) fn read(source: &mut dyn Source, length: u64, entry: Option<&str>) ->
     };
     let state = StateDict::of(&pickle, entry)?;
     let data = format!("{root}data/");
-    let storages = || entries.iter().filter(|(name, _)| name.starts_with(&data));
-    if storages().all(|(_, storage)| storage.stored().is_some()) {
+    let storages = state.storages();
+    let storages = storages.iter().filter_map(|key| entries.get_key_value(&format!("{data}{key}")));
+    let mut packed = storages.clone().filter(|(_, storage)| storage.stored().is_none());
+    let Some((name, _)) = packed.next() else {
         let place = |key: &str| Ok(entries.get(&format!("{data}{key}")).and_then(ZipEntry::stored));
         return Ok(Contents { directory: state.place(length, place)?, unpacked: None });
+    };
+    let mut bytes = 0_u64;
+    for (name, storage) in storages.clone() {
+        bytes = bytes.saturating_add(storage.size(name)?);
+    }
+    if bytes > MAX_UNPACKED {
+        return refuse(format!(
+            "entry {} is compressed, and the tensors take {bytes} bytes, more than the {MAX_UNPACKED} that are unpacked; load it in \
+             Python and save it again by torch.save, which does not compress",
+            Quoted(name)
+        ));
     }
     let (mut unpacked, mut places) = (Vec::new(), BTreeMap::new());
-    for (name, storage) in storages() {
+    for (name, storage) in storages {
         let start = unpacked.len() as u64;
         unpacked.append(&mut storage.read(source, name, MAX_UNPACKED - start)?);
         places.insert(name, start..unpacked.len() as u64);

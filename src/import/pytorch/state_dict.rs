@@ -59,6 +59,12 @@ impl StateDict {
         Ok(Self { tensors, unread, beside, path, activations: entries::activations(pickle) })
     }
 
+    /// Names of the storages that have elements of the tensors.
+    pub(super) fn storages(&self) -> BTreeSet<String> {
+        let tensors = self.tensors.iter().map(|named| &named.tensor);
+        tensors.filter(|tensor| !tensor.shape.contains(&0)).map(|tensor| tensor.storage.key.clone()).collect()
+    }
+
     /// Finds the bytes of every tensor; `stored` gives those of a storage.
     ///
     /// Tensors of storages of their own may not have more bytes than the file, which views that repeat elements could.
