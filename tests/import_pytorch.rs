@@ -138,6 +138,7 @@ fn bytes_tell_the_kind_but_a_name_may_promise_one() {
         any(&bad("pt_extension.pt")).unwrap().head,
         any(&bad("valid_unpadded_header.safetensors")).unwrap().head
     );
+    assert!(any(b"").unwrap_err().to_string().contains("is empty: copy or download it again"));
     let promised = import::from_reader(
         Cursor::new(bad("pt_pickle_renamed.safetensors")),
         Container::Safetensors,

@@ -124,7 +124,7 @@ pub fn compile_to_target(
             if options.keep_dense {
                 // Whether a layer stays depends on its gains: what may fit is made and measured.
                 for at in (0..SETTINGS.len()).rev() {
-                    if least_bytes(head, &setting(at))? > most {
+                    if least_bytes(head, &setting(at)) > most {
                         continue;
                     }
                     let found = run(setting(at), calibration)?;

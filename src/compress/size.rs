@@ -10,38 +10,25 @@ use crate::head::{CompressedBase, CompressedHead, CompressedLayer, DenseHead, De
 /// # Errors
 /// As [`compile`](super::compile), for the same settings.
 pub fn compiled_bytes(head: &DenseHead, options: &CompressOptions) -> Result<usize, CompressError> {
-    bytes(head, options, most_of_a_layer)
-}
-
-/// The same from below.
-pub(super) fn least_bytes(head: &DenseHead, options: &CompressOptions) -> Result<usize, CompressError> {
-    bytes(head, options, least_of_a_layer)
-}
-
-fn bytes(
-    head: &DenseHead,
-    options: &CompressOptions,
-    of_layer: fn(&DenseLayer, &LayerSettings, bool) -> CompressedLayer,
-) -> Result<usize, CompressError> {
     check(options)?;
-    let layers = head.layers().iter().enumerate();
-    let layers = layers.map(|(at, dense)| of_layer(dense, &LayerSettings::new(head, at, options), options.keep_dense));
+    let layers = head.layers().iter().enumerate().map(|(at, dense)| {
+        let settings = LayerSettings::new(head, at, options);
+        // Kept only where it is smaller however the gains come out.
+        let least = layer_bytes(&empty_layer(dense, &settings, false));
+        let kept = CompressedLayer::dense(dense).filter(|kept| options.keep_dense && layer_bytes(kept) < least);
+        kept.unwrap_or_else(|| empty_layer(dense, &settings, true))
+    });
     let empty = CompressedHead::new(layers.collect(), head.detection.clone())?;
     artifact::to_bytes(&empty.into()).map(|bytes| bytes.len()).map_err(|error| CompressError::Target(error.to_string()))
 }
 
-/// Kept only where it is smaller however the gains come out.
-fn most_of_a_layer(dense: &DenseLayer, settings: &LayerSettings, keep_dense: bool) -> CompressedLayer {
-    let least = layer_bytes(&empty_layer(dense, settings, false));
-    let kept = CompressedLayer::dense(dense).filter(|kept| keep_dense && layer_bytes(kept) < least);
-    kept.unwrap_or_else(|| empty_layer(dense, settings, true))
-}
-
-/// Kept wherever that is smaller.
-fn least_of_a_layer(dense: &DenseLayer, settings: &LayerSettings, keep_dense: bool) -> CompressedLayer {
-    let least = empty_layer(dense, settings, false);
-    let kept = CompressedLayer::dense(dense).filter(|kept| keep_dense && layer_bytes(kept) < layer_bytes(&least));
-    kept.unwrap_or(least)
+/// Bytes that the numbers of layers take at least, kept or not, without what the file says of them.
+pub(super) fn least_bytes(head: &DenseHead, options: &CompressOptions) -> usize {
+    let layers = head.layers().iter().enumerate().map(|(at, dense)| {
+        let least = layer_bytes(&empty_layer(dense, &LayerSettings::new(head, at, options), false));
+        CompressedLayer::dense(dense).map_or(least, |kept| layer_bytes(&kept).min(least))
+    });
+    layers.sum()
 }
 
 /// A compressed layer of these settings, its 8-bit gains with a table or without.

@@ -56,13 +56,16 @@ impl Header {
     pub(crate) fn read(source: &mut (impl Read + Seek + ?Sized)) -> Result<Self, ContainerError> {
         let length = source.seek(SeekFrom::End(0))?;
         source.rewind()?;
-        let mut start = [0; 16];
-        let got = length.min(16) as usize;
+        let mut start = [0; magic::TELLING];
+        let got = length.min(magic::TELLING as u64) as usize;
         source.read_exact(&mut start[..got])?;
         let refuse = |problem: String| match magic::recognise(&start[..got]) {
             Some(found) => Err(ContainerError::OtherFile { found, expected: magic::SAFETENSORS }),
             None => Err(ContainerError::Malformed(format!("is no safetensors file: {problem}"))),
         };
+        if length == 0 {
+            return Err(ContainerError::Malformed("is empty: copy or download it again".into()));
+        }
         if length < 8 {
             return refuse(format!("it has {length} bytes, expected at least 8"));
         }

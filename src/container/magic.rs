@@ -6,7 +6,7 @@ pub(crate) const SAFETENSORS: &str = "a safetensors file, or a PyTorch state dic
 /// Begin of a file that torch.save wrote before version 1.6: a pickled magic number.
 const LEGACY: &[u8] = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
-const KNOWN: [(&[u8], &str); 14] = [
+const KNOWN: [(&[u8], &str); 16] = [
     (b"PK\x03\x04", "a zip archive, as torch.save writes it"),
     (LEGACY, "a legacy torch.save pickle"),
     (b"\x89PNG\r\n\x1a\n", "a PNG image"),
@@ -17,14 +17,20 @@ const KNOWN: [(&[u8], &str); 14] = [
     (b"GGUF", "a GGUF file"),
     (b"\x93NUMPY", "a NumPy array (.npy)"),
     (b"\x1f\x8b", "a gzip archive, which has to be unpacked first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive, which has to be unpacked first"),
+    (b"Rar!", "a RAR archive, which has to be unpacked first"),
     (b"BZh", "a bzip2 archive, which has to be unpacked first"),
     (b"\xfd7zXZ\x00", "an xz archive, which has to be unpacked first"),
     (b"%PDF", "a PDF document"),
     (b"version https://", "a Git LFS pointer whose file was not fetched"),
 ];
 
+/// Bytes from the first on that tell what a file is.
+pub(crate) const TELLING: usize = 262;
+
 /// What a file of text is, told from its first bytes.
 fn text(start: &[u8]) -> Option<&'static str> {
+    let start = &start[..start.len().min(16)];
     let readable = start.len() >= 8 && start.iter().all(|&byte| matches!(byte, b' '..=b'~' | b'\t' | b'\r' | b'\n'));
     if !readable || KNOWN.iter().any(|(magic, _)| start.starts_with(magic)) {
         return None;
@@ -46,6 +52,8 @@ pub(crate) fn recognise(start: &[u8]) -> Option<&'static str> {
         // Field 1, a number: the version of the format. Field 2, a text: who wrote it; or another of the first fields.
         [0x08, 1..=20, 0x12 | 0x1a | 0x22 | 0x2a | 0x32 | 0x3a | 0x42, ..] => Some("an ONNX network"),
         [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Some("a TensorFlow Lite network"),
+        // The header of a tar archive has its magic behind name, modes, owner, size and time of the first file.
+        _ if start.get(257..262) == Some(b"ustar") => Some("a tar archive, which has to be unpacked first"),
         [0x80, 2..=5, opcode, ..] if *opcode != 0 && !start.starts_with(LEGACY) => Some("a Python pickle"),
         _ => KNOWN.iter().find(|(magic, _)| start.starts_with(magic)).map(|&(_, what)| what),
     }

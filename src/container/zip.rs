@@ -120,7 +120,9 @@ pub(crate) fn entries(
     length: u64,
 ) -> Result<BTreeMap<String, ZipEntry>, ContainerError> {
     let broken = |e: rawzip::Error| {
-        ContainerError::Malformed(format!("its zip archive is broken: {}", Sentence(&e.to_string())))
+        let cut = matches!(e.kind(), rawzip::ErrorKind::MissingEndOfCentralDirectory);
+        let next = if cut { "; it may be cut short: copy or download it again" } else { "" };
+        ContainerError::Malformed(format!("its zip archive is broken: {}{next}", Sentence(&e.to_string())))
     };
     let mut buffer = vec![0; RECOMMENDED_BUFFER_SIZE];
     let archive = ZipArchive::from_seekable(source, &mut buffer).map_err(broken)?;

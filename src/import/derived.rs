@@ -96,8 +96,11 @@ fn whole(entries: &BTreeMap<String, Entry>, name: &str) -> Option<(String, Deriv
     Some((format!("{module}{leaf}"), derived, vec![name.to_owned(), left, right]))
 }
 
-/// Lengths have one value a slice of the direction: all their sides but one are 1.
+/// Lengths have one value a slice of the direction, all their sides but one being 1, or one for the whole (`dim=None`).
 fn lengths(direction: Entry, lengths: Entry) -> Option<Derived> {
+    if lengths.shape.is_empty() && !direction.shape.is_empty() {
+        return Some(Derived::Lengths { direction, lengths, axis: 0 });
+    }
     let axis = lengths.shape.iter().position(|&side| side != 1).unwrap_or(0);
     let fits = lengths.shape.len() == direction.shape.len()
         && lengths.shape.iter().enumerate().all(|(at, &side)| side == if at == axis { direction.shape[at] } else { 1 });

@@ -127,7 +127,7 @@ pub(super) fn number(digits: &str) -> Option<u64> {
 }
 
 /// KANs that are known by name but not read, by a tensor that only they have.
-const ELSEWHERE: [(&str, &str); 7] = [
+const ELSEWHERE: [(&str, &str); 10] = [
     ("cheby_coeffs", "a ChebyKAN (cheby_coeffs)"),
     ("rbf.inv_denominator", "a FasterKAN (rbf.inv_denominator)"),
     ("kan_weight", "a KANditioned network (kan_weight)"),
@@ -135,6 +135,9 @@ const ELSEWHERE: [(&str, &str); 7] = [
     ("weight_numerator", "a rational KAN, KAT (weight_numerator)"),
     ("jacobi_coeffs", "a JacobiKAN (jacobi_coeffs)"),
     ("fouriercoeffs", "a FourierKAN (fouriercoeffs)"),
+    ("wavelet_weights", "a WavKAN (wavelet_weights)"),
+    ("phase_low", "a ReLU-KAN (phase_low)"),
+    ("_flat_param", "a flat parameter of FSDP (_flat_param; save the whole state dict with full_state_dict=True)"),
 ];
 
 /// KANs and other networks that are known by name but not read.

@@ -78,8 +78,13 @@ pub(super) fn read(tensors: &mut Tensors<'_>, module: &Module, context: &mut Con
         )),
         None => Err(ImportError::tensor(
             &weight,
-            "belongs to a norm whose kind the file does not tell: give --norms layer-norm, --norms group-norm:GROUPS, or --norms \
-             affine where it is a factor and a summand alone",
+            if biased {
+                "belongs to a norm whose kind the file does not tell: give --norms layer-norm, --norms group-norm:GROUPS, or --norms \
+                 affine where it is a factor and a summand alone"
+            } else {
+                "belongs to a norm whose kind the file does not tell: give --norms layer-norm if it is one without bias; an RMSNorm or a \
+                 PReLU is not supported"
+            },
         )),
     }
 }

@@ -272,13 +272,21 @@ fn parts<'a>(root: &Node<'a>) -> Vec<Ordered<'a>> {
 
 /// The KANs in a file, with their shapes, and the option that chooses among them.
 fn told(root: &Node<'_>) -> String {
-    let parts = parts(root);
+    let (kernels, parts): (Vec<_>, Vec<_>) = parts(root).into_iter().partition(is_kernel);
+    let also = match kernels.len() {
+        0 => String::new(),
+        count => format!(
+            "; {} is a kernel of a convolutional KAN, which is not supported{}",
+            Quoted(&kernels[0].prefix),
+            if count > 1 { format!(", and {} more are", count - 1) } else { String::new() }
+        ),
+    };
     let each = parts.iter().map(|part| {
         let name = if part.prefix.is_empty() { "the whole file".into() } else { Quoted(&part.prefix).to_string() };
         format!("{name} ({})", shape(&part.modules))
     });
     let each = listing(each);
-    match &parts[..] {
+    let told = match &parts[..] {
         [] => "it has no layer of a KAN that can be read".into(),
         [one] if one.prefix.is_empty() => format!("its KAN is {each}"),
         [one] => format!("its KAN is {each}: choose it with --prefix {}", Quoted(&one.prefix)),
@@ -298,7 +306,14 @@ fn told(root: &Node<'_>) -> String {
             };
             format!("its KANs are {each}: {option}")
         }
-    }
+    };
+    told + &also
+}
+
+/// True for the kernel of a convolution: one output for a window of the image.
+fn is_kernel(part: &Ordered<'_>) -> bool {
+    part.prefix.split('.').any(|name| name.starts_with("conv"))
+        && part.modules.last().and_then(|last| last.outputs) == Some(1)
 }
 
 /// Widths of modules in order, as `6 -> 4 -> 3`.

@@ -251,10 +251,28 @@ impl<'a> Tensors<'a> {
 
     /// The shape of a tensor of `N` dimensions, described by `axes`, as in `[outputs, inputs]`.
     pub(super) fn sides<const N: usize>(&self, name: &str, axes: &str) -> Result<[usize; N], ImportError> {
-        let shape = self.shape(name).ok_or_else(|| ImportError::missing(name, axes))?;
+        let shape = self.shape(name).ok_or_else(|| self.missing(name, axes))?;
         shape
             .try_into()
             .map_err(|_| ImportError::tensor(name, format!("has shape {shape:?}, expected {N} dimensions {axes}")))
+    }
+
+    /// A tensor that is not there, or that PyTorch computes from others in a way that is not known.
+    fn missing(&self, name: &str, expected: &str) -> ImportError {
+        let (module, leaf) = name.rsplit_once('.').map_or(("", name), |(module, leaf)| (module, leaf));
+        let dot = if module.is_empty() { "" } else { "." };
+        let parts = format!("{module}{dot}parametrizations.{leaf}.");
+        match self.names_from(&parts).next() {
+            Some(part) => ImportError::tensor(
+                part,
+                format!(
+                    "belongs to a parametrization that is not known: make the tensor plain by \
+                     torch.nn.utils.parametrize.remove_parametrizations(module, \"{}\") and save it again",
+                    leaf.escape_debug()
+                ),
+            ),
+            None => ImportError::missing(name, expected),
+        }
     }
 
     /// How the values of a tensor were rounded.
@@ -348,7 +366,7 @@ impl<'a> Tensors<'a> {
     }
 
     fn check_shape(&self, name: &str, expected: &[usize], axes: &str) -> Result<usize, ImportError> {
-        let found = self.shape(name).ok_or_else(|| ImportError::missing(name, format!("{axes} = {expected:?}")))?;
+        let found = self.shape(name).ok_or_else(|| self.missing(name, &format!("{axes} = {expected:?}")))?;
         if found != expected {
             return Err(ImportError::tensor(name, format!("has shape {found:?}, expected {axes} = {expected:?}")));
         }

@@ -11,6 +11,7 @@ use super::splits::{Choice, choose, listed};
 use super::voc_lists::annotation_folder;
 use super::yolo_settings::{NAME_LISTS, Settings, folder_splits, is_settings};
 use super::{GroundTruth, GroundTruthError, coco, voc, yolo};
+use crate::container::magic;
 use crate::regular_file;
 
 /// How a set is kept.
@@ -87,7 +88,43 @@ fn of_file(file: &Path) -> Result<Layout, GroundTruthError> {
             file,
             "a text, expected YOLO settings (data.yaml), which name the classes, a COCO file or a folder",
         )),
-        _ => Ok(Layout::Coco(file.to_path_buf())),
+        Some(b'{' | b'[') | None => Ok(Layout::Coco(file.to_path_buf())),
+        _ => {
+            let found = match magic::recognise(start) {
+                _ if ends_in(file, &["csv"]) => "a table (CSV)",
+                Some(found) => found,
+                None => "no JSON",
+            };
+            Err(GroundTruthError::malformed(
+                file,
+                format!("{found}, expected a COCO file (.json), YOLO settings (data.yaml) or the folder of a set"),
+            ))
+        }
+    }
+}
+
+/// What a folder that is no set holds instead.
+fn instead(folder: &Path) -> &'static str {
+    const FIRST: usize = 16;
+    let files: Vec<PathBuf> = entries(folder).into_iter().filter(|path| path.is_file()).collect();
+    let any = |ends: &[&str]| files.iter().any(|file| ends_in(file, ends));
+    let holds = |text: &[u8]| {
+        files.iter().filter(|file| ends_in(file, &["json"])).take(FIRST).any(|file| {
+            let mut start = Vec::new();
+            let read = std::fs::File::open(file).and_then(|file| file.take(4096).read_to_end(&mut start));
+            read.is_ok() && start.windows(text.len()).any(|part| part == text)
+        })
+    };
+    match () {
+        () if holds(b"\"shapes\"") => {
+            "; its .json files are LabelMe's own form, which labelme2coco and others turn into COCO"
+        }
+        () if holds(b"\"annotations\"") && holds(b"\"result\"") => {
+            "; its .json is Label Studio's own form, which it also exports as COCO and YOLO"
+        }
+        () if any(&["csv"]) => "; tables (CSV) are not read: export the set as COCO, VOC or YOLO",
+        () if any(&["tfrecord", "record"]) => "; TFRecord is not read: export the set as COCO, VOC or YOLO",
+        () => "",
     }
 }
 
@@ -104,10 +141,11 @@ fn in_folder(folder: &Path, wanted: Option<&str>) -> Result<Layout, GroundTruthE
     }
     Err(GroundTruthError::Missing {
         path: folder.to_path_buf(),
-        problem:
-            "no set: neither ImageSets/Main, annotations (.xml) beside images, a COCO file (.json), nor data.yaml or \
-                  classes.txt with YOLO labels"
-                .to_owned(),
+        problem: format!(
+            "no set: neither ImageSets/Main, annotations (.xml) beside images, a COCO file (.json), nor data.yaml or classes.txt \
+             with YOLO labels{}",
+            instead(folder)
+        ),
     })
 }
 

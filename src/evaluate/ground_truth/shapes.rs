@@ -431,3 +431,27 @@ fn what_is_a_set_is_told_from_a_folder_of_images() {
     assert!(!is(&Set::new().text("rows.safetensors", "a"), "rows.safetensors"));
     assert!(!AnnotatedSet::is_set(Path::new("no/such/path")));
 }
+
+#[test]
+fn what_is_no_set_is_called_what_it_is() {
+    let refused = |name: &str, text: &[u8], given: &str| Set::new().text(name, text).refused(given, None);
+    for (name, text, given, expected) in [
+        ("a.csv", b"filename,width,height".as_slice(), "a.csv", "a table (CSV), expected a COCO file"),
+        ("a.zip", b"PK\x03\x04\x14\0\0\0\0\0", "a.zip", "a zip archive"),
+        ("a.bin", b"\0\x01\x02", "a.bin", "no JSON, expected a COCO file"),
+        ("d/a.csv", b"filename,width,height", "d", "tables (CSV) are not read"),
+        ("d/a.tfrecord", b"\0", "d", "TFRecord is not read"),
+        ("d/a.json", b"{\"version\": \"5\", \"shapes\": []}", "d", "LabelMe's own form"),
+        ("d/p.json", b"[{\"annotations\": [{\"result\": []}]}]", "d", "Label Studio's own form"),
+    ] {
+        let problem = refused(name, text, given);
+        assert!(problem.contains(expected), "{name}: {problem}");
+    }
+    let roboflow = "names: [dog, cat]\ntrain: ../train/images\nval: ../valid/images\ntest: ../test/images\n";
+    let set = Set::new().images("valid/images/*.png").text("valid/labels/a.txt", "").text("data.yaml", roboflow);
+    let problem = set.refused("", None);
+    assert!(
+        problem.contains("test is \"../test/images\", which is not there") && problem.contains("or --split val"),
+        "{problem}"
+    );
+}

@@ -209,8 +209,20 @@ fn images(
     let mut missing = Missing::in_folder(&root);
     for source in sources.iter().filter(|_| options.images.is_none()) {
         let Some(path) = resolve(source, &settings.roots, notes) else {
-            let problem =
-                format!("YOLO: {split} is {}, which is not there; --images DIR says where it is", quoted(source));
+            let mut unsaid = Notes::default();
+            let mut there = |sources: &[String]| {
+                sources.iter().all(|source| resolve(source, &settings.roots, &mut unsaid).is_some())
+            };
+            let others: Vec<&str> =
+                settings.splits.iter().filter(|(_, sources)| there(sources)).map(|(name, _)| name.as_str()).collect();
+            let others = match others.len() {
+                0 => String::new(),
+                _ => format!(", or --split {}", others.join(", ")),
+            };
+            let problem = format!(
+                "YOLO: {split} is {}, which is not there; --images DIR says where it is{others}",
+                quoted(source)
+            );
             return Err(GroundTruthError::malformed(origin, problem));
         };
         if path.is_dir() {

@@ -67,7 +67,7 @@ pub(super) fn read(source: &mut dyn Source, length: u64, entry: Option<&str>) ->
         places.insert(name, start..unpacked.len() as u64);
     }
     let place = |key: &str| Ok(places.get(&format!("{data}{key}")).cloned());
-    let directory = state.place(unpacked.len() as u64, place)?;
+    let directory = state.place(length.saturating_add(unpacked.len() as u64), place)?;
     Ok(Contents { directory, unpacked: Some(unpacked) })
 }
 

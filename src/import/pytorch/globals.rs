@@ -47,6 +47,7 @@ pub(super) fn look_up(module: &str, name: &str) -> Result<Named, Failure> {
     let global = match (module, name) {
         ("collections", "OrderedDict") => Some(Global::OrderedDict),
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => Some(Global::RebuildTensor),
+        ("torch._utils", "_rebuild_tensor_v3") => Some(Global::RebuildTyped),
         ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => Some(Global::RebuildParameter),
         ("torch._tensor", "_rebuild_from_type" | "_rebuild_from_type_v2") => Some(Global::RebuildFromType),
         ("torch" | "torch.cuda" | "torch.storage", _) => storage,

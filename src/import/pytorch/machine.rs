@@ -14,8 +14,9 @@ use super::{
     Failure,
     globals::{self, Named},
     refuse,
-    value::{Global, Node, Object, Pickle, Storage, Tensor, Value},
+    value::{Global, Kind, Node, Object, Pickle, Storage, Tensor, Value},
 };
+use crate::container::Quoted;
 
 /// Longest pickle that is read, in bytes. A tensor takes about 200; what else people keep beside their tensors is passed
 /// over.
@@ -546,6 +547,33 @@ impl<R: Read> Machine<R> {
                 };
                 let tensor = Tensor { storage: storage.clone(), offset, shape, strides };
                 self.make(Node::Tensor(tensor))
+            }
+            (
+                Global::RebuildTyped,
+                [storage, Value::Int(offset), shape, strides, _, _, kind]
+                | [storage, Value::Int(offset), shape, strides, _, _, kind, _],
+            ) => {
+                let (
+                    Some(Node::Storage(storage)),
+                    Ok(offset),
+                    Some(shape),
+                    Some(strides),
+                    Some(Node::Class { name, .. }),
+                ) = (
+                    self.node(*storage),
+                    u64::try_from(*offset),
+                    self.sides(*shape),
+                    self.sides(*strides),
+                    self.node(*kind),
+                )
+                else {
+                    return refuse("its pickle makes a tensor of something that is none");
+                };
+                let Some(kind) = Kind::of_type(name).filter(|_| storage.kind == Kind::Untyped) else {
+                    return refuse(format!("its pickle makes a tensor of type {}, which is not known", Quoted(name)));
+                };
+                let storage = Storage { kind, key: storage.key.clone(), count: storage.count / kind.width() };
+                self.make(Node::Tensor(Tensor { storage, offset, shape, strides }))
             }
             _ => refuse("its pickle makes a call that no tensor needs"),
         }

@@ -18,6 +18,8 @@ pub(super) enum Value {
 pub(super) enum Global {
     OrderedDict,
     RebuildTensor,
+    /// Of types that have no class of storages: the type is named, and the storage is bytes.
+    RebuildTyped,
     RebuildParameter,
     RebuildFromType,
     Storage(Kind),
@@ -41,11 +43,17 @@ pub(super) enum Kind {
     QInt8,
     QUInt8,
     QInt32,
+    F8,
+    U16,
+    U32,
+    U64,
+    /// Bytes of a type that the tensor names.
+    Untyped,
 }
 
 impl Kind {
     /// The storages by the names of their classes.
-    pub(super) const STORAGES: [(&'static str, Self); 15] = [
+    pub(super) const STORAGES: [(&'static str, Self); 16] = [
         ("DoubleStorage", Self::F64),
         ("FloatStorage", Self::F32),
         ("HalfStorage", Self::F16),
@@ -61,16 +69,27 @@ impl Kind {
         ("QInt8Storage", Self::QInt8),
         ("QUInt8Storage", Self::QUInt8),
         ("QInt32Storage", Self::QInt32),
+        ("UntypedStorage", Self::Untyped),
     ];
+
+    /// The types that have no class of storages, by the names of their types.
+    pub(super) fn of_type(name: &str) -> Option<Self> {
+        match name {
+            "uint16" => Some(Self::U16),
+            "uint32" => Some(Self::U32),
+            "uint64" => Some(Self::U64),
+            _ => name.starts_with("float8_").then_some(Self::F8),
+        }
+    }
 
     /// Bytes of an element.
     pub(super) fn width(self) -> u64 {
         match self {
             Self::C128 => 16,
-            Self::F64 | Self::I64 | Self::C64 => 8,
-            Self::F32 | Self::I32 | Self::QInt32 => 4,
-            Self::F16 | Self::BF16 | Self::I16 => 2,
-            Self::I8 | Self::U8 | Self::Bool | Self::QInt8 | Self::QUInt8 => 1,
+            Self::F64 | Self::I64 | Self::U64 | Self::C64 => 8,
+            Self::F32 | Self::I32 | Self::U32 | Self::QInt32 => 4,
+            Self::F16 | Self::BF16 | Self::I16 | Self::U16 => 2,
+            Self::I8 | Self::U8 | Self::Bool | Self::QInt8 | Self::QUInt8 | Self::F8 | Self::Untyped => 1,
         }
     }
 }
