@@ -160,8 +160,8 @@ fn a_layer_that_would_grow_may_stay_dense() {
 fn a_head_that_grows_is_told_and_may_stay_dense() {
     let folder = tempfile::tempdir().unwrap();
     let (small, dense) = (folder.path().join("small.safetensors"), folder.path().join("dense.safetensors"));
-    let head = "tests/data/field/checkpoints/update-grid/model.pt";
-    let rows = "tests/data/field/checkpoints/update-grid/io.safetensors";
+    let head = "tests/data/field/checkpoints/pykan-sparse/model.pt";
+    let rows = "tests/data/field/checkpoints/pykan-sparse/io.safetensors";
     let done = sharekan(&["compile", head, "-o", text(&small), "--json", "-"]).succeeds();
     assert!(done.stderr.contains("note: the compressed file is larger"), "{}", done.stderr);
     let told = done.json();

@@ -88,6 +88,7 @@ fn of_file(file: &Path) -> Result<Layout, GroundTruthError> {
             file,
             "a text, expected YOLO settings (data.yaml), which name the classes, a COCO file or a folder",
         )),
+        _ if ends_in(file, &["json"]) => Ok(Layout::Coco(file.to_path_buf())),
         Some(b'{' | b'[') | None => Ok(Layout::Coco(file.to_path_buf())),
         _ => {
             let found = match magic::recognise(start) {
