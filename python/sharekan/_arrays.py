@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 from typing import Any, Callable
 
@@ -21,6 +22,14 @@ def is_module(value: Any) -> bool:
     """True for a module of PyTorch; does not import it."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.nn.Module)
+
+
+def whole(name: str, value: Any, least: int = 1) -> int:
+    """`value` as a whole number from `least` on; `name` is what it is called."""
+    number = operator.index(value)
+    if not least <= number < 1 << 63:
+        raise ValueError(f"{name} is {number}, expected at least {least}" if number < least else f"{name} is too large")
+    return number
 
 
 def _unchanged(array: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from . import _sharekan
-from ._arrays import is_tensor
+from ._arrays import is_tensor, whole
 from ._head import load
 from ._progress import Progress, told
 
@@ -23,7 +23,7 @@ class Detector:
 
     `head` is what `load` takes; `backbone` is an ONNX file, else the bundled one (`sharekan.assets.fetch("backbone")`). Boxes
     below `score` are left out, the weaker of two boxes of a class that overlap by more than `nms`, too. Several threads may call
-    one detector; they take turns.
+    one detector; they take turns. A progress callback that calls the detector it is told of is a `RuntimeError`.
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class Detector:
 
         path = fetch("backbone") if backbone is None else backbone
         self._native = _sharekan.Detector(
-            load(head)._native, os.fspath(path), device, backbone_device, adapter, score, nms, max_detections
+            load(head)._native, os.fspath(path), device, backbone_device, adapter, score, nms,
+            whole("max_detections", max_detections),
         )
 
     @property

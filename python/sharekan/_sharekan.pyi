@@ -50,7 +50,8 @@ class Session:
     def outputs(self) -> int: ...
     @property
     def device(self) -> str: ...
-    def run(self, array: NDArray[np.float32]) -> NDArray[np.float32]: ...
+    def run(self, array: NDArray[Any]) -> NDArray[np.float32] | None: ...
+    def seconds(self, array: NDArray[np.float32], runs: int) -> float: ...
 
 class Detector:
     def __init__(
@@ -104,4 +105,14 @@ def evaluate(
     backbone_device: str,
     adapter: str | None,
     skip_bad: bool,
+    class_map: dict[str, str] | None,
+    orientation: str | None,
+) -> str: ...
+def evaluate_rows(
+    head: Head,
+    rows: str,
+    target: str | None,
+    reference: Head | None,
+    device: str,
+    adapter: str | None,
 ) -> str: ...

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use numpy::{PyReadonlyArray2, PyUntypedArrayMethods};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::json;
@@ -12,7 +12,7 @@ use sharekan::compress::{
     Target, compile_bank,
 };
 use sharekan::evaluate::OutputSnr;
-use sharekan::head::{DenseHead, DenseLayer, Head as AnyHead};
+use sharekan::head::{DenseHead, DenseLayer, Head as AnyHead, MAX_CODEWORDS};
 use sharekan::run::{CpuSession, Device};
 use sharekan::{Error, artifact};
 
@@ -54,10 +54,11 @@ impl Wanted {
                     preset = true;
                     options.codewords(named.codewords()).gain_bits(named.gain_bits())
                 }
-                "codebook" => options.codewords(value.extract()?),
-                "gain_bits" => options.gain_bits(value.extract()?),
+                "codebook" => options
+                    .codewords(whole(&value, |n| format!("codebook size is {n}, expected 1 to {MAX_CODEWORDS}"))?),
+                "gain_bits" => options.gain_bits(whole(&value, |n| format!("gains of {n} bits, expected 4 or 8"))?),
                 "residual" => options.residual(value.extract()?),
-                "seed" => options.seed(value.extract()?),
+                "seed" => options.seed(whole(&value, |n| format!("seed: is {n}, expected 0 to {}", u64::MAX))?),
                 "precision" => options.precision(match text()?.as_str() {
                     "int8" => Precision::Int8,
                     "f32" => Precision::F32,
@@ -73,7 +74,9 @@ impl Wanted {
                 }),
                 "target_bytes" => {
                     no_other(target, &key)?;
-                    target = Some(Target::Bytes(value.extract()?));
+                    target = Some(Target::Bytes(whole(&value, |n| {
+                        format!("target_bytes: is {n}, expected a number of bytes")
+                    })?));
                     options
                 }
                 "target_snr" => {
@@ -124,6 +127,21 @@ impl Wanted {
         let from = if self.device == Device::Gpu { 0 } else { compiler::GPU_FROM };
         Ok(self.options.clone().gpu(gpu).gpu_from(from))
     }
+}
+
+/// A whole number; `wrong` says what is expected of one that is out of range.
+fn whole<'a, 'py, T: FromPyObject<'a, 'py, Error = PyErr>>(
+    value: &'a Bound<'py, PyAny>,
+    wrong: impl FnOnce(String) -> String,
+) -> PyResult<T> {
+    value.extract::<T>().map_err(|problem: PyErr| {
+        if problem.is_instance_of::<PyOverflowError>(value.py()) {
+            // Numbers of thousands of digits have no text.
+            PyValueError::new_err(wrong(value.str().map_or_else(|_| "out of range".into(), |text| text.to_string())))
+        } else {
+            problem
+        }
+    })
 }
 
 fn no_other(target: Option<Target>, key: &str) -> PyResult<()> {

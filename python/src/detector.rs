@@ -1,10 +1,12 @@
 //! From images to labelled boxes.
 
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use numpy::{PyReadonlyArray3, PyUntypedArrayMethods};
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 use sharekan::Model;
@@ -24,6 +26,8 @@ type AnyBackbone = Box<dyn Backbone + Send>;
 #[pyclass(frozen, module = "sharekan._sharekan")]
 pub(crate) struct Detector {
     joined: Mutex<Joined<AnyBackbone, Model>>,
+    /// The thread that it works for.
+    owner: Mutex<Option<ThreadId>>,
     heads: Vec<DetectingHead>,
     device: String,
     backbone_device: String,
@@ -58,7 +62,7 @@ impl Detector {
             let model = Model::open_on(gpu.as_ref(), &head.head, rows, &PlanOptions::default()).map_err(raised)?;
             let device = model.device_name().to_owned();
             let joined = Joined::of_heads(backbone, model, heads.clone(), options).map_err(raised)?;
-            Ok(Self { joined: Mutex::new(joined), heads, device, backbone_device })
+            Ok(Self { joined: Mutex::new(joined), owner: Mutex::default(), heads, device, backbone_device })
         })
     }
 
@@ -93,9 +97,7 @@ impl Detector {
             u32::try_from(side).map_err(|_| PyValueError::new_err(format!("the image has a side of {side} pixels")))
         };
         let picture = Picture::from_rgb(side(width)?, side(height)?, image.as_slice()?.to_vec()).map_err(raised)?;
-        let found = py
-            .detach(|| self.joined.lock().unwrap_or_else(PoisonError::into_inner).detect_by_head(&picture))
-            .map_err(raised)?;
+        let found = py.detach(|| Ok::<_, PyErr>(self.own()?.detect_by_head(&picture)))?.map_err(raised)?;
         let record = self.record(String::new(), &picture, &found.0);
         device::json(&record.detections)
     }
@@ -115,7 +117,7 @@ impl Detector {
         told: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyList>> {
         let results = py.detach(|| {
-            let mut joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut joined = self.own()?;
             let mut results: Vec<Result<String, PyErr>> = Vec::with_capacity(files.len());
             joined.detect_files(&mut [], &files, |at, found| {
                 results.push(match found {
@@ -142,7 +144,47 @@ impl Detector {
     }
 }
 
+/// A detector that works for this thread.
+struct Owned<'a> {
+    joined: MutexGuard<'a, Joined<AnyBackbone, Model>>,
+    owner: &'a Mutex<Option<ThreadId>>,
+}
+
+impl Deref for Owned<'_> {
+    type Target = Joined<AnyBackbone, Model>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.joined
+    }
+}
+
+impl DerefMut for Owned<'_> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.joined
+    }
+}
+
+impl Drop for Owned<'_> {
+    fn drop(&mut self) {
+        *self.owner.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 impl Detector {
+    /// Waits until the detector is free. What a thread calls while the detector works for it would wait for itself.
+    fn own(&self) -> PyResult<Owned<'_>> {
+        let owner = || self.owner.lock().unwrap_or_else(PoisonError::into_inner);
+        let this = thread::current().id();
+        if *owner() == Some(this) {
+            return Err(PyRuntimeError::new_err(
+                "the detector is at work for this thread: a progress callback cannot call it; open another detector for that",
+            ));
+        }
+        let joined = self.joined.lock().unwrap_or_else(PoisonError::into_inner);
+        *owner() = Some(this);
+        Ok(Owned { joined, owner: &self.owner })
+    }
+
     fn record(&self, name: String, picture: &Picture, found: &[HeadDetections]) -> ImageDetections {
         let (width, height) = (picture.width(), picture.height());
         match &self.heads[..] {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use sharekan::artifact::{codebook_bytes, layer_bytes};
 use sharekan::files::HeadFile;
@@ -12,6 +13,7 @@ use sharekan::head::{Basis, CompressedLayer, DenseHead, DenseLayer, DetectionCon
 use sharekan::{Error, compress, export, files};
 
 use crate::error::raised;
+use crate::interrupt::beside;
 use crate::{import, layers};
 
 /// A head and how it was read.
@@ -53,7 +55,7 @@ impl Head {
     #[pyo3(signature = (path, settings=None))]
     fn load(py: Python<'_>, path: PathBuf, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let options = import::options(settings)?;
-        let file = py.detach(|| HeadFile::open(&path, &options)).map_err(raised)?;
+        let file = beside(py, move || HeadFile::open(&path, &options))?.map_err(raised)?;
         let assumed = file.assumptions().to_vec();
         let (layout, prefix) =
             file.import.map_or((None, String::new()), |notes| (Some(notes.layout.name()), notes.prefix));
@@ -63,21 +65,21 @@ impl Head {
     /// Reads the bytes of a file of any form.
     #[staticmethod]
     #[pyo3(signature = (data, settings=None))]
-    fn from_bytes(py: Python<'_>, data: &[u8], settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+    fn from_bytes(py: Python<'_>, data: PyBackedBytes, settings: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let options = import::options(settings)?;
-        let read = || {
-            let dense = sharekan::import::from_bytes(data, &options);
+        let read = move || {
+            let dense = sharekan::import::from_bytes(&data, &options);
             Ok::<_, Error>(match dense {
                 Ok(read) => (read.head.into(), Some(read.layout.name()), read.prefix, read.assumptions),
                 // It may be a file of this library.
-                Err(problem) => match AnyHead::from_bytes_with(data, &options) {
+                Err(problem) => match AnyHead::from_bytes_with(&data, &options) {
                     Ok((head @ AnyHead::Compressed(_), assumed)) => (head, None, String::new(), assumed),
                     Ok(_) => return Err(problem.into()),
                     Err(other) => return Err(other),
                 },
             })
         };
-        let (head, layout, prefix, assumed) = py.detach(read).map_err(raised)?;
+        let (head, layout, prefix, assumed) = beside(py, read)?.map_err(raised)?;
         Ok(Self { head: Arc::new(head), layout, prefix, assumed })
     }
 
@@ -190,11 +192,9 @@ impl Head {
 
     /// Writes the head as an ONNX network; there is either the old file or the whole new one.
     fn export_onnx(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        py.detach(|| {
-            let bytes = export::to_onnx(&self.head)?;
-            Ok::<_, Error>(files::replace(&path, &bytes)?)
-        })
-        .map_err(raised)
+        let head = Arc::clone(&self.head);
+        let bytes = beside(py, move || export::to_onnx(&head))?.map_err(raised)?;
+        py.detach(|| files::replace(&path, &bytes)).map_err(raised)
     }
 
     /// True for heads that hold the same numbers.

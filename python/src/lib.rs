@@ -27,7 +27,7 @@ mod native {
     #[pymodule_export]
     use crate::error::{DeviceError, FileRefused, ImportRefused};
     #[pymodule_export]
-    use crate::evaluate::evaluate;
+    use crate::evaluate::{evaluate, evaluate_rows};
     #[pymodule_export]
     use crate::head::Head;
     #[pymodule_export]

@@ -203,6 +203,23 @@ def test_ctrl_c_ends_the_work_and_other_threads_go_on() -> None:
             thread.join()
 
 
+@pytest.mark.parametrize(
+    "options,expected",
+    [
+        ({"codebook": -1}, "codebook size is -1, expected 1 to 65536"),
+        ({"codebook": 2**70}, "codebook size is 1180591620717411303424, expected 1 to 65536"),
+        ({"codebook": 0}, "codebook size is 0, expected 1 to 65536"),
+        ({"gain_bits": -4}, "gains of -4 bits, expected 4 or 8"),
+        ({"gain_bits": 300}, "gains of 300 bits, expected 4 or 8"),
+        ({"seed": -1}, "seed: is -1, expected 0 to"),
+        ({"target_bytes": -5}, "target_bytes: is -5, expected a number of bytes"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_by_name(options, expected) -> None:
+    with pytest.raises(ValueError, match=expected):
+        sharekan.compress(grid_head(), **options)
+
+
 def test_a_head_that_would_grow_is_told_of(recwarn) -> None:
     state = grid_head(outputs=2, inputs=2)
     grown = sharekan.compress(state)

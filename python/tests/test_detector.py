@@ -64,6 +64,16 @@ def test_paths_folders_and_arrays_agree(detector, root, tmp_path) -> None:
         detector.detect(grey[..., :2])
 
 
+def test_a_callback_cannot_call_the_detector_that_calls_it(detector, root) -> None:
+    images = sorted((root / "assets/images").glob("*.jpg"))[:2]
+    grey = np.full((64, 96, 3), 114, np.uint8)
+    for again in (lambda: detector.detect(grey), lambda: detector.detect(images[0])):
+        with pytest.raises(RuntimeError, match="a progress callback cannot call it"):
+            detector.detect(images, progress=lambda done, of: again())
+    # It is free again, and others may be called.
+    assert len(detector.detect(images, progress=lambda done, of: sharekan.load(root / "assets/heads/bccd.safetensors"))) == 2
+
+
 def test_assets_are_found_in_a_clone_or_not_at_all(root, tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("SHAREKAN_ASSETS", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -104,6 +114,26 @@ def test_evaluation_gives_what_the_program_gives(root, tmp_path) -> None:
     found = sharekan.evaluate(head, data, reference=head, **options)
     assert found["images"] == 2 and found["map50"] > 99 and found["head_device"] == "CPU"
     assert found["output_snr_db"] is None  # not a bit of difference
+    renamed = json.loads(data.read_text())
+    renamed["categories"] = [{"id": at, "name": f"{name} cell"} for at, name in enumerate(detector.classes)]
+    other = tmp_path / "renamed.json"
+    other.write_text(json.dumps(renamed))
+    names = {f"{name} cell": name for name in detector.classes}
+    (tmp_path / "map.json").write_text(json.dumps(names))
+    for class_map in (names, tmp_path / "map.json"):
+        mapped = sharekan.evaluate(head, other, class_map=class_map, **options)
+        assert mapped["map50"] == found["map50"] and mapped["class_map"]["left_out"] == []
+    with pytest.raises(ValueError, match="the head has"):
+        sharekan.evaluate(head, other, class_map={"WBC cell": "nothing"}, **options)
+    with pytest.raises(ValueError, match="orientation"):
+        sharekan.evaluate(head, data, orientation="sideways", **options)
+
+    bank = sharekan.bank({"cells": head, "more": head}, codebook=64, gain_bits=4)
+    of_bank = sharekan.evaluate(bank, data, **options)
+    assert sorted(of_bank["heads"]) == ["cells", "more"] and of_bank["left_out"] == [] and of_bank["images"] == 2
+    # One head of it, by itself.
+    single = sharekan.evaluate(bank["more"], data, **options)
+    assert of_bank["heads"]["more"]["map50"] == pytest.approx(single["map50"])
     with pytest.raises(ValueError, match="bank|detection_head"):
         sharekan.evaluate(root / "tests/data/fixtures/public/efficient-kan_small.safetensors", data, **options)
     with pytest.raises((ValueError, OSError)):

@@ -48,6 +48,7 @@ def test_bench_counts_calls() -> None:
     report = sharekan.bench(sharekan.load(grid_head()), rows=(1, 3), device="cpu", seconds=0.01)
     assert report.device == "CPU" and [time.rows for time in report.times] == [1, 3]
     assert all(0 < time.fastest <= time.microseconds and time.calls >= 5 for time in report.times)
+    assert all(time.session_microseconds > 0 for time in report.times)
 
 
 def test_samples_are_even_and_in_order() -> None:

@@ -81,6 +81,41 @@ def test_what_has_dlpack_comes_back_as_its_kind(case) -> None:
     assert error(found.array, expected) < 1e-5
 
 
+def test_numbers_out_of_range_are_refused_by_name(case) -> None:
+    head, _, _ = case
+    with pytest.raises(ValueError, match="max_rows is -1, expected at least 1"):
+        head.session("cpu", -1)
+    with pytest.raises(ValueError, match="max_rows is too large"):
+        head.session("cpu", 10**30)
+    with pytest.raises(TypeError):
+        head.session("cpu", 1.5)
+    with pytest.raises(ValueError, match="rows is -3"):
+        head.verify(-3)
+
+
+def test_long_calls_are_cut_into_batches_of_the_same_numbers(case) -> None:
+    head, rows, expected = case
+    edges = sum(layer.edges for layer in head.layers)
+    times = 2**27 // edges // len(rows) + 2
+    # More than one batch, and not a whole number of them.
+    found = head.session("cpu")(np.tile(rows, (times, 1))[: -len(rows) // 2])
+    assert error(found[: len(rows)], expected) < 1e-5
+    end = found[-(len(rows) // 2) :]
+    assert error(end, np.tile(expected, (2, 1))[: -len(rows) // 2][-len(end) :]) < 1e-5
+
+
+def test_arrays_that_lie_askew_are_copied(case) -> None:
+    head, rows, expected = case
+    raw = np.zeros(rows.nbytes + 1, np.uint8)
+    askew = raw[1:].view(np.float32).reshape(rows.shape)
+    askew[...] = rows
+    assert not askew.flags.aligned
+    assert error(head.session("cpu")(askew), expected) < 1e-5
+    # Of either order of bytes is another type.
+    with pytest.raises(TypeError):
+        head.session("cpu")(rows.astype(">f8"))
+
+
 def test_threads_share_a_session(case) -> None:
     head, rows, _ = case
     session = head.session("cpu")

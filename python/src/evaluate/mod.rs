@@ -1,5 +1,11 @@
-//! How good a head's boxes are on annotated images.
+//! How good a head's boxes are on annotated images, or its outputs on rows.
 
+mod bank;
+mod rows;
+
+pub(crate) use rows::evaluate_rows;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -7,15 +13,15 @@ use pyo3::prelude::*;
 use serde_json::json;
 use sharekan::Model;
 use sharekan::detect::pipeline::{Passed, Pipeline};
-use sharekan::detect::{DetectError, DetectOptions, decode_detections};
-use sharekan::evaluate::ground_truth::{AnnotatedSet, SetOptions};
+use sharekan::detect::{DetectError, DetectOptions, DetectingHead, decode_detections};
+use sharekan::evaluate::ground_truth::{AnnotatedSet, ClassMap, Orientation, SetOptions};
 use sharekan::evaluate::{EvaluationSettings, Evaluator, OutputSnr, ScoredRegion};
 use sharekan::plan::PlanOptions;
 
 use crate::backbone::OpenBackbone;
 use crate::device;
 use crate::error::raised;
-use crate::head::{Head, several};
+use crate::head::Head;
 
 /// Average precision of a detection head on an annotated set, as JSON with the fields of the program.
 #[pyfunction]
@@ -32,17 +38,29 @@ pub(crate) fn evaluate(
     backbone_device: &str,
     adapter: Option<String>,
     skip_bad: bool,
+    class_map: Option<BTreeMap<String, String>>,
+    orientation: Option<&str>,
 ) -> PyResult<String> {
-    if head.head.bank().is_some() {
-        return Err(several(&head.head));
+    let heads = DetectingHead::all_of(&head.head).map_err(raised)?;
+    let bank = head.head.bank();
+    if bank.is_some() && reference.is_some() {
+        return Err(PyValueError::new_err("reference is about one head: take bank[NAME]"));
     }
-    let Some(settings) = head.head.detection().cloned() else {
-        return Err(PyValueError::new_err("the head has no detection_head metadata: give load(..., head_config=...)"));
-    };
+    let settings = heads[0].settings.clone();
     let (device, on) = (device::device(device)?, device::device(backbone_device)?);
     let gpu = device::open(py, device, adapter.clone())?;
-    let options = SetOptions::default().split(split).images(images).skip_bad(skip_bad);
-    let set = py.detach(|| AnnotatedSet::open(&data, &options)).map_err(raised)?;
+    let mut options = SetOptions::default().split(split).images(images).skip_bad(skip_bad);
+    if let Some(orientation) = orientation {
+        options = options.orientation(match orientation {
+            "shown" => Orientation::Shown,
+            "stored" => Orientation::Stored,
+            other => {
+                let problem = format!("orientation is {other:?}, expected \"shown\" or \"stored\"");
+                return Err(PyValueError::new_err(problem));
+            }
+        });
+    }
+    let mut set = py.detach(|| AnnotatedSet::open(&data, &options)).map_err(raised)?;
     if set.missing.count > 0 {
         return Err(PyValueError::new_err(format!(
             "{}: {} of {} images are not there: give images=, or skip_bad=True to measure without them",
@@ -51,20 +69,51 @@ pub(crate) fn evaluate(
             set.missing.count + set.truth.images.len()
         )));
     }
+    let mut class_map_report = None;
+    if let Some(names) = class_map {
+        let map = ClassMap::new(names);
+        let classes: Vec<String> = heads.iter().flat_map(|head| head.settings.classes.iter().cloned()).collect();
+        map.check(&classes).map_err(raised)?;
+        map.check_data(&set.truth.classes).map_err(raised)?;
+        let report = map.apply(&mut set.truth);
+        class_map_report = Some(json!({ "left_out": report.left_out, "unused": report.unused }));
+    }
     let mut open = OpenBackbone::open(py, &backbone, &settings, on, adapter, gpu.as_ref())?;
     let reference = reference.map(|reference| reference.head.clone());
     let rows = settings.cells() * settings.cells();
     py.detach(|| {
         let open_head = |head| Model::open_on(gpu.as_ref(), head, rows, &PlanOptions::default()).map_err(raised);
         let mut model = open_head(&head.head)?;
-        if open.backbone.channels() != model.inputs() || settings.channels() != model.outputs() {
+        let channels: usize = heads.iter().map(|head| head.settings.channels()).sum();
+        if open.backbone.channels() != model.inputs() || channels != model.outputs() {
             return Err(PyValueError::new_err(format!(
                 "the head takes {} inputs and gives {} outputs, the backbone gives {} and the classes take {}",
                 model.inputs(),
                 model.outputs(),
                 open.backbone.channels(),
-                settings.channels()
+                channels
             )));
+        }
+        let mut skipped = set.skipped;
+        if let Some(bank) = bank {
+            let bad = |problem: DetectError| {
+                if skip_bad {
+                    skipped.add(problem.to_string());
+                    return Ok(());
+                }
+                Err(raised(problem))
+            };
+            let mut value = bank::evaluate(bank, &heads, &set.truth, &mut open.backbone, &mut model, bad)?;
+            value["backbone_device"] = json!(open.device);
+            value["head_device"] = json!(model.device_name());
+            value["assumed"] = json!(set.assumed);
+            if skip_bad {
+                value["skipped"] = json!(skipped);
+            }
+            if let Some(report) = class_map_report {
+                value["class_map"] = report;
+            }
+            return Ok(value.to_string());
         }
         let mut dense = reference.as_deref().map(open_head).transpose()?;
         if let Some(dense) = &dense
@@ -75,7 +124,6 @@ pub(crate) fn evaluate(
         let mut snr = dense.as_ref().map(|dense| OutputSnr::new(dense.outputs())).transpose().map_err(failed)?;
         let mut evaluator = Evaluator::new(&set.truth, &settings.classes);
         let files: Vec<PathBuf> = set.truth.images.iter().map(|image| image.path.clone()).collect();
-        let mut skipped = set.skipped;
         let low = DetectOptions::default().score(EvaluationSettings::SCORE);
         let mut backbones = [&mut open.backbone];
         Pipeline::new(&mut backbones, &settings).run(
@@ -109,6 +157,9 @@ pub(crate) fn evaluate(
         value["assumed"] = json!(set.assumed);
         if skip_bad {
             value["skipped"] = json!(skipped);
+        }
+        if let Some(report) = class_map_report {
+            value["class_map"] = report;
         }
         Ok(value.to_string())
     })
