@@ -102,7 +102,8 @@ def find(model: Any) -> dict[str, Found]:
     """The KANs in a model: the largest modules that hold nothing but layers of KANs and norms, and in a `Sequential` linear
     layers, by name.
 
-    The name is what `model.get_submodule` takes, and `replace`; it is empty for the model itself.
+    Lists and dictionaries of modules, which compute nothing, are looked into. The name is what `model.get_submodule` takes, and
+    `replace`; it is empty for the model itself.
     """
     import torch
 
@@ -116,9 +117,11 @@ def find(model: Any) -> dict[str, Found]:
         except ImportRefused:
             parts = None
         kans = parts is not None and any(_kind(part) for _, part in parts)
+        # A dictionary or list of modules computes nothing by itself.
+        holder = type(module).forward is torch.nn.Module.forward
         # What a class of its own does between a linear layer and a KAN, as a call of relu, its parts do not tell.
         linear = type(module) is not torch.nn.Sequential and any(type(part) is torch.nn.Linear for _, part in parts or ())
-        if parts is not None and kans and not linear:
+        if parts is not None and kans and not linear and not holder:
             widths: list[int] = []
             for _, part in parts:
                 shape = _widths(part)

@@ -318,5 +318,7 @@ def test_a_head_behind_a_function_is_found_by_its_name() -> None:
             return self.head(torch.relu(self.fc(x)))
 
     assert list(sharekan.find(Classifier())) == ["head"]
+    held = torch.nn.ModuleDict({"head": KAN([6, 4]), "others": torch.nn.ModuleList([KAN([6, 3])])})
+    assert {name: found.widths for name, found in sharekan.find(held).items()} == {"head": (6, 4), "others.0": (6, 3)}
     with pytest.raises(sharekan.ImportRefused):
         sharekan.load(Classifier())
