@@ -1,17 +1,74 @@
-// Sums of edges for many rows: invocations are rows, so that all invocations of an output read the same codeword and
-// gain, and each invocation keeps OWN groups of four outputs (a constant of the source) in registers. Basis weights of
-// CHUNK inputs lie in workgroup memory at a time.
+// Sums of edges for many rows. Invocations side by side are rows, so that all of them read the same codeword numbers and
+// gain levels, and the codewords of their knot spans from different banks. An invocation takes EACH rows, LANES apart, and
+// OWN groups of four outputs, PARTS apart, and keeps their sums in registers: what it reads of an edge serves EACH rows. Of
+// CHUNK inputs at a time, basis weights, codeword numbers and gain levels lie in workgroup memory, made once for all
+// invocations and read from memory a chunk ahead.
+//
+// Constants of the source: EACH and OWN; ENTRIES and STREAMS, entries and streams of a chunk that an invocation makes;
+// BOOK_SPANS and BOOK_STRIDE, knot spans of the codebook in workgroup memory and words from one to the next, 1 where it is
+// not there.
 
-override ROWS: u32;
+override LANES: u32;
 override PARTS: u32;
 override INVOCATIONS: u32;
 override CHUNK: u32;
-override PITCH: u32 = ROWS + 1u;
-override TILE: u32 = CHUNK * PITCH;
+// Rows and groups of four outputs a workgroup.
+override ROWS: u32 = LANES * EACH;
+override GROUPS: u32 = OWN * PARTS;
+// From one input of a chunk to the next: invocations side by side write several inputs of several rows or groups.
+override ENTRY_PITCH: u32 = ROWS + max(16u / CHUNK, 1u);
+override EDGE_PITCH: u32 = GROUPS + 2u;
+// From one row of sums to the next, odd.
+override SUMS_PITCH: u32 = PARTS | 1u;
+override TILE: u32 = CHUNK * ENTRY_PITCH;
+override EDGES: u32 = max(2u * CHUNK * EDGE_PITCH, LANES * SUMS_PITCH);
 
-// [input][row] of a knot span's place in the codebook, and of four weights.
-var<workgroup> places: array<u32, TILE>;
-var<workgroup> weights: array<u32, TILE>;
+// [knot span][codeword] of four coefficients a word. Nested, so that the place of a span is worked out once an input and
+// that of a codeword once an edge.
+var<workgroup> book: array<array<u32, BOOK_STRIDE>, BOOK_SPANS>;
+// [input][row] of a knot span and of four weights.
+var<workgroup> tile: array<vec2<u32>, TILE>;
+// [input][group] of four codeword numbers, then the same of four gain levels; in the end [row][part] of sums on their way
+// to the accumulators.
+var<workgroup> edges: array<vec4<u32>, EDGES>;
+
+fn book_at(stage: u32, span: u32, k: u32) -> u32 {
+    if ON_CHIP {
+        return book[span][k];
+    }
+    return tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + span * STRIDE + k];
+}
+
+// Knot span and weights of a place in the chunk that begins at input `base`; zeros past the last row or input.
+fn entry_in(head: u32, first_row: u32, base: u32, end: u32, rows: u32, at: u32) -> vec2<u32> {
+    let row = first_row + at / CHUNK;
+    let i = base + at % CHUNK;
+    if at >= ROWS * CHUNK || row >= rows || i >= end {
+        return vec2<u32>();
+    }
+    let position = position_of(head, row, i);
+    return vec2<u32>(position.x, tables[position.y]);
+}
+
+// Four codeword numbers, in two words where they are wide, and four gain codes of a place in the chunk that begins at four
+// inputs `quad`. Inputs and groups past the last ones repeat these: their weights are zero, their sums are dropped.
+fn stream_in(streams: u32, first_group: u32, quad: u32, at: u32) -> vec3<u32> {
+    let output_group = min(first_group + at / 4u % GROUPS, OUTPUT_GROUPS - 1u);
+    let place = (streams + min(quad + at / (4u * GROUPS), QUADS - 1u)) * OUTPUT_GROUPS + output_group;
+    let j = at % 4u;
+    if WIDE_INDICES {
+        let half = 2u * place + j / 2u;
+        return vec3<u32>(indices[half][2u * (j & 1u)], indices[half][2u * (j & 1u) + 1u], gains[place][j]);
+    }
+    return vec3<u32>(indices[place][j], 0u, gains[place][j]);
+}
+
+fn numbers_of(stream: vec3<u32>) -> vec4<u32> {
+    if WIDE_INDICES {
+        return vec4<u32>(stream.x & 0xffffu, stream.x >> 16u, stream.y & 0xffffu, stream.y >> 16u);
+    }
+    return unpack4xU8(stream.x);
+}
 
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) invocation: u32) {
@@ -20,9 +77,19 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let head = group.z / (SLICES * STAGES);
     let rows = row_count();
     let first_row = group.y * ROWS;
+    let first_group = group.x * GROUPS;
+    let streams = (head * STAGES + stage) * QUADS;
+    let start = slice * SLICE;
+    let end = min(start + SLICE, INPUTS);
+    // repeat n ENTRIES
+    var entry_{n} = entry_in(head, first_row, start, end, rows, {n}u * INVOCATIONS + invocation);
+    // end
+    // repeat n STREAMS
+    var stream_{n} = stream_in(streams, first_group, start / 4u, {n}u * INVOCATIONS + invocation);
+    // end
     if ON_CHIP {
-        for (var at = invocation; at < ON_CHIP_WORDS; at += INVOCATIONS) {
-            codewords[at] = tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
+        for (var at = invocation; at < BOOK_SPANS * BOOK_STRIDE; at += INVOCATIONS) {
+            book[at / BOOK_STRIDE][at % BOOK_STRIDE] = tables[CODEBOOK_AT + stage * CODEBOOK_WORDS + at];
         }
     }
     if TABLE_GAINS {
@@ -30,65 +97,88 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             levels[at] = bitcast<i32>(tables[LEVELS_AT + head * LEVELS + at]);
         }
     }
-    let row = invocation % ROWS;
-    let first_group = (group.x * PARTS + invocation / ROWS) * OWN;
-    let streams = (head * STAGES + stage) * QUADS;
-    let end = min((slice + 1u) * SLICE, INPUTS);
+    let lane = invocation % LANES;
+    let part = invocation / LANES;
     // repeat own OWN
-    var sum_{own} = vec4<i32>();
-    // Groups past the last one repeat it; their sums are dropped.
-    let group_{own} = min(first_group + {own}u, OUTPUT_GROUPS - 1u);
+    // repeat each EACH
+    var sum_{own}_{each} = vec4<i32>();
     // end
-    for (var base = slice * SLICE; base < end; base += CHUNK) {
+    // end
+    for (var base = start; base < end; base += CHUNK) {
         workgroupBarrier();
-        for (var at = invocation; at < ROWS * CHUNK; at += INVOCATIONS) {
-            let r = at / CHUNK;
-            let i = at % CHUNK;
-            var entry = vec2<u32>();
-            if first_row + r < rows && base + i < end {
-                let position = position_of(head, first_row + r, base + i);
-                entry = vec2<u32>(position.x * STRIDE, tables[position.y]);
+        // repeat n ENTRIES
+        {
+            let at = {n}u * INVOCATIONS + invocation;
+            if at < CHUNK * ROWS {
+                tile[at % CHUNK * ENTRY_PITCH + at / CHUNK] = entry_{n};
             }
-            places[i * PITCH + r] = entry.x;
-            weights[i * PITCH + r] = entry.y;
         }
+        // end
+        // repeat n STREAMS
+        {
+            let at = {n}u * INVOCATIONS + invocation;
+            if at < CHUNK * GROUPS {
+                let to = (4u * (at / (4u * GROUPS)) + at % 4u) * EDGE_PITCH + at / 4u % GROUPS;
+                edges[to] = numbers_of(stream_{n});
+                edges[CHUNK * EDGE_PITCH + to] = bitcast<vec4<u32>>(levels_of(stream_{n}.z));
+            }
+        }
+        // end
         workgroupBarrier();
-        let quads = (min(CHUNK, end - base) + 3u) / 4u;
-        for (var quad = 0u; quad < quads; quad++) {
-            let at = (streams + base / 4u + quad) * OUTPUT_GROUPS;
-            let tile = 4u * quad * PITCH + row;
-            let place = vec4<u32>(
-                places[tile], places[tile + PITCH], places[tile + 2u * PITCH], places[tile + 3u * PITCH],
-            );
-            let weight = vec4<u32>(
-                weights[tile], weights[tile + PITCH], weights[tile + 2u * PITCH], weights[tile + 3u * PITCH],
-            );
-            // repeat own OWN
+        if base + CHUNK < end {
+            // repeat n ENTRIES
+            entry_{n} = entry_in(head, first_row, base + CHUNK, end, rows, {n}u * INVOCATIONS + invocation);
+            // end
+            // repeat n STREAMS
+            stream_{n} = stream_in(streams, first_group, (base + CHUNK) / 4u, {n}u * INVOCATIONS + invocation);
+            // end
+        }
+        for (var quad = 0u; quad < CHUNK; quad += 4u) {
+            // repeat j 4
             {
-                let codes = codes_at(at + group_{own});
-                let gain_codes = gains[at + group_{own}];
-                // repeat j 4
+                // repeat each EACH
+                let own_{each} = tile[(quad + {j}u) * ENTRY_PITCH + {each}u * LANES + lane];
+                // end
+                // repeat own OWN
                 {
-                    let k = codewords_of(codes, {j}u);
-                    let dots = vec4<i32>(
-                        dot4I8Packed(weight[{j}], codeword_at(stage, place[{j}] + k.x)),
-                        dot4I8Packed(weight[{j}], codeword_at(stage, place[{j}] + k.y)),
-                        dot4I8Packed(weight[{j}], codeword_at(stage, place[{j}] + k.z)),
-                        dot4I8Packed(weight[{j}], codeword_at(stage, place[{j}] + k.w)),
-                    );
-                    sum_{own} += rounded(dots * levels_of(gain_codes[{j}]));
+                    let at = (quad + {j}u) * EDGE_PITCH + {own}u * PARTS + part;
+                    let k = edges[at];
+                    let level = bitcast<vec4<i32>>(edges[CHUNK * EDGE_PITCH + at]);
+                    // repeat each EACH
+                    {
+                        let dots = vec4<i32>(
+                            dot4I8Packed(own_{each}.y, book_at(stage, own_{each}.x, k.x)),
+                            dot4I8Packed(own_{each}.y, book_at(stage, own_{each}.x, k.y)),
+                            dot4I8Packed(own_{each}.y, book_at(stage, own_{each}.x, k.z)),
+                            dot4I8Packed(own_{each}.y, book_at(stage, own_{each}.x, k.w)),
+                        );
+                        sum_{own}_{each} += rounded(dots * level);
+                    }
+                    // end
                 }
                 // end
             }
             // end
         }
     }
-    if first_row + row >= rows {
-        return;
-    }
+    // Invocations side by side add outputs side by side.
     // repeat own OWN
-    if first_group + {own}u < OUTPUT_GROUPS {
-        add(sums_of(head, first_row + row, stage, slice, first_group + {own}u), sum_{own});
+    // repeat each EACH
+    {
+        workgroupBarrier();
+        edges[lane * SUMS_PITCH + part] = bitcast<vec4<u32>>(sum_{own}_{each});
+        workgroupBarrier();
+        let to_group = first_group + {own}u * PARTS;
+        for (var at = invocation; at < 4u * INVOCATIONS; at += INVOCATIONS) {
+            let own_row = at / (4u * PARTS);
+            let row = first_row + {each}u * LANES + own_row;
+            let o = at % (4u * PARTS);
+            if row < rows && to_group + o / 4u < OUTPUT_GROUPS {
+                let sum = bitcast<i32>(edges[own_row * SUMS_PITCH + o / 4u][o % 4u]);
+                atomicAdd(&accumulators[sums_of(head, row, stage, slice, to_group) + o], sum);
+            }
+        }
     }
+    // end
     // end
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use sharekan::head::{Bank, CompressedHead, GainScale, Head, Member, Quantised};
-use sharekan::plan::{Limits, Plan, PlanOptions, Strategy};
+use sharekan::plan::{IntegerTile, Limits, Plan, PlanOptions, Strategy};
 use sharekan::reference::CompressedReference;
 use sharekan::run::{Gpu, GpuOptions, Session};
 use support::*;
@@ -82,6 +82,56 @@ fn edges_and_rows_give_the_bits_of_the_reference() {
             }
         }
     }
+}
+
+/// An adapter that plans as one in hardware with this workgroup memory would.
+fn hardware(workgroup_storage: usize) -> Gpu {
+    let limits = Limits::default().workgroup_storage(workgroup_storage);
+    GPU.clone().with_limits(limits.uniform_alignment(GPU.limits().uniform_alignment))
+}
+
+/// The tiles of adapters in hardware, with four rows an invocation, which those in software leave alone.
+#[test]
+fn rows_of_hardware_give_the_bits_of_the_reference() {
+    let options = PlanOptions::default().strategy(Strategy::Rows);
+    for workgroup_storage in [16_384, 32_768] {
+        let gpu = hardware(workgroup_storage);
+        for (widths, codewords, table) in
+            [(&[70, 150, 5][..], 30, true), (&[21, 133, 77], 30, false), (&[37, 130], 300, true)]
+        {
+            let head = integer_head(widths, codewords, table, 3);
+            let mut session = Session::open_with(&gpu, &Head::from(head.clone()), 150, &options).unwrap();
+            let Plan::Integer(plan) = session.plan() else { panic!("a head in integers") };
+            let IntegerTile::Rows(tile) = plan.schedule.tiles(150)[0] else { panic!("not by rows") };
+            assert_eq!((tile.rows, tile.each), (64, 4), "{widths:?}: {tile:?}");
+            for rows in [3, 70, 150] {
+                let input: Vec<f32> = Random::new(3).many(rows * widths[0]).iter().map(|x| 1.6 * x).collect();
+                let expected = CompressedReference::new(&head).run(&input);
+                assert_eq!(
+                    session.run(&input).unwrap(),
+                    expected,
+                    "{widths:?}, {rows} rows, {workgroup_storage} bytes"
+                );
+            }
+        }
+    }
+}
+
+/// What suits how many rows, measured on an H100 without its matrices.
+#[test]
+fn many_rows_of_many_outputs_go_by_rows() {
+    let head = Head::from(integer_head(&[2048, 512, 75], 30, false, 1));
+    let names = |rows| {
+        let plan = Plan::new(&head, &Limits::default(), rows).unwrap();
+        plan.kernels(rows).iter().map(|layer| layer.name).collect::<Vec<_>>()
+    };
+    for rows in [1, 16, 64, 128] {
+        assert_eq!(names(rows), ["edges", "edges"], "{rows} rows");
+    }
+    for rows in [169, 1024] {
+        assert_eq!(names(rows), ["rows", "edges"], "{rows} rows");
+    }
+    assert_eq!(names(4096), ["rows", "rows"]);
 }
 
 /// Heads and a bank with cooperative matrices on `gpu`, for these numbers of rows.

@@ -226,7 +226,9 @@ impl Kernel {
     pub fn sample_constants(self) -> Vec<(&'static str, u32)> {
         match self {
             Self::IntegerEdges => vec![("ROWS", 2)],
-            Self::IntegerRows => vec![("OWN", 2)],
+            Self::IntegerRows => {
+                vec![("EACH", 2), ("OWN", 2), ("ENTRIES", 2), ("STREAMS", 1), ("BOOK_SPANS", 8), ("BOOK_STRIDE", 257)]
+            }
             Self::IntegerMatrix => vec![
                 ("PER_ROWS", 2),
                 ("PER_COLUMNS", 2),

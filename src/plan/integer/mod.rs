@@ -31,8 +31,13 @@ const MAX_EDGES_ROWS: usize = 8;
 /// Inputs a workgroup of [`EdgesTile`] at most: many heads make many workgroups, and short ones share processors
 /// evenly.
 const MAX_EDGES_SLICE: usize = 128;
-/// Groups of four outputs that an invocation of [`RowsTile`] takes at most, as its shader declares.
+/// Rows and groups of four outputs that an invocation of [`RowsTile`] takes at most: sums for more do not fit registers.
+const MAX_EACH: usize = 4;
 const MAX_OWN: usize = 4;
+/// Entries and streams of a chunk that an invocation of [`RowsTile`] makes at most, each in a register of its own.
+const MAX_AHEAD: usize = 16;
+/// Inputs a workgroup of [`RowsTile`] at most: what a workgroup begins with is paid for by then.
+const MAX_ROWS_SLICE: usize = 256;
 /// Invocations of a workgroup; more would only wait for each other.
 const MAX_INVOCATIONS: usize = 256;
 /// The same for [`EdgesTile`]s of several heads.
@@ -44,9 +49,12 @@ const MAX_SPLIT: usize = 8;
 /// Rows from which a batch has work enough for small tiles.
 const MANY_ROWS: usize = 32;
 /// Groups of four outputs below which workgroups of [`EdgesTile`] have too few invocations, so that many rows are better
-/// taken by [`RowsTile`]. With more outputs edges were 1.6 times as fast at 169, 1024 and 4096 rows on an H100, and three
-/// times on a software adapter.
+/// taken by [`RowsTile`].
 const FEW_GROUPS: usize = 8;
+/// Workgroups below which an adapter is one in software.
+const MANY_WORKGROUPS: usize = 64;
+/// Fewest rows times outputs for which [`RowsTile`] is faster than [`EdgesTile`] whatever the outputs.
+const ROWS_WORK: usize = 80_000;
 /// Fewest rows times outputs for which a matrix product pays.
 const MATRIX_WORK: usize = 24_576;
 
@@ -96,16 +104,68 @@ pub struct EdgesTile {
 pub struct RowsTile {
     /// Rows a workgroup.
     pub rows: usize,
+    /// Rows an invocation, a divisor of these. No tile has 0, which stands where none was kept.
+    #[serde(default)]
+    pub each: usize,
     /// Invocations of a workgroup for the same row.
     pub parts: usize,
     /// Groups of four outputs an invocation.
     pub own: usize,
-    /// Inputs whose basis weights lie in workgroup memory at once.
+    /// Inputs whose basis weights, codeword numbers and gain levels lie in workgroup memory at once.
     pub chunk: usize,
     /// Inputs a workgroup, a power of two.
     pub slice: usize,
     /// The codebook lies in workgroup memory.
     pub on_chip: bool,
+}
+
+impl RowsTile {
+    /// Invocations of a workgroup for the same outputs.
+    pub fn lanes(&self) -> usize {
+        self.rows / self.each.max(1)
+    }
+
+    /// Groups of four outputs a workgroup.
+    fn groups(&self) -> usize {
+        self.parts * self.own
+    }
+
+    /// Basis weights of a chunk that an invocation makes.
+    pub(crate) fn entries(&self) -> usize {
+        (self.chunk * self.rows).div_ceil(self.lanes() * self.parts)
+    }
+
+    /// Words of streams of a chunk, of four edges each, that an invocation reads.
+    pub(crate) fn streams(&self) -> usize {
+        (self.chunk * self.groups()).div_ceil(self.lanes() * self.parts)
+    }
+
+    /// Words of workgroup memory beside the codebook and the gain levels, as the shader counts them.
+    fn words(&self) -> usize {
+        let entries = self.chunk * (self.rows + (16 / self.chunk).max(1));
+        let edges = (2 * self.chunk * (self.groups() + 2)).max(self.lanes() * (self.parts | 1));
+        2 * entries + 4 * edges
+    }
+
+    /// True where the codebook leaves room for a tile of many rows and outputs beside it.
+    fn has_room(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> bool {
+        let best = IntegerTile::candidates(layer, limits, rows, Strategy::Rows).into_iter().next();
+        best.is_some_and(|tile| tile.on_chip() && tile.rows() >= 64 && tile.groups() >= 16)
+    }
+
+    fn fits(&self) -> bool {
+        (1..=MAX_EACH).contains(&self.each)
+            && (1..=MAX_OWN).contains(&self.own)
+            && self.rows > 0
+            && self.rows.is_multiple_of(self.each)
+            && self.parts > 0
+            && self.chunk > 0
+            && self.chunk.is_multiple_of(4)
+            && self.chunk <= self.slice
+            // So small a tile cannot overflow in what follows.
+            && self.rows.max(self.parts).max(self.chunk) <= SEGMENT
+            && self.entries().max(self.streams()) <= MAX_AHEAD
+    }
 }
 
 /// A cut of a layer in integers.
@@ -152,7 +212,7 @@ impl IntegerTile {
     pub fn invocations(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.groups * tile.split,
-            Self::Rows(tile) => tile.rows * tile.parts,
+            Self::Rows(tile) => tile.lanes() * tile.parts,
             Self::Matrix(tile) => tile.invocations(),
         }
     }
@@ -170,7 +230,7 @@ impl IntegerTile {
     pub fn groups(&self) -> usize {
         match self {
             Self::Edges(tile) => tile.groups,
-            Self::Rows(tile) => tile.parts * tile.own,
+            Self::Rows(tile) => tile.groups(),
             Self::Matrix(tile) => tile.outputs() / 4,
         }
     }
@@ -183,7 +243,7 @@ impl IntegerTile {
         };
         match self {
             Self::Edges(tile) => integers(tile.on_chip) + 2 * tile.rows * tile.slice + 4 * self.invocations(),
-            Self::Rows(tile) => integers(tile.on_chip) + 2 * tile.chunk * (tile.rows + 1),
+            Self::Rows(tile) => integers(tile.on_chip) + tile.words(),
             Self::Matrix(tile) => tile.workgroup_words(layer),
         }
     }
@@ -201,13 +261,7 @@ impl IntegerTile {
     pub fn fits(&self, layer: &IntegerLayerShape, limits: &Limits) -> bool {
         let shaders = match self {
             Self::Edges(tile) => (1..=MAX_EDGES_ROWS).contains(&tile.rows) && tile.groups > 0 && tile.split > 0,
-            Self::Rows(tile) => {
-                (1..=MAX_OWN).contains(&tile.own)
-                    && tile.rows > 0
-                    && tile.parts > 0
-                    && tile.chunk > 0
-                    && tile.chunk.is_multiple_of(4)
-            }
+            Self::Rows(tile) => tile.fits(),
             Self::Matrix(tile) => tile.fits(layer, limits),
         };
         let [x, y, z] = self.workgroups(layer, 1);
@@ -271,7 +325,9 @@ impl Strategy {
         let fits = |strategy| !IntegerTile::candidates(layer, limits, rows, strategy).is_empty();
         if rows * layer.outputs >= MATRIX_WORK && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
             Self::Matrix
-        } else if rows >= MANY_ROWS && layer.output_groups() < FEW_GROUPS && fits(Self::Rows) {
+        } else if (rows >= MANY_ROWS && layer.output_groups() < FEW_GROUPS && fits(Self::Rows))
+            || (rows * layer.outputs >= ROWS_WORK && RowsTile::has_room(layer, limits, rows))
+        {
             Self::Rows
         } else {
             Self::Edges
@@ -324,27 +380,36 @@ fn edges(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Vec<Integer
 
 fn many_rows(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Vec<IntegerTile> {
     let invocations = invocations(limits, MAX_INVOCATIONS);
+    let groups = layer.output_groups();
+    // Rows a workgroup, and an invocation: many outputs are best with four rows an invocation, few with more invocations.
+    let wide = [(64, 4), (64, 2), (32, 2), (128, 4), (32, 1), (16, 1), (8, 1), (4, 1), (2, 1), (1, 1)];
+    let narrow = [(64, 2), (64, 4), (32, 1), (32, 2), (128, 4), (16, 1), (8, 1), (4, 1), (2, 1), (1, 1)];
+    // An adapter in software compiles long kernels for seconds and has no registers to fill.
+    let software = limits.target_workgroups < MANY_WORKGROUPS;
+    let small = [(32, 1), (16, 1), (8, 1), (4, 1), (2, 1), (1, 1), (64, 2), (32, 2), (64, 4), (128, 4)];
     let mut tiles = Vec::new();
-    let most = rows.next_power_of_two().min(invocations);
-    for tile_rows in [64, 32, 128, 16, 8, 4, 2, 1] {
-        if tile_rows > most {
+    for (tile_rows, each) in [if groups >= 32 { wide } else { narrow }, small][usize::from(software)] {
+        let lanes = tile_rows / each;
+        if tile_rows > rows.next_power_of_two() || lanes > invocations {
             continue;
         }
-        let parts = (invocations / tile_rows).min(layer.output_groups().next_power_of_two());
-        let most_own = layer.output_groups().div_ceil(parts).min(MAX_OWN);
-        for own in [4, 2, 1, 3] {
-            if own > most_own {
-                continue;
+        let most_parts = (invocations / lanes).min(groups.next_power_of_two());
+        let mut cuts = Vec::new();
+        let most_own = if software { 1 } else { MAX_OWN };
+        for (most, own) in [(16, 4), (8, 4), (8, 3), (16, 2), (8, 2), (4, 4), (16, 1), (8, 1), (4, 1), (1, 1)] {
+            let parts = most_parts.min(most);
+            if own <= groups.div_ceil(parts).min(most_own) && !cuts.contains(&(parts, own)) {
+                cuts.push((parts, own));
             }
-            let count = layer.output_groups().div_ceil(parts * own) * rows.div_ceil(tile_rows);
-            let best = slice_for(layer, limits, count, 16);
+        }
+        for (parts, own) in cuts {
+            let count = groups.div_ceil(parts * own) * rows.div_ceil(tile_rows);
+            let best = slice_for(layer, limits, count, 16).min(MAX_ROWS_SLICE);
             for slice in [best, 2 * best, best / 2, 4] {
-                for chunk in [16, 32, 8, 4] {
-                    if chunk > slice {
-                        continue;
-                    }
+                for chunk in [4, 8] {
                     for on_chip in [true, false] {
-                        tiles.push(IntegerTile::Rows(RowsTile { rows: tile_rows, parts, own, chunk, slice, on_chip }));
+                        let tile = RowsTile { rows: tile_rows, each, parts, own, chunk, slice, on_chip };
+                        tiles.push(IntegerTile::Rows(tile));
                     }
                 }
             }

@@ -8,7 +8,7 @@ use crate::plan::schedule::{Footprint, batch_sizes};
 use crate::plan::{BufferPlan, Limits, PlanError, PlanOptions, Schedule, Tier, params_stride};
 
 /// Batch sizes up to which a layer has tiles of its own; larger batches take those of the whole chunk.
-const TIERS: [usize; 6] = [1, 4, 16, 32, 64, 256];
+const TIERS: [usize; 7] = [1, 4, 16, 32, 64, 128, 256];
 /// Most bytes of basis weights for cooperative matrices, and bytes more for each further head of a bank: larger batches
 /// take several passes.
 const MAX_BASIS_BYTES: u64 = 96 << 20;

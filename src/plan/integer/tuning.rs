@@ -184,7 +184,7 @@ mod tests {
         ] {
             bad(1, IntegerTile::Edges(tile));
         }
-        bad(1, IntegerTile::Rows(RowsTile { rows: 0, parts: 0, own: 0, chunk: 0, slice: 0, on_chip: false }));
+        bad(1, IntegerTile::Rows(RowsTile { rows: 0, each: 0, parts: 0, own: 0, chunk: 0, slice: 0, on_chip: false }));
         bad(0, odd(1));
         bad(usize::MAX, odd(1));
         // Another head's layer.

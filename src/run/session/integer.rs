@@ -215,7 +215,17 @@ impl LayerMaker<'_> {
 fn source_constants(shape: &IntegerLayerShape, tile: &IntegerTile) -> Vec<Constant> {
     match tile {
         IntegerTile::Edges(tile) => vec![("ROWS", tile.rows as u32)],
-        IntegerTile::Rows(tile) => vec![("OWN", tile.own as u32)],
+        IntegerTile::Rows(tile) => {
+            let [spans, stride] = if tile.on_chip { [shape.spans.count, shape.codebook_stride()] } else { [1, 1] };
+            vec![
+                ("EACH", tile.each as u32),
+                ("OWN", tile.own as u32),
+                ("ENTRIES", tile.entries() as u32),
+                ("STREAMS", tile.streams() as u32),
+                ("BOOK_SPANS", spans as u32),
+                ("BOOK_STRIDE", stride as u32),
+            ]
+        }
         IntegerTile::Matrix(matrix) => {
             // An invocation expands four of the eight inputs of an output.
             let items = |count: usize| (2 * count).div_ceil(tile.invocations()) as u32;
@@ -286,12 +296,13 @@ fn constants(plan: &IntegerPlan, n: usize, tile: &IntegerTile) -> Vec<(&'static 
         ("INVOCATIONS", number(tile.invocations())),
         ("ON_CHIP", flag(tile.on_chip())),
     ]);
-    // Those of `integer_codebook.wgsl`.
+    // Those of `integer_codebook.wgsl`; the codebook of other kernels is their own.
+    let edges = matches!(tile, IntegerTile::Edges(_));
     let codebook = [
         ("TABLE_GAINS", flag(shape.table_gains)),
         ("STRIDE", number(shape.codebook_stride())),
         ("CODEBOOK_WORDS", number(shape.codebook_words())),
-        ("ON_CHIP_WORDS", number(if tile.on_chip() { shape.codebook_words() } else { 1 })),
+        ("ON_CHIP_WORDS", number(if edges && tile.on_chip() { shape.codebook_words() } else { 1 })),
         ("LEVELS", number(shape.level_words())),
         ("CODEBOOK_AT", number(tables.codebook)),
         ("LEVELS_AT", number(tables.levels)),
@@ -304,7 +315,7 @@ fn constants(plan: &IntegerPlan, n: usize, tile: &IntegerTile) -> Vec<(&'static 
         IntegerTile::Rows(tile) => {
             constants.extend(codebook);
             constants.extend([
-                ("ROWS", number(tile.rows)),
+                ("LANES", number(tile.lanes())),
                 ("PARTS", number(tile.parts)),
                 ("CHUNK", number(tile.chunk)),
             ]);
