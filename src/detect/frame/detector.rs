@@ -7,7 +7,7 @@ use super::feature_passes::FeaturePasses;
 use super::host_image::{HostImages, Ready};
 use super::letterbox::{DeviceImage, LetterboxBinding, LetterboxPass};
 use super::options::FrameOptions;
-use super::parts::{Part, submissions};
+use super::parts::{Part, begun_early, submissions};
 use crate::detect::detector::{check_outputs, columns_of, decode_heads, join_heads};
 use crate::detect::{DetectError, DetectOptions, DetectingHead, Detection, HeadDetections, Letterbox, Picture};
 use crate::head::{Head, InputShape};
@@ -57,6 +57,8 @@ pub struct FrameDetector {
     sessions: Vec<HeadSession>,
     images: HostImages,
     submissions: Vec<Vec<Part>>,
+    /// Whether it takes several because it takes long.
+    is_cut: bool,
     /// Whether a submission waits for the one before it.
     gives_way: bool,
     slots: Vec<Slot>,
@@ -171,7 +173,12 @@ impl FrameDetector {
         let kind = gpu.info().device_type;
         let within = |seconds| submission_within(kind, f64::from(seconds));
         let most = options.submission_seconds.map_or_else(|| largest_submission(kind), within);
-        let submissions = submissions(features.step_work(), of_sessions, most);
+        let mut submissions = submissions(features.step_work(), of_sessions, most);
+        let is_cut = submissions.len() > 1;
+        // A browser hands over what is recorded when it likes.
+        if !is_cut && kind != wgpu::DeviceType::Cpu && cfg!(not(target_arch = "wasm32")) {
+            submissions = begun_early(submissions.concat());
+        }
         let mut slots = Vec::with_capacity(options.in_flight);
         let make = || {
             let images = HostImages::new(gpu, &features, options.image_pixels);
@@ -196,7 +203,8 @@ impl FrameDetector {
             sessions,
             images,
             submissions,
-            gives_way: options.submission_seconds.is_some(),
+            is_cut,
+            gives_way: is_cut && options.submission_seconds.is_some(),
             slots,
             order: VecDeque::with_capacity(options.in_flight),
             outputs_download,
@@ -597,9 +605,9 @@ impl FrameDetector {
         self.features.step_work().sum::<f64>() + self.sessions.iter().map(of_head).sum::<f64>()
     }
 
-    /// Whether a frame takes several submissions.
+    /// Whether a frame takes so long that it is cut into several submissions.
     pub(super) fn is_cut(&self) -> bool {
-        self.submissions.len() > 1
+        self.is_cut
     }
 
     /// Forgets the candidates of the first slot, to measure frames there.

@@ -60,9 +60,34 @@ pub(super) fn submissions(
     runs(all.iter().map(|(_, work)| *work), most).into_iter().map(together).collect()
 }
 
+/// The parts of a frame in two submissions, so that the device has begun before the host has recorded everything: the first has a
+/// quarter of the backbone's steps, which take the device about as long as the host takes over the others.
+pub(super) fn begun_early(mut parts: Vec<Part>) -> Vec<Vec<Part>> {
+    let backbone = parts.iter().position(|part| matches!(part, Part::Backbone(steps) if steps.len() >= FEW_STEPS));
+    let Some((at, Part::Backbone(steps))) = backbone.map(|at| (at, parts[at].clone())) else { return vec![parts] };
+    let cut = steps.start + steps.len() / 4;
+    let rest = parts.split_off(at + 1);
+    parts[at] = Part::Backbone(steps.start..cut);
+    let rest = std::iter::once(Part::Backbone(cut..steps.end)).chain(rest).collect();
+    vec![parts, rest]
+}
+
+/// Steps of a backbone that are recorded before a submission would pay.
+const FEW_STEPS: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_recording_is_begun_early() {
+        let parts = |steps| vec![Part::Letterbox, Part::Backbone(0..steps), Part::Join, Part::Candidates];
+        let expected =
+            [vec![Part::Letterbox, Part::Backbone(0..12)], vec![Part::Backbone(12..49), Part::Join, Part::Candidates]];
+        assert_eq!(begun_early(parts(49)), expected);
+        assert_eq!(begun_early(parts(15)), [parts(15)]);
+        assert_eq!(begun_early(vec![Part::Join]), [[Part::Join]]);
+    }
 
     fn head(session: usize, chunks: Range<usize>) -> Part {
         Part::Head { session, chunks }
