@@ -145,11 +145,13 @@ pub(super) fn cells_a_value(
 
 /// The number of pixels that the sides of a rectangle are multiples of, so that every map has whole values along both: the least
 /// common multiple of the strides of the maps, of which `cells_a_value` has the cells that a value of each is for.
+#[cfg(any(feature = "onnx", feature = "network", feature = "ort"))]
 pub(super) fn common_stride(cells_a_value: impl IntoIterator<Item = usize>, stride: u32) -> u32 {
     // Each divides the cells of the square, and so does what they have in common.
     cells_a_value.into_iter().fold(1, least_common_multiple) as u32 * stride
 }
 
+#[cfg(any(feature = "onnx", feature = "network", feature = "ort"))]
 fn least_common_multiple(a: usize, b: usize) -> usize {
     let (mut divisor, mut rest) = (a, b);
     while rest > 0 {
@@ -177,6 +179,7 @@ pub struct FeatureMap<'a> {
 mod tests {
     use super::*;
 
+    #[cfg(any(feature = "onnx", feature = "network", feature = "ort"))]
     #[test]
     fn rectangles_are_of_multiples_of_every_stride() {
         for (cells_a_value, expected) in [(&[1][..], 16), (&[1, 2, 4], 64), (&[3, 2], 96), (&[4, 6, 1], 192), (&[], 16)]
