@@ -132,7 +132,7 @@ fn onnxruntime() -> Option<std::path::PathBuf> {
 }
 
 /// Reads a network for the GPU.
-pub(crate) fn load(path: &Path) -> Result<Network, DetectError> {
+fn load(path: &Path) -> Result<Network, DetectError> {
     Network::load(path).map_err(|problem| match problem {
         NetworkError::Unreadable { path, problem } => DetectError::Unreadable { path, problem },
         other => DetectError::Backbone {
@@ -145,16 +145,16 @@ pub(crate) fn load(path: &Path) -> Result<Network, DetectError> {
 /// Opens network and head together, for frames that stay on the device.
 pub(crate) fn frames(
     gpu: &Gpu,
-    (network, path): (&Network, &Path),
+    path: &Path,
     head: &Head,
     options: &FrameOptions,
     shape: RectArgs,
 ) -> Result<FrameDetectors, DetectError> {
-    let name = path.display().to_string();
+    let (network, name) = (load(path)?, path.display().to_string());
     if shape.rect {
-        FrameDetectors::open_rectangles(gpu, network, &name, head, options)
+        FrameDetectors::open_rectangles(gpu, &network, &name, head, options)
     } else {
-        Ok(FrameDetector::open(gpu, network, &name, head, options)?.into())
+        Ok(FrameDetector::open(gpu, &network, &name, head, options)?.into())
     }
 }
 

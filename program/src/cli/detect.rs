@@ -113,7 +113,6 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
         files::check_destination(path)?;
     }
     let sources = Sources::of(&args.sources);
-    let ahead = args.detector.read_ahead();
     let device = OpenDevice::open(&args.detector.device, &args.detector.kernel)?;
     // A single image goes through on all threads.
     let single = matches!(&sources.list[..], [Source::Image(_)]);
@@ -122,7 +121,7 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
         frames = frames.image_pixels(VIDEO_PIXELS);
     }
     let Opening { mut detector, is_bank, assumed } =
-        args.detector.open((&args.head, &args.import), (&device, ahead), frames, single, screen)?;
+        args.detector.open((&args.head, &args.import), &device, frames, single, screen)?;
     sources.problems.iter().for_each(|problem| say(problem));
     let stop = if sources.has_videos() { watch_signals()? } else { Stop::default() };
     let mut looking = Looking::new(args, &sources, (detector.heads(), is_bank, &assumed), screen, stop)?;

@@ -16,8 +16,7 @@ use sharekan::run::Model;
 use super::backbone::{BackboneDeviceArgs, BackbonePrecision, OpenBackbone, RectArgs, frames};
 use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::Failure;
-use super::options::{DeviceArg, DeviceArgs, ImportArgs, MemberArgs, share};
-use super::read_ahead::ReadAhead;
+use super::options::{DeviceArgs, ImportArgs, MemberArgs, share};
 use super::screen::Screen;
 
 /// What to find objects with, and where.
@@ -58,27 +57,12 @@ impl DetectorArgs {
         options.max_detections(self.max_detections as usize)
     }
 
-    /// Begins to read the backbone, where it may go to a GPU.
-    pub(crate) fn read_ahead(&self) -> Option<ReadAhead> {
-        let on_cpu = [self.device.device, self.backbone_device.backbone_device].contains(&DeviceArg::Cpu);
-        let path = self.network().ok().filter(|_| !on_cpu)?;
-        ReadAhead::start(path)
-    }
-
-    /// The file of the backbone.
-    fn network(&self) -> Result<PathBuf, Failure> {
-        Ok(match &self.backbone {
-            Some(path) => path.clone(),
-            None => Assets::locate()?.backbone(),
-        })
-    }
-
     /// Opens a head or a bank, and the backbone. `frames` says how frames run where both are on one GPU; where the backbone is
     /// on the CPU, it takes one image at a time on all threads, or as many as there are cores.
     pub(crate) fn open(
         &self,
         (path, import): (&Path, &ImportArgs),
-        (device, ahead): (&OpenDevice, Option<ReadAhead>),
+        device: &OpenDevice,
         frame_options: FrameOptions,
         one_at_a_time: bool,
         screen: Screen,
@@ -90,7 +74,10 @@ impl DetectorArgs {
         let is_bank = head.bank().is_some();
         let mut heads = detecting_heads(&head, path)?;
         let shared = &heads[0].settings;
-        let network = self.network()?;
+        let network = match &self.backbone {
+            Some(path) => path.clone(),
+            None => Assets::locate()?.backbone(),
+        };
         device.check(&head, path)?;
         let gpu = self.backbone_device.adapter(device.gpu.as_ref(), &adapter)?;
         let in_file = |e: DetectError| Error::from(e).in_file(path);
@@ -99,9 +86,7 @@ impl DetectorArgs {
                 let on_device = self.backbone_precision.options(gpu, device.options.tuning.as_ref())?;
                 let precision = on_device.precision;
                 let options = frame_options.detect(self.options()).plan(device.options.clone()).network(on_device);
-                let opened = ReadAhead::network(ahead, &network)
-                    .and_then(|read| frames(gpu, (&read, &network), &head, &options, self.shape));
-                match opened {
+                match frames(gpu, &network, &head, &options, self.shape) {
                     Ok(detector) => {
                         device.keep_kernels();
                         let detector = Opened::Frames(Box::new(detector), precision);

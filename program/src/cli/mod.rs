@@ -22,7 +22,6 @@ mod network;
 mod options;
 mod progress;
 mod quiet_driver;
-mod read_ahead;
 mod run;
 pub(crate) mod screen;
 mod size;

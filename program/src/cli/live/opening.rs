@@ -43,7 +43,7 @@ pub(super) fn open(args: &LiveArgs, in_time: bool, screen: Screen) -> Result<Ope
     let (mut heads, mut devices, mut assumed) = (Vec::new(), Vec::new(), Vec::new());
     for path in std::iter::once(&args.head).chain(&args.others) {
         let frames = FrameOptions::default().in_flight(1).image_pixels(0).submission_seconds(SUBMISSION);
-        let opening = args.detector.open((path, &args.import), (&device, None), frames, true, screen)?;
+        let opening = args.detector.open((path, &args.import), &device, frames, true, screen)?;
         for assumption in &opening.assumed {
             if !assumed.contains(assumption) {
                 assumed.push(assumption.clone());
