@@ -57,8 +57,8 @@ pub struct FrameDetector {
     sessions: Vec<HeadSession>,
     images: HostImages,
     submissions: Vec<Vec<Part>>,
-    /// Whether it takes several because it takes long.
-    is_cut: bool,
+    /// The same for a frame that no other is before, where that is not cut: the device has nothing else to do while it is recorded.
+    alone: Option<Vec<Vec<Part>>>,
     /// Whether a submission waits for the one before it.
     gives_way: bool,
     slots: Vec<Slot>,
@@ -173,12 +173,11 @@ impl FrameDetector {
         let kind = gpu.info().device_type;
         let within = |seconds| submission_within(kind, f64::from(seconds));
         let most = options.submission_seconds.map_or_else(|| largest_submission(kind), within);
-        let mut submissions = submissions(features.step_work(), of_sessions, most);
+        let submissions = submissions(features.step_work(), of_sessions, most);
         let is_cut = submissions.len() > 1;
         // A browser hands over what is recorded when it likes.
-        if !is_cut && kind != wgpu::DeviceType::Cpu && cfg!(not(target_arch = "wasm32")) {
-            submissions = begun_early(submissions.concat());
-        }
+        let begins_early = !is_cut && kind != wgpu::DeviceType::Cpu && cfg!(not(target_arch = "wasm32"));
+        let alone = begins_early.then(|| begun_early(submissions.concat()));
         let mut slots = Vec::with_capacity(options.in_flight);
         let make = || {
             let images = HostImages::new(gpu, &features, options.image_pixels);
@@ -203,7 +202,7 @@ impl FrameDetector {
             sessions,
             images,
             submissions,
-            is_cut,
+            alone,
             gives_way: is_cut && options.submission_seconds.is_some(),
             slots,
             order: VecDeque::with_capacity(options.in_flight),
@@ -568,7 +567,8 @@ impl FrameDetector {
             self.begin(&mut encoder, slot);
         }
         let (mut submission, mut next) = (None, Some(encoder));
-        for (at, parts) in self.submissions.iter().enumerate().skip(first) {
+        let submissions = self.alone.as_ref().filter(|_| self.order.is_empty()).unwrap_or(&self.submissions);
+        for (at, parts) in submissions.iter().enumerate().skip(first) {
             let mut encoder = next.take().unwrap_or_else(begun);
             {
                 let mut pass =
@@ -582,7 +582,7 @@ impl FrameDetector {
                     }
                 }
             }
-            let last = at + 1 == self.submissions.len();
+            let last = at + 1 == submissions.len();
             if last {
                 self.end(&mut encoder, slot);
             }
@@ -607,7 +607,7 @@ impl FrameDetector {
 
     /// Whether a frame takes so long that it is cut into several submissions.
     pub(super) fn is_cut(&self) -> bool {
-        self.is_cut
+        self.submissions.len() > 1
     }
 
     /// Forgets the candidates of the first slot, to measure frames there.
