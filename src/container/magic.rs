@@ -45,6 +45,10 @@ fn text(start: &[u8]) -> Option<&'static str> {
 
 /// The kind of file that begins with `start`, if it is one that people mix up with a checkpoint.
 pub(crate) fn recognise(start: &[u8]) -> Option<&'static str> {
+    // The header of a tar archive begins with the name of the first file, and has its magic behind name, modes, owner, size and time.
+    if start.get(257..262) == Some(b"ustar") {
+        return Some("a tar archive, which has to be unpacked first");
+    }
     if let Some(what) = text(start) {
         return Some(what);
     }
@@ -52,8 +56,6 @@ pub(crate) fn recognise(start: &[u8]) -> Option<&'static str> {
         // Field 1, a number: the version of the format. Field 2, a text: who wrote it; or another of the first fields.
         [0x08, 1..=20, 0x12 | 0x1a | 0x22 | 0x2a | 0x32 | 0x3a | 0x42, ..] => Some("an ONNX network"),
         [_, _, _, _, b'T', b'F', b'L', b'3', ..] => Some("a TensorFlow Lite network"),
-        // The header of a tar archive has its magic behind name, modes, owner, size and time of the first file.
-        _ if start.get(257..262) == Some(b"ustar") => Some("a tar archive, which has to be unpacked first"),
         [0x80, 2..=5, opcode, ..] if *opcode != 0 && !start.starts_with(LEGACY) => Some("a Python pickle"),
         _ => KNOWN.iter().find(|(magic, _)| start.starts_with(magic)).map(|&(_, what)| what),
     }

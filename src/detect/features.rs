@@ -1,6 +1,6 @@
 //! Features of the cells: the rows that a head evaluates.
 
-#[cfg(any(feature = "onnx", feature = "network"))]
+#[cfg(any(feature = "onnx", feature = "network", feature = "ort"))]
 use super::Picture;
 use super::{BackboneProblem, DetectError};
 use crate::head::DetectionConfig;
@@ -110,7 +110,7 @@ impl CellFeatures {
 }
 
 /// Refuses an image that was not letterboxed to what the settings ask for.
-#[cfg(any(feature = "onnx", feature = "network"))]
+#[cfg(any(feature = "onnx", feature = "network", feature = "ort"))]
 pub(super) fn check_sides(image: &Picture, settings: &DetectionConfig) -> Result<(), DetectError> {
     if settings.takes([image.width(), image.height()]) {
         return Ok(());

@@ -79,7 +79,7 @@ impl OnnxBackbone {
         let maps = backbone.run(head.pixels.prepare(&Picture::filled(sides[0], sides[1], padding)), sides)?;
         let maps_of_square = backbone.maps(&maps);
         CellFeatures::join(&maps_of_square, head, name)?;
-        let cells_a_value = maps_of_square.iter().map(|map| head.cells() / map.width.max(1));
+        let cells_a_value = maps_of_square.iter().map(|map| head.grid(sides)[0] / map.width.max(1));
         backbone.common_stride = common_stride(cells_a_value, head.stride);
         backbone.channels = maps.iter().map(|map| map.shape[0]).collect();
         backbone.fixed = backbone.fixed_input();

@@ -313,6 +313,7 @@ fn told(root: &Node<'_>) -> String {
 /// True for the kernel of a convolution: one output for a window of the image.
 fn is_kernel(part: &Ordered<'_>) -> bool {
     part.prefix.split('.').any(|name| name.starts_with("conv"))
+        && part.modules.len() == 1
         && part.modules.last().and_then(|last| last.outputs) == Some(1)
 }
 

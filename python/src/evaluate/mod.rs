@@ -105,6 +105,7 @@ pub(crate) fn evaluate(
             };
             let mut value = bank::evaluate(bank, &heads, &set.truth, &mut open.backbone, &mut model, bad)?;
             value["backbone_device"] = json!(open.device);
+            value["rect"] = json!(false);
             value["head_device"] = json!(model.device_name());
             value["assumed"] = json!(set.assumed);
             if skip_bad {
@@ -153,6 +154,7 @@ pub(crate) fn evaluate(
         summary.output_snr_db = snr.as_ref().and_then(OutputSnr::decibels);
         let mut value = serde_json::to_value(&summary).map_err(failed)?;
         value["backbone_device"] = json!(open.device);
+        value["rect"] = json!(false);
         value["head_device"] = json!(model.device_name());
         value["assumed"] = json!(set.assumed);
         if skip_bad {

@@ -50,7 +50,7 @@ pub(super) fn read(source: &mut dyn Source, entry: Option<&str>) -> Result<Conte
     let length = source.seek(SeekFrom::End(0))?;
     source.rewind()?;
     let mut start = Vec::new();
-    (&mut *source).take(16).read_to_end(&mut start)?;
+    (&mut *source).take(magic::TELLING as u64).read_to_end(&mut start)?;
     let read = match start.as_slice() {
         [b'P', b'K', 3, 4, ..] => archive::read(source, length, entry),
         [0x80, 0..=5, ..] => legacy::read(source, length, entry).map(Contents::from),

@@ -235,14 +235,15 @@ impl IntegerTile {
         }
     }
 
-    /// Words of workgroup memory.
+    /// Words of workgroup memory, each variable rounded up to 16 bytes, as WebGPU counts them.
     pub fn workgroup_words(&self, layer: &IntegerLayerShape) -> usize {
+        let rounded = |words: usize| words.next_multiple_of(4);
         let integers = |on_chip| {
             let codewords = if on_chip { layer.codebook_words() } else { 1 };
-            codewords + layer.level_words()
+            rounded(codewords) + rounded(layer.level_words())
         };
         match self {
-            Self::Edges(tile) => integers(tile.on_chip) + 2 * tile.rows * tile.slice + 4 * self.invocations(),
+            Self::Edges(tile) => integers(tile.on_chip) + rounded(2 * tile.rows * tile.slice) + 4 * self.invocations(),
             Self::Rows(tile) => integers(tile.on_chip) + tile.words(),
             Self::Matrix(tile) => tile.workgroup_words(layer),
         }
