@@ -2,6 +2,7 @@
 
 mod bank;
 mod rows;
+mod single;
 
 pub(crate) use rows::evaluate_rows;
 
@@ -12,10 +13,8 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use serde_json::json;
 use sharekan::Model;
-use sharekan::detect::pipeline::{Passed, Pipeline};
-use sharekan::detect::{DetectError, DetectOptions, DetectingHead, decode_detections};
+use sharekan::detect::{DetectError, DetectingHead};
 use sharekan::evaluate::ground_truth::{AnnotatedSet, ClassMap, Orientation, SetOptions};
-use sharekan::evaluate::{EvaluationSettings, Evaluator, OutputSnr, ScoredRegion};
 use sharekan::plan::PlanOptions;
 
 use crate::backbone::OpenBackbone;
@@ -95,64 +94,25 @@ pub(crate) fn evaluate(
             )));
         }
         let mut skipped = set.skipped;
-        if let Some(bank) = bank {
-            let bad = |problem: DetectError| {
-                if skip_bad {
-                    skipped.add(problem.to_string());
-                    return Ok(());
-                }
-                Err(raised(problem))
-            };
-            let mut value = bank::evaluate(bank, &heads, &set.truth, &mut open.backbone, &mut model, bad)?;
-            value["backbone_device"] = json!(open.device);
-            value["rect"] = json!(false);
-            value["head_device"] = json!(model.device_name());
-            value["assumed"] = json!(set.assumed);
+        let bad = |problem: DetectError| {
             if skip_bad {
-                value["skipped"] = json!(skipped);
+                skipped.add(problem.to_string());
+                return Ok(());
             }
-            if let Some(report) = class_map_report {
-                value["class_map"] = report;
+            Err(raised(problem))
+        };
+        let (truth, backbone) = (&set.truth, &mut open.backbone);
+        let mut value = if let Some(bank) = bank {
+            bank::evaluate(bank, &heads, truth, backbone, &mut model, bad)?
+        } else {
+            let dense = reference.as_deref().map(open_head).transpose()?;
+            if let Some(dense) = &dense
+                && (dense.inputs(), dense.outputs()) != (model.inputs(), model.outputs())
+            {
+                return Err(other_reference());
             }
-            return Ok(value.to_string());
-        }
-        let mut dense = reference.as_deref().map(open_head).transpose()?;
-        if let Some(dense) = &dense
-            && (dense.inputs(), dense.outputs()) != (model.inputs(), model.outputs())
-        {
-            return Err(PyValueError::new_err("the reference has other inputs or outputs than the head"));
-        }
-        let mut snr = dense.as_ref().map(|dense| OutputSnr::new(dense.outputs())).transpose().map_err(failed)?;
-        let mut evaluator = Evaluator::new(&set.truth, &settings.classes);
-        let files: Vec<PathBuf> = set.truth.images.iter().map(|image| image.path.clone()).collect();
-        let low = DetectOptions::default().score(EvaluationSettings::SCORE);
-        let mut backbones = [&mut open.backbone];
-        Pipeline::new(&mut backbones, &settings).run(
-            &files,
-            |features| {
-                let run = |model: &mut Model| model.run(features.rows()).map_err(|e| DetectError::Head(e.into()));
-                Ok((run(&mut model)?, dense.as_mut().map(run).transpose()?))
-            },
-            |at, passed| {
-                Python::attach(|py| py.check_signals())?;
-                let Passed { letterbox, result: (output, expected), .. } = match passed {
-                    Ok(passed) => passed,
-                    Err(problem @ (DetectError::Image { .. } | DetectError::Unreadable { .. })) if skip_bad => {
-                        skipped.add(problem.to_string());
-                        return Ok(());
-                    }
-                    Err(problem) => return Err(raised(problem)),
-                };
-                if let (Some(snr), Some(expected)) = (&mut snr, &expected) {
-                    snr.add(expected, &output).map_err(failed)?;
-                }
-                let found = decode_detections(&output, &settings, &letterbox, &low).map_err(raised)?;
-                evaluator.add(at, found.iter().map(ScoredRegion::from)).map_err(failed)
-            },
-        )?;
-        let mut summary = evaluator.evaluate(&EvaluationSettings::default()).summary();
-        summary.output_snr_db = snr.as_ref().and_then(OutputSnr::decibels);
-        let mut value = serde_json::to_value(&summary).map_err(failed)?;
+            single::evaluate(&settings, truth, backbone, &mut model, dense, bad)?
+        };
         value["backbone_device"] = json!(open.device);
         value["rect"] = json!(false);
         value["head_device"] = json!(model.device_name());
@@ -165,6 +125,10 @@ pub(crate) fn evaluate(
         }
         Ok(value.to_string())
     })
+}
+
+fn other_reference() -> PyErr {
+    PyValueError::new_err("the reference has other inputs or outputs than the head")
 }
 
 fn failed(problem: impl std::fmt::Display) -> PyErr {

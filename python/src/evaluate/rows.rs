@@ -10,7 +10,7 @@ use sharekan::evaluate::{ClassAccuracy, OutputSnr, Regression};
 use sharekan::files::{self, Targets};
 use sharekan::plan::PlanOptions;
 
-use super::failed;
+use super::{failed, other_reference};
 use crate::device;
 use crate::error::raised;
 use crate::head::{Head, several};
@@ -80,7 +80,7 @@ pub(crate) fn evaluate_rows(
     let (inputs, outputs) = (head.head.inputs(), head.head.outputs());
     let reference = reference.map(|reference| reference.head.clone());
     if reference.as_ref().is_some_and(|other| (other.inputs(), other.outputs()) != (inputs, outputs)) {
-        return Err(PyValueError::new_err("the reference has other inputs or outputs than the head"));
+        return Err(other_reference());
     }
     let (input, file) = py.detach(|| {
         let input = files::read_rows(&rows, inputs).map_err(raised)?;
