@@ -1,14 +1,5 @@
-//! The program `sharekan`: the library's steps by name, over files, and what measures and compares them.
-#![allow(unreachable_pub, reason = "in a program `pub` is what a module has for the other modules")]
-
-mod bench;
-mod cli;
-mod parallel;
-mod pipeline;
-mod report;
-mod study;
-mod video;
+//! The program `sharekan`.
 
 fn main() -> std::process::ExitCode {
-    cli::main()
+    sharekan_program::main()
 }
