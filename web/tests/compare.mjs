@@ -12,7 +12,8 @@ const folder = mkdtempSync(join(tmpdir(), 'sharekan-compare-'));
 writeFileSync(join(folder, 'head.onnx'), headToOnnx(readFileSync('assets/heads/bccd.safetensors')));
 const ort = resolve('target/web/tools/node_modules/onnxruntime-web/dist');
 const server = await serve({ '/site/': resolve('target/web/site'), '/ort/': ort, '/folder/': folder, '/': resolve('web/tests') });
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: ['--no-sandbox', '--use-webgpu-adapter=swiftshader', '--enable-unsafe-webgpu'] });
+const flags = (process.env.CHROMIUM_FLAGS ?? '--use-webgpu-adapter=swiftshader').split(' ').filter(Boolean);
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: ['--no-sandbox', '--enable-unsafe-webgpu', ...flags] });
 
 const results = { browser: browser.version(), onnxruntime_web: JSON.parse(readFileSync(join(ort, '../package.json'))).version };
 for (const [name, call, argument] of [
@@ -30,6 +31,11 @@ for (const [name, call, argument] of [
   }
   await page.close();
 }
+const page = await browser.newPage();
+await page.goto(`${server.origin}/site/bench.html`);
+await page.click('#run');
+await page.waitForFunction(() => !document.querySelector('#run').disabled, null, { timeout: 600_000 });
+results['the page'] = (await page.evaluate(() => globalThis.sharekanBench.result())) ?? { error: await page.textContent('#status') };
 // Both compute the same head.
 const [a, b] = [results['sharekan, CPU'].outputs ?? [], results['onnxruntime-web, wasm, 1 thread'].outputs ?? []];
 const most = Math.max(...a.map(Math.abs));
