@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import _sharekan, _state_dict
+from ._arrays import is_tensor
 from ._head import Head
 from ._sharekan import ImportRefused
 
@@ -234,12 +235,16 @@ def _kan(module: Any, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _fast_kan(module: Any, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    import torch
+
     tensors = {"rbf.grid": module.rbf.grid, "spline_linear.weight": module.spline_linear.weight}
-    settings = {"layout": "fast-kan", "rbf_denominator": float(module.rbf.denominator)}
+    settings = {"layout": "fast-kan", "rbf_denominator": _denominator(module.rbf.denominator, where)}
     if getattr(module.spline_linear, "bias", None) is not None:
         raise ImportRefused(f"{where}: spline_linear has a bias, fast-kan's has none")
     norm = getattr(module, "layernorm", None)
     if norm is not None:
+        if not isinstance(norm, torch.nn.LayerNorm):
+            raise ImportRefused(f"{where}: has a {type(norm).__name__} in front of its bumps, expected a LayerNorm or none")
         if abs(norm.eps - 1e-5) > 1e-12:
             raise ImportRefused(f"{where}: the LayerNorm has epsilon {norm.eps}, expected 1e-5")
         tensors["layernorm.weight"], tensors["layernorm.bias"] = _factors(norm, module.spline_linear.in_features // module.rbf.grid.numel())
@@ -249,6 +254,14 @@ def _fast_kan(module: Any, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
         tensors["base_linear.bias"] = np.zeros(module.base_linear.out_features, np.float32) if bias is None else bias
         settings["base_activation"] = _function(module.base_activation, where)
     return tensors, settings
+
+
+def _denominator(value: Any, where: str) -> float:
+    """The one width of all bumps of a layer."""
+    widths = np.asarray(value.detach().double().cpu().numpy() if is_tensor(value) else value)
+    if widths.size != 1 or widths.dtype.kind not in "fiu":
+        raise ImportRefused(f"{where}: the denominator of its bumps has shape {list(widths.shape)}, expected one number for all")
+    return float(widths.reshape(()))
 
 
 def _pykan(module: Any, where: str) -> tuple[dict[str, Any], dict[str, Any]]:

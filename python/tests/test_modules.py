@@ -322,3 +322,94 @@ def test_a_head_behind_a_function_is_found_by_its_name() -> None:
     assert {name: found.widths for name, found in sharekan.find(held).items()} == {"head": (6, 4), "others.0": (6, 3)}
     with pytest.raises(sharekan.ImportRefused):
         sharekan.load(Classifier())
+
+
+def _set(path: str, value: Any) -> Callable[[Any], None]:
+    """Sets what stands at a dotted path in a model to what `value` gives."""
+
+    def change(model: Any) -> None:
+        owner, _, last = path.rpartition(".")
+        setattr(model.get_submodule(owner), last, value())
+
+    return change
+
+
+def _scale(path: str, factor: float) -> Callable[[Any], None]:
+    def change(model: Any) -> None:
+        owner, _, last = path.rpartition(".")
+        with torch.no_grad():
+            getattr(model.get_submodule(owner), last).mul_(factor)
+
+    return change
+
+
+def _regrid(model: Any) -> None:
+    x = torch.rand(64, model.layers[0].in_features, generator=torch.Generator().manual_seed(3)) ** 2
+    model.layers[0].update_grid(x)
+
+
+def _all(model: Any, name: str, value: Any) -> None:
+    for layer in model.act_fun:
+        setattr(layer, name, value)
+
+
+# What a live object has and its state dict, or the library's defaults, do not tell.
+FOLLOWED: list[tuple[str, str, Callable[[Any], None]]] = [
+    ("fast-kan", "the width of all bumps", lambda model: [setattr(layer.rbf, "denominator", 0.9) for layer in model.layers]),
+    ("fast-kan", "another width in each layer", _set("layers.1.rbf.denominator", lambda: 0.31)),
+    ("fast-kan", "a width that was learnt", _set("layers.0.rbf.denominator", lambda: torch.nn.Parameter(torch.tensor(0.8)))),
+    ("fast-kan", "centres", _scale("layers.0.rbf.grid", 0.7)),
+    ("fast-kan", "no LayerNorm", _set("layers.0.layernorm", lambda: None)),
+    ("fast-kan", "a LayerNorm without bias", _set("layers.0.layernorm", lambda: torch.nn.LayerNorm(16, bias=False))),
+    ("fast-kan", "a LayerNorm without factors", _set("layers.0.layernorm", lambda: torch.nn.LayerNorm(16, elementwise_affine=False))),
+    ("fast-kan", "a base path that is off", _set("layers.1.use_base_update", lambda: False)),
+    ("fast-kan", "a base function", _set("layers.1.base_activation", lambda: torch.tanh)),
+    ("efficient-kan", "knots that were moved", _regrid),
+    ("efficient-kan", "a factor that is off", _set("layers.0.enable_standalone_scale_spline", lambda: False)),
+    ("efficient-kan", "a base function", _set("layers.1.base_activation", lambda: torch.nn.Tanh())),
+    ("efficient-kan", "what training alone reads", _set("layers.0.grid_eps", lambda: 0.9)),
+    ("inkan", "the step of the grid", lambda model: setattr(model.layers[0], "inv_h", 0.8 * model.layers[0].inv_h)),
+    ("inkan", "a base function", _set("layers.0.base_activation", lambda: torch.nn.Tanh())),
+    ("pykan", "factors of nodes", lambda model: model.node_scale[0].data.mul_(1.7)),
+    ("pykan", "factors of splines", _scale("act_fun.0.scale_sp", -0.6)),
+    ("pykan", "knots", _scale("act_fun.0.grid", 1.2)),
+    ("pykan", "base functions", lambda model: _all(model, "base_fun", torch.nn.Tanh())),
+    ("pykan", "what training alone reads", lambda model: _all(model, "grid_eps", 0.9)),
+]
+REFUSED: list[tuple[str, str, str, Callable[[Any], None]]] = [
+    ("fast-kan", "an epsilon", "epsilon 0.001", _set("layers.0.layernorm.eps", lambda: 1e-3)),
+    ("fast-kan", "another norm", "RMSNorm", _set("layers.0.layernorm", lambda: torch.nn.RMSNorm(16))),
+    ("fast-kan", "a norm in groups", "GroupNorm", _set("layers.0.layernorm", lambda: torch.nn.GroupNorm(2, 16))),
+    ("fast-kan", "a width for each bump", "denominator", _set("layers.0.rbf.denominator", lambda: torch.rand(8) + 0.5)),
+    ("fast-kan", "no width", "denominator", _set("layers.0.rbf.denominator", lambda: 0.0)),
+    ("fast-kan", "a bias", "bias", _set("layers.0.spline_linear.bias", lambda: torch.nn.Parameter(torch.ones(24)))),
+    ("efficient-kan", "an order", "order", _set("layers.0.spline_order", lambda: 2)),
+    ("inkan", "two dimensions", "dim=2", _set("layers.0.dim", lambda: 2)),
+    ("pykan", "a base function of one layer", "several base functions", _set("act_fun.1.base_fun", lambda: torch.nn.Tanh())),
+    ("pykan", "a symbolic edge", "symbolic", lambda model: model.fix_symbolic(0, 0, 0, "sin", fit_params_bool=False, verbose=False)),
+]
+
+
+@pytest.mark.parametrize("library,what,change", FOLLOWED, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_a_live_object_says_is_taken(library: str, what: str, change: Callable[[Any], None]) -> None:
+    model, rows = trained(MAKERS[library](0), *WIDTHS[0], steps=3)
+    with torch.no_grad():
+        before = model(rows)
+        change(model)
+        expected = model(rows)
+    # The test itself looks at something.
+    assert "training" in what or not torch.allclose(before, expected, atol=1e-4)
+    head = sharekan.load(model)
+    assert error(head.session("cpu")(rows).numpy(), expected.numpy().astype(np.float64)) < 1e-5
+    assert head.assumed == []
+
+
+@pytest.mark.parametrize("library,what,named,change", REFUSED, ids=lambda value: value if isinstance(value, str) else "")
+def test_what_of_a_live_object_cannot_be_had_is_refused(
+    library: str, what: str, named: str, change: Callable[[Any], None]
+) -> None:
+    model, _ = trained(MAKERS[library](0), *WIDTHS[0], steps=3)
+    change(model)
+    with pytest.raises(sharekan.ImportRefused, match=named) as refused:
+        sharekan.load(model)
+    assert "\n" not in str(refused.value)
