@@ -15,7 +15,9 @@ boxes, `evaluate` measures it. `verify` checks this machine's adapter, `adapters
 PyTorch is only imported where PyTorch's objects are passed.
 """
 
-from . import assets
+import os as _os
+
+from . import _sharekan, assets
 from ._calibrate import calibrate
 from ._compress import bank, compress
 from ._detector import Detection, Detector
@@ -25,6 +27,9 @@ from ._report import Report
 from ._session import Session
 from ._sharekan import DeviceError, FileRefused, ImportRefused, __version__
 from ._tools import adapters, bench, evaluate, verify
+
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(after_in_child=_sharekan.forked)
 
 __all__ = [
     "Detection",

@@ -97,7 +97,7 @@ def rows_of(value: Any, what: str) -> F32:
         value = _from_dlpack(value, what)
     if value.dtype.kind not in "fiu":
         raise TypeError(f"{what} is an array of {value.dtype}, expected numbers")
-    if value.ndim < 2:
+    if value.ndim < 2 or value.shape[-1] == 0:
         raise ValueError(f"{what} has shape {list(value.shape)}, expected [rows, inputs]")
     rows: F32 = np.require(value.reshape(-1, value.shape[-1]), np.float32, ["C", "A"])
     return rows

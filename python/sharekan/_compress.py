@@ -95,6 +95,12 @@ def bank(
     The other options are those of `compress`. `bank[NAME]` is one head of it; a session of the bank gives the outputs of all
     heads side by side.
     """
+    for what, value in (("heads", heads), ("calibrate", calibrate)):
+        if not isinstance(value, Mapping) and value is not None:
+            raise TypeError(f"{what} is {type(value).__name__}, expected a dictionary by the names of the heads")
+    other = [name for name in heads if not isinstance(name, str)]
+    if other:
+        raise TypeError(f"a head is named {other[0]!r}, expected text")
     rows = dict(calibrate or {})
     unknown = [name for name in rows if name not in heads]
     if unknown:

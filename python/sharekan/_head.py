@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Union
 
@@ -73,7 +73,16 @@ class Head:
 
     def __getitem__(self, name: str) -> Head:
         """One head of a bank, by its name."""
+        if not isinstance(name, str):
+            raise TypeError(f"a head of a bank is taken by its name, found {type(name).__name__}")
         return Head(self._native.member(name))
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the heads of a bank; none of one head."""
+        return iter(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.names
 
     def save(self, path: Path) -> None:
         """Writes the head as the program does: a dense one in efficient-kan's layout, else in this library's form.
@@ -131,6 +140,12 @@ class Head:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.to_bytes(), None if self.report is None else self.report.to_dict(), self._layout)
+
+    def __copy__(self) -> Head:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Head:
+        return self
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Head) and self._native.equals(other._native)

@@ -20,6 +20,8 @@ def told(progress: Progress, what: str) -> Iterator[Callable[[int, int], Any] | 
     if callable(progress):
         yield progress
         return
+    if progress is not None and not isinstance(progress, bool):
+        raise TypeError(f"progress is {type(progress).__name__}, expected a function of work done and all work, True or False")
     if progress is False or (progress is None and not sys.stderr.isatty()):
         yield None
         return

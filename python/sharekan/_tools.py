@@ -144,7 +144,19 @@ def _files(rows: Any, target: Any) -> Iterator[tuple[str, str | None]]:
                 return os.fspath(value)
             file = os.path.join(folder, f"{name}.npy")
             array = value.detach().cpu().numpy() if is_tensor(value) else np.asarray(value)
+            if array.dtype.kind not in "fiub":
+                raise TypeError(f"{name} is an array of {array.dtype}, expected numbers")
             np.save(file, array, allow_pickle=False)
             return file
 
-        yield path(rows, "rows"), None if target is None else path(target, "target")
+        paths = path(rows, "rows"), None if target is None else path(target, "target")
+        try:
+            yield paths
+        except ValueError as problem:
+            # By the name of the argument, for nobody knows the file.
+            text = str(problem)
+            for name in ("rows", "target"):
+                text = text.replace(os.path.join(folder, f"{name}.npy"), name)
+            if text == str(problem):
+                raise
+            raise type(problem)(text) from None

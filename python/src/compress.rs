@@ -17,7 +17,7 @@ use sharekan::run::{CpuSession, Device};
 use sharekan::{Error, artifact};
 
 use crate::device;
-use crate::error::raised;
+use crate::error::{of_option, raised};
 use crate::head::Head;
 use crate::interrupt::watched;
 
@@ -35,78 +35,89 @@ struct Wanted {
 impl Wanted {
     fn of(settings: Option<&Bound<'_, PyDict>>, calibrated: bool) -> PyResult<Self> {
         let method = if calibrated { Method::Calibrated } else { Method::Uniform };
-        let mut options = CompressOptions::default().method(method);
-        let (mut target, mut device, mut adapter) = (None, Device::Auto, None);
+        let mut wanted = Self {
+            options: CompressOptions::default().method(method),
+            target: None,
+            device: Device::Auto,
+            adapter: None,
+        };
         let (mut fixed, mut preset) = (Vec::new(), false);
         for (key, value) in settings.into_iter().flat_map(|settings| settings.iter()) {
             if value.is_none() {
                 continue;
             }
             let key: String = key.extract()?;
-            let wrong = |problem: String| PyValueError::new_err(format!("{key}: {problem}"));
+            wanted.take(&key, &value).map_err(|problem| of_option(value.py(), &key, problem))?;
+            preset |= key == "preset";
             if ["preset", "codebook", "gain_bits", "residual", "precision"].contains(&key.as_str()) {
-                fixed.push(key.clone());
+                fixed.push(key);
             }
-            let text = || value.extract::<String>();
-            options = match key.as_str() {
-                "preset" => {
-                    let named: Preset = text()?.parse().map_err(wrong)?;
-                    preset = true;
-                    options.codewords(named.codewords()).gain_bits(named.gain_bits())
-                }
-                "codebook" => options
-                    .codewords(whole(&value, |n| format!("codebook size is {n}, expected 1 to {MAX_CODEWORDS}"))?),
-                "gain_bits" => options.gain_bits(whole(&value, |n| format!("gains of {n} bits, expected 4 or 8"))?),
-                "residual" => options.residual(value.extract()?),
-                "seed" => options.seed(whole(&value, |n| format!("seed: is {n}, expected 0 to {}", u64::MAX))?),
-                "precision" => options.precision(match text()?.as_str() {
-                    "int8" => Precision::Int8,
-                    "f32" => Precision::F32,
-                    other => return Err(wrong(format!("is {other:?}, expected \"int8\" or \"f32\""))),
-                }),
-                "method" => options.method(match text()?.as_str() {
-                    "plain" => Method::Plain,
-                    "uniform" => Method::Uniform,
-                    "calibrated" | "aware" => Method::Calibrated,
-                    other => {
-                        return Err(wrong(format!("is {other:?}, expected \"plain\", \"uniform\" or \"calibrated\"")));
-                    }
-                }),
-                "target_bytes" => {
-                    no_other(target, &key)?;
-                    target = Some(Target::Bytes(whole(&value, |n| {
-                        format!("target_bytes: is {n}, expected a number of bytes")
-                    })?));
-                    options
-                }
-                "target_snr" => {
-                    no_other(target, &key)?;
-                    let decibels: f64 = value.extract()?;
-                    if !decibels.is_finite() {
-                        return Err(wrong(format!("is {decibels}, expected a number of decibels")));
-                    }
-                    target = Some(Target::SnrDb(decibels));
-                    options
-                }
-                "device" => {
-                    device = device::device(&text()?)?;
-                    options
-                }
-                "adapter" => {
-                    adapter = Some(text()?);
-                    options
-                }
-                _ => return Err(PyTypeError::new_err(format!("there is no option `{key}`"))),
-            };
         }
         if preset && fixed.iter().any(|key| key == "codebook" || key == "gain_bits") {
             return Err(PyValueError::new_err("preset stands for codebook and gain_bits: give one or the other"));
         }
-        if let (Some(target), Some(key)) = (target, fixed.first()) {
+        if let (Some(target), Some(key)) = (wanted.target, fixed.first()) {
             let target = if matches!(target, Target::Bytes(_)) { "target_bytes" } else { "target_snr" };
             return Err(PyValueError::new_err(format!("{target} chooses the settings: leave {key} out")));
         }
-        Ok(Self { options, target, device, adapter })
+        Ok(wanted)
+    }
+
+    /// Takes one option.
+    fn take(&mut self, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let wrong = |problem: String| PyValueError::new_err(format!("{key}: {problem}"));
+        let text = || value.extract::<String>();
+        let options = std::mem::take(&mut self.options);
+        self.options = match key {
+            "preset" => {
+                let named: Preset = text()?.parse().map_err(wrong)?;
+                options.codewords(named.codewords()).gain_bits(named.gain_bits())
+            }
+            "codebook" => {
+                options.codewords(whole(value, |n| format!("codebook size is {n}, expected 1 to {MAX_CODEWORDS}"))?)
+            }
+            "gain_bits" => options.gain_bits(whole(value, |n| format!("gains of {n} bits, expected 4 or 8"))?),
+            "residual" => options.residual(value.extract()?),
+            "seed" => options.seed(whole(value, |n| format!("seed: is {n}, expected 0 to {}", u64::MAX))?),
+            "precision" => options.precision(match text()?.as_str() {
+                "int8" => Precision::Int8,
+                "f32" => Precision::F32,
+                other => return Err(wrong(format!("is {other:?}, expected \"int8\" or \"f32\""))),
+            }),
+            "method" => options.method(match text()?.as_str() {
+                "plain" => Method::Plain,
+                "uniform" => Method::Uniform,
+                "calibrated" | "aware" => Method::Calibrated,
+                other => {
+                    return Err(wrong(format!("is {other:?}, expected \"plain\", \"uniform\" or \"calibrated\"")));
+                }
+            }),
+            "target_bytes" => {
+                no_other(self.target, key)?;
+                let bytes = whole(value, |n| format!("target_bytes: is {n}, expected a number of bytes"))?;
+                self.target = Some(Target::Bytes(bytes));
+                options
+            }
+            "target_snr" => {
+                no_other(self.target, key)?;
+                let decibels: f64 = value.extract()?;
+                if !decibels.is_finite() {
+                    return Err(wrong(format!("is {decibels}, expected a number of decibels")));
+                }
+                self.target = Some(Target::SnrDb(decibels));
+                options
+            }
+            "device" => {
+                self.device = device::device(&text()?)?;
+                options
+            }
+            "adapter" => {
+                self.adapter = Some(text()?);
+                options
+            }
+            _ => return Err(PyTypeError::new_err("there is no such option")),
+        };
+        Ok(())
     }
 
     /// The options with an adapter to cluster on; none is looked for where no layer is large enough.

@@ -18,6 +18,7 @@ use sharekan::plan::PlanOptions;
 use crate::backbone::OpenBackbone;
 use crate::device;
 use crate::error::raised;
+use crate::fork;
 use crate::head::Head;
 
 type AnyBackbone = Box<dyn Backbone + Send>;
@@ -173,6 +174,7 @@ impl Drop for Owned<'_> {
 impl Detector {
     /// Waits until the detector is free. What a thread calls while the detector works for it would wait for itself.
     fn own(&self) -> PyResult<Owned<'_>> {
+        fork::threads()?;
         let owner = || self.owner.lock().unwrap_or_else(PoisonError::into_inner);
         let this = thread::current().id();
         if *owner() == Some(this) {

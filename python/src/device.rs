@@ -8,6 +8,7 @@ use sharekan::evaluate;
 use sharekan::run::{Device, Gpu, GpuOptions, list_adapters};
 
 use crate::error::{DeviceError, raised};
+use crate::fork;
 use crate::head::Head;
 use crate::interrupt::beside;
 
@@ -23,12 +24,16 @@ pub(crate) fn device(name: &str) -> PyResult<Device> {
 
 /// The adapter that is chosen; `None` for the CPU.
 pub(crate) fn open(py: Python<'_>, device: Device, adapter: Option<String>) -> PyResult<Option<Gpu>> {
+    if device != Device::Cpu {
+        fork::threads()?;
+    }
     py.detach(|| device.open(&GpuOptions::default().name(adapter))).map_err(raised)
 }
 
 /// All adapters of this machine, the best first, as JSON.
 #[pyfunction]
 pub(crate) fn adapters(py: Python<'_>) -> PyResult<String> {
+    fork::threads()?;
     let found = py.detach(|| pollster::block_on(list_adapters(&GpuOptions::default())));
     json(&found)
 }

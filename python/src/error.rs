@@ -2,7 +2,9 @@
 
 use std::io;
 
-use pyo3::exceptions::{PyFileNotFoundError, PyOSError, PyPermissionError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{
+    PyFileNotFoundError, PyOSError, PyOverflowError, PyPermissionError, PyRuntimeError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 use sharekan::Error;
 use sharekan::detect::DetectError;
@@ -40,6 +42,18 @@ pub(crate) fn raised(error: impl Into<Error>) -> PyErr {
         Kind::Device => DeviceError::new_err(text),
         Kind::Value => PyValueError::new_err(text),
         Kind::Failure => PyRuntimeError::new_err(text),
+    }
+}
+
+/// An error of the value of an option, with the option's name: of another type, or a number that no option can have.
+pub(crate) fn of_option(py: Python<'_>, key: &str, problem: PyErr) -> PyErr {
+    let text = format!("{key}: {}", problem.value(py));
+    if problem.is_instance_of::<PyOverflowError>(py) {
+        PyValueError::new_err(text)
+    } else if problem.is_instance_of::<PyTypeError>(py) {
+        PyTypeError::new_err(text)
+    } else {
+        problem
     }
 }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
+use crate::fork;
+
 /// How often signals are looked at.
 const EVERY: Duration = Duration::from_millis(30);
 
@@ -21,6 +23,7 @@ pub(crate) fn watched<T: Send>(
     told: Option<Py<PyAny>>,
     work: impl FnOnce(&mut dyn FnMut(usize, usize)) -> T + Send,
 ) -> PyResult<T> {
+    fork::threads()?;
     let result = py.detach(|| {
         let mut last: Option<Instant> = None;
         let mut step = |done: usize, of: usize| {
@@ -50,11 +53,12 @@ pub(crate) fn beside<T: Send + 'static>(py: Python<'_>, work: impl FnOnce() -> T
     let (send, mut receive) = channel();
     std::thread::spawn(move || send.send(work()));
     loop {
+        py.check_signals()?;
         // By an exclusive reference, for a receiver is not shared by threads.
         let from = &mut receive;
         match py.detach(move || from.recv_timeout(EVERY)) {
             Ok(result) => return Ok(result),
-            Err(RecvTimeoutError::Timeout) => py.check_signals()?,
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return Err(PyRuntimeError::new_err("the work ended by a panic")),
         }
     }

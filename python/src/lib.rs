@@ -7,6 +7,7 @@ mod detector;
 mod device;
 mod error;
 mod evaluate;
+mod fork;
 mod head;
 mod import;
 mod interrupt;
@@ -16,6 +17,7 @@ mod session;
 /// What the package `sharekan` is built on; nothing here is for users of it.
 #[pyo3::pymodule(name = "_sharekan")]
 mod native {
+    use numpy::{PyArray1, PyArrayMethods};
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -29,12 +31,16 @@ mod native {
     #[pymodule_export]
     use crate::evaluate::{evaluate, evaluate_rows};
     #[pymodule_export]
+    use crate::fork::forked;
+    #[pymodule_export]
     use crate::head::Head;
     #[pymodule_export]
     use crate::session::Session;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // Whatever of numpy is looked up at its first use; a Ctrl-C there would be a panic.
+        PyArray1::<f32>::zeros(module.py(), 0, false).try_readonly()?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

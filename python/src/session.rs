@@ -13,6 +13,7 @@ use sharekan::run::{CpuSession, RunError};
 
 use crate::device;
 use crate::error::raised;
+use crate::fork;
 use crate::head::Head;
 
 /// Most edges times rows that run between two looks at signals: some tenths of a second of a slow CPU.
@@ -48,6 +49,7 @@ impl Session {
 
     /// All rows, with a look at signals now and then.
     fn run_all(&self, py: Python<'_>, input: &[f32]) -> PyResult<Vec<f32>> {
+        fork::threads()?;
         let most = self.rows * self.inputs;
         if input.len() <= most {
             return py.detach(|| self.run_rows(input)).map_err(raised);
@@ -143,6 +145,7 @@ impl Session {
 
     /// Seconds that a run of `array` takes without Python: the median of `runs`.
     fn seconds(&self, array: &Bound<'_, PyAny>, runs: usize) -> PyResult<f64> {
+        fork::threads()?;
         let array =
             array.cast::<PyArrayDyn<f32>>().map_err(|_| PyTypeError::new_err("expected an array of float32"))?;
         let read = array.try_readonly().map_err(|problem| PyValueError::new_err(problem.to_string()))?;

@@ -1,5 +1,6 @@
 """Compression against the program's known results and the libraries' own outputs."""
 
+import copy
 import os
 import pickle
 import signal
@@ -213,11 +214,102 @@ def test_ctrl_c_ends_the_work_and_other_threads_go_on() -> None:
         ({"gain_bits": 300}, "gains of 300 bits, expected 4 or 8"),
         ({"seed": -1}, "seed: is -1, expected 0 to"),
         ({"target_bytes": -5}, "target_bytes: is -5, expected a number of bytes"),
+        ({"target_snr": 10**400, "calibrate": rows_for(64)}, "target_snr: int too large"),
+        ({"rbf_denominator": -(10**400)}, "rbf_denominator: int too large"),
     ],
 )
 def test_numbers_out_of_range_are_refused_by_name(options, expected) -> None:
     with pytest.raises(ValueError, match=expected):
         sharekan.compress(grid_head(), **options)
+
+
+@pytest.mark.parametrize(
+    "options,expected",
+    [
+        ({"codebook": 1.5}, "codebook: 'float'"),
+        ({"preset": 3}, "preset: 'int'"),
+        ({"residual": "yes"}, "residual: 'str'"),
+        ({"layers": "abc"}, "layers: "),
+        ({"rbf_denominator": "wide"}, "rbf_denominator: "),
+        ({"progress": 3}, "progress is int"),
+        ({"calibrate": 5}, "calibrate is int"),
+        ({"calibrate": [[1.0] * 64]}, "a batch of calibrate is float"),
+    ],
+    ids=str,
+)
+def test_other_types_are_refused_by_name(options, expected) -> None:
+    with pytest.raises(TypeError, match=expected):
+        sharekan.compress(grid_head(), **options)
+
+
+def test_what_is_no_bank_is_refused_by_name() -> None:
+    head, rows = grid_head(), rows_for(64)
+    for wrong, problem in [
+        (lambda: sharekan.bank([head]), "heads is list"),
+        (lambda: sharekan.bank({1: head}), "a head is named 1"),
+        (lambda: sharekan.bank({"one": head}, [rows]), "calibrate is list"),
+        (lambda: sharekan.bank({"one": head}, codebook=2)[0], "by its name, found int"),
+    ]:
+        with pytest.raises(TypeError, match=problem):
+            wrong()
+    for empty in (rows[:0], rows[:, :0]):
+        with pytest.raises(ValueError, match="no finite row|has shape"):
+            sharekan.bank({"one": head}, {"one": empty}, codebook=2)
+    bank = sharekan.bank({"one": head, "two": head}, codebook=2)
+    assert list(bank) == ["one", "two"] and "one" in bank and "three" not in bank
+    assert list(bank["one"]) == [] and "one" not in bank["one"]
+
+
+def test_weights_at_the_ends_of_what_floats_hold() -> None:
+    rows = rows_for(64)
+    for size in (3e38, 1e-45, 0.0):
+        state = grid_head()
+        state["layers.0.spline_weight"] = np.full_like(state["layers.0.spline_weight"], size)
+        for options in ({}, {"gain_bits": 4}, {"precision": "f32"}):
+            if size > 1:
+                with pytest.raises(ValueError, match="layer 0: .* expected finite values"):
+                    sharekan.compress(state, rows, codebook=4, **options)
+            else:
+                small = sharekan.compress(state, rows, codebook=4, **options)
+                dense = sharekan.load(state).session("cpu")(rows)
+                assert snr_db(dense, small.session("cpu")(rows)) > 30
+        broken = {**state, "layers.0.base_weight": np.full((32, 64), np.nan, np.float32)}
+        with pytest.raises(sharekan.ImportRefused, match=r"base_weight: is NaN at \[0, 0\]"):
+            sharekan.load(broken)
+
+
+def test_arrays_of_any_layout_are_the_same_head() -> None:
+    state = grid_head()
+    head = sharekan.load(state)
+    for other in (
+        {name: np.asfortranarray(value) for name, value in state.items()},
+        {name: value[::-1].copy()[::-1] for name, value in state.items()},
+        {name: np.repeat(value, 2, axis=-1)[..., ::2] for name, value in state.items()},
+        {name: value.astype(">f4") for name, value in state.items()},
+    ):
+        assert sharekan.load(other) == head
+
+
+def test_copies_are_the_head_itself() -> None:
+    # Of a dense fast-kan, too, which no file holds.
+    for head in (sharekan.load(fixture_named("fast-kan_small").path), sharekan.compress(grid_head(), codebook=4)):
+        assert copy.copy(head) is head and copy.deepcopy([head])[0] is head
+    with pytest.raises(TypeError, match="pickle"):
+        pickle.dumps(sharekan.load(grid_head()).session("cpu"))
+
+
+def test_threads_compress_side_by_side() -> None:
+    state, rows = grid_head(), rows_for(64)
+    found: list[bytes] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(sharekan.compress(state, rows, codebook=16).to_bytes()))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8 and len(set(found)) == 1
 
 
 def test_a_head_that_would_grow_is_told_of(recwarn) -> None:

@@ -52,6 +52,19 @@ def test_what_does_not_fit_is_refused(case, tmp_path) -> None:
         sharekan.evaluate(head)
     with pytest.raises(ValueError):
         sharekan.evaluate(head, rows=rows[:, 1:], target=np.zeros(len(rows), np.int64))
+    outputs = head.outputs
+    for target, problem in [
+        (np.full(len(rows), -1), "^target: tensor target: is -1 at"),
+        (np.full(len(rows), 2**40), "^target: tensor target: is 1099511627776 at"),
+        (np.full((len(rows), outputs), np.nan, np.float32), "^target: .* is NaN"),
+        (np.zeros((len(rows), outputs + 1), np.float32), "^target: "),
+    ]:
+        with pytest.raises(ValueError, match=problem):
+            sharekan.evaluate(head, rows=rows, target=target, device="cpu")
+    with pytest.raises(ValueError, match="^rows: has no rows"):
+        sharekan.evaluate(head, rows=rows[:0], target=np.zeros(0, int), device="cpu")
+    with pytest.raises(TypeError, match="target is an array of object"):
+        sharekan.evaluate(head, rows=rows, target=np.array([None] * len(rows)), device="cpu")
     with pytest.raises(FileNotFoundError):
         sharekan.evaluate(head, rows=tmp_path / "nowhere.npz")
     bank = sharekan.bank({"a": head, "b": head}, codebook=16)

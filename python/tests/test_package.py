@@ -1,11 +1,13 @@
 """The package as such: types, help, and what it costs."""
 
+import json
 import pydoc
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import sharekan
 from conftest import ROOT
@@ -16,6 +18,26 @@ def test_types_are_strict_in_the_examples(tmp_path) -> None:
     command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path), "examples"]
     done = subprocess.run(command, cwd=ROOT / "python", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.torch
+def test_the_notebook_runs(tmp_path, monkeypatch) -> None:
+    notebook = json.loads((ROOT / "python/examples/compressed_head.ipynb").read_text())
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    assert sharekan.load("head.safetensors") == names["small"]
+    assert Path("head.onnx").stat().st_size > 0 and "HeadModule" in repr(names["model"])
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["mnist_like", "pykan_regression"])
+def test_an_example_runs(name: str, tmp_path) -> None:
+    command = [sys.executable, str(ROOT / f"python/examples/{name}.py")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout, done.stderr
 
 
 def test_help_reads_well() -> None:

@@ -1,5 +1,8 @@
 """Arrays in, arrays out."""
 
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -116,20 +119,82 @@ def test_arrays_that_lie_askew_are_copied(case) -> None:
         head.session("cpu")(rows.astype(">f8"))
 
 
-def test_threads_share_a_session(case) -> None:
-    head, rows, _ = case
+def test_values_that_are_not_finite_pass_through(case) -> None:
+    head, rows, expected = case
     session = head.session("cpu")
+    rows = rows[:3].copy()
+    rows[1] = np.nan
+    found = session(rows)
+    assert np.isnan(found[1]).all() and error(found[[0, 2]], expected[[0, 2]]) < 1e-5
+    rows[1] = 3e38
+    assert error(session(rows)[[0, 2]], expected[[0, 2]]) < 1e-5
+
+
+def test_arrays_without_rows_and_of_many_axes(case) -> None:
+    head, rows, expected = case
+    session = head.session("cpu")
+    for shape in ((0,), (0, 5), (5, 0), (1,) * 31):
+        assert session(np.zeros((*shape, head.inputs), np.float32)).shape == (*shape, head.outputs)
+    with pytest.raises(ValueError, match=r"shape \[5, 0\]"):
+        session(np.zeros((5, 0), np.float32))
+    one = np.broadcast_to(rows[0], (9, head.inputs))
+    assert error(session(one), np.repeat(expected[:1], 9, axis=0)) < 1e-5
+    assert error(session(rows[::-1]), expected[::-1]) < 1e-5
+
+
+_FORKED = """
+import os, sys, threading
+import numpy as np
+import sharekan
+
+path, used = sys.argv[1], sys.argv[2] == "used"
+head = sharekan.load(path)
+session = head.session("cpu")
+rows = np.zeros((3, head.inputs), np.float32)
+if used:
+    session(rows)
+child = os.fork()
+if child == 0:
+    refused = 0
+    for work in (lambda: session(rows), lambda: head.session("auto"), lambda: sharekan.compress(path, codebook=2), sharekan.adapters):
+        try:
+            work()
+        except RuntimeError as problem:
+            refused += "forked" in str(problem)
+    # What needs no threads is there.
+    same = sharekan.load(path) == head and len(head.to_bytes()) > 0
+    os._exit(10 + refused if same else 1)
+_, status = os.waitpid(child, 0)
+print(os.waitstatus_to_exitcode(status) - 10)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are not forked here")
+@pytest.mark.parametrize("used,refused", [("used", 4), ("fresh", 0)])
+def test_a_forked_process_is_told_so_and_does_not_hang(used: str, refused: int, tmp_path) -> None:
+    path = fixture_named("efficient-kan_trained_wine").path
+    command = [sys.executable, "-W", "ignore", "-c", _FORKED, str(path), used]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.stdout.strip() == str(refused), done.stderr
+
+
+@pytest.mark.parametrize("device", ["cpu", "gpu"])
+def test_threads_share_a_session(case, device: str) -> None:
+    head, rows, _ = case
+    session = head.session(device, 64)
     expected = session(rows)
     wrong = []
 
     def work() -> None:
-        for _ in range(50):
+        for _ in range(20):
             if not np.array_equal(session(rows), expected):
                 wrong.append(1)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
         thread.start()
+    # What is at work for them stays.
+    del head
     for thread in threads:
         thread.join()
     assert not wrong

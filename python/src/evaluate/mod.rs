@@ -21,6 +21,7 @@ use crate::backbone::OpenBackbone;
 use crate::device;
 use crate::error::raised;
 use crate::head::Head;
+use crate::interrupt::beside;
 
 /// Average precision of a detection head on an annotated set, as JSON with the fields of the program.
 #[pyfunction]
@@ -59,7 +60,8 @@ pub(crate) fn evaluate(
             }
         });
     }
-    let mut set = py.detach(|| AnnotatedSet::open(&data, &options)).map_err(raised)?;
+    let path = data.clone();
+    let mut set = beside(py, move || AnnotatedSet::open(&path, &options))?.map_err(raised)?;
     if set.missing.count > 0 {
         return Err(PyValueError::new_err(format!(
             "{}: {} of {} images are not there: give images=, or skip_bad=True to measure without them",
