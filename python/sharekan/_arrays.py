@@ -32,6 +32,16 @@ def whole(name: str, value: Any, least: int = 1) -> int:
     return number
 
 
+def number(name: str, value: Any) -> float:
+    """`value` as a number; `name` is what it is called."""
+    try:
+        return float(value.__float__())
+    except OverflowError:
+        raise ValueError(f"{name} is too large") from None
+    except AttributeError:
+        raise TypeError(f"{name} is {type(value).__name__}, expected a number") from None
+
+
 def _unchanged(array: Any) -> Any:
     return array
 

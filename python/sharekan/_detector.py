@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
 import numpy as np
 
 from . import _sharekan
-from ._arrays import is_tensor, whole
+from ._arrays import is_tensor, number, whole
 from ._head import load
 from ._progress import Progress, told
 
@@ -42,8 +42,8 @@ class Detector:
 
         path = fetch("backbone") if backbone is None else backbone
         self._native = _sharekan.Detector(
-            load(head)._native, os.fspath(path), device, backbone_device, adapter, score, nms,
-            whole("max_detections", max_detections),
+            load(head)._native, os.fspath(path), device, backbone_device, adapter, number("score", score),
+            number("nms", nms), whole("max_detections", max_detections),
         )
 
     @property
@@ -74,7 +74,7 @@ class Detector:
             return self._files([os.fspath(images)], False, False)[0]
         if _is_image(images):
             return json.loads(self._native.detect_array(_pixels(images)))
-        if is_tensor(images) or not isinstance(images, Iterable):
+        if is_tensor(images) or isinstance(images, (bytes, bytearray, Mapping)) or not isinstance(images, Iterable):
             raise TypeError(f"expected an image, a path, or several, found {type(images).__name__}")
         images = list(images)
         if all(isinstance(image, (str, os.PathLike)) for image in images):

@@ -1,6 +1,7 @@
 """Detection and its measures on images of the repository, with the golden boxes of the tests."""
 
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -62,6 +63,55 @@ def test_paths_folders_and_arrays_agree(detector, root, tmp_path) -> None:
         detector.detect(grey.astype(np.float32))
     with pytest.raises(ValueError, match="shape"):
         detector.detect(grey[..., :2])
+
+
+def test_what_is_no_image_is_refused_by_name(detector) -> None:
+    for wrong, problem in [(b"jpeg", "bytes"), ({"a.jpg": 1}, "dict"), (None, "NoneType"), ([3], "int")]:
+        with pytest.raises(TypeError, match=f"found {problem}"):
+            detector.detect(wrong)
+    for shape in ((0, 0, 3), (8, 8), (8, 8, 4), (1, 8, 8, 3)):
+        with pytest.raises(ValueError, match="shape"):
+            detector.detect(np.zeros(shape, np.uint8))
+    assert detector.detect([]) == []
+
+
+def test_images_of_any_layout_and_shape(detector, root) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
+    expected = detector.detect(pixels)
+    twice = np.repeat(pixels, 2, axis=1)[:, ::2]
+    for same in (np.asfortranarray(pixels), pixels[::-1].copy()[::-1], twice):
+        assert not same.flags.c_contiguous and detector.detect(same) == expected
+    for height, width in ((1, 1), (1, 5000), (5000, 1)):
+        assert isinstance(detector.detect(np.zeros((height, width, 3), np.uint8)), list)
+
+
+@pytest.mark.parametrize(
+    "options,kind,problem",
+    [
+        ({"score": 10**400}, ValueError, "score is too large"),
+        ({"score": float("nan")}, ValueError, "score is NaN, expected 0 to 1"),
+        ({"score": "high"}, TypeError, "score is str, expected a number"),
+        ({"nms": -1}, ValueError, "nms is -1, expected 0 to 1"),
+        ({"max_detections": -1}, ValueError, "max_detections is -1, expected at least 1"),
+        ({"max_detections": 2**70}, ValueError, "max_detections is too large"),
+    ],
+    ids=lambda value: None if isinstance(value, type) else str(value)[:24],
+)
+def test_options_out_of_range_are_refused_by_name(root, options, kind, problem) -> None:
+    with pytest.raises(kind, match=problem):
+        sharekan.Detector(root / "assets/heads/bccd.safetensors", sharekan.assets.fetch("backbone", root), device="cpu", **options)
+
+
+def test_threads_take_turns_with_a_detector(detector, root) -> None:
+    image = sorted((root / "assets/images").glob("*.jpg"))[0]
+    expected = detector.detect(image)
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(detector.detect(image))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 8
 
 
 def test_a_callback_cannot_call_the_detector_that_calls_it(detector, root) -> None:
