@@ -318,9 +318,8 @@ impl Trial<'_> {
             return Ok(1e6 * self.submit(1).await?);
         }
         let repeats = ((SECONDS / once / SAMPLES[1] as f64) as usize).clamp(2, 500);
-        // The difference of two lengths leaves the submission's own cost out.
         let (long, short) = (self.submit(2 * repeats).await?, self.submit(repeats).await?);
-        Ok((1e6 * (long - short) / repeats as f64).max(1e-3))
+        Ok(1e6 * each(long, short, repeats))
     }
 
     /// Seconds of a submission of `repeats` recordings.
@@ -342,7 +341,34 @@ impl Trial<'_> {
     }
 }
 
+/// Seconds of one recording, where twice `repeats` of them took `long` and `repeats` took `short`. The difference leaves the
+/// submission's own cost out; where that would be most of it, the device had other work meanwhile, and the mean stands.
+fn each(long: f64, short: f64, repeats: usize) -> f64 {
+    let repeats = repeats as f64;
+    let (apart, mean) = ((long - short) / repeats, long / (2.0 * repeats));
+    if apart < mean / 4.0 { mean } else { apart }
+}
+
 fn median(mut samples: Vec<f64>) -> f64 {
     samples.sort_by(f64::total_cmp);
     samples.get(samples.len() / 2).copied().unwrap_or(f64::INFINITY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::each;
+
+    #[test]
+    fn noise_makes_no_tile_fast() {
+        // (2 x 10 recordings, 10 recordings, one)
+        for (long, short, expected) in [
+            (0.021, 0.011, 0.001),
+            (0.030, 0.020, 0.001),
+            // Others had the device during the shorter one.
+            (0.020, 0.019_9, 0.001),
+            (0.020, 0.050, 0.001),
+        ] {
+            assert!((each(long, short, 10) - expected).abs() < 1e-12, "{long} {short}");
+        }
+    }
 }
