@@ -3,6 +3,8 @@
 // are read:
 // [head][16 rows][16 halves], row after row within a block, so that a fragment is one run of memory.
 //
+// Heads that find the same positions for the same features share the basis weights of the first.
+//
 // A workgroup takes 16 rows and STEP_QUADS times four inputs, and goes on to the next inputs that no other one takes.
 // Constant of the source: PAIRS, pairs of coefficients an input.
 
@@ -10,6 +12,8 @@ override STEP_QUADS: u32;
 // Blocks of 16 halves a row, and blocks of 16 rows a head.
 override BLOCKS: u32;
 override ROW_BLOCKS: u32;
+// Heads that share the basis weights; 1 where each has its own.
+override SHARING_HEADS: u32;
 override INVOCATIONS: u32;
 override UNITS: u32 = INVOCATIONS * PAIRS;
 
@@ -83,5 +87,11 @@ fn main(
             basis[first_unit + {u}u * INVOCATIONS + invocation] = units[{u}u * INVOCATIONS + invocation];
         }
         // end
+    }
+    // What marks a row of the first head marks it for all that share.
+    if SHARING_HEADS > 1u && atomicLoad(&accumulators[accumulators_of(0u, source_row)]) != 0 {
+        for (var other = 1u; other < SHARING_HEADS; other++) {
+            atomicOr(&accumulators[accumulators_of(other, source_row)], 1);
+        }
     }
 }

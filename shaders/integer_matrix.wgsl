@@ -19,6 +19,8 @@ override HALF_LEVELS_AT: u32;
 // Blocks of 16 halves a row of basis weights, and blocks of 16 rows a head.
 override BLOCKS: u32;
 override ROW_BLOCKS: u32;
+// All heads read the basis weights of the first.
+override SHARED_BASIS: bool;
 
 const COLUMNS: u32 = 16u * PER_COLUMNS * SUBGROUP_COLUMNS;
 const CHUNK: u32 = 8u;
@@ -112,8 +114,9 @@ fn main(
     let pitch = PITCH;
     let block_width = 4u;
     let fragment_width = 16u;
+    let basis_head = select(head, 0u, SHARED_BASIS);
     // repeat m PER_ROWS
-    let row_{m} = ((head * ROW_BLOCKS + top + {m}u) * BLOCKS + start / CHUNK * PAIRS) * 64u;
+    let row_{m} = ((basis_head * ROW_BLOCKS + top + {m}u) * BLOCKS + start / CHUNK * PAIRS) * 64u;
     // end
     // repeat n PER_COLUMNS
     let column_at_{n} = (sub_column * PER_COLUMNS + {n}u) * 16u * PITCH;

@@ -134,6 +134,19 @@ fn many_rows_of_many_outputs_go_by_rows() {
     assert_eq!(names(4096), ["rows", "rows"]);
 }
 
+/// The same of banks, which get larger workgroups by `edges` where there are some.
+#[test]
+fn many_rows_of_many_heads_go_by_rows() {
+    let head = integer_head(&[64, 512, 3], 30, false, 1);
+    let member = |n| Member { name: format!("head {n}"), head: head.clone() };
+    let bank: Head = Bank::new((0..16).map(member).collect()).unwrap().into();
+    for (invocations, rows, expected) in [(256, 8, "edges"), (256, 16, "rows"), (512, 16, "edges"), (512, 64, "rows")] {
+        let limits = Limits::default().invocations(invocations);
+        let plan = Plan::new(&bank, &limits, rows).unwrap();
+        assert_eq!(plan.kernels(rows)[0].name, expected, "{rows} rows, {invocations} invocations");
+    }
+}
+
 /// Heads and a bank with cooperative matrices on `gpu`, for these numbers of rows.
 fn matrices_come_close(gpu: &Gpu, batches: &[usize]) {
     let options = PlanOptions::default().strategy(Strategy::Matrix);
@@ -149,17 +162,23 @@ fn matrices_come_close(gpu: &Gpu, batches: &[usize]) {
             assert!(error <= tolerance, "{name}, {rows} rows: {error:.2e}");
         }
     }
-    for table in [false, true] {
-        let bank = bank(table);
+    for (table, grids) in [(false, Grids::Own), (true, Grids::Own), (false, Grids::Shared), (true, Grids::Shared)] {
+        let bank = bank(table, grids);
         let mut session = Session::open_with(gpu, &bank.clone().into(), most, &options).unwrap();
         for &rows in batches {
             let input = inputs(rows, 41);
-            let found = session.run(&input).unwrap();
-            for (at, member) in bank.members().iter().enumerate() {
-                let range = bank.output_range(at);
-                let own: Vec<f32> = found.chunks(bank.outputs()).flat_map(|row| row[range.clone()].to_vec()).collect();
-                let error = error(&own, &CompressedReference::new(&member.head).run(&input));
-                assert!(error <= DEEP_MATRIX_TOLERANCE, "{}, {rows} rows: {error:.2e}", member.name);
+            // A row that is spoilt for every head, and the same batch without it.
+            let mut spoilt = input.clone();
+            spoilt[41 * (rows / 2) + 40] = f32::NAN;
+            for input in [&spoilt, &input] {
+                let found = session.run(input).unwrap();
+                for (at, member) in bank.members().iter().enumerate() {
+                    let range = bank.output_range(at);
+                    let own: Vec<f32> =
+                        found.chunks(bank.outputs()).flat_map(|row| row[range.clone()].to_vec()).collect();
+                    let error = error(&own, &CompressedReference::new(&member.head).run(input));
+                    assert!(error <= DEEP_MATRIX_TOLERANCE, "{}, {grids:?}, {rows} rows: {error:.2e}", member.name);
+                }
             }
         }
     }
@@ -216,15 +235,27 @@ fn an_adapter_without_matrices_refuses_them() {
     assert_eq!(refused, "kernel matrix: the adapter offers no cooperative matrices of 16 x 16 in f16");
 }
 
+/// What the heads of a bank make of its features.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Grids {
+    /// Each head has its own norm before the first layer.
+    Own,
+    /// All have that of the first.
+    Shared,
+}
+
 /// Three heads of one codebook, of 41 inputs and 7, 6 and 5 outputs.
-fn bank(table: bool) -> Bank {
+fn bank(table: bool, grids: Grids) -> Bank {
     let first = integer_head(&[41, 23, 7], 19, table, 1);
     let members: Vec<Member> = (0..3)
         .map(|n| {
             let own = integer_head(&[41, 23, 7 - n], 19, table, 20 + n as u64);
-            let layers = own.layers().iter().zip(first.layers()).map(|(own, shared)| {
+            let layers = own.layers().iter().zip(first.layers()).enumerate().map(|(at, (own, shared))| {
                 let mut layer = own.clone();
                 layer.quantised = with_codebook(&own.quantised, &shared.quantised);
+                if at == 0 && grids == Grids::Shared {
+                    layer.input_map = shared.input_map.clone();
+                }
                 layer
             });
             Member { name: format!("head {n}"), head: CompressedHead::new(layers.collect(), None).unwrap() }
@@ -239,7 +270,7 @@ fn bank(table: bool) -> Bank {
 fn plans_have_room_for_the_taps_of_matrices() {
     let limits = Limits::default().workgroup_storage(49_152).matrix_subgroup(32);
     let head = Head::from(integer_head(&[2045, 512, 5], 256, false, 1));
-    let taps = |plan: &Plan| plan.buffers().iter().find(|buffer| buffer.name == "taps").map(|buffer| buffer.bytes);
+    let taps = |plan: &Plan| plan.buffers().iter().find(|buffer| buffer.name == "basis").map(|buffer| buffer.bytes);
     let plan = Plan::new(&head, &limits, 169).unwrap();
     assert_eq!(taps(&plan), Some(192 * 2048 * 10 * 2 + 1024));
     let plan = Plan::new(&head, &limits, 4096).unwrap();
@@ -250,11 +281,25 @@ fn plans_have_room_for_the_taps_of_matrices() {
     assert_eq!((plain.chunk_rows(), taps(&plain)), (4096, None));
 }
 
+/// Heads with the same grids read the basis weights that one of them needs.
+#[test]
+fn heads_with_the_same_grids_share_the_taps_of_matrices() {
+    let limits = Limits::default().workgroup_storage(49_152).matrix_subgroup(32);
+    let options = PlanOptions::default().strategy(Strategy::Matrix);
+    let taps = |grids| {
+        let plan = Plan::with_options(&bank(false, grids).into(), &limits, 128, &options).unwrap();
+        plan.buffers().iter().find(|buffer| buffer.name == "basis").map(|buffer| buffer.bytes)
+    };
+    // 128 rows of 48 inputs by 10 halves, and two blocks that are read past the end; the second layer has 24 inputs a head.
+    assert_eq!(taps(Grids::Own), Some(3 * 128 * 48 * 10 * 2 + 1024));
+    assert_eq!(taps(Grids::Shared), Some(3 * 128 * 24 * 10 * 2 + 1024));
+}
+
 /// Heads of one codebook in one pass: each gives what it gives alone.
 #[test]
 fn a_bank_in_one_pass_gives_what_its_heads_give() {
     for table in [false, true] {
-        let bank = bank(table);
+        let bank = bank(table, Grids::Own);
         for strategy in [None, Some(Strategy::Edges), Some(Strategy::Rows)] {
             let options = PlanOptions::default().strategy(strategy);
             let mut session = Session::open_with(&GPU, &bank.clone().into(), 40, &options).unwrap();

@@ -104,7 +104,7 @@ struct Parts {
     external: Option<ExternalBuffer>,
 }
 
-/// Rows, in two digits, and the chunk; inputs, tables, indices, gains, records.
+/// Rows, in two digits, and the chunk; inputs, tables, indices, gains, accumulators.
 const INTEGER: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write];
 /// The same as [`INTEGER`], and the basis weights.
 const INTEGER_BASIS: &[Access] = &[Params, Params, Params, Read, Read, Read, Read, Write, Write];

@@ -95,7 +95,7 @@ impl<T> FloatWork<T> {
         let activations = self.activations.iter().enumerate();
         FloatWork {
             unused: make("unused", Role::Storage, &self.unused),
-            basis: make("taps", Role::Storage, &self.basis),
+            basis: make("basis", Role::Storage, &self.basis),
             partials: make("partials", Role::Storage, &self.partials),
             flags: make("flags", Role::Storage, &self.flags),
             activations: activations.map(|(at, t)| make(&format!("activations.{at}"), Role::Storage, t)).collect(),

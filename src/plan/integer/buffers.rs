@@ -63,8 +63,8 @@ impl<T> IntegerWork<T> {
     pub(crate) fn map<U>(&self, make: &mut impl FnMut(&str, Role, &T) -> U) -> IntegerWork<U> {
         IntegerWork {
             unused: make("unused", Role::Storage, &self.unused),
-            accumulators: make("records", Role::Storage, &self.accumulators),
-            basis: self.basis.as_ref().map(|basis| make("taps", Role::Storage, basis)),
+            accumulators: make("accumulators", Role::Storage, &self.accumulators),
+            basis: self.basis.as_ref().map(|basis| make("basis", Role::Storage, basis)),
             output_ranges: make("columns", Role::Storage, &self.output_ranges),
             params: make("params", Role::Params, &self.params),
         }

@@ -30,6 +30,9 @@ pub struct IntegerLayerShape {
     pub heads: usize,
     /// The spline variable is clamped.
     pub clamped: bool,
+    /// All heads find the same positions for the same features: their grids and clamps are equal. Never so in inner layers,
+    /// whose inputs are each head's own.
+    pub shared_inputs: bool,
 }
 
 impl IntegerLayerShape {
@@ -60,6 +63,8 @@ impl IntegerLayerShape {
         for layer in &mut joined {
             layer.heads = heads.len();
         }
+        let maps = |head: &IntegerHead<'_>| head.layers[0].position_maps();
+        joined[0].shared_inputs = !others.is_empty() && others.iter().all(|other| maps(other) == maps(first));
         Some(joined)
     }
 
@@ -76,7 +81,13 @@ impl IntegerLayerShape {
             stages: layer.stages,
             heads: 1,
             clamped: layer.input_map.clamp().is_some(),
+            shared_inputs: false,
         }
+    }
+
+    /// Heads that need basis weights of their own.
+    pub(super) fn basis_heads(&self) -> usize {
+        if self.shared_inputs { 1 } else { self.heads }
     }
 
     /// Edges of one head.

@@ -18,6 +18,8 @@ const MAX_INVOCATIONS: usize = 256;
 const SMALL: usize = 12;
 /// Blocks of basis weights that are read ahead at most.
 const AHEAD: usize = 2;
+/// Inputs a workgroup at most, for several heads: these make many workgroups, and shorter ones share processors evenly.
+const MAX_BANK_SLICE: usize = 512;
 /// Sums of a fragment that an invocation adds at a time at most: more would only be more code to compile.
 const STORES: usize = 4;
 
@@ -98,8 +100,8 @@ impl MatrixTile {
             ]
         } else {
             // Four subgroups each: workgroups of more were slower, since fewer of them shared a processor and took
-            // turns at expanding and multiplying.
-            let tall = [([4, 4], [4, 1]), ([3, 4], [4, 1]), ([2, 4], [4, 1]), ([1, 4], [4, 1])];
+            // turns at expanding and multiplying. But six with few sums keep more of them busy than four with many.
+            let tall = [([4, 4], [4, 1]), ([2, 4], [6, 1]), ([3, 4], [4, 1]), ([2, 4], [4, 1]), ([1, 4], [4, 1])];
             let other = [([4, 4], [4, 2]), ([3, 4], [4, 2]), ([1, 2], [2, 4]), ([2, 2], [2, 2]), ([1, 1], [4, 2])];
             tall.into_iter().chain(other).collect()
         };
@@ -116,7 +118,8 @@ impl MatrixTile {
             let count = layer.outputs.div_ceil(tile.outputs()) * rows.div_ceil(tile.rows());
             // A workgroup is large: half the usual number keeps every processor busy.
             let wanted = limits.target_workgroups.div_ceil(2 * count * layer.heads * layer.stages).max(1);
-            let best = layer.inputs.div_ceil(wanted).next_power_of_two().clamp(2 * CHUNK, SEGMENT);
+            let most = if layer.heads > 1 { MAX_BANK_SLICE } else { SEGMENT };
+            let best = layer.inputs.div_ceil(wanted).next_power_of_two().clamp(2 * CHUNK, most);
             for slice in [best, 2 * best, best / 2] {
                 for on_chip in [true, false] {
                     tiles.push(Self { slice, on_chip, ..tile });
@@ -158,7 +161,8 @@ impl BasisFragments {
     pub(crate) fn workgroups(&self, layer: &IntegerLayerShape, rows: usize) -> [usize; 3] {
         let row_blocks = rows.div_ceil(FRAGMENT);
         let along_inputs = layer.inputs.div_ceil(4).div_ceil(self.quads);
-        [along_inputs.min(self.busy.div_ceil(row_blocks * layer.heads)), row_blocks, layer.heads]
+        let heads = layer.basis_heads();
+        [along_inputs.min(self.busy.div_ceil(row_blocks * heads)), row_blocks, heads]
     }
 }
 
@@ -167,7 +171,8 @@ pub(crate) fn basis_blocks(layer: &IntegerLayerShape) -> usize {
     layer.inputs.div_ceil(CHUNK) * layer.pairs()
 }
 
-/// Bytes of the basis weights of a layer, for `row_blocks` blocks of 16 rows a head and what is read past the last one.
+/// Bytes of the basis weights of a layer, for `row_blocks` blocks of 16 rows a head that has its own, and what is read past
+/// the last one.
 pub(super) fn basis_bytes(layer: &IntegerLayerShape, row_blocks: usize) -> u64 {
-    2 * ((layer.heads * row_blocks * basis_blocks(layer) + AHEAD) * FRAGMENT * FRAGMENT) as u64
+    2 * ((layer.basis_heads() * row_blocks * basis_blocks(layer) + AHEAD) * FRAGMENT * FRAGMENT) as u64
 }

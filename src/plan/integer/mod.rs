@@ -55,6 +55,12 @@ const FEW_GROUPS: usize = 8;
 const MANY_WORKGROUPS: usize = 64;
 /// Fewest rows times outputs for which [`RowsTile`] is faster than [`EdgesTile`] whatever the outputs.
 const ROWS_WORK: usize = 80_000;
+/// Rows and groups of four outputs for which the codebook has to leave room beside it.
+const ROOM_ROWS: usize = 64;
+const ROOM_GROUPS: usize = 16;
+/// Fewest rows, and rows times outputs of all heads, for which [`RowsTile`] is faster than [`EdgesTile`] for several heads:
+/// where these get no more invocations a workgroup than one head, and where they do.
+const BANK_ROWS: [(usize, usize); 2] = [(16, 130_000), (32, 500_000)];
 /// Fewest rows times outputs for which a matrix product pays.
 const MATRIX_WORK: usize = 24_576;
 
@@ -149,8 +155,8 @@ impl RowsTile {
 
     /// True where the codebook leaves room for a tile of many rows and outputs beside it.
     fn has_room(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> bool {
-        let best = IntegerTile::candidates(layer, limits, rows, Strategy::Rows).into_iter().next();
-        best.is_some_and(|tile| tile.on_chip() && tile.rows() >= 64 && tile.groups() >= 16)
+        let best = IntegerTile::candidates(layer, limits, rows.max(ROOM_ROWS), Strategy::Rows).into_iter().next();
+        best.is_some_and(|tile| tile.on_chip() && tile.rows() >= ROOM_ROWS && tile.groups() >= ROOM_GROUPS)
     }
 
     fn fits(&self) -> bool {
@@ -324,10 +330,15 @@ impl Strategy {
     /// The strategy that suits a batch of `rows`.
     fn suited(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Self {
         let fits = |strategy| !IntegerTile::candidates(layer, limits, rows, strategy).is_empty();
+        let (bank_rows, bank_work) = BANK_ROWS[usize::from(limits.invocations > MAX_INVOCATIONS)];
         if rows * layer.outputs >= MATRIX_WORK && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
             Self::Matrix
         } else if (rows >= MANY_ROWS && layer.output_groups() < FEW_GROUPS && fits(Self::Rows))
             || (rows * layer.outputs >= ROWS_WORK && RowsTile::has_room(layer, limits, rows))
+            || (layer.heads > 1
+                && rows >= bank_rows
+                && rows * layer.outputs * layer.heads >= bank_work
+                && RowsTile::has_room(layer, limits, rows))
         {
             Self::Rows
         } else {

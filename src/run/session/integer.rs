@@ -170,7 +170,7 @@ impl LayerMaker<'_> {
             IntegerTile::Edges(_) => Kernel::IntegerEdges,
             IntegerTile::Rows(_) => Kernel::IntegerRows,
             IntegerTile::Matrix(_) => {
-                let missing = || PlanError::Buffer { name: "taps".into(), found: 0, needed: UNUSED_BYTES };
+                let missing = || PlanError::Buffer { name: "basis".into(), found: 0, needed: UNUSED_BYTES };
                 let buffer = self.buffers.work.basis.as_ref().ok_or_else(missing)?;
                 let tile = BasisFragments::of(&self.plan.layers[n], self.gpu.limits());
                 let source = vec![("PAIRS", self.plan.layers[n].pairs() as u32)];
@@ -276,6 +276,7 @@ fn lookup_constants(plan: &IntegerPlan, n: usize, tile: &BasisFragments) -> Vec<
         ("INVOCATIONS", number(tile.invocations())),
         ("BLOCKS", number(basis_blocks(&plan.layers[n]))),
         ("ROW_BLOCKS", number(plan.row_blocks)),
+        ("SHARING_HEADS", number(if plan.layers[n].shared_inputs { plan.layers[n].heads } else { 1 })),
     ]);
     constants
 }
@@ -327,6 +328,7 @@ fn constants(plan: &IntegerPlan, n: usize, tile: &IntegerTile) -> Vec<(&'static 
             ("HALF_LEVELS_AT", number(tables.half_levels)),
             ("BLOCKS", number(basis_blocks(shape))),
             ("ROW_BLOCKS", number(plan.row_blocks)),
+            ("SHARED_BASIS", flag(shape.shared_inputs)),
         ]),
     }
     constants
