@@ -14,7 +14,7 @@ pub use head_file::{HeadFile, ImportNotes, read_head_config};
 #[cfg(feature = "gpu")]
 pub(crate) use replace::replace_private;
 #[doc(hidden)]
-pub use replace::{check_destination, replace};
+pub use replace::{check_destination, end_of_links, replace};
 #[doc(hidden)]
 pub use rows::{INPUT_TENSOR, OUTPUT_TENSOR, TARGET_TENSOR, is_one_array, rows_of, targets_of};
 pub use rows::{TargetFile, Targets, read_rows, read_targets, write_rows};

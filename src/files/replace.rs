@@ -72,7 +72,10 @@ pub fn check_destination(path: &Path) -> Result<(), FileError> {
 }
 
 /// Where links lead, whether anything is there or not; a path that is no link leads to itself.
-fn end_of_links(path: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+/// Where links lead in a circle.
+pub fn end_of_links(path: &Path) -> io::Result<PathBuf> {
     let mut target = path.to_path_buf();
     for _ in 0..MAX_LINKS {
         match fs::read_link(&target) {

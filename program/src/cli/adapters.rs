@@ -13,6 +13,11 @@ use super::table::{count, fields, list, size};
 /// With the limits and features that matter to a head. Software adapters have the type cpu; they are only used when
 /// asked for, because the CPU path is faster.
 #[derive(Args)]
+#[command(after_long_help = "\
+Examples:
+  sharekan adapters
+  sharekan adapters --adapter nvidia
+  sharekan adapters --json - | jq '.[].name'")]
 pub(crate) struct AdaptersArgs {
     #[command(flatten)]
     adapter: AdapterArgs,

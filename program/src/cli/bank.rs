@@ -18,11 +18,12 @@ use super::compile::{MethodArg, PrecisionArg};
 use super::failure::Failure;
 use super::image_set::SetReadingArgs;
 use super::options::{AdapterArgs, ImportArgs};
+use super::places::Places;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::size::SizeArgs;
 use super::table::{Align, count, table};
-use sources::{DenseFile, calibrate, open_heads};
+use sources::{DenseFile, calibrate, named_heads, named_images, open_heads};
 
 /// Compress several dense heads of one backbone into one file
 ///
@@ -111,7 +112,17 @@ struct CompiledHead<'a> {
 
 pub(crate) fn bank(args: &BankArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    files::check_destination(&args.output)?;
+    args.size.check(args.precision.into())?;
+    MethodArg::refuse_rows(args.method, !args.calibrate.is_empty())?;
+    let (heads, images) = (named_heads(args), named_images(args));
+    Places::default()
+        .reads_all("DENSE", heads.iter().map(|(_, path)| path.as_path()))
+        .reads_all("--calibrate", images.iter().map(PathBuf::as_path))
+        .reads("--backbone", args.backbone.as_ref())
+        .reads("--head-config", args.import.head_config())
+        .writes("--output", &args.output)
+        .writes("--json", args.json.path())
+        .check_all()?;
     let options = CompressOptions::default()
         .codewords(args.size.codewords())
         .precision(args.precision.into())

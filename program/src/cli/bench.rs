@@ -19,6 +19,7 @@ use sharekan::run::DeviceProfile;
 use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
+use super::places::Places;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use crate::report::ReportError;
@@ -152,8 +153,22 @@ fn seconds(text: &str) -> Result<f64, String> {
 
 pub(crate) fn bench(args: &BenchArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    for path in [&args.csv, &args.html].into_iter().flatten() {
-        files::check_destination(path)?;
+    Places::default()
+        .reads("--head", args.head.as_ref())
+        .reads_all("--compare", args.compare.iter().flatten().map(PathBuf::as_path))
+        .reads_all("--pipeline", args.pipeline.paths())
+        .reads("--head-config", args.import.head_config())
+        .writes("--json", args.json.path())
+        .writes("--csv", args.csv.as_ref())
+        .writes("--html", args.html.as_ref())
+        .check_all()?;
+    if args.member.is_some() && args.head.is_none() {
+        return Err(Failure::Usage("--member is about a bank of your own: give it with --head FILE".into()));
+    }
+    if !args.pipeline.pipeline
+        && let Some(option) = args.pipeline.given()
+    {
+        return Err(Failure::Usage(format!("{option} is about frames: give it with --pipeline")));
     }
     match args.compare.as_deref() {
         _ if args.pipeline.pipeline => pipeline::measure(args, screen),

@@ -49,6 +49,11 @@ pub(crate) struct CalibrationRows {
 }
 
 impl CalibrationArgs {
+    /// The images or rows, and the backbone, as they are named.
+    pub(crate) fn paths(&self) -> [Option<&PathBuf>; 2] {
+        [self.calibrate.as_ref(), self.backbone.as_ref()]
+    }
+
     /// True where calibration was asked for.
     pub(crate) fn given(&self) -> bool {
         self.calibrate.is_some()

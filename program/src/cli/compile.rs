@@ -14,6 +14,7 @@ use sharekan::{Error, artifact, files};
 use super::calibration::CalibrationArgs;
 use super::failure::{self, Failure};
 use super::options::{AdapterArgs, DeviceArg, ImportArgs};
+use super::places::Places;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::size::SizeArgs;
@@ -123,6 +124,19 @@ pub(super) enum PrecisionArg {
 }
 
 impl MethodArg {
+    /// Refuses rows that a method makes no use of.
+    pub(super) fn refuse_rows(wish: Option<Self>, calibrated: bool) -> Result<(), Failure> {
+        let name = match wish {
+            Some(Self::Plain) => "plain",
+            Some(Self::Uniform) => "uniform",
+            _ => return Ok(()),
+        };
+        if !calibrated {
+            return Ok(());
+        }
+        Err(Failure::Usage(format!("--method {name} makes no use of --calibrate; leave out one of them")))
+    }
+
     /// The method that was asked for; without a wish that which suits.
     pub(super) fn or_suitable(wish: Option<Self>, calibrated: bool) -> Method {
         match wish {
@@ -179,13 +193,24 @@ struct Settings {
 
 pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
+    let [calibrate, backbone] = args.calibration.paths();
+    args.size.check(args.precision.into())?;
+    Places::default()
+        .reads("DENSE", &args.head)
+        .reads("--calibrate", calibrate)
+        .reads("--backbone", backbone)
+        .reads("--head-config", args.import.head_config())
+        .writes("--output", &args.output)
+        .writes("--json", args.json.path())
+        .check_all()?;
+    // A target is measured on the rows, whatever the method.
+    MethodArg::refuse_rows(args.method, args.calibration.given() && args.target_snr.is_none())?;
     let method = MethodArg::or_suitable(args.method, args.calibration.given());
     if method == Method::Calibrated && !args.calibration.given() {
         return Err(Failure::Usage(
             "--method calibrated needs calibration rows: --calibrate DIR or FEATURES.safetensors".into(),
         ));
     }
-    files::check_destination(&args.output)?;
     let file = args.import.open(&args.head)?;
     let mut assumed = file.assumptions().to_vec();
     let Head::Dense(dense) = file.head else {

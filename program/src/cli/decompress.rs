@@ -9,6 +9,7 @@ use sharekan::{Error, artifact, compress, files};
 
 use super::failure::Failure;
 use super::options::{MemberArgs, one_head};
+use super::places::Places;
 use super::screen::JsonArgs;
 use super::table::count;
 
@@ -42,7 +43,11 @@ struct Decompressed {
 
 pub(crate) fn decompress(args: &DecompressArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    files::check_destination(&args.output)?;
+    Places::default()
+        .reads("HEAD", &args.head)
+        .writes("--output", &args.output)
+        .writes("--json", args.json.path())
+        .check_all()?;
     let file = one_head(args.member.open(&args.head, &ImportOptions::default())?, &args.head)?;
     let Some(head) = file.head.compressed() else {
         let path = args.head.display();

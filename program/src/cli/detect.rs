@@ -20,6 +20,7 @@ use super::device::OpenDevice;
 use super::failure::{Failure, say};
 use super::json_lines::JsonLinesArgs;
 use super::options::ImportArgs;
+use super::places::Places;
 use super::screen::{About, JsonArgs, Screen};
 use super::table::{Align, list, table};
 use crate::video::Stop;
@@ -102,17 +103,22 @@ struct Timed<'a> {
 
 pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     let mut screen = args.json.screen()?;
-    args.jsonl.check()?;
     if args.jsonl.takes_output() {
         if args.json.takes_output() {
             return Err(Failure::Usage("--json - and --jsonl -: only one of them can have the standard output".into()));
         }
         screen = Screen::silent();
     }
-    if let Some(path) = &args.timings {
-        files::check_destination(path)?;
-    }
     let sources = Sources::of(&args.sources);
+    Places::default()
+        .reads("HEAD", &args.head)
+        .reads_all("SOURCE", sources.list.iter().map(Source::path))
+        .reads("--backbone", args.detector.backbone())
+        .reads("--head-config", args.import.head_config())
+        .writes("--json", args.json.path())
+        .writes("--jsonl", args.jsonl.path())
+        .writes("--timings", args.timings.as_ref())
+        .check_all()?;
     let device = OpenDevice::open(&args.detector.device, &args.detector.kernel)?;
     // A single image goes through on all threads.
     let single = matches!(&sources.list[..], [Source::Image(_)]);
@@ -120,8 +126,9 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     if sources.has_videos() {
         frames = frames.image_pixels(VIDEO_PIXELS);
     }
-    let Opening { mut detector, is_bank, assumed } =
+    let Opening { mut detector, is_bank, is_checkpoint, assumed } =
         args.detector.open((&args.head, &args.import), &device, frames, single, screen)?;
+    args.import.refuse_unused(&args.head, is_checkpoint)?;
     sources.problems.iter().for_each(|problem| say(problem));
     let stop = if sources.has_videos() { watch_signals()? } else { Stop::default() };
     let mut looking = Looking::new(args, &sources, (detector.heads(), is_bank, &assumed), screen, stop)?;

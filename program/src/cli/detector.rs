@@ -51,6 +51,11 @@ pub(crate) struct DetectorArgs {
 }
 
 impl DetectorArgs {
+    /// The file of the backbone.
+    pub(crate) fn backbone(&self) -> Option<&PathBuf> {
+        self.backbone.as_ref()
+    }
+
     /// Which boxes are kept.
     pub(crate) fn options(&self) -> DetectOptions {
         let options = DetectOptions::default().score(self.score).nms(self.nms);
@@ -68,7 +73,8 @@ impl DetectorArgs {
         screen: Screen,
     ) -> Result<Opening, Failure> {
         let adapter = self.device.adapter.options()?;
-        let file = import.open_any(path, &self.member)?;
+        let file = import.open_beside(path, &self.member)?;
+        let is_checkpoint = file.import.is_some();
         let assumed = file.assumptions().to_vec();
         let head = file.head;
         let is_bank = head.bank().is_some();
@@ -90,7 +96,7 @@ impl DetectorArgs {
                     Ok(detector) => {
                         device.keep_kernels();
                         let detector = Opened::Frames(Box::new(detector), precision);
-                        return Ok(Opening { detector, is_bank, assumed });
+                        return Ok(Opening { detector, is_bank, is_checkpoint, assumed });
                     }
                     // No device takes it.
                     Err(problem @ DetectError::Backbone { problem: BackboneProblem::FixedSides { .. }, .. }) => {
@@ -114,7 +120,7 @@ impl DetectorArgs {
         let Some(first) = backbones.pop() else { return Err(Failure::new("no backbone could be opened")) };
         let name = first.device_name().to_owned();
         let detector = Detector::of_heads(first, model, heads, self.options()).map_err(in_file)?;
-        Ok(Opening { detector: Opened::Steps(Box::new(detector), backbones, name), is_bank, assumed })
+        Ok(Opening { detector: Opened::Steps(Box::new(detector), backbones, name), is_bank, is_checkpoint, assumed })
     }
 }
 
@@ -174,6 +180,8 @@ impl Opened {
 pub(crate) struct Opening {
     pub(crate) detector: Opened,
     pub(crate) is_bank: bool,
+    /// A dense checkpoint, which options of reading are about.
+    pub(crate) is_checkpoint: bool,
     /// What was assumed about the head.
     pub(crate) assumed: Vec<String>,
 }

@@ -3,7 +3,7 @@
 mod bank;
 mod rows;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -21,6 +21,7 @@ use super::device::{KernelArgs, OpenDevice, about};
 use super::failure::{Failure, say};
 use super::image_set::{ImageSetArgs, Skips, detections, fits, say_unknown_classes};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
+use super::places::Places;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, table};
@@ -85,6 +86,9 @@ pub(crate) struct EvalArgs {
     import: ImportArgs,
 }
 
+/// Endings of pictures that plots are not written as.
+const OTHER_PICTURES: [&str; 10] = ["png", "jpg", "jpeg", "gif", "webp", "bmp", "tiff", "pdf", "eps", "html"];
+
 /// The JSON form of an evaluation.
 #[derive(Serialize)]
 struct Evaluated<'a> {
@@ -98,14 +102,34 @@ struct Evaluated<'a> {
 
 pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    if let Some(path) = &args.plot {
-        files::check_destination(path)?;
+    Places::default()
+        .reads("HEAD", &args.head)
+        .reads("--rows", args.rows.as_ref())
+        .reads("--target", args.target.as_ref())
+        .reads("--reference", args.reference.as_ref())
+        .reads("--head-config", args.import.head_config())
+        .reads_all("the image set", args.set.paths())
+        .writes("--json", args.json.path())
+        .writes("--plot", args.plot.as_ref())
+        .check_all()?;
+    let ending = args.plot.as_deref().and_then(Path::extension).map(|ending| ending.to_string_lossy().to_lowercase());
+    if let (Some(path), Some(ending)) = (&args.plot, ending)
+        && OTHER_PICTURES.contains(&&*ending)
+    {
+        return Err(Failure::in_file(path, format!("is not written as {ending}: name it .svg")));
+    }
+    if args.target.is_some() && args.rows.is_none() {
+        return Err(Failure::Usage("--target is about rows: give them with --rows FILE".into()));
     }
     let adapter = args.device.adapter.options()?;
     if args.rows.is_none() {
         args.set.check()?;
     }
-    let file = args.import.open_any(&args.head, &args.member)?;
+    let file = match &args.reference {
+        None => args.import.open_any(&args.head, &args.member)?,
+        // The options may be about the reference.
+        Some(_) => args.import.open_beside(&args.head, &args.member)?,
+    };
     let mut assumed = file.assumptions().to_vec();
     let head = file.head;
     if let Some(path) = &args.rows {

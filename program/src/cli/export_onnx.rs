@@ -9,6 +9,7 @@ use sharekan::{Error, files};
 
 use super::failure::Failure;
 use super::options::{ImportArgs, MemberArgs};
+use super::places::Places;
 use super::screen::JsonArgs;
 use super::table::count;
 
@@ -49,7 +50,12 @@ struct Exported {
 
 pub(crate) fn export_onnx(args: &ExportOnnxArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
-    files::check_destination(&args.output)?;
+    Places::default()
+        .reads("HEAD", &args.head)
+        .reads("--head-config", args.import.head_config())
+        .writes("--output", &args.output)
+        .writes("--json", args.json.path())
+        .check_all()?;
     let file = args.import.open_any(&args.head, &args.member)?;
     let head = &file.head;
     let bytes = export::to_onnx(head).map_err(|problem| Error::from(problem).in_file(&args.head))?;

@@ -153,6 +153,12 @@ impl ImageSetArgs {
         self.data.as_deref().unwrap_or(Path::new(""))
     }
 
+    /// What of it is named: annotations, images, class map and backbone.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let paths = [&self.data, &self.images, &self.class_map, &self.backbone];
+        paths.into_iter().flatten().map(PathBuf::as_path)
+    }
+
     /// Refuses a command line without a set.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match self.data {

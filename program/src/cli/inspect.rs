@@ -15,6 +15,7 @@ use sharekan::plan::{Limits, Plan};
 use super::device::KernelArgs;
 use super::failure::Failure;
 use super::options::{AdapterArgs, DeviceArg, ImportArgs, MemberArgs};
+use super::places::Places;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, list, size, table};
 use layer::LayerFacts;
@@ -92,6 +93,11 @@ struct SessionFacts {
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
+    Places::default()
+        .reads("FILE", &args.head)
+        .reads("--head-config", args.import.head_config())
+        .writes("--json", args.json.path())
+        .check()?;
     let file = args.import.open_any(&args.head, &args.member)?;
     let memory = DeviceMemory::of(args, &file.head)?;
     let (form, arithmetic, layers) = match &file.head {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use sharekan::files::{self, FileProblem};
+use sharekan::files::FileProblem;
 
 use super::failure::Failure;
 use super::screen::print;
@@ -31,12 +31,9 @@ impl JsonLinesArgs {
         self.jsonl.is_some()
     }
 
-    /// Refuses a file that cannot be written.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
-        match &self.jsonl {
-            Some(path) if !self.takes_output() => Ok(files::check_destination(path)?),
-            _ => Ok(()),
-        }
+    /// The file, or `-`.
+    pub(crate) fn path(&self) -> Option<&PathBuf> {
+        self.jsonl.as_ref()
     }
 
     /// Begins the file anew.

@@ -29,6 +29,7 @@ use clap::Args;
 use super::detector::DetectorArgs;
 use super::failure::Failure;
 use super::options::ImportArgs;
+use super::places::Places;
 use super::screen::JsonArgs;
 
 /// Show what a camera sees in a window, with boxes
@@ -82,6 +83,21 @@ pub(crate) struct LiveArgs {
     import: ImportArgs,
 }
 
+impl LiveArgs {
+    /// Refuses to write over what is read.
+    #[cfg_attr(not(feature = "live"), allow(dead_code, reason = "nothing is read without it"))]
+    fn check_places(&self) -> Result<(), Failure> {
+        Places::default()
+            .reads("HEAD", &self.head)
+            .reads("SOURCE", &self.source)
+            .reads_all("--with", self.others.iter().map(PathBuf::as_path))
+            .reads("--backbone", self.detector.backbone())
+            .reads("--head-config", self.import.head_config())
+            .writes("--json", self.json.path())
+            .check()
+    }
+}
+
 fn time(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|_| "expected a time, as 10s or 2m")?;
     // Longer ones reach beyond what clocks count.
@@ -104,5 +120,6 @@ pub(crate) fn live(_: &LiveArgs) -> Result<(), Failure> {
 
 #[cfg(feature = "live")]
 pub(crate) fn live(args: &LiveArgs) -> Result<(), Failure> {
+    args.check_places()?;
     window::run(args)
 }

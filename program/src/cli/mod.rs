@@ -20,6 +20,7 @@ mod json_lines;
 mod live;
 mod network;
 mod options;
+mod places;
 mod progress;
 mod quiet_driver;
 mod run;

@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
-use sharekan::files;
 use sharekan::network::{
     Budget, CpuNetwork, HostTensor, Network, NetworkError, NetworkOptions, NetworkPlan, NetworkSession, Precision,
     Resolved, Side, Tiles,
@@ -18,6 +17,7 @@ use sharekan::run::{Device, DeviceCache, Gpu};
 use super::device::CacheArgs;
 use super::failure::Failure;
 use super::options::{AdapterArgs, DeviceArg};
+use super::places::Places;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, size, table};
@@ -144,9 +144,12 @@ const ROUNDS: usize = 20;
 pub(crate) fn network(args: &NetworkArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     let options = args.adapter.options()?;
-    if let Some(path) = &args.output {
-        files::check_destination(path)?;
-    }
+    Places::default()
+        .reads("NET.onnx", &args.network)
+        .reads("--input", args.input.as_ref())
+        .writes("--output", args.output.as_ref())
+        .writes("--json", args.json.path())
+        .check_all()?;
     let file = &args.network;
     let about = |problem: NetworkError| in_file(file, &problem);
     let network = Network::load(file).map_err(about)?;

@@ -45,6 +45,11 @@ pub(crate) struct ImportArgs {
 }
 
 impl ImportArgs {
+    /// The file of detection settings.
+    pub(crate) fn head_config(&self) -> Option<&PathBuf> {
+        self.head_config.as_ref()
+    }
+
     pub(crate) fn options(&self) -> Result<ImportOptions, Failure> {
         Ok(ImportOptions::default()
             .layout(self.layout)
@@ -64,11 +69,38 @@ impl ImportArgs {
         Ok(file)
     }
 
-    /// Opens a head or a bank, or the head of a bank that `choice` names; says what was assumed.
+    /// Opens a head or a bank, or the head of a bank that `choice` names; says what was assumed. Options that have nothing to
+    /// say about it are refused.
     pub(crate) fn open_any(&self, path: &Path, choice: &MemberArgs) -> Result<HeadFile, Failure> {
+        let file = self.open_beside(path, choice)?;
+        self.refuse_unused(path, file.import.is_some())?;
+        Ok(file)
+    }
+
+    /// As [`Self::open_any`], where the options may be about another file that is opened, too.
+    pub(crate) fn open_beside(&self, path: &Path, choice: &MemberArgs) -> Result<HeadFile, Failure> {
         let file = choice.open(path, &self.options()?)?;
         say(path, &file);
         Ok(file)
+    }
+
+    /// Refuses options that say how a checkpoint is read, where a file is none.
+    pub(crate) fn refuse_unused(&self, path: &Path, is_checkpoint: bool) -> Result<(), Failure> {
+        let given = [
+            (self.layout.is_some(), "--layout"),
+            (self.base_activation.is_some(), "--base-activation"),
+            (self.rbf_denominator.is_some(), "--rbf-denominator"),
+            (self.prefix.is_some(), "--prefix"),
+            (self.entry.is_some(), "--entry"),
+            (!self.layers.is_empty(), "--layers"),
+            (self.norms.is_some(), "--norms"),
+        ];
+        let given: Vec<&str> = given.into_iter().filter(|(given, _)| *given).map(|(_, option)| option).collect();
+        if is_checkpoint || given.is_empty() {
+            return Ok(());
+        }
+        let problem = format!("is compressed, so there is nothing that {} could say of it; leave it out", list(given));
+        Err(Failure::in_file(path, problem))
     }
 }
 

@@ -11,6 +11,7 @@ use sharekan::head::Head;
 use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
+use super::places::Places;
 use super::progress;
 use super::screen::JsonArgs;
 use super::table::count;
@@ -80,7 +81,13 @@ struct Columns {
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     args.device.adapter.options()?;
-    files::check_destination(&args.output)?;
+    Places::default()
+        .reads("HEAD", &args.head)
+        .reads("--input", &args.input)
+        .reads("--head-config", args.import.head_config())
+        .writes("--output", &args.output)
+        .writes("--json", args.json.path())
+        .check_all()?;
     if args.output.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("npz")) {
         return Err(Failure::in_file(&args.output, "is not written as .npz: name it .npy, or .safetensors"));
     }

@@ -35,6 +35,11 @@ impl JsonArgs {
         self.write(&About { value, assumed })
     }
 
+    /// The file, or `-`.
+    pub(crate) fn path(&self) -> Option<&PathBuf> {
+        self.json.as_ref()
+    }
+
     /// Whether the results go to the standard output.
     pub(crate) fn takes_output(&self) -> bool {
         self.json.as_deref() == Some(Path::new("-"))

@@ -1,7 +1,9 @@
 //! How large a compressed head becomes: by name, or by codebook and gains.
 
 use clap::Args;
-use sharekan::compress::{CompressOptions, Method, Preset};
+use sharekan::compress::{CompressOptions, Method, Precision, Preset};
+
+use super::failure::Failure;
 
 /// Codebook and gains. What is named by itself wins over the preset.
 #[derive(Args)]
@@ -31,6 +33,17 @@ impl SizeArgs {
 
     fn settings(&self) -> CompressOptions {
         self.preset.map_or_else(CompressOptions::default, CompressOptions::preset)
+    }
+
+    /// Refuses bits of gains, given or by a preset, where gains have none.
+    pub(crate) fn check(&self, precision: Precision) -> Result<(), Failure> {
+        let given = [(self.gain_bits.is_some(), "--gain-bits"), (self.preset.is_some(), "--preset")];
+        match given.iter().find(|(given, _)| *given) {
+            Some((_, option)) if precision == Precision::F32 => Err(Failure::Usage(format!(
+                "{option} is about gains in 4 or 8 bits, and --precision f32 has none; --codebook K sets its size"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// A word where the figures of a preset are not those of the method.

@@ -11,6 +11,7 @@ use sharekan::run::{self, DeviceCache, DeviceIdentity, Gpu, TileChoice, Tuned};
 use super::device::CacheArgs;
 use super::failure::Failure;
 use super::options::{AdapterArgs, ImportArgs, MemberArgs};
+use super::places::Places;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, table};
@@ -66,6 +67,11 @@ fn batch(text: &str) -> Result<usize, String> {
 
 pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
+    Places::default()
+        .reads("HEAD", &args.head)
+        .reads("--head-config", args.import.head_config())
+        .writes("--json", args.json.path())
+        .check()?;
     let options = args.adapter.options()?;
     let opened = args.import.open_any(&args.head, &args.member)?;
     let head = &opened.head;

@@ -11,6 +11,7 @@ use sharekan::run::Device;
 use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
 use super::options::{AdapterArgs, ImportArgs, MemberArgs};
+use super::places::Places;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, table};
@@ -62,6 +63,12 @@ struct Verified<'a> {
 
 pub(crate) fn verify(args: &VerifyArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
+    Places::default()
+        .reads("HEAD", &args.head)
+        .reads("--backbone", args.backbone.as_ref())
+        .reads("--head-config", args.import.head_config())
+        .writes("--json", args.json.path())
+        .check()?;
     let gpu = args.adapter.options()?;
     let file = args.import.open_any(&args.head, &args.member)?;
     let head = &file.head;

@@ -17,6 +17,8 @@ pub(crate) enum VideoError {
     Start { program: &'static str, problem: io::Error },
     #[error("is no video that can be read{said}")]
     Unreadable { said: Said },
+    #[error("is a text (it begins {line:?}), expected a video; files that a playlist names are given themselves")]
+    Text { line: String },
     #[error("holds no frame{said}")]
     NoFrame { said: Said },
     #[error("cut short: {found} frames of {expected}{said}")]

@@ -1,4 +1,4 @@
-//! Whether a file is a video, by its first bytes.
+//! Whether a file is a video, by its first bytes, and whether it is a text that only names others.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,6 +6,9 @@ use std::path::Path;
 
 /// Bytes that tell all kinds.
 const ENOUGH: usize = 408;
+
+/// Letters of a text that are quoted.
+const QUOTED: usize = 40;
 
 /// Endings of videos, for files whose first bytes tell nothing.
 /// Those of transport streams are not among them: `ts` is a language, too, and their first bytes tell.
@@ -55,6 +58,28 @@ fn beginning(path: &Path) -> Option<Vec<u8>> {
     let mut start = Vec::with_capacity(ENOUGH);
     File::open(path).ok()?.take(ENOUGH as u64).read_to_end(&mut start).ok()?;
     Some(start)
+}
+
+/// The first line of a file that is a text: a playlist, a list of parts, a session (SDP), or any other. Such a file may name
+/// others, which `ffmpeg` would open. `None` for what is no regular file.
+pub(super) fn first_line(path: &Path) -> Option<String> {
+    let start = beginning(path)?;
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&start);
+    let opens = |names: &[&[u8]]| names.iter().any(|name| start.starts_with(name));
+    let named = opens(&[b"#EXTM3U", b"#EXTINF", b"ffconcat", b"v=0", b"<?xml", b"<MPD", b"[playlist]", b"# VobSub"]);
+    let marked = opens(&[b"\xff\xfe", b"\xfe\xff"]);
+    let text = match std::str::from_utf8(start) {
+        Ok(text) => text,
+        // A letter may be cut off at the end of what was read.
+        Err(cut) if cut.error_len().is_none() => std::str::from_utf8(&start[..cut.valid_up_to()]).ok()?,
+        Err(_) => "\0",
+    };
+    let plain = !text.is_empty() && text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t'));
+    if !named && !marked && (!plain || !matches!(kind(start), Kind::Unknown)) {
+        return None;
+    }
+    let line = start.split(|byte| matches!(byte, b'\n' | b'\r')).find(|line| !line.is_empty()).unwrap_or_default();
+    Some(String::from_utf8_lossy(line).chars().take(QUOTED).collect())
 }
 
 fn kind(start: &[u8]) -> Kind {
@@ -128,5 +153,37 @@ mod tests {
         assert!(!is("n.jpg", &[0x47; 20]));
         assert!(!is_video(folder.path()));
         assert!(!is_video(&folder.path().join("missing.mp4")));
+    }
+
+    #[test]
+    fn texts_are_told_whatever_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |bytes: &[u8]| {
+            let path = folder.path().join("a.mp4");
+            std::fs::write(&path, bytes).unwrap();
+            first_line(&path)
+        };
+        assert_eq!(line(b"#EXTM3U\n/etc/passwd\n").as_deref(), Some("#EXTM3U"));
+        assert_eq!(line(b"\xef\xbb\xbf#EXTM3U\r\nx").as_deref(), Some("#EXTM3U"));
+        assert_eq!(line(b"\n\nffconcat version 1.0\nfile x").as_deref(), Some("ffconcat version 1.0"));
+        assert_eq!(line(b"v=0\r\no=- 0 0 IN IP4 127.0.0.1").as_deref(), Some("v=0"));
+        // What follows does not hide it.
+        assert_eq!(line(b"#EXTM3U\0\xff\xff").as_deref(), Some("#EXTM3U\0\u{fffd}\u{fffd}"));
+        assert!(line(b"\xff\xfe#\0E\0").is_some());
+        assert_eq!(line(&[b"# ", "ä".repeat(300).as_bytes()].concat()).map(|line| line.chars().count()), Some(40));
+        for video in [
+            &b"\0\0\0\x20ftypisom"[..],
+            b"\x1a\x45\xdf\xa3",
+            b"GIF89a",
+            b"FLV\x01",
+            b"YUV4MPEG2 W64 H48 F25:1\nFRAME\n",
+            b"OggS",
+            &[0; 100],
+            &[0x47; 400],
+            b"",
+        ] {
+            assert_eq!(line(video), None, "{video:?}");
+        }
+        assert_eq!(first_line(folder.path()), None);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Said, VideoError};
 use super::ffmpeg::Ffmpeg;
-use super::reader::{VideoReader, input};
+use super::reader::{VideoReader, input, refuse_text};
 use super::stop::Stop;
 
 /// Protocols that an address may take, and what it names in turn: none reads a file of this machine.
@@ -46,7 +46,7 @@ impl Place {
     /// Refuses what is not there, as far as that is known without asking `ffmpeg`.
     ///
     /// # Errors
-    /// Where there is no such camera, file or screen.
+    /// Where there is no such camera, file or screen, or the file is a text.
     pub(crate) fn check(&self) -> Result<(), VideoError> {
         match self {
             Self::Camera(number) if cfg!(target_os = "linux") => {
@@ -56,7 +56,7 @@ impl Place {
             Self::Screen if cfg!(target_os = "linux") && display().is_empty() => Err(VideoError::NoScreen),
             Self::File(path) => match std::fs::metadata(path) {
                 Ok(about) if about.is_dir() => Err(VideoError::Read(std::io::ErrorKind::IsADirectory.into())),
-                Ok(_) => Ok(()),
+                Ok(_) => refuse_text(path),
                 Err(problem) => Err(VideoError::Read(problem)),
             },
             _ => Ok(()),

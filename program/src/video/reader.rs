@@ -10,6 +10,7 @@ use sharekan::detect::{MAX_IMAGE_BYTES, MAX_IMAGE_SIDE, Picture};
 
 use super::error::VideoError;
 use super::ffmpeg::Ffmpeg;
+use super::kind::first_line;
 use super::probe::{Probe, Rate};
 use super::process::{Process, status_name};
 use super::stop::Stop;
@@ -88,8 +89,9 @@ impl VideoReader {
     /// Opens a video and waits for the beginning of its first frame.
     ///
     /// # Errors
-    /// Where `ffmpeg` does not read the file, or it holds no frame of a size that can be used.
+    /// Where the file is a text, `ffmpeg` does not read it, or it holds no frame of a size that can be used.
     pub(crate) fn open(ffmpeg: &Ffmpeg, path: &Path, stop: &Stop) -> Result<Self, VideoError> {
+        refuse_text(path)?;
         Self::start(ffmpeg, &input(path), PixelFormat::Rgb, Probe::of(path, stop), stop)
     }
 
@@ -234,11 +236,24 @@ impl VideoReader {
     }
 }
 
-/// Options that name a file and nothing else: no address, no pattern, and no other place that the file may name.
-pub(super) fn input(path: &Path) -> [OsString; 4] {
+/// Containers and streams that hold their frames themselves. What only names other files (playlists, lists of parts, numbered
+/// images, subtitles) is not among them: `ffmpeg` would open any file of this machine that it names.
+const CONTAINERS: &str = "mov,mp4,matroska,webm,avi,flv,live_flv,asf,asf_o,ogg,gif,yuv4mpegpipe,ivf,mxf,mxg,gxf,mpeg,mpegts,\
+                          mpegtsraw,mpegvideo,h261,h263,h264,hevc,vvc,evc,av1,obu,m4v,vc1,vc1test,dirac,cavsvideo,avs2,avs3,\
+                          mjpeg,mjpeg_2000,dv,nut,rm,wtv,nsv,swf,bink,smk";
+
+/// Options that name a file and nothing else: no address, no pattern, and by [`CONTAINERS`] no other file that it may name.
+pub(super) fn input(path: &Path) -> [OsString; 6] {
     let mut name = OsString::from("file:");
     name.push(path);
-    ["-protocol_whitelist".into(), "file,pipe".into(), "-i".into(), name]
+    let ours = ["-protocol_whitelist", "file,pipe", "-format_whitelist", CONTAINERS, "-i"].map(OsString::from);
+    let [protocols, these, formats, those, from] = ours;
+    [protocols, these, formats, those, from, name]
+}
+
+/// Refuses a text in place of a video, before `ffmpeg` sees it.
+pub(super) fn refuse_text(path: &Path) -> Result<(), VideoError> {
+    first_line(path).map_or(Ok(()), |line| Err(VideoError::Text { line }))
 }
 
 /// Reads `[Parsed_showinfo_1 @ 0x55] [info] n: 0 pts: 0 pts_time:0 ... s:64x48 ...`, and before that `frame_rate: 25/1`.

@@ -69,11 +69,56 @@ fn what_fails_leaves_the_old_file_whole() {
     sharekan(&["compile", "tests/data/fixtures/bad/nan_weight.safetensors", "-o", text(&out)]).fails(&["nan_weight"]);
     assert_eq!(fs::read(&out).unwrap(), b"precious");
 
-    // Over its own input a head is replaced in one step, with nothing left beside it.
-    fs::copy(root().join(SMALL), &out).unwrap();
-    sharekan(&["compile", text(&out), "-o", text(&out)]).succeeds();
+    // What is there and nobody names as an input is replaced in one step, with nothing left beside it.
+    sharekan(&["compile", SMALL, "-o", text(&out)]).succeeds();
     assert!(sharekan(&["inspect", text(&out)]).succeeds().stdout.contains("compressed"));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn nothing_is_written_over_what_is_read_or_written_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let own: Vec<_> = ["dense", "small", "rows", "a.jpg", "q"].map(at).into();
+    let [dense, small, rows, photo, q] = [0, 1, 2, 3, 4].map(|at| text(&own[at]));
+    let (photos, data) = (text(folder.path()), "tests/data/bccd");
+    fs::copy(root().join(SMALL), dense).unwrap();
+    fs::copy(root().join(SMALL_ROWS), rows).unwrap();
+    fs::copy(root().join("assets/images/BloodImage_00007.jpg"), photo).unwrap();
+    sharekan(&["compile", SMALL, "-o", small]).succeeds();
+    let before = || ["dense", "small", "rows", "a.jpg"].map(|name| fs::read(at(name)).unwrap());
+    let bytes = before();
+    for (arguments, options) in [
+        (&["compile", dense, "-o", q, "--json", q][..], ["--output", "--json"]),
+        (&["compile", dense, "-o", dense], ["--output", "DENSE"]),
+        (&["compile", dense, "-o", q, "--calibrate", rows, "--json", rows], ["--json", "--calibrate"]),
+        (&["decompress", small, "-o", small], ["--output", "HEAD"]),
+        (&["export-onnx", small, "-o", small], ["--output", "HEAD"]),
+        (&["bank", dense, "-o", dense], ["--output", "DENSE"]),
+        (&["bank", &format!("name={dense}"), "-o", q, "--json", dense], ["--json", "DENSE"]),
+        (&["run", dense, "--input", rows, "--output", rows], ["--output", "--input"]),
+        (&["run", dense, "--input", rows, "--output", q, "--json", q], ["--output", "--json"]),
+        (&["inspect", dense, "--json", dense], ["--json", "FILE"]),
+        (&["verify", dense, "--json", dense], ["--json", "HEAD"]),
+        (&["tune", small, "--json", small], ["--json", "HEAD"]),
+        (&["eval", DENSE, "--data", data, "--json", q, "--plot", q], ["--json", "--plot"]),
+        (&["eval", dense, "--rows", rows, "--json", rows], ["--json", "--rows"]),
+        (&["detect", DENSE, photo, "--json", q, "--jsonl", q], ["--json", "--jsonl"]),
+        (&["detect", DENSE, photo, "--jsonl", q, "--timings", q], ["--jsonl", "--timings"]),
+        (&["detect", DENSE, photo, "--json", photo], ["--json", "SOURCE"]),
+        (&["detect", DENSE, photos, "--jsonl", photo], ["--jsonl", "SOURCE"]),
+        (&["compile", DENSE, "-o", photo, "--calibrate", photos], ["--output", "--calibrate"]),
+        (&["bench", "--csv", q, "--html", q], ["--csv", "--html"]),
+        (&["study", DENSE, "--data", data, "--out", photos, "--json", text(&at("study.json"))], ["--out", "--json"]),
+        (&["demo", "--out", photos, "--json", text(&at("index.html"))], ["--out", "--json"]),
+    ] {
+        let done = sharekan(arguments);
+        assert_eq!((done.status, done.said().lines().count()), (2, 1), "{arguments:?}: {}", done.stderr);
+        assert!(options.iter().all(|option| done.stderr.contains(option)), "{arguments:?}: {}", done.stderr);
+        assert!(done.stdout.is_empty() && !at("q").exists(), "{arguments:?}");
+    }
+    assert!(bytes == before());
+    sharekan(&["compile", dense, "-o", "/dev/null", "--json", "/dev/null"]).succeeds();
 }
 
 #[test]

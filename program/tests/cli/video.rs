@@ -174,6 +174,39 @@ fn a_cut_or_empty_video_is_said_and_what_came_is_kept() {
     assert_eq!(scene.lines().len(), 50);
 }
 
+/// `ffmpeg` would open what a playlist names, and wait for a pipe in it.
+#[cfg(unix)]
+#[test]
+fn a_text_is_no_video_whatever_it_is_called() {
+    let scene = Scene::new();
+    let other = scene.clip("other.mp4", "96x64", 1, &["-pix_fmt", "yuv420p"]);
+    let pipe = scene.at("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for named in [&other, &pipe] {
+        let named = text(named);
+        let list = format!("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{named}\n#EXT-X-ENDLIST\n");
+        for (bytes, name) in [
+            (list.clone(), "list.mp4"),
+            (format!("\u{feff}{list}"), "marked.mkv"),
+            (format!("ffconcat version 1.0\nfile '{named}'\n"), "parts.mkv"),
+            (
+                format!("v=0\no=- 0 0 IN IP4 127.0.0.1\ns={named}\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n"),
+                "session.mov",
+            ),
+        ] {
+            let path = scene.at(name);
+            fs::write(&path, bytes).unwrap();
+            finish(&mut scene.drawn(&[&path])).fails(&[name, "is a text (it begins \""]);
+            assert!(scene.lines().is_empty() && scene.written().is_empty(), "{name}");
+        }
+        // What gets past the first bytes is kept from others by ffmpeg itself.
+        let hidden = scene.at("hidden.mp4");
+        fs::write(&hidden, format!("\n\u{1}\nffconcat version 1.0\nfile '{named}'\n")).unwrap();
+        finish(&mut scene.drawn(&[&hidden])).fails(&["hidden.mp4"]);
+        assert!(scene.lines().is_empty());
+    }
+}
+
 #[test]
 fn a_size_that_changes_ends_the_video() {
     let scene = Scene::new();

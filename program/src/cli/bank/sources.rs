@@ -20,9 +20,19 @@ pub(super) struct DenseFile {
     pub(super) assumed: Vec<String>,
 }
 
+/// The heads by name.
+pub(super) fn named_heads(args: &BankArgs) -> Vec<(String, PathBuf)> {
+    args.heads.iter().map(|text| named_file(text)).collect()
+}
+
+/// Where rows come from, without the names of heads.
+pub(super) fn named_images(args: &BankArgs) -> Vec<PathBuf> {
+    args.calibrate.iter().map(|text| named_file(text).1).collect()
+}
+
 /// Opens all heads.
 pub(super) fn open_heads(args: &BankArgs) -> Result<Vec<DenseFile>, Failure> {
-    let named: Vec<(String, PathBuf)> = args.heads.iter().map(|text| named_file(text)).collect();
+    let named = named_heads(args);
     Bank::check_names(named.iter().map(|(name, _)| name.as_str()))
         .map_err(|e| Failure::Usage(format!("{}; NAME=FILE names a head", Error::from(e))))?;
     let open = |(name, path): (String, PathBuf)| {

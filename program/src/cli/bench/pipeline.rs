@@ -45,6 +45,24 @@ pub(crate) struct PipelineArgs {
     rect: bool,
 }
 
+impl PipelineArgs {
+    /// The first of its options that was given.
+    pub(super) fn given(&self) -> Option<&'static str> {
+        let given = [
+            (self.backbone.is_some(), "--backbone"),
+            (self.backbone_precision != BackbonePrecision::Auto, "--backbone-precision"),
+            (self.image.is_some(), "--image"),
+            (self.rect, "--rect"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map(|(_, option)| option)
+    }
+
+    /// The backbone and the image, where they are named.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        [&self.backbone, &self.image].into_iter().flatten().map(PathBuf::as_path)
+    }
+}
+
 /// The JSON form.
 #[derive(Serialize)]
 struct Measured<'a> {

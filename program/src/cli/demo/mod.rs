@@ -23,6 +23,7 @@ use super::calibration::CalibrationSource;
 use super::failure::Failure;
 use super::image_set::SetReadingArgs;
 use super::options::{DeviceArg, DeviceArgs};
+use super::places::Places;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, table};
 use super::{detect, progress, verify};
@@ -40,6 +41,11 @@ const CHECKED_ROWS: usize = 64;
 /// the CPU, detects with both heads, and writes pictures and a page that compares them. Without a graphics adapter it runs on the CPU; a software adapter is checked
 /// and then left, because the CPU path is faster.
 #[derive(Args)]
+#[command(after_long_help = "\
+Examples:
+  sharekan demo
+  sharekan demo --out demo-gpu/ --device gpu
+  sharekan demo --json - | jq .ratio")]
 pub(crate) struct DemoArgs {
     /// Folder to write to
     #[arg(long, value_name = "DIR", default_value = "demo-out")]
@@ -54,6 +60,11 @@ pub(crate) struct DemoArgs {
 
 pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
+    Places::default()
+        .writes_in("--out", &args.out, HEAD_FILE)
+        .writes_in("--out", &args.out, "index.html")
+        .writes("--json", args.json.path())
+        .check()?;
     let options = args.device.adapter.options()?;
     let assets = Assets::locate()?;
     let images = list_images(&[assets.images()])?;

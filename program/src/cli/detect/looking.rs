@@ -70,8 +70,10 @@ impl Looking {
         screen: Screen,
         stop: Stop,
     ) -> Result<Self, Failure> {
-        let inputs = || sources.list.iter().map(|source| source.path());
-        let names = args.out.as_deref().map(|folder| PictureNames::new(folder, inputs())).transpose()?;
+        let others = [args.json.path(), args.jsonl.path(), args.timings.as_ref()];
+        let others = others.into_iter().flatten().map(PathBuf::as_path);
+        let files = || sources.list.iter().map(|source| source.path()).chain(others.clone());
+        let names = args.out.as_deref().map(|folder| PictureNames::new(folder, files())).transpose()?;
         let by_head = bank_classes(heads);
         Ok(Self {
             heads: heads.to_vec(),

@@ -9,21 +9,22 @@ use sharekan::detect::Picture;
 use sharekan::files::{self, FileProblem};
 
 use crate::cli::failure::Failure;
+use crate::cli::places::Place;
 
 /// Names for annotated images and videos in one folder: that of the source with the ending png or mp4, and a number where it
-/// is taken, by another source of the batch or by an input.
+/// is taken, by another source of the batch, by an input or by another result.
 pub(crate) struct PictureNames {
     folder: PathBuf,
     taken: HashSet<String>,
-    inputs: HashSet<PathBuf>,
+    others: HashSet<Place>,
 }
 
 impl PictureNames {
-    /// Makes the folder where it is not there. `inputs` are never written over.
-    pub(crate) fn new(folder: &Path, inputs: impl Iterator<Item = impl AsRef<Path>>) -> Result<Self, Failure> {
+    /// Makes the folder where it is not there. `others`, inputs and other results, are never written over.
+    pub(crate) fn new(folder: &Path, others: impl Iterator<Item = impl AsRef<Path>>) -> Result<Self, Failure> {
         std::fs::create_dir_all(folder).map_err(|problem| FileProblem::Write(problem).in_file(folder))?;
-        let inputs = inputs.filter_map(|input| std::fs::canonicalize(input).ok()).collect();
-        Ok(Self { folder: folder.to_path_buf(), taken: HashSet::new(), inputs })
+        let others = others.filter_map(|other| Place::of(other.as_ref())).collect();
+        Ok(Self { folder: folder.to_path_buf(), taken: HashSet::new(), others })
     }
 
     /// Path of the annotated form of `image`, with an ending.
@@ -33,9 +34,9 @@ impl PictureNames {
         loop {
             let name = if number == 1 { format!("{stem}.{ending}") } else { format!("{stem}-{number}.{ending}") };
             let path = self.folder.join(&name);
-            let is_input = std::fs::canonicalize(&path).is_ok_and(|path| self.inputs.contains(&path));
+            let is_other = Place::of(&path).is_some_and(|place| self.others.contains(&place));
             // Some file systems do not tell cases apart.
-            if !is_input && self.taken.insert(name.to_lowercase()) {
+            if !is_other && self.taken.insert(name.to_lowercase()) {
                 return path;
             }
             number += 1;
@@ -61,12 +62,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let input = folder.path().join("b.png");
         std::fs::write(&input, "an input").unwrap();
-        let mut names = PictureNames::new(folder.path(), [&input].into_iter()).unwrap();
+        // Another result, which is not there yet.
+        let json = folder.path().join("c.png");
+        let mut names = PictureNames::new(folder.path(), [&input, &json].into_iter()).unwrap();
         let mut next =
             |path: &str| names.next(Path::new(path), "png").file_name().unwrap().to_string_lossy().into_owned();
         assert_eq!(
-            ["x/a.jpg", "y/a.jpg", "y/A.webp", "b.png", "..", "a-2.jpg"].map(&mut next),
-            ["a.png", "a-2.png", "A-3.png", "b-2.png", "image.png", "a-2-2.png"]
+            ["x/a.jpg", "y/a.jpg", "y/A.webp", "b.png", "..", "a-2.jpg", "c.jpg"].map(&mut next),
+            ["a.png", "a-2.png", "A-3.png", "b-2.png", "image.png", "a-2-2.png", "c-2.png"]
         );
     }
 }

@@ -21,6 +21,7 @@ use super::detector::settings;
 use super::failure::Failure;
 use super::image_set::{ImageSetArgs, Skips, fits, say_unknown_classes};
 use super::options::{DeviceArgs, ImportArgs};
+use super::places::Places;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, table};
@@ -122,6 +123,16 @@ struct StudyJson<'a> {
 pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     let screen = args.json.screen()?;
     args.set.check()?;
+    Places::default()
+        .reads("DENSE", &args.head)
+        .reads_all("the image set", args.set.paths())
+        .reads("--calibrate", args.calibrate.as_ref())
+        .reads("--head-config", args.import.head_config())
+        .writes_in("--out", &args.out, "study.csv")
+        .writes_in("--out", &args.out, "study.json")
+        .writes_in("--out", &args.out, "index.html")
+        .writes("--json", args.json.path())
+        .check()?;
     let gpu = args.device.adapter.options()?;
     let file = args.import.open(&args.head)?;
     let mut assumed = file.assumptions().to_vec();
