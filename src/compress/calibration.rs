@@ -39,11 +39,19 @@ impl<'a> Calibration<'a> {
     /// The rows but for the last of `parts` equal parts, and that part.
     ///
     /// # Errors
-    /// Where one of them would have no finite row.
+    /// Where one of them would have no finite row; the text has the numbers.
     pub(super) fn split(&self, parts: usize) -> Result<(Self, Self), CompressError> {
         let count = self.rows.len() / self.inputs;
-        let (front, back) = self.rows.split_at((count - count / parts) * self.inputs);
-        Ok((Self::new(front, self.inputs)?, Self::new(back, self.inputs)?))
+        let held = count / parts;
+        let (front, back) = self.rows.split_at((count - held) * self.inputs);
+        let part = |rows| Self::new(rows, self.inputs).ok();
+        part(front).zip(part(back)).ok_or_else(|| {
+            let finite = self.finite().count();
+            CompressError::Calibration(format!(
+                "has {count} rows, {finite} of them finite; of {count} the last {held} are held back to measure on, expected at \
+                 least {parts} rows, and a finite one in both parts"
+            ))
+        })
     }
 
     fn finite(&self) -> impl Iterator<Item = &'a [f32]> {
@@ -92,7 +100,12 @@ mod tests {
         let rows: Vec<f32> = (0..40).map(|v| v as f32).collect();
         let (front, back) = Calibration::new(&rows, 2).unwrap().split(5).unwrap();
         assert_eq!((front.rows, back.rows), (&rows[..32], &rows[32..]));
-        assert!(Calibration::new(&rows[..6], 2).unwrap().split(4).is_err());
+        let few = Calibration::new(&rows[..6], 2).unwrap().split(4).unwrap_err().to_string();
+        assert!(few.contains("has 3 rows, 3 of them finite") && few.contains("at least 4 rows"), "{few}");
+        let mut none: Vec<f32> = rows.clone();
+        none[32..].fill(f32::NAN);
+        let none = Calibration::new(&none, 2).unwrap().split(5).unwrap_err().to_string();
+        assert!(none.contains("has 20 rows, 16 of them finite; of 20 the last 4 are held back"), "{none}");
     }
 
     #[test]

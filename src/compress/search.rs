@@ -158,6 +158,13 @@ pub fn compile_to_target(
             let shown = if options.method == Method::Calibrated { Some(&shown) } else { None };
             let rows = held_back.sample(MEASURED_ROWS, options.seed);
             let dense = super::dense_head_outputs(head, &rows);
+            if let Ok(None) = output_snr_db(&dense, &vec![0.0; dense.len()], head.outputs()) {
+                let rows = rows.len() / head.inputs();
+                return Err(CompressError::Target(format!(
+                    "{least} dB, but the dense head's outputs do not vary over the {rows} rows held back, so there is nothing to \
+                     measure it against"
+                )));
+            }
             let mut measured = |at: usize| {
                 let found = run(setting(at), shown)?;
                 let outputs = CompressedReference::new(&found.head).run(&rows);

@@ -21,6 +21,10 @@ impl fmt::Display for Sentence<'_> {
 }
 
 fn write_safe(f: &mut fmt::Formatter<'_>, text: &str, limit: usize) -> fmt::Result {
+    // Nothing at all would not be seen.
+    if text.is_empty() {
+        return f.write_str("''");
+    }
     let mut characters = text.chars();
     for c in characters.by_ref().take(limit) {
         if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }

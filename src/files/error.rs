@@ -37,6 +37,9 @@ pub enum FileProblem {
     /// A folder where a file is needed.
     #[error("is a folder, expected a file")]
     Folder,
+    /// A file where a folder is needed.
+    #[error("is no folder, expected one to write into")]
+    NotFolder,
     /// A device, pipe or socket, which has no size.
     #[error("is a device or a pipe, expected a regular file")]
     Special,

@@ -11,10 +11,10 @@ mod rows;
 
 pub use error::{FileError, FileProblem};
 pub use head_file::{HeadFile, ImportNotes, read_head_config};
-#[cfg(feature = "gpu")]
-pub(crate) use replace::replace_private;
 #[doc(hidden)]
-pub use replace::{check_destination, end_of_links, replace};
+pub use replace::{check_destination, end_of_links, make_folder, replace, without_path};
+#[cfg(feature = "gpu")]
+pub(crate) use replace::{not_made, replace_private};
 #[doc(hidden)]
 pub use rows::{INPUT_TENSOR, OUTPUT_TENSOR, TARGET_TENSOR, is_one_array, rows_of, targets_of};
 pub use rows::{TargetFile, Targets, read_rows, read_targets, write_rows};

@@ -46,8 +46,7 @@ fn write_whole(target: &Path, bytes: &[u8], mode: u32, old: Option<fs::Permissio
     let _ = mode;
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(mode));
-    // The error's own text would name the temporary file.
-    let mut temporary = builder.tempfile_in(folder_of(target)).map_err(|problem| io::Error::from(problem.kind()))?;
+    let mut temporary = builder.tempfile_in(folder_of(target)).map_err(without_path)?;
     temporary.write_all(bytes)?;
     if let Some(old) = old {
         temporary.as_file().set_permissions(old)?;
@@ -55,6 +54,14 @@ fn write_whole(target: &Path, bytes: &[u8], mode: u32, old: Option<fs::Permissio
     temporary.as_file().sync_all()?;
     temporary.persist(target).map_err(|refused| refused.error)?;
     Ok(())
+}
+
+/// The system's words without the name of a temporary file.
+#[doc(hidden)]
+pub fn without_path(problem: io::Error) -> io::Error {
+    let text = problem.to_string();
+    let words = text.split_once(" at path ").map_or(text.as_str(), |(words, _)| words);
+    io::Error::new(problem.kind(), words.to_owned())
 }
 
 /// Refuses a path that cannot be written to: to be asked before long work, not after it.
@@ -69,6 +76,22 @@ pub fn check_destination(path: &Path) -> Result<(), FileError> {
         Ok(_) => return Ok(()),
     };
     Err(problem.in_file(path))
+}
+
+/// Makes a folder, and those that it lies in, where they are not there.
+///
+/// # Errors
+/// Where the operating system refuses, or one of them is a file; the error names it.
+pub fn make_folder(folder: &Path) -> Result<(), FileError> {
+    fs::create_dir_all(folder).map_err(|problem| not_made(folder, problem))
+}
+
+/// Why a folder could not be made.
+pub(crate) fn not_made(folder: &Path, problem: io::Error) -> FileError {
+    match folder.ancestors().find(|above| above.exists()) {
+        Some(above) if !above.is_dir() => FileProblem::NotFolder.in_file(above),
+        _ => FileProblem::Write(problem).in_file(folder),
+    }
 }
 
 /// Where links lead, whether anything is there or not; a path that is no link leads to itself.
@@ -105,6 +128,24 @@ mod tests {
         replace(&path, b"new bytes").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new bytes");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_made_or_written_is_told_in_the_systems_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, missing) = (folder.path().join("file"), folder.path().join("missing/head"));
+        let system = fs::read(&missing).unwrap_err().to_string();
+        assert_eq!(
+            replace(&missing, b"new").unwrap_err().to_string(),
+            format!("{}: cannot be written: {system}", missing.display())
+        );
+        fs::write(&file, "a file").unwrap();
+        for made in [file.clone(), file.join("in/it")] {
+            let text = make_folder(&made).unwrap_err().to_string();
+            assert_eq!(text, format!("{}: is no folder, expected one to write into", file.display()));
+        }
+        make_folder(&folder.path().join("a/b")).unwrap();
+        make_folder(&folder.path().join("a/b")).unwrap();
     }
 
     #[cfg(unix)]

@@ -122,6 +122,40 @@ fn check_keys(value: &Value, prefix: &str, known: &[&str]) -> Result<(), HeadErr
     Err(HeadError::Detection(format!("key '{prefix}{shown}' is not known{near}; known are {all}")))
 }
 
+/// Refuses a value of another type by its key; the reader's own text would name a line and a column.
+fn check_type<T: serde::de::DeserializeOwned>(
+    value: &Value,
+    prefix: &str,
+    key: &str,
+    expected: &str,
+) -> Result<(), HeadError> {
+    let Some(found) = value.get(key).filter(|found| T::deserialize(*found).is_err()) else { return Ok(()) };
+    let mut shown: String = found.to_string().chars().take(40).collect();
+    if shown.len() < found.to_string().len() {
+        shown.push_str("...");
+    }
+    Err(HeadError::Detection(format!("'{prefix}{key}' is {shown}, expected {expected}")))
+}
+
+/// Refuses values of other types.
+fn check_types(value: &Value) -> Result<(), HeadError> {
+    check_type::<u32>(value, "", "version", "1 or 2")?;
+    check_type::<Vec<String>>(value, "", "classes", "an array of names")?;
+    check_type::<u32>(value, "", "input_size", "a whole number of pixels")?;
+    check_type::<u32>(value, "", "stride", "a whole number of pixels")?;
+    check_type::<Vec<String>>(value, "", "features", "an array of names of outputs")?;
+    check_type::<Option<[f32; 2]>>(value, "", "clamp", "an array of two numbers, or null")?;
+    check_type::<f32>(value, "", "box_scale", "a number")?;
+    check_type::<Option<f64>>(value, "", "test_map50", "a number, or null")?;
+    let Some(pixels) = value.get("pixels") else { return Ok(()) };
+    check_type::<[f32; 3]>(pixels, "pixels.", "mean", "an array of three numbers")?;
+    check_type::<[f32; 3]>(pixels, "pixels.", "scale", "an array of three numbers")?;
+    check_type::<ChannelOrder>(pixels, "pixels.", "channel_order", "\"rgb\" or \"bgr\"")?;
+    check_type::<u8>(pixels, "pixels.", "padding", "a whole number from 0 to 255")?;
+    check_type::<String>(pixels, "pixels.", "input", "a name")?;
+    check_type::<TensorLayout>(pixels, "pixels.", "layout", "\"nchw\" or \"nhwc\"")
+}
+
 fn version_one() -> u32 {
     1
 }
@@ -221,7 +255,29 @@ impl DetectionConfig {
         if let Some(pixels) = value.get("pixels") {
             check_keys(pixels, "pixels.", &PIXEL_KEYS)?;
         }
-        Self::from_json(text)
+        check_types(&value)?;
+        let head = Self::from_json(text)?;
+        head.check_names()?;
+        Ok(head)
+    }
+
+    /// Refuses what a user cannot have meant: classes without a name of their own, images without colours.
+    fn check_names(&self) -> Result<(), HeadError> {
+        let mut seen = std::collections::HashSet::new();
+        if let Some(name) = self.classes.iter().find(|name| name.trim().is_empty() || !seen.insert(name.as_str())) {
+            let problem = if name.trim().is_empty() { "has no name" } else { "is named twice" };
+            let at = self.classes.iter().rposition(|other| other == name).unwrap_or(0);
+            return Err(HeadError::Detection(format!(
+                "class {at} ({name:?}) {problem}, expected a name for each class"
+            )));
+        }
+        if self.pixels.scale == [0.0; 3] {
+            return Err(HeadError::Detection(
+                "'pixels.scale' is 0 for all colours, which leaves nothing of an image; expected factors as 0.0078125"
+                    .into(),
+            ));
+        }
+        Ok(())
     }
 
     /// The JSON form, on one line.
@@ -373,6 +429,33 @@ mod tests {
         };
         assert_eq!(head.pixels, expected);
         assert_eq!(DetectionConfig::from_config(&head.to_json().unwrap()).unwrap(), head);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_by_its_key() {
+        let good = DetectionConfig::from_config(&format!("{MINIMAL}}}")).unwrap();
+        let written: Value = serde_json::from_str(&good.to_json().unwrap()).unwrap();
+        for (key, value, expected) in [
+            ("classes", r#""a""#, "'classes' is \"a\", expected an array of names"),
+            ("classes", r#"["a", 1]"#, "'classes' is [\"a\",1], expected an array of names"),
+            ("classes", r#"["a", "b", "a"]"#, "class 2 (\"a\") is named twice"),
+            ("classes", r#"["a", " "]"#, "class 1 (\" \") has no name"),
+            ("input_size", "6.5", "'input_size' is 6.5, expected a whole number of pixels"),
+            ("stride", "-16", "'stride' is -16, expected a whole number"),
+            ("features", "{}", "'features' is {}, expected"),
+            ("clamp", "[-1, 1, 2]", "'clamp' is [-1,1,2], expected an array of two numbers"),
+            ("clamp", "[-1]", "'clamp' is [-1], expected an array of two numbers"),
+            ("box_scale", r#""24""#, "'box_scale' is \"24\", expected a number"),
+            ("pixels", r#"{"mean": [1, 2, 3, 4]}"#, "'pixels.mean' is [1,2,3,4], expected an array of three numbers"),
+            ("pixels", r#"{"scale": [0, 0, 0]}"#, "'pixels.scale' is 0 for all colours"),
+            ("pixels", r#"{"padding": 256}"#, "'pixels.padding' is 256, expected a whole number from 0 to 255"),
+            ("pixels", r#"{"channel_order": "grb"}"#, "'pixels.channel_order' is \"grb\", expected \"rgb\" or \"bgr\""),
+        ] {
+            let mut changed = written.clone();
+            changed[key] = serde_json::from_str(value).unwrap();
+            let text = DetectionConfig::from_config(&changed.to_string()).unwrap_err().to_string();
+            assert!(text.contains(expected), "{text}");
+        }
     }
 
     #[test]

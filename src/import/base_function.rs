@@ -26,7 +26,11 @@ impl FromStr for BaseFunction {
         match text {
             "zero" => Ok(Self::Zero),
             "prelu" => Ok(Self::Prelu),
-            _ => text.parse().map(Self::Of).map_err(|problem: String| format!("base {problem}, zero, prelu")),
+            _ => text.parse().map(Self::Of).map_err(|problem: String| match problem.starts_with("function") {
+                true => format!("base {problem}, zero, prelu"),
+                // Of a function that is known the slope is not.
+                false => problem,
+            }),
         }
     }
 }
@@ -109,5 +113,19 @@ impl Context<'_> {
                 Quoted(said)
             ))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_lists_functions_where_the_name_is_wrong_and_only_there() {
+        let refused = |text: &str| text.parse::<BaseFunction>().unwrap_err();
+        assert_eq!(refused("leaky_relu:nan"), "slope `nan` of leaky_relu is no finite number");
+        let unknown = refused("swish");
+        assert!(unknown.starts_with("base function `swish` is not known, expected silu, "), "{unknown}");
+        assert!(unknown.ends_with(", zero, prelu"), "{unknown}");
     }
 }

@@ -219,6 +219,14 @@ pub fn from_file(path: &Path, options: &ImportOptions) -> Result<Imported, Impor
 }
 
 fn assemble(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Imported, ImportError> {
+    let imported = assemble_as(tensors, options);
+    match options.layout {
+        None => imported,
+        Some(asked) => imported.map_err(|problem| select::about_layout(tensors, asked, problem)),
+    }
+}
+
+fn assemble_as(tensors: &mut Tensors<'_>, options: &ImportOptions) -> Result<Imported, ImportError> {
     let selection = select::select(tensors, options)?;
     let own = tensors
         .metadata(DETECTION_KEY)

@@ -171,6 +171,23 @@ fn refuse_unknown(
     }))
 }
 
+/// Why a file is not read with the layout that was asked for, where its tensors are told to be another library's.
+pub(super) fn about_layout(tensors: &Tensors<'_>, asked: Layout, problem: ImportError) -> ImportError {
+    let Ok(modules) = modules::find(tensors, None) else { return problem };
+    let told: BTreeSet<Layout> = modules.values().filter_map(library).collect();
+    let Some(other) = told.first().filter(|other| told.len() == 1 && **other != asked) else { return problem };
+    match problem {
+        ImportError::Layout(_) => {
+            ImportError::Layout(format!("has the tensors of {other}, not of {asked}: leave out --layout"))
+        }
+        ImportError::Tensor { tensor, problem } => ImportError::Tensor {
+            tensor,
+            problem: format!("{problem}; the tensors are those of {other}: leave out --layout"),
+        },
+        problem => problem,
+    }
+}
+
 fn missing(root: &Node<'_>, option: &str, name: &str) -> ImportError {
     ImportError::Layout(format!("has no tensors under {} of {option}; {}", Quoted(name), told(root)))
 }

@@ -19,6 +19,7 @@ use super::failure::Failure;
 use super::image_set::SetReadingArgs;
 use super::options::{AdapterArgs, ImportArgs};
 use super::places::Places;
+use super::plain::plain;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::size::SizeArgs;
@@ -225,7 +226,7 @@ fn print_report(
     for head in heads {
         let r2: Vec<String> = head.report.layers.iter().map(|layer| format!("{:.3}", layer.r2)).collect();
         rows.add_row([
-            head.name.to_owned(),
+            plain(head.name),
             count(head.edges),
             count(head.dense_bytes),
             count(head.alone_bytes),
@@ -257,7 +258,9 @@ fn dense(head: Head, path: &std::path::Path) -> Result<sharekan::head::DenseHead
         Head::Dense(dense) => Ok(dense),
         Head::Compressed(_) => {
             let path = path.display();
-            Err(Failure::new(format!("{path}: is compressed already, expected a dense checkpoint")))
+            Err(Failure::new(format!(
+                "{path}: is compressed already, expected a dense checkpoint; `sharekan decompress` makes one of it"
+            )))
         }
     }
 }

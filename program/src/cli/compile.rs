@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sharekan::compress::{
-    self, Calibration, CompressOptions, CompressReport, Found, LayerReport, Method, Precision, Target,
+    self, Calibration, CompressError, CompressOptions, CompressReport, Found, LayerReport, Method, Precision, Target,
 };
 use sharekan::head::{DenseHead, DenseLayer, Head};
 use sharekan::run::{Device, Gpu};
@@ -228,7 +228,11 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         .residual(args.residual)
         .keep_dense(args.keep_dense)
         .method(method);
-    let in_file = |problem: Error| problem.in_file(&args.head);
+    let rows_from = args.calibration.paths()[0].unwrap_or(&args.head);
+    let in_file = |problem: Error| match problem {
+        problem @ Error::Compress(CompressError::Calibration(_)) => problem.in_file(rows_from),
+        problem => problem.in_file(&args.head),
+    };
     let target = args.target_bytes.map(Target::Bytes).or(args.target_snr.map(Target::SnrDb));
     let needs_rows = options.method == Method::Calibrated || args.target_snr.is_some();
     let adapter = args.adapter.options()?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
+use sharekan::files::FileProblem;
 use sharekan::import::ImportOptions;
 use sharekan::{Error, artifact, compress, files};
 
@@ -48,7 +49,11 @@ pub(crate) fn decompress(args: &DecompressArgs) -> Result<(), Failure> {
         .writes("--output", &args.output)
         .writes("--json", args.json.path())
         .check_all()?;
-    let file = one_head(args.member.open(&args.head, &ImportOptions::default())?, &args.head)?;
+    let file = one_head(args.member.open(&args.head, &ImportOptions::default())?, &args.head);
+    let file = file.map_err(|problem| match &problem.problem {
+        FileProblem::Bank(_) => Failure::new(format!("{problem}; --head NAME chooses one")),
+        _ => problem.into(),
+    })?;
     let Some(head) = file.head.compressed() else {
         let path = args.head.display();
         return Err(Failure::new(format!("{path}: is dense already, expected a compressed head")));

@@ -21,6 +21,7 @@ use super::failure::{Failure, say};
 use super::json_lines::JsonLinesArgs;
 use super::options::ImportArgs;
 use super::places::Places;
+use super::plain::plain;
 use super::screen::{About, JsonArgs, Screen};
 use super::table::{Align, list, table};
 use crate::video::Stop;
@@ -166,7 +167,9 @@ pub(crate) fn detect(args: &DetectArgs) -> Result<(), Failure> {
     let [backbone_device, head_device] = detector.devices();
     let backbone_precision = detector.precision().name();
     let backbone = format!("{backbone_device} in {backbone_precision}");
-    print_time(&looking.seen(), &time, [&backbone, head_device], screen)?;
+    if looking.frames > 0 || !looking.records.is_empty() {
+        print_time(&looking.seen(), &time, [&backbone, head_device], screen)?;
+    }
     if let Some(folder) = args.out.as_ref().filter(|_| looking.drawn > 0) {
         screen.line(format!("wrote the pictures to {}", folder.display()))?;
     }
@@ -257,7 +260,7 @@ fn named_counts(numbers: &[u64], classes: &[String]) -> String {
         .iter()
         .zip(classes)
         .filter(|(number, _)| **number > 0)
-        .map(|(number, name)| format!("{name} {number}"))
+        .map(|(number, name)| format!("{} {number}", plain(name)))
         .collect();
     if found.is_empty() { "nothing found".into() } else { list(found) }
 }

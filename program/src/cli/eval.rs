@@ -22,6 +22,7 @@ use super::failure::{Failure, say};
 use super::image_set::{ImageSetArgs, Skips, detections, fits, say_unknown_classes};
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::places::Places;
+use super::plain::plain;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, table};
@@ -233,7 +234,7 @@ fn print_report(screen: Screen, evaluation: &Evaluation, summary: &Summary) -> R
     ]);
     for class in &evaluation.classes {
         rows.add_row([
-            class.name.clone(),
+            plain(&class.name),
             count(class.curve.objects),
             count(class.detections),
             hundred(class.curve.all_point()),

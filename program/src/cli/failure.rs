@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use sharekan::Error;
 
+use super::plain::plain;
 use crate::bench::BenchError;
 use crate::report::ReportError;
 use crate::study::StudyError;
@@ -77,12 +78,8 @@ pub(crate) fn note(text: &str) {
 
 /// Writes one line to stderr, whatever control characters a file name or a driver's message holds.
 fn line(what: &str, text: &str) {
-    let line: String = text
-        .chars()
-        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect();
     // Where stderr is closed there is nobody to tell.
-    let _ = writeln!(io::stderr(), "{what}{line}");
+    let _ = writeln!(io::stderr(), "{what}{}", plain(text));
 }
 
 impl From<Error> for Failure {

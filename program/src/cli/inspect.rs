@@ -16,6 +16,7 @@ use super::device::KernelArgs;
 use super::failure::Failure;
 use super::options::{AdapterArgs, DeviceArg, ImportArgs, MemberArgs};
 use super::places::Places;
+use super::plain::plain;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, list, size, table};
 use layer::LayerFacts;
@@ -201,7 +202,7 @@ impl HeadFacts {
         if let Some(map) = self.detection.as_ref().and_then(|detection| detection.test_map50) {
             rows.push(("test mAP", format!("{map} % at IoU 0.5 for the dense head")));
         }
-        screen.line(format!("{}\n{}\n", self.file, fields(rows)))?;
+        screen.line(format!("{}\n{}\n", plain(&self.file), fields(rows)))?;
         self.print_layers(screen)
     }
 

@@ -21,6 +21,7 @@ mod live;
 mod network;
 mod options;
 mod places;
+pub(crate) mod plain;
 mod progress;
 mod quiet_driver;
 mod run;

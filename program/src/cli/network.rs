@@ -18,6 +18,7 @@ use super::device::CacheArgs;
 use super::failure::Failure;
 use super::options::{AdapterArgs, DeviceArg};
 use super::places::Places;
+use super::plain::plain;
 use super::progress;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, size, table};
@@ -258,6 +259,7 @@ fn tiles(
         return Ok(Tiles::default());
     }
     if args.tune {
+        super::tune::check(cache, screen)?;
         let bar = progress::long_bar(100);
         let tuned = network.tune(gpu, choices, |done| bar.set_position((100.0 * done) as u64));
         bar.finish_and_clear();
@@ -434,7 +436,7 @@ fn print(screen: Screen, looked: &Looked<'_>) -> Result<(), Failure> {
                 sides(&step.shape),
                 format!("{:.2}", step.multiplications as f64 / 1e6),
                 step.seconds.map_or_else(String::new, |seconds| format!("{:.1}", seconds * 1e6)),
-                nodes.join(" "),
+                plain(nodes.join(" ")),
             ]);
         }
         screen.line(rows)?;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use sharekan::files::{self, FileError, FileProblem, HeadFile};
-use sharekan::import::{BaseFunction, ImportOptions, Layout, Norms};
+use sharekan::head::HeadError;
+use sharekan::import::{BaseFunction, ImportError, ImportOptions, Layout, Norms};
 use sharekan::run::{Device, GpuOptions};
 
 use super::failure::{Failure, note};
@@ -64,7 +65,8 @@ impl ImportArgs {
 
     /// Opens one head and says what was assumed about it.
     pub(crate) fn open(&self, path: &Path) -> Result<HeadFile, Failure> {
-        let file = one_head(HeadFile::open(path, &self.options()?)?, path)?;
+        let file = HeadFile::open(path, &self.options()?).and_then(|file| one_head(file, path));
+        let file = file.map_err(|problem| self.about_config(problem))?;
         say(path, &file);
         Ok(file)
     }
@@ -79,9 +81,22 @@ impl ImportArgs {
 
     /// As [`Self::open_any`], where the options may be about another file that is opened, too.
     pub(crate) fn open_beside(&self, path: &Path, choice: &MemberArgs) -> Result<HeadFile, Failure> {
-        let file = choice.open(path, &self.options()?)?;
+        let file = choice.open(path, &self.options()?).map_err(|problem| self.about_config(problem))?;
         say(path, &file);
         Ok(file)
+    }
+
+    /// What does not fit of settings in a file of their own is that file's.
+    fn about_config(&self, problem: FileError) -> Failure {
+        let (FileProblem::Head(HeadError::Detection(text))
+        | FileProblem::Import(ImportError::Head(HeadError::Detection(text)))) = &problem.problem
+        else {
+            return problem.into();
+        };
+        match &self.head_config {
+            Some(config) => Failure::in_file(config, format!("{text} ({})", problem.path.display())),
+            None => problem.into(),
+        }
     }
 
     /// Refuses options that say how a checkpoint is read, where a file is none.

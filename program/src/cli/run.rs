@@ -12,6 +12,7 @@ use super::device::{KernelArgs, OpenDevice};
 use super::failure::Failure;
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::places::Places;
+use super::plain::plain;
 use super::progress;
 use super::screen::JsonArgs;
 use super::table::count;
@@ -117,7 +118,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
 
     let device = model.device_name();
     for Columns { name, first, outputs } in &heads {
-        screen.line(format!("{name}: outputs {first} to {}", first + outputs - 1))?;
+        screen.line(format!("{}: outputs {first} to {}", plain(name), first + outputs - 1))?;
     }
     screen.line(format!(
         "{} rows of {} inputs to {} outputs on {device} in {seconds:.3} s\nwrote {}",

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sharekan::files;
 
 use super::failure::Failure;
+use super::plain::Lines;
 
 /// Where the results go as JSON.
 #[derive(Args)]
@@ -80,9 +81,10 @@ impl Screen {
         Self { silent: true }
     }
 
-    /// Prints a line, or several.
+    /// Prints a line, or several. Of what a terminal would act on nothing is left but line breaks; names out of files
+    /// have none of them, either ([`super::plain::plain`]).
     pub(crate) fn line(&self, text: impl std::fmt::Display) -> Result<(), Failure> {
-        if self.silent { Ok(()) } else { print(&format!("{text}\n")) }
+        if self.silent { Ok(()) } else { print(&format!("{}\n", Lines(text))) }
     }
 }
 

@@ -88,6 +88,7 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
             args.head.display()
         )));
     }
+    check(cache.as_ref(), screen)?;
     let bar = progress::long_bar(number);
     let tuned = run::tune(&gpu, head, &args.batches, most, &mut |time| {
         bar.set_message(format!("layer {}, batch {}, {}", time.layer, time.rows, named(&time.tile)));
@@ -100,6 +101,14 @@ pub(crate) fn tune(args: &TuneArgs) -> Result<(), Failure> {
     let file = cache.as_ref().map(|cache| keep(cache, &gpu, &tuned.tuning, screen)).transpose()?;
     let facts = TuneFacts { adapter: DeviceIdentity::of(gpu.info()), file, choices: &tuned.choices };
     args.json.write_about(&facts, opened.assumptions())
+}
+
+/// Refuses a folder that keeps nothing before anything is measured, and says where none is named.
+pub(super) fn check(cache: Option<&DeviceCache>, screen: Screen) -> Result<(), Failure> {
+    match cache {
+        Some(cache) => Ok(cache.check()?),
+        None => screen.line("no cache folder is named (--cache, SHAREKAN_CACHE): what is measured is shown, not kept"),
+    }
 }
 
 /// Adds the tiles to those that are there; a file that is of no use any more is replaced, with a word.

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::{DecimalBytes, HumanCount};
 
+use crate::cli::plain::plain;
 use crate::cli::screen::colours_allowed;
 
 /// How the cells of a column stand.
@@ -37,13 +38,13 @@ fn heading(name: &str) -> Cell {
     if colours_allowed() { cell.add_attribute(Attribute::Bold) } else { cell }
 }
 
-/// Names and values below each other, long values wrapped.
+/// Names and values below each other, long values wrapped; what a terminal would act on is escaped.
 pub(crate) fn fields<'a>(values: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut table = Table::new();
     table.load_style(TableStyle::new());
     table.set_content_arrangement(ContentArrangement::Dynamic).set_width(80).force_no_tty();
     for (name, value) in values {
-        table.add_row([name.to_owned(), value]);
+        table.add_row([name.to_owned(), plain(value)]);
     }
     if let Some(column) = table.column_mut(0) {
         column.set_padding((2, 2)).set_constraint(ColumnConstraint::ContentWidth);
@@ -61,8 +62,8 @@ pub(crate) fn size(bytes: impl TryInto<u64>) -> String {
     DecimalBytes(bytes.try_into().unwrap_or(u64::MAX)).to_string()
 }
 
-/// Items with commas between them, or `none`.
+/// Items with commas between them, or `none`; what a terminal would act on is escaped.
 pub(crate) fn list(items: impl IntoIterator<Item = impl Display>) -> String {
-    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    let items: Vec<String> = items.into_iter().map(plain).collect();
     if items.is_empty() { "none".into() } else { items.join(", ") }
 }

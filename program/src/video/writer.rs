@@ -100,6 +100,5 @@ fn beside(target: &Path) -> std::io::Result<TempPath> {
     // As the user's mask has it.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    // The error's own text would name the temporary file.
-    Ok(builder.tempfile_in(folder).map_err(|problem| std::io::Error::from(problem.kind()))?.into_temp_path())
+    Ok(builder.tempfile_in(folder).map_err(sharekan::files::without_path)?.into_temp_path())
 }

@@ -153,11 +153,15 @@ impl Command {
 /// The line on stderr of a refusal, `FILE` for the path; `None` where the command does its work.
 fn refusal(kind: Kind, command: Command, device: &str) -> Option<&'static str> {
     const BANK: &str = "error: FILE: is a bank of 2 heads, expected one head; it has a, b";
+    const MEMBER: &str = "error: FILE: is a bank of 2 heads, expected one head; it has a, b; --head NAME chooses one";
     const COMPRESSED: &str = "error: FILE: is compressed already, expected a dense checkpoint";
+    const BANKED: &str =
+        "error: FILE: is compressed already, expected a dense checkpoint; `sharekan decompress` makes one of it";
     match command {
         Command::Compile | Command::CompileResidualF32 | Command::CompilePreset | Command::Bank | Command::Study => {
             match kind {
                 _ if kind.is_bank() => Some(BANK),
+                _ if !kind.is_dense() && command == Command::Bank => Some(BANKED),
                 _ if !kind.is_dense() => Some(COMPRESSED),
                 _ => None,
             }
@@ -171,7 +175,7 @@ fn refusal(kind: Kind, command: Command, device: &str) -> Option<&'static str> {
         Command::RunRows if !kind.is_integer() => {
             Some("error: FILE: is evaluated in f32, expected a head in integers with --kernel rows")
         }
-        Command::Decompress if kind.is_bank() => Some(BANK),
+        Command::Decompress if kind.is_bank() => Some(MEMBER),
         Command::Decompress if kind.is_dense() => Some("error: FILE: is dense already, expected a compressed head"),
         Command::DecompressMember if !kind.is_bank() => Some("error: FILE: is one head, expected a bank"),
         Command::Tune if !kind.is_integer() => Some(

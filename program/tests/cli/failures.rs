@@ -122,6 +122,135 @@ fn nothing_is_written_over_what_is_read_or_written_twice() {
 }
 
 #[test]
+fn what_helps_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (file, config, small, rows) = (at("file"), at("config.json"), at("small.safetensors"), at("rows.safetensors"));
+    let image = "assets/images/BloodImage_00007.jpg";
+    fs::write(&file, "a file").unwrap();
+    sharekan(&["compile", DENSE, "-o", text(&small), "--codebook", "4"]).succeeds();
+    let (file, small, cpu) = (text(&file), text(&small), ["--device", "cpu"]);
+    let run = |arguments: &[&str]| sharekan(&[arguments, &cpu].concat());
+
+    // A file where a folder is needed.
+    run(&["detect", small, image, "--out", file]).fails(&[file, "is no folder, expected one to write into"]);
+    run(&["demo", "--out", file]).fails(&[file, "is no folder"]);
+    run(&["study", DENSE, "--data", "tests/data/bccd", "--split", "test", "--out", file])
+        .fails(&[file, "is no folder"]);
+    let tune = ["tune", small, "--batches", "1", "--tiles", "1", "--cache"];
+    let done = sharekan(&[&tune[..], &[file]].concat());
+    assert!(done.stdout.is_empty(), "{}", done.stdout);
+    done.fails(&[file, "is no folder"]);
+    let unkept = sharekan(&[&tune[..], &[""]].concat()).succeeds().stdout;
+    assert!(unkept.contains("no cache folder is named") && !unkept.contains("wrote "), "{unkept}");
+
+    // Rows that are too few, and rows that are all the same.
+    let target = |values: &[f32]| {
+        write_tensor(&rows, "input", &[values.len() / 4, 4], values);
+        sharekan(&["compile", SMALL, "-o", text(&at("out")), "--calibrate", text(&rows), "--target-snr", "20"])
+    };
+    target(&[0.5; 12]).fails(&["rows.safetensors: ", "has 3 rows, 3 of them finite", "at least 8 rows"]);
+    let mut gone = vec![0.5; 64];
+    gone[56..].fill(f32::NAN);
+    target(&gone).fails(&["rows.safetensors: ", "has 16 rows, 14 of them finite; of 16 the last 2 are held back"]);
+    target(&[0.0; 64]).fails(&["outputs do not vary over the 2 rows held back"]);
+
+    // Settings that do not fit are their own file's.
+    let settings = r#"{"classes": ["a", "b"], "input_size": 64, "stride": 16, "features": ["c"], "clamp": [-1, 1], "box_scale": 24}"#;
+    fs::write(&config, settings).unwrap();
+    let with = |head: &str| sharekan(&["inspect", head, "--head-config", text(&config)]);
+    with(SMALL).fails(&["config.json: ", "names 2 classes, which take 7 outputs, but the head has ", SMALL]);
+    with(small).fails(&["config.json: ", "names 2 classes, which take 7 outputs, but the head has 8", small]);
+    fs::write(&config, settings.replace("[-1, 1]", "[-1, 1, 2]")).unwrap();
+    with(SMALL).fails(&["config.json: ", "'clamp' is [-1,1,2], expected an array of two numbers"]);
+
+    sharekan(&["inspect", SMALL, "--entry", ""]).fails(&[SMALL, "has no entries as ''"]);
+    sharekan(&["bank", small, "-o", text(&at("out"))]).fails(&[small, "`sharekan decompress` makes one of it"]);
+    sharekan(&["inspect", SMALL, "--layout", "pykan"]).fails(&[
+        SMALL,
+        "is missing",
+        "are those of efficient-kan: leave out",
+    ]);
+    sharekan(&["inspect", DENSE, "--layout", "pykan"])
+        .fails(&[DENSE, "has the tensors of efficient-kan, not of pykan: leave out --layout"]);
+    let named = sharekan(&["bank", SMALL, "-o", text(&at("out")), "--calibrate", "="]);
+    assert!(named.status == 2 && named.stderr.contains("no head is named ''"), "{}", named.stderr);
+    let slope = sharekan(&["inspect", SMALL, "--base-activation", "leaky_relu:nan"]);
+    assert!(
+        slope.status == 2
+            && slope.stderr.contains(
+                "slope `nan` of leaky_relu is no finite number
+"
+            ),
+        "{}",
+        slope.stderr
+    );
+    // Nothing was read: there is no time to tell.
+    let broken = at("broken.jpg");
+    fs::write(&broken, "no image").unwrap();
+    let nothing = run(&["detect", small, text(&broken)]);
+    assert!(nothing.stdout.is_empty(), "{}", nothing.stdout);
+    nothing.fails(&["broken.jpg"]);
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_told_beside_those_that_are() {
+    let named = finish(command(&["adapters"]).env("WGPU_ADAPTER_NAME", "zz")).succeeds().stdout;
+    let all = sharekan(&["adapters", "--json", "-"]).succeeds().json();
+    let first = all[0]["name"].as_str().unwrap();
+    assert!(named.starts_with("no graphics adapter is named \"zz\"; those found are "), "{named}");
+    assert!(named.contains(first), "{named}");
+    let other = if cfg!(target_os = "macos") { "vulkan" } else { "metal" };
+    let backend = finish(command(&["adapters"]).env("WGPU_BACKEND", other)).succeeds().stdout;
+    assert!(
+        backend.starts_with("no graphics adapter has a backend that WGPU_BACKEND names") && backend.contains(first),
+        "{backend}"
+    );
+}
+
+/// What names in files and names of files would do to a terminal.
+#[cfg(unix)]
+#[test]
+fn control_characters_of_files_do_not_reach_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let evil = "a\u{1b}[31m\rb\nc\u{9b}2J";
+    let (config, out) = (at("config.json"), at("out"));
+    let photo = at(&format!("p{evil}.jpg"));
+    fs::copy(root().join("assets/images/BloodImage_00007.jpg"), &photo).unwrap();
+    let classes = [evil, "WBC", "Platelets"];
+    let facts = sharekan(&["inspect", DENSE, "--json", "-"]).succeeds().json();
+    let mut settings = facts["detection"].clone();
+    settings["classes"] = classes.into();
+    fs::write(&config, settings.to_string()).unwrap();
+    let config = ["--head-config", text(&config)];
+    let head = at(&format!("h{evil}.safetensors"));
+    let head = text(&head);
+    sharekan(&[&["compile", DENSE, "-o", head, "--codebook", "4"][..], &config].concat()).succeeds();
+    let bank = at("bank");
+    let bank = text(&bank);
+    let member = format!("m{evil}={DENSE}");
+    for arguments in [
+        vec!["inspect", head],
+        vec!["detect", head, text(&photo), "--device", "cpu", "--score", "0.05"],
+        vec!["detect", head, text(&photo), "--device", "cpu", "--out", text(&out), "--json", "/dev/null"],
+        vec!["run", head, "--input", "no\u{1b}[31mfile", "--output", text(&out)],
+        [&["bank", &member, "-o", bank, "--codebook", "4"][..], &config].concat(),
+        vec!["inspect", bank],
+        vec!["eval", head, "--data", "tests/data/bccd", "--device", "cpu"],
+    ] {
+        let done = sharekan(&arguments);
+        for text in [&done.stdout, &done.stderr] {
+            let acts = text.chars().find(|c| c.is_control() && *c != '\n');
+            assert_eq!(acts, None, "{arguments:?}: {text:?}");
+            assert!(text.lines().all(|line| !line.starts_with("c\\u{9b}")), "{arguments:?}: {text:?}");
+        }
+    }
+    let json = sharekan(&["inspect", head, "--json", "-"]).succeeds().json();
+    assert_eq!(json["detection"]["classes"][0], evil);
+}
+
+#[test]
 fn a_reader_that_went_away_is_no_failure() {
     let mut child = command(&["inspect", DENSE]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());

@@ -42,8 +42,11 @@ fn a_head_gets_its_detection_settings_from_a_file() {
     const SMALL: &str = super::program::SMALL;
     sharekan(&["compile", SMALL, "-o", text(&head), "--head-config", text(&config)]).fails(&[SMALL, "take 6 outputs"]);
     sharekan(&["compile", SMALL, "-o", text(&head)]).succeeds();
-    sharekan(&["inspect", text(&head), "--head-config", text(&config)])
-        .fails(&["head: detection_head", "take 6 outputs"]);
+    sharekan(&["inspect", text(&head), "--head-config", text(&config)]).fails(&[
+        "config.json: names 1 classes",
+        "take 6 outputs",
+        text(&head),
+    ]);
     // A key that is passed over would leave its default in place: wrong boxes without a word.
     let settings = |more: &str| {
         format!(

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use etcetera::BaseStrategy;
 
 use super::{Device, Gpu, GpuOptions, RunError};
-use crate::files;
+use crate::files::{self, FileProblem};
 use crate::plan::Tuning;
 
 /// Most bytes of a file that is read: a driver's kernels for all heads that one may try.
@@ -66,6 +66,19 @@ impl DeviceCache {
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Makes the folder and sees whether it can be written to: to be asked before long work, not after it.
+    ///
+    /// # Errors
+    /// Where it cannot; the error names it.
+    #[doc(hidden)]
+    pub fn check(&self) -> Result<(), CacheError> {
+        own_files::make_folder(&self.folder)?;
+        tempfile::tempfile_in(&self.folder).map(drop).map_err(|problem| {
+            let problem = FileProblem::Write(files::without_path(problem));
+            CacheError::Files(problem.in_file(self.folder.clone()))
+        })
     }
 
     /// The file of the tiles measured on a device.

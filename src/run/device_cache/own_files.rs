@@ -50,7 +50,7 @@ pub(super) fn make_folder(folder: &Path) -> Result<(), CacheError> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|problem| CacheError::Files(FileProblem::Write(problem).in_file(folder)))
+    builder.create(folder).map_err(|problem| CacheError::Files(crate::files::not_made(folder, problem)))
 }
 
 /// Waits until no other process holds the lock in `path`; it is held until the file is dropped.

@@ -9,6 +9,7 @@ use sharekan::head::{Bank, DenseHead};
 use super::{BankArgs, dense};
 use crate::cli::calibration::{CalibrationRows, CalibrationSource};
 use crate::cli::failure::Failure;
+use crate::cli::plain::plain;
 use crate::cli::screen::Screen;
 
 /// A dense head and its name.
@@ -74,7 +75,7 @@ pub(super) fn calibrate(
         }
         let for_all = at == 0 && sources.iter().all(|other| other == source);
         let whom = if for_all { "all heads".into() } else { head.name.clone() };
-        screen.line(format!("{whom}: {}", source.display()))?;
+        screen.line(format!("{}: {}", plain(whom), plain(source.display())))?;
         let split = &args.calibrate_split;
         let backbone = args.backbone.as_deref();
         let reading = &args.reading;
@@ -103,7 +104,7 @@ fn assign(sources: &[PathBuf], names: &[&str]) -> Result<Vec<PathBuf>, String> {
             Some(at) => Some(Ok((at, PathBuf::from(path)))),
             None if source.exists() => None,
             None => Some(Err(format!(
-                "--calibrate {}: no head is named {name}, they are {}",
+                "--calibrate {}: no head is named '{name}', they are {}",
                 source.display(),
                 names.join(", ")
             ))),
@@ -158,7 +159,7 @@ mod tests {
             (&["a=x", "y"], "--calibrate y names no head"),
             (&["a=x", "a=y"], "twice for a"),
             (&["a=x"], "--calibrate b=DIR is missing"),
-            (&["a=x", "c=y"], "no head is named c, they are a, b"),
+            (&["a=x", "c=y"], "no head is named 'c', they are a, b"),
         ] {
             assert!(assigned(sources).unwrap_err().contains(problem), "{sources:?}");
         }

@@ -9,6 +9,7 @@ use sharekan::files;
 
 use super::super::backbone::BackbonePrecision;
 use super::super::failure::Failure;
+use super::super::plain::plain;
 use super::super::progress;
 use super::super::screen::Screen;
 use super::{BenchArgs, MemberArgs, command, processor};
@@ -125,7 +126,9 @@ fn print(screen: Screen, times: &PipelineTimes) -> Result<(), Failure> {
     let PipelineTimes { image, backbone, input: [across, down], head, notes, stages, cpu, gpu, .. } = times;
     screen.line(format!(
         "{} ({} x {}) through {backbone} at {across} x {down}, and {head}",
-        image.file, image.width, image.height
+        plain(&image.file),
+        image.width,
+        image.height
     ))?;
     for note in notes {
         screen.line(note)?;

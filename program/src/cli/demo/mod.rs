@@ -12,7 +12,7 @@ use sharekan::compress::{self, Calibration, CompressOptions, Method};
 use sharekan::detect::frame::FrameOptions;
 use sharekan::detect::{Assets, list_images};
 use sharekan::evaluate::{self, VerifyReport};
-use sharekan::files::{self, FileProblem, HeadFile};
+use sharekan::files::{self, HeadFile};
 use sharekan::head::{DenseHead, DetectionConfig, Head};
 use sharekan::import::ImportOptions;
 use sharekan::plan::PlanOptions;
@@ -24,6 +24,7 @@ use super::failure::Failure;
 use super::image_set::SetReadingArgs;
 use super::options::{DeviceArg, DeviceArgs};
 use super::places::Places;
+use super::plain::plain;
 use super::screen::{JsonArgs, Screen};
 use super::table::{Align, count, fields, table};
 use super::{detect, progress, verify};
@@ -124,7 +125,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
 }
 
 fn make_folder(folder: &std::path::Path) -> Result<(), Failure> {
-    Ok(std::fs::create_dir_all(folder).map_err(|problem| FileProblem::Write(problem).in_file(folder))?)
+    Ok(files::make_folder(folder)?)
 }
 
 /// The adapter to check, if there is one.
@@ -224,7 +225,7 @@ fn print_summary(screen: Screen, summary: &Summary, settings: &DetectionConfig) 
     let mut images = table([("image", Align::Left), ("dense", Align::Left), ("compressed", Align::Left)]);
     for ImageFacts { name, dense, compressed, .. } in &summary.images {
         let counted = |found: &[_]| detect::counts(found, &settings.classes);
-        images.add_row([name.clone(), counted(dense), counted(compressed)]);
+        images.add_row([plain(name), counted(dense), counted(compressed)]);
     }
     screen.line(images.trim_fmt())
 }

@@ -11,6 +11,7 @@ use super::looking::Looking;
 use super::{add_counts, counts, named_counts};
 use crate::cli::detector::Opened;
 use crate::cli::failure::{Failure, say};
+use crate::cli::plain::plain;
 use crate::cli::progress;
 use crate::video::{VideoError, VideoReader, VideoWriter};
 
@@ -58,7 +59,8 @@ impl Looking {
             }
             uneven |= ((seconds - start) * rate.a_second() - at as f64).abs() > 0.75;
             if self.verbose {
-                let line = || format!("{} {at}: {seconds:.3} s, {}", path.display(), counts(&found, &self.classes));
+                let line =
+                    || format!("{} {at}: {seconds:.3} s, {}", plain(path.display()), counts(&found, &self.classes));
                 bar.suspend(|| self.screen.line(line())).map_err(Ended::Other)?;
             }
             if let Some((_, writer)) = &mut writer {
@@ -106,10 +108,10 @@ impl Looking {
             let counts = named_counts(&numbers, &self.classes);
             self.screen.line(format!(
                 "{}: {width}x{height}, {frames} frames, {a_second:.4} a second, {counts}",
-                path.display()
+                plain(path.display())
             ))?;
             if let Some(target) = shown.filter(|_| uneven) {
-                let (path, target) = (path.display(), target.display());
+                let (path, target) = (plain(path.display()), plain(target.display()));
                 self.screen.line(format!("{path}: frames come unevenly; {target} shows {a_second:.4} a second"))?;
             }
             if let Err(problem) = verdict {

@@ -17,6 +17,7 @@ use super::{DetectArgs, counts};
 use crate::cli::detector::Opened;
 use crate::cli::failure::{Failure, say};
 use crate::cli::json_lines::JsonLines;
+use crate::cli::plain::plain;
 use crate::cli::progress;
 use crate::cli::screen::Screen;
 use crate::cli::table::count;
@@ -118,7 +119,7 @@ impl Looking {
                     let (width, height) = (image.width(), image.height());
                     let detections = join(&found, &self.by_head);
                     let counts = counts(&detections, &self.classes);
-                    bar.suspend(|| self.screen.line(format!("{}: {width}x{height}, {counts}", path.display())))?;
+                    bar.suspend(|| self.screen.line(format!("{}: {width}x{height}, {counts}", plain(path.display()))))?;
                     let record = self.record(path, (width, height), &found, &detections);
                     self.write_line(&record, 0, 0.0)?;
                     self.records.push(record);

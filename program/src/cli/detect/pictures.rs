@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 use sharekan::detect::Picture;
-use sharekan::files::{self, FileProblem};
+use sharekan::files;
 
 use crate::cli::failure::Failure;
 use crate::cli::places::Place;
@@ -22,7 +22,7 @@ pub(crate) struct PictureNames {
 impl PictureNames {
     /// Makes the folder where it is not there. `others`, inputs and other results, are never written over.
     pub(crate) fn new(folder: &Path, others: impl Iterator<Item = impl AsRef<Path>>) -> Result<Self, Failure> {
-        std::fs::create_dir_all(folder).map_err(|problem| FileProblem::Write(problem).in_file(folder))?;
+        files::make_folder(folder)?;
         let others = others.filter_map(|other| Place::of(other.as_ref())).collect();
         Ok(Self { folder: folder.to_path_buf(), taken: HashSet::new(), others })
     }

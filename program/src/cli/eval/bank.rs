@@ -9,6 +9,7 @@ use sharekan::head::{Bank, Head};
 
 use super::super::detector::detecting_heads;
 use super::super::device::OpenDevice;
+use super::super::plain::plain;
 use super::super::table::list;
 use super::{EvalArgs, Failure, Screen, Skips, detections, print_report, progress, say};
 
@@ -92,7 +93,7 @@ pub(super) fn eval(args: &EvalArgs, head: &Head, bank: &Bank, screen: Screen) ->
         let mut evaluation = evaluator.evaluate(&EvaluationSettings::default());
         evaluation.classes = own_classes(&evaluation, &heads[head]);
         let summary = evaluation.summary();
-        screen.line(format!("head {name}"))?;
+        screen.line(format!("head {}", plain(name)))?;
         print_report(screen, &evaluation, &summary)?;
         screen.line("")?;
         summaries.insert(name.clone(), summary);

@@ -8,6 +8,7 @@ use super::layer::LayerFacts;
 use super::memory::DeviceMemory;
 use super::{InspectArgs, list};
 use crate::cli::failure::Failure;
+use crate::cli::plain::plain;
 use crate::cli::screen::Screen;
 use crate::cli::table::{Align, count, fields, table};
 
@@ -106,7 +107,7 @@ impl BankFacts {
                 format!("layer {at}: {} codewords of {coefficients}, {} bytes", count(*codewords), count(*bytes));
             ("codebook", text)
         }));
-        screen.line(format!("{}\n{}\n", self.file, fields(rows)))?;
+        screen.line(format!("{}\n{}\n", plain(&self.file), fields(rows)))?;
         let mut heads = table([
             ("head", Align::Left),
             ("shape", Align::Left),
@@ -118,7 +119,7 @@ impl BankFacts {
             let mut shape: Vec<String> = head.layers.iter().map(|layer| layer.inputs.to_string()).collect();
             shape.push(head.outputs.to_string());
             heads.add_row([
-                head.name.clone(),
+                plain(&head.name),
                 shape.join("->"),
                 format!("{} to {}", head.first_output, head.first_output + head.outputs - 1),
                 count(head.edges),
@@ -131,7 +132,7 @@ impl BankFacts {
             let shown: Vec<&String> = detection.classes.iter().take(SHOWN_CLASSES).collect();
             let rest = detection.classes.len().saturating_sub(SHOWN_CLASSES);
             let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-            screen.line(format!("{}: classes {}{more}", head.name, list(shown)))?;
+            screen.line(format!("{}: classes {}{more}", plain(&head.name), list(shown)))?;
         }
         self.session_on_device.as_ref().map_or(Ok(()), |memory| memory.print(screen))
     }

@@ -8,6 +8,7 @@ use super::InspectArgs;
 use crate::cli::device::OpenDevice;
 use crate::cli::failure::Failure;
 use crate::cli::options::DeviceArg;
+use crate::cli::plain::plain;
 use crate::cli::screen::Screen;
 use crate::cli::table::{Align, count, size, table};
 
@@ -89,7 +90,7 @@ impl DeviceMemory {
         screen.line(format!("\n{}: {rows} rows take {}{sessions}", self.device, size(bytes)))?;
         let mut shown = table([("buffer", Align::Left), ("bytes", Align::Right)]);
         for buffer in &self.buffers {
-            shown.add_row([buffer.name.clone(), count(buffer.bytes)]);
+            shown.add_row([plain(&buffer.name), count(buffer.bytes)]);
         }
         shown.add_row(["all".into(), count(bytes)]);
         screen.line(shown.trim_fmt())

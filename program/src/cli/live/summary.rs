@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::opening::Devices;
 use super::times::Times;
 use crate::cli::failure::Failure;
+use crate::cli::plain::plain;
 use crate::cli::screen::Screen;
 use crate::cli::table::{Align, count, table};
 
@@ -77,7 +78,7 @@ impl Summary {
             if self.skipped > 0 { format!(" ({} left out)", count(self.skipped as usize)) } else { String::new() };
         screen.line(format!(
             "{}: {} frames of {}x{}{skipped}, {:.1} a second; backbone on {} in {}, head on {}, window on {}",
-            self.source,
+            plain(&self.source),
             count(self.frames as usize),
             self.width,
             self.height,

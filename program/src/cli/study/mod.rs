@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use sharekan::compress::{Calibration, Method};
 use sharekan::evaluate::Evaluator;
-use sharekan::files::{self, FileProblem};
+use sharekan::files;
 use sharekan::head::{DenseHead, Head};
 use sharekan::plan::PlanOptions;
 use sharekan::run::{Device, GpuOptions, Model};
@@ -289,7 +289,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failure> {
-    Ok(std::fs::create_dir_all(folder).map_err(|problem| FileProblem::Write(problem).in_file(folder))?)
+    Ok(files::make_folder(folder)?)
 }
 
 fn file_name(path: &Path) -> String {
