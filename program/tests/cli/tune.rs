@@ -166,9 +166,9 @@ fn what_cannot_be_used_is_said_and_replaced_by_tune_alone() {
     let nowhere = place.at("in/there");
     let (found, said) = place.run(&["--cache", text(&nowhere)]);
     assert_eq!(found, expected);
-    assert!(said.contains("cannot be written") && said.lines().count() == 1, "{said}");
+    assert!(said.contains("in: is no folder") && said.lines().count() == 1, "{said}");
     sharekan(&["tune", place.head, "--batches", "1", "--tiles", "1", "--cache", text(&nowhere)])
-        .fails(&[text(&nowhere), "cannot be written"]);
+        .fails(&[text(&place.at("in")), "is no folder, expected one to write into"]);
 }
 
 #[test]
