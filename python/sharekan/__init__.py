@@ -10,7 +10,7 @@
 `compress` takes a module of efficient-kan, pykan, fast-kan or inkan, a state dict or a path; `load` reads what it takes
 without compressing it. `find` shows the KANs in a larger model, `calibrate` gathers the rows that one of them sees, `replace`
 puts a compressed one in its place. `bank` joins several heads of the same inputs. `Detector` goes from images to labelled
-boxes, `evaluate` measures it. `verify` checks this machine's adapter, `adapters` lists what there is.
+boxes, `evaluate` measures it; `Features` are what it shows its head, rows to calibrate with. `verify` checks this machine's adapter, `adapters` lists what there is.
 
 PyTorch is only imported where PyTorch's objects are passed.
 """
@@ -20,7 +20,7 @@ import os as _os
 from . import _sharekan, assets
 from ._calibrate import calibrate
 from ._compress import bank, compress
-from ._detector import Detection, Detector
+from ._detector import Detection, Detector, Features
 from ._head import Head, load
 from ._modules import Found, find, replace
 from ._report import Report
@@ -35,6 +35,7 @@ __all__ = [
     "Detection",
     "Detector",
     "DeviceError",
+    "Features",
     "FileRefused",
     "Found",
     "Head",

@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from . import _sharekan
-from ._arrays import is_tensor, number, whole
+from ._arrays import F32, is_tensor, number, whole
 from ._head import load
 from ._progress import Progress, told
 
@@ -104,6 +104,51 @@ class Detector:
 
     def __repr__(self) -> str:
         return f"<sharekan.Detector {', '.join(self.classes)}; backbone on {self.backbone_device}, head on {self.device}>"
+
+
+class Features:
+    """What a backbone gives a detection head: the rows to calibrate a compression of it with, by images of one's own.
+
+    `head` is what `load` takes, dense or compressed, with detection settings; `backbone` is an ONNX file, else the bundled one
+    (`sharekan.assets.fetch("backbone")`). Several threads may call one; they take turns.
+    """
+
+    def __init__(
+        self,
+        head: Any,
+        backbone: str | os.PathLike[str] | None = None,
+        *,
+        device: str = "auto",
+        adapter: str | None = None,
+    ) -> None:
+        from .assets import fetch
+
+        path = fetch("backbone") if backbone is None else backbone
+        self._native = _sharekan.Features(load(head)._native, os.fspath(path), device, adapter)
+
+    @property
+    def device(self) -> str:
+        """Where the backbone runs: name of the adapter, or `CPU`."""
+        return self._native.device
+
+    @property
+    def inputs(self) -> int:
+        """Features of a cell, the head's inputs."""
+        return self._native.inputs
+
+    def __call__(self, image: Any) -> F32:
+        """Features `[cells, inputs]` of one image: a path, an array `[height, width, 3]` of uint8 in RGB, or an image of Pillow.
+
+        Cells come row by row; an image that cannot be used is a `ValueError` or `OSError`.
+        """
+        if isinstance(image, (str, os.PathLike)):
+            return self._native.of_file(os.fspath(image))
+        if not _is_image(image):
+            raise TypeError(f"expected an image or a path, found {type(image).__name__}")
+        return self._native.of_array(_pixels(image))
+
+    def __repr__(self) -> str:
+        return f"<sharekan.Features of {self.inputs} values; backbone on {self.device}>"
 
 
 def _is_image(value: Any) -> bool:

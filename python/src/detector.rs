@@ -85,19 +85,7 @@ impl Detector {
 
     /// The boxes in an image `[height, width, 3]` in RGB of 8 bits, as JSON.
     fn detect_array(&self, py: Python<'_>, image: PyReadonlyArray3<'_, u8>) -> PyResult<String> {
-        let (height, width, channels) = image.as_array().dim();
-        if channels != 3 || height == 0 || width == 0 {
-            return Err(PyValueError::new_err(format!(
-                "the image has shape [{height}, {width}, {channels}], expected [height, width, 3]"
-            )));
-        }
-        if !image.is_c_contiguous() {
-            return Err(PyValueError::new_err("the image is not in C order"));
-        }
-        let side = |side: usize| {
-            u32::try_from(side).map_err(|_| PyValueError::new_err(format!("the image has a side of {side} pixels")))
-        };
-        let picture = Picture::from_rgb(side(width)?, side(height)?, image.as_slice()?.to_vec()).map_err(raised)?;
+        let picture = picture(&image)?;
         let found = py.detach(|| Ok::<_, PyErr>(self.own()?.detect_by_head(&picture)))?.map_err(raised)?;
         let record = self.record(String::new(), &picture, &found.0);
         device::json(&record.detections)
@@ -143,6 +131,23 @@ impl Detector {
         }
         Ok(list)
     }
+}
+
+/// The picture in an array `[height, width, 3]`.
+pub(crate) fn picture(image: &PyReadonlyArray3<'_, u8>) -> PyResult<Picture> {
+    let (height, width, channels) = image.as_array().dim();
+    if channels != 3 || height == 0 || width == 0 {
+        return Err(PyValueError::new_err(format!(
+            "the image has shape [{height}, {width}, {channels}], expected [height, width, 3]"
+        )));
+    }
+    if !image.is_c_contiguous() {
+        return Err(PyValueError::new_err("the image is not in C order"));
+    }
+    let side = |side: usize| {
+        u32::try_from(side).map_err(|_| PyValueError::new_err(format!("the image has a side of {side} pixels")))
+    };
+    Picture::from_rgb(side(width)?, side(height)?, image.as_slice()?.to_vec()).map_err(raised)
 }
 
 /// A detector that works for this thread.

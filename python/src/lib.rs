@@ -7,6 +7,7 @@ mod detector;
 mod device;
 mod error;
 mod evaluate;
+mod features;
 mod fork;
 mod head;
 mod import;
@@ -30,6 +31,8 @@ mod native {
     use crate::error::{DeviceError, FileRefused, ImportRefused};
     #[pymodule_export]
     use crate::evaluate::{evaluate, evaluate_rows};
+    #[pymodule_export]
+    use crate::features::Features;
     #[pymodule_export]
     use crate::fork::forked;
     #[pymodule_export]

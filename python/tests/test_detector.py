@@ -124,6 +124,29 @@ def test_a_callback_cannot_call_the_detector_that_calls_it(detector, root) -> No
     assert len(detector.detect(images, progress=lambda done, of: sharekan.load(root / "assets/heads/bccd.safetensors"))) == 2
 
 
+def test_features_are_what_the_head_sees(detector, root, tmp_path) -> None:
+    features = sharekan.Features(
+        root / "assets/heads/bccd.safetensors", sharekan.assets.fetch("backbone", root), device="cpu"
+    )
+    image = root / "assets/images/BloodImage_00007.jpg"
+    rows = features(image)
+    # 26 x 26 cells of the bundled backbone's 1,392 channels, and the head on them finds what the detector finds.
+    assert rows.shape == (676, 1392) and rows.dtype == np.float32 and features.inputs == 1392 and features.device == "CPU"
+    outputs = sharekan.load(root / "assets/heads/bccd.safetensors").session(device="cpu", max_rows=676)(rows)
+    sigmoid = lambda logits: 1 / (1 + np.exp(-logits))  # noqa: E731
+    # Of a cell the logits of three classes, four distances and the logit of centreness; a score is the geometric mean.
+    scores = np.sqrt(sigmoid(outputs[:, :3]) * sigmoid(outputs[:, 7:8]))
+    best = detector.detect(image)[0]
+    assert abs(scores.max() - best["score"]) < 1e-4
+    assert detector.classes[scores.max(axis=0).argmax()] == best["class"]
+    grey = np.full((64, 96, 3), 114, np.uint8)
+    assert features(grey).shape == (676, 1392)
+    with pytest.raises(FileNotFoundError):
+        features("nowhere.jpg")
+    with pytest.raises(TypeError, match="expected an image or a path, found bytes"):
+        features(b"x")
+
+
 def test_assets_are_found_in_a_clone_or_not_at_all(root, tmp_path, monkeypatch) -> None:
     monkeypatch.delenv("SHAREKAN_ASSETS", raising=False)
     monkeypatch.chdir(tmp_path)
