@@ -132,6 +132,9 @@ fn many_rows_of_many_outputs_go_by_rows() {
         assert_eq!(names(rows), ["rows", "edges"], "{rows} rows");
     }
     assert_eq!(names(4096), ["rows", "rows"]);
+    // Few rows of however many outputs leave its lanes empty.
+    let wide = Head::from(integer_head(&[4, 20_000], 30, false, 1));
+    assert_eq!(Plan::new(&wide, &Limits::default(), 4).unwrap().kernels(4)[0].name, "edges");
 }
 
 /// The same of banks, which get larger workgroups by `edges` where there are some.
@@ -264,35 +267,35 @@ fn bank(table: bool, grids: Grids) -> Bank {
     Bank::new(members).unwrap()
 }
 
-/// An adapter with cooperative matrices needs room for taps: 10 halves an input, inputs in eights, rows in whole tiles, and
-/// two blocks of 16 x 16 that are read past the end. A batch whose taps take more than 96 MiB takes several equal passes.
+/// An adapter with cooperative matrices needs room for basis weights: 10 halves an input, inputs in eights, rows in whole tiles, and
+/// two blocks of 16 x 16 that are read past the end. A batch whose basis weights take more than 96 MiB takes several equal passes.
 #[test]
-fn plans_have_room_for_the_taps_of_matrices() {
+fn plans_have_room_for_the_basis_of_matrices() {
     let limits = Limits::default().workgroup_storage(49_152).matrix_subgroup(32);
     let head = Head::from(integer_head(&[2045, 512, 5], 256, false, 1));
-    let taps = |plan: &Plan| plan.buffers().iter().find(|buffer| buffer.name == "basis").map(|buffer| buffer.bytes);
+    let basis = |plan: &Plan| plan.buffers().iter().find(|buffer| buffer.name == "basis").map(|buffer| buffer.bytes);
     let plan = Plan::new(&head, &limits, 169).unwrap();
-    assert_eq!(taps(&plan), Some(192 * 2048 * 10 * 2 + 1024));
+    assert_eq!(basis(&plan), Some(192 * 2048 * 10 * 2 + 1024));
     let plan = Plan::new(&head, &limits, 4096).unwrap();
-    assert_eq!((plan.chunk_rows(), taps(&plan)), (2048, Some(2048 * 2048 * 10 * 2 + 1024)));
+    assert_eq!((plan.chunk_rows(), basis(&plan)), (2048, Some(2048 * 2048 * 10 * 2 + 1024)));
     let halves = Plan::with_options(&head, &limits, 676, &PlanOptions::default().chunk_rows(384)).unwrap();
-    assert_eq!((halves.chunk_rows(), taps(&halves)), (384, Some(384 * 2048 * 10 * 2 + 1024)));
+    assert_eq!((halves.chunk_rows(), basis(&halves)), (384, Some(384 * 2048 * 10 * 2 + 1024)));
     let plain = Plan::new(&head, &limits.matrix_subgroup(None), 4096).unwrap();
-    assert_eq!((plain.chunk_rows(), taps(&plain)), (4096, None));
+    assert_eq!((plain.chunk_rows(), basis(&plain)), (4096, None));
 }
 
 /// Heads with the same grids read the basis weights that one of them needs.
 #[test]
-fn heads_with_the_same_grids_share_the_taps_of_matrices() {
+fn heads_with_the_same_grids_share_the_basis_of_matrices() {
     let limits = Limits::default().workgroup_storage(49_152).matrix_subgroup(32);
     let options = PlanOptions::default().strategy(Strategy::Matrix);
-    let taps = |grids| {
+    let basis = |grids| {
         let plan = Plan::with_options(&bank(false, grids).into(), &limits, 128, &options).unwrap();
         plan.buffers().iter().find(|buffer| buffer.name == "basis").map(|buffer| buffer.bytes)
     };
     // 128 rows of 48 inputs by 10 halves, and two blocks that are read past the end; the second layer has 24 inputs a head.
-    assert_eq!(taps(Grids::Own), Some(3 * 128 * 48 * 10 * 2 + 1024));
-    assert_eq!(taps(Grids::Shared), Some(3 * 128 * 24 * 10 * 2 + 1024));
+    assert_eq!(basis(Grids::Own), Some(3 * 128 * 48 * 10 * 2 + 1024));
+    assert_eq!(basis(Grids::Shared), Some(3 * 128 * 24 * 10 * 2 + 1024));
 }
 
 /// Heads of one codebook in one pass: each gives what it gives alone.

@@ -32,10 +32,13 @@ class Rows:
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         paths: list[str] = []
         rows: list[Any] = []
-        for path in batch["path"]:
+        for number, path in zip(batch["number"], batch["path"]):
             try:
                 cells = self.features(str(path))
-                own = cells[np.linspace(0, len(cells) - 1, min(self.each, len(cells))).astype(int)]
+                # Other cells of every image: the first ones are often padding.
+                count = min(self.each, len(cells))
+                start = number * 0.6180339887498949 % 1
+                own = cells[((np.arange(count) + start) * (len(cells) / count)).astype(int)]
             except (ValueError, OSError):
                 # A row of no numbers, which the driver counts.
                 own = np.full((1, self.features.inputs), np.nan, dtype=np.float32)
@@ -60,7 +63,7 @@ def main() -> None:
         parser.error(f"{args.images}: holds no image")
     ray.init(ignore_reinit_error=True, logging_level="warning")
     backbone = str(Path(args.backbone or sharekan.assets.fetch("backbone")).resolve())
-    gathered = ray.data.from_items([{"path": path} for path in images]).map_batches(
+    gathered = ray.data.from_items([{"path": path, "number": at} for at, path in enumerate(images)]).map_batches(
         Rows,
         fn_constructor_args=(str(Path(args.head).resolve()), backbone, -(-ROWS // len(images))),
         batch_size=args.batch,
@@ -71,9 +74,11 @@ def main() -> None:
     found: dict[str, list[Any]] = {}
     for row in gathered.iter_rows():
         found.setdefault(row["path"], []).append(row["row"])
-    bad = [path for path, rows in found.items() if not np.isfinite(rows).all()]
+    bad = {path for path, rows in found.items() if not np.isfinite(rows).all()}
     good = [np.stack(found[path]) for path in sorted(found) if path not in bad]
     print(f"{len(images)} images, {len(bad)} bad, {sum(map(len, good))} rows")
+    if not good:
+        parser.error(f"{args.images}: holds no image that can be used")
     small = sharekan.compress(args.head, calibrate=np.concatenate(good), codebook=args.codebook)
     small.save(args.out)
     print(small.report)

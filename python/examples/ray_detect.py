@@ -77,6 +77,8 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     before = done(args.out)
     count, left = (0, []) if args.images.suffix == ".parquet" else in_folder(args.images, before)
+    if not count and args.images.is_dir() and not any(args.images.rglob("*.parquet")):
+        parser.error(f"{args.images}: holds neither images nor Parquet")
     if left or not count:
         ray.init(ignore_reinit_error=True, logging_level="warning")
         rows = ray.data.from_items(left)

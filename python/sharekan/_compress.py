@@ -96,7 +96,8 @@ def bank(
     heads side by side.
     """
     for what, value in (("heads", heads), ("calibrate", calibrate)):
-        if not isinstance(value, Mapping) and value is not None:
+        # A ModuleDict of PyTorch is none of Python's own mappings.
+        if not (isinstance(value, Mapping) or hasattr(value, "items")) and value is not None:
             raise TypeError(f"{what} is {type(value).__name__}, expected a dictionary by the names of the heads")
     other = [name for name in heads if not isinstance(name, str)]
     if other:

@@ -12,6 +12,7 @@ use sharekan::run::{Device, Gpu};
 
 use crate::device;
 use crate::error::raised;
+use crate::fork;
 
 /// A backbone on any device, and the name of that.
 pub(crate) struct OpenBackbone {
@@ -30,6 +31,7 @@ impl OpenBackbone {
         adapter: Option<String>,
         heads: Option<&Gpu>,
     ) -> PyResult<Self> {
+        fork::threads()?;
         let gpu = match (on, heads) {
             (Device::Cpu, _) => None,
             (on, Some(gpu)) if on == Device::Gpu || !gpu.is_software() => Some(gpu.clone()),

@@ -240,7 +240,7 @@ impl VideoReader {
 /// images, subtitles) is not among them: `ffmpeg` would open any file of this machine that it names.
 const CONTAINERS: &str = "mov,mp4,matroska,webm,avi,flv,live_flv,asf,asf_o,ogg,gif,yuv4mpegpipe,ivf,mxf,mxg,gxf,mpeg,mpegts,\
                           mpegtsraw,mpegvideo,h261,h263,h264,hevc,vvc,evc,av1,obu,m4v,vc1,vc1test,dirac,cavsvideo,avs2,avs3,\
-                          mjpeg,mjpeg_2000,dv,nut,rm,wtv,nsv,swf,bink,smk";
+                          mjpeg,mjpeg_2000,mpjpeg,jpeg_pipe,png_pipe,apng,dhav,dv,nut,nuv,rm,wtv,nsv,swf,bink,smk";
 
 /// Options that name a file and nothing else: no address, no pattern, and by [`CONTAINERS`] no other file that it may name.
 pub(super) fn input(path: &Path) -> [OsString; 6] {

@@ -334,7 +334,9 @@ impl Strategy {
         if rows * layer.outputs >= MATRIX_WORK && limits.matrix_subgroup.is_some() && fits(Self::Matrix) {
             Self::Matrix
         } else if (rows >= MANY_ROWS && layer.output_groups() < FEW_GROUPS && fits(Self::Rows))
-            || (rows * layer.outputs >= ROWS_WORK && RowsTile::has_room(layer, limits, rows))
+            || (rows.next_power_of_two() >= ROOM_ROWS
+                && rows * layer.outputs >= ROWS_WORK
+                && RowsTile::has_room(layer, limits, rows))
             || (layer.heads > 1
                 && rows >= bank_rows
                 && rows * layer.outputs * layer.heads >= bank_work

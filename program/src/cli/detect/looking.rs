@@ -71,6 +71,8 @@ impl Looking {
         screen: Screen,
         stop: Stop,
     ) -> Result<Self, Failure> {
+        // Before pictures get names, so that none gets that of the lines.
+        let lines = args.jsonl.open()?;
         let others = [args.json.path(), args.jsonl.path(), args.timings.as_ref()];
         let others = others.into_iter().flatten().map(PathBuf::as_path);
         let files = || sources.list.iter().map(|source| source.path()).chain(others.clone());
@@ -83,7 +85,7 @@ impl Looking {
             classes: by_head.concat(),
             by_head,
             names,
-            lines: args.jsonl.open()?,
+            lines,
             screen,
             verbose: args.verbose,
             stop,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sharekan::detect::{Picture, draw_detections};
-use sharekan::files::{self, FileProblem};
+use sharekan::files;
 
 use super::shared::Shown;
 use crate::cli::detect::looking::Line;
@@ -13,7 +13,7 @@ use crate::cli::failure::Failure;
 /// Saves a frame as `live-0001.png` and `live-0001.json`, by the first number that is free in the folder; gives the picture's
 /// path.
 pub(super) fn save(folder: &Path, source: &str, shown: &Shown) -> Result<PathBuf, Failure> {
-    std::fs::create_dir_all(folder).map_err(|problem| FileProblem::Write(problem).in_file(folder))?;
+    files::make_folder(folder)?;
     let free = |number: &u32| ["png", "json"].iter().all(|ending| !path(folder, *number, ending).exists());
     let number = (1..).find(free).unwrap_or(1);
     let [width, height] = shown.frame.size;
