@@ -69,7 +69,7 @@ impl Features {
 impl Features {
     fn rows(&self, picture: &Picture) -> PyResult<Vec<f32>> {
         fork::threads()?;
-        let letterbox = Letterbox::new(picture.width(), picture.height(), self.settings.input_size).map_err(raised)?;
+        let letterbox = Letterbox::of(picture.width(), picture.height(), &self.settings).map_err(raised)?;
         let image = letterbox.apply(picture, self.settings.pixels.padding).map_err(raised)?;
         let mut backbone = self.backbone.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(backbone.features(&image).map_err(raised)?.into_rows())

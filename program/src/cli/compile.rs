@@ -228,7 +228,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<(), Failure> {
         .residual(args.residual)
         .keep_dense(args.keep_dense)
         .method(method);
-    let rows_from = args.calibration.paths()[0].unwrap_or(&args.head);
+    let rows_from = calibrate.unwrap_or(&args.head);
     let in_file = |problem: Error| match problem {
         problem @ Error::Compress(CompressError::Calibration(_)) => problem.in_file(rows_from),
         problem => problem.in_file(&args.head),

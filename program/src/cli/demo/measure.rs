@@ -11,6 +11,7 @@ use sharekan::detect::{
     Backbone, BoxAgreement, DetectOptions, Detection, Letterbox, decode_detections, draw_detections, read_image,
 };
 use sharekan::evaluate::{VerifyReport, output_snr_db};
+use sharekan::files;
 use sharekan::head::DetectionConfig;
 use sharekan::run::Model;
 
@@ -65,7 +66,7 @@ impl Heads {
 
         let stem = path.file_stem().map_or_else(|| "image".into(), |stem| stem.to_string_lossy().into_owned());
         let draw = |folder: &str, found: &[Detection]| {
-            super::make_folder(&self.out.join(folder))?;
+            files::make_folder(&self.out.join(folder))?;
             let name = format!("{folder}/{stem}.png");
             let mut picture = image.clone();
             draw_detections(&mut picture, found, &self.settings.classes);

@@ -73,7 +73,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let (Head::Dense(dense), Some(settings)) = (&file.head, file.head.detection()) else {
         return Err(Failure::new(format!("{}: is no dense detection head", assets.head().display())));
     };
-    make_folder(&args.out)?;
+    files::make_folder(&args.out)?;
     let gpu = open_adapter(args.device.device, &options, screen)?;
 
     let (compressed, sizes) = compile(dense, &assets, args, screen)?;
@@ -122,10 +122,6 @@ pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     screen.line(format!("\nthe boxes, side by side: {}", page.display()))?;
     args.json.write(&summary)?;
     summary.check.map_or(Ok(()), |check| verify::verdict(&check, &args.out.join(HEAD_FILE)))
-}
-
-fn make_folder(folder: &std::path::Path) -> Result<(), Failure> {
-    Ok(files::make_folder(folder)?)
 }
 
 /// The adapter to check, if there is one.

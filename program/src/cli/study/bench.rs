@@ -9,7 +9,7 @@ use sharekan::Error;
 use sharekan::compress::Calibration;
 use sharekan::evaluate::ground_truth::GroundTruth;
 use sharekan::evaluate::{EvaluationSettings, Evaluator, ImageShift, OutputSnr, ScoredRegion};
-use sharekan::files::HeadFile;
+use sharekan::files::{self, HeadFile};
 use sharekan::head::{DenseHead, DetectionConfig, Head};
 use sharekan::import::ImportOptions;
 use sharekan::plan::PlanOptions;
@@ -177,7 +177,7 @@ impl<'a> Bench<'a> {
             }
         };
         if let (Some(path), Head::Compressed(_)) = (path.filter(|path| !path.exists()), &made.head) {
-            super::make_folder(&self.args.out.join("heads"))?;
+            files::make_folder(&self.args.out.join("heads"))?;
             made.head.save(&path)?;
         }
         if matches!(variant, Variant::Gptq(_)) && !self.made.iter().any(|(known, _)| known == variant) {
@@ -210,7 +210,7 @@ impl<'a> Bench<'a> {
         let head = Head::Dense(self.dense.clone());
         let mut runner = Model::open_on(self.gpu, &head, rows, &PlanOptions::default())?;
         let folder = self.args.out.join("features").join(shift.name());
-        super::make_folder(&folder)?;
+        files::make_folder(&folder)?;
         let mut outputs = Vec::new();
         for number in 0..self.features.entries.len() {
             let key = Fingerprinter::new()

@@ -102,7 +102,7 @@ impl Features {
         }
         let pixels = read_image(&entry.path)?;
         let (_, features) = shifted_features(&mut self.backbone, &pixels, &self.settings, shift, entry.at)?;
-        super::make_folder(&folder)?;
+        files::make_folder(&folder)?;
         files::replace(&path, &packed(&features))?;
         Ok(features.into_rows())
     }

@@ -155,7 +155,7 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
     let device = runner.device_name().to_owned();
     drop(runner);
     say_unknown_classes(&Evaluator::new(&truth, &settings.classes), &settings);
-    make_folder(&args.out)?;
+    files::make_folder(&args.out)?;
 
     let source = calibration_source(args, &gpu);
     let calibration_files = source.as_ref().map(CalibrationSource::files).transpose()?;
@@ -181,7 +181,7 @@ pub(crate) fn study(args: &StudyArgs) -> Result<(), Failure> {
         device: device.clone(),
     };
     let points_folder = args.out.join("points");
-    make_folder(&points_folder)?;
+    files::make_folder(&points_folder)?;
     let kept: Vec<Option<Point>> = plan.iter().map(|(v, s)| read_point(&points_folder, &keys.point(v, *s))).collect();
     let pending: Vec<usize> = (0..plan.len()).filter(|&at| kept[at].is_none()).collect();
     let done = plan.len() - pending.len();
@@ -286,10 +286,6 @@ fn digest_of_files(paths: &[PathBuf]) -> Result<Fingerprint, Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(files::read(path, u64::MAX)?)
-}
-
-fn make_folder(folder: &Path) -> Result<(), Failure> {
-    Ok(files::make_folder(folder)?)
 }
 
 fn file_name(path: &Path) -> String {
