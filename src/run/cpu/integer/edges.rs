@@ -1,5 +1,6 @@
 //! A layer's edges in the order in which the CPU walks them.
 
+use super::lanes::Lanes;
 use crate::head::GainScale;
 
 /// Inputs that are summed together.
@@ -13,6 +14,26 @@ pub(super) struct Edges {
     /// Gain level of each edge.
     pub(super) levels: [i16; GROUP],
 }
+
+/// Outputs of a [`Tile`].
+pub(super) const TILE: usize = 64;
+/// Most codewords that a [`Tile`] can name.
+pub(super) const NAMED: usize = 256;
+
+/// The edges from a group of inputs to some outputs, for single rows: slots and levels lie in the order of the vectors.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct Tile {
+    /// Codeword of each edge; outputs stand where [`Lanes::place_of_output`] says.
+    pub(super) slots: [[u8; TILE]; GROUP],
+    /// Gain levels, by pairs of inputs. Outputs past the last have level 0.
+    pub(super) levels: [[[i16; 2]; TILE]; GROUP / 2],
+}
+
+/// One coefficient of every codeword that a [`Tile`] can name; zeros follow the last codeword.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+pub(super) struct Plane(pub(super) [i8; NAMED]);
 
 /// Which codewords the table of an input holds.
 #[derive(Debug, Clone)]
@@ -39,6 +60,41 @@ pub(super) struct Stage {
     pub(super) table: usize,
     /// `[groups, outputs]`.
     pub(super) edges: Vec<Edges>,
+    /// What single rows read in vectors; empty where the lanes or the codebook don't allow it.
+    pub(super) single: Single,
+}
+
+/// The edges and the codebook in the form that single rows read in vectors.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Single {
+    /// `[groups, tiles of outputs]`.
+    pub(super) tiles: Vec<Tile>,
+    /// One a coefficient, at least four.
+    pub(super) planes: Vec<Plane>,
+    /// Codewords.
+    pub(super) codewords: usize,
+}
+
+impl Single {
+    /// `codebook` is `[codewords, coefficients]`, `edges` are `[groups, outputs]` and name codewords.
+    fn new([outputs, coefficients]: [usize; 2], codebook: &[i8], edges: &[Edges], lanes: Lanes) -> Self {
+        let mut planes = vec![Plane([0; NAMED]); coefficients.max(4)];
+        for (at, codeword) in codebook.chunks_exact(coefficients).enumerate() {
+            planes.iter_mut().zip(codeword).for_each(|(plane, &c)| plane.0[at] = c);
+        }
+        let mut tiles = Vec::with_capacity(edges.len().div_ceil(TILE));
+        for edges in edges.chunks_exact(outputs).flat_map(|group| group.chunks(TILE)) {
+            let mut tile = Tile { slots: [[0; TILE]; GROUP], levels: [[[0; 2]; TILE]; GROUP / 2] };
+            for (o, edges) in edges.iter().enumerate() {
+                for at in 0..GROUP {
+                    tile.slots[at][lanes.place_of_output(o)] = edges.slots[at] as u8;
+                    tile.levels[at / 2][o][at % 2] = edges.levels[at];
+                }
+            }
+            tiles.push(tile);
+        }
+        Self { tiles, planes, codewords: codebook.len() / coefficients }
+    }
 }
 
 impl Stage {
@@ -49,6 +105,7 @@ impl Stage {
         indices: &[u16],
         gains: &[u8],
         scale: &GainScale,
+        lanes: Lanes,
     ) -> Self {
         let codewords = codebook.len() / coefficients;
         let stride = coefficients.max(16);
@@ -67,6 +124,12 @@ impl Stage {
             }
         }
 
+        let single = if codewords <= NAMED && lanes.reads_tiles() {
+            Single::new([outputs, coefficients], codebook, &edges, lanes)
+        } else {
+            Single::default()
+        };
+
         // A slot costs about as much as an edge.
         let (slots, planes) = if codewords <= 4 * outputs {
             let plane = |c: usize| codebook.iter().skip(c).step_by(coefficients).map(|&c| i16::from(c));
@@ -78,7 +141,7 @@ impl Stage {
             Slots::All => codewords,
             Slots::Used(lists) => lists.iter().map(Vec::len).max().unwrap_or(0),
         };
-        Self { coefficients, stride, codebook: padded, planes, slots, table, edges }
+        Self { coefficients, stride, codebook: padded, planes, slots, table, edges, single }
     }
 
     /// Codewords that the table of an input holds; `None` for all.

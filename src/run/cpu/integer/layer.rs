@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::edges::{GROUP, Slots, Stage};
+use super::lanes::Lanes;
 use crate::fixed_point::{Int8Layer, LARGE, POSITIONS, PositionMap, SEGMENT, basis_weight_table};
 use crate::head::GainScale;
 
@@ -19,11 +20,35 @@ pub(super) struct IntegerLayer {
     pub(super) stages: Vec<Stage>,
     /// All inputs of all stages, in the order of their segments.
     pub(super) pieces: Vec<Piece>,
-    clamped: bool,
-    maps: Vec<PositionMap>,
-    weights: Vec<[i8; 4]>,
+    /// True where the input map clamps.
+    pub(super) clamped: bool,
+    pub(super) maps: Maps,
+    /// At each position within a step.
+    pub(super) weights: Vec<[i8; 4]>,
     factors: Vec<f32>,
     bias: Vec<f32>,
+}
+
+/// The [`PositionMap`] of every input, field by field.
+#[derive(Debug, Clone)]
+pub(super) struct Maps {
+    pub(super) scale: Vec<f32>,
+    pub(super) shift: Vec<f32>,
+    pub(super) low: Vec<f32>,
+    pub(super) high: Vec<f32>,
+}
+
+impl Maps {
+    fn new(maps: &[PositionMap]) -> Self {
+        let field = |field: fn(&PositionMap) -> f32| maps.iter().map(field).collect();
+        Self { scale: field(|m| m.scale), shift: field(|m| m.shift), low: field(|m| m.low), high: field(|m| m.high) }
+    }
+
+    #[inline]
+    fn get(&self, input: usize) -> PositionMap {
+        let Self { scale, shift, low, high } = self;
+        PositionMap { scale: scale[input], shift: shift[input], low: low[input], high: high[input] }
+    }
 }
 
 /// Some inputs of one segment of one stage.
@@ -38,13 +63,13 @@ pub(super) struct Piece {
 
 impl IntegerLayer {
     /// Prepares a layer.
-    pub(super) fn new(int8: &Int8Layer<'_>) -> Self {
+    pub(super) fn new(int8: &Int8Layer<'_>, lanes: Lanes) -> Self {
         let Int8Layer { layer, codebook, gains, gain_scale, .. } = *int8;
         let shape = [layer.inputs, layer.outputs, layer.basis.len()];
         let stages: Vec<Stage> = codebook
             .chunks_exact(codebook.len() / layer.stages)
             .zip(layer.indices.chunks_exact(layer.edges()).zip(gains.chunks_exact(layer.edges())))
-            .map(|(codebook, (indices, gains))| Stage::new(shape, codebook, indices, gains, gain_scale))
+            .map(|(codebook, (indices, gains))| Stage::new(shape, codebook, indices, gains, gain_scale, lanes))
             .collect();
         Self {
             inputs: layer.inputs,
@@ -53,7 +78,7 @@ impl IntegerLayer {
             pieces: pieces(stages.len(), layer.inputs),
             stages,
             clamped: layer.input_map.clamp().is_some(),
-            maps: int8.position_maps(),
+            maps: Maps::new(&int8.position_maps()),
             weights: basis_weight_table(int8.order()),
             factors: int8.output_factors(),
             bias: layer.bias.clone(),
@@ -69,7 +94,7 @@ impl IntegerLayer {
     /// on; `None` where its row gives NaN.
     #[inline]
     pub(super) fn basis_weights(&self, input: usize, x: f32) -> Option<(i32, [i8; 4])> {
-        let position = self.maps[input].position(x, self.clamped)?;
+        let position = self.maps.get(input).position(x, self.clamped)?;
         let step = position.div_euclid(POSITIONS as i32);
         Some((step, self.weights[position.rem_euclid(POSITIONS as i32) as usize]))
     }

@@ -11,6 +11,7 @@
 mod edges;
 mod lanes;
 mod layer;
+mod places;
 mod rows;
 mod single;
 
@@ -32,8 +33,13 @@ pub(super) struct IntegerHead {
 impl IntegerHead {
     /// Prepares a head; `None` where it is not evaluated in integers.
     pub(super) fn new(head: &CompressedHead) -> Option<Self> {
-        let layers = Int8Layer::all_of(head)?.iter().map(IntegerLayer::new).collect();
-        Some(Self { layers, lanes: Lanes::detect() })
+        Self::with_lanes(head, Lanes::detect())
+    }
+
+    /// Prepares a head for lanes that this machine has.
+    fn with_lanes(head: &CompressedHead, lanes: Lanes) -> Option<Self> {
+        let layers = Int8Layer::all_of(head)?.iter().map(|layer| IntegerLayer::new(layer, lanes)).collect();
+        Some(Self { layers, lanes })
     }
 
     /// Outputs `[rows, outputs]` for `input` of `[rows, inputs]`.

@@ -4,7 +4,12 @@
 mod avx2;
 mod portable;
 
-use super::edges::{Edges, GROUP, Stage};
+use std::ops::Range;
+
+use super::edges::{Edges, GROUP, Plane, Stage, TILE, Tile};
+use super::layer::IntegerLayer;
+use super::places::Place;
+use super::single::RowTable;
 
 /// Rows of a block.
 pub(super) const LANES: usize = 16;
@@ -94,16 +99,6 @@ impl Lanes {
         }
     }
 
-    /// Writes the dots of all codewords with one row's basis weights.
-    pub(super) fn tabulate_row(self, stage: &Stage, first: i32, weights: [i8; 4], table: &mut [i32]) {
-        match self {
-            Self::Portable => super::single::tabulate(stage, first, weights, table),
-            // SAFETY: the variant exists only where AVX2 was found.
-            #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::tabulate_row(stage, first, weights, table) },
-        }
-    }
-
     /// [`Lanes::accumulate`] for one row.
     pub(super) fn accumulate_row(
         self,
@@ -112,15 +107,72 @@ impl Lanes {
         edges: &[Edges],
         sums: &mut [[i32; 1]],
     ) {
+        if rounded {
+            portable::accumulate_row::<true>(tables, edges, sums);
+        } else {
+            portable::accumulate_row::<false>(tables, edges, sums);
+        }
+    }
+
+    /// True where single rows read tiles.
+    pub(super) fn reads_tiles(self) -> bool {
+        self != Self::Portable
+    }
+
+    /// Where an output of a tile stands among the slots.
+    pub(super) fn place_of_output(self, o: usize) -> usize {
+        match self {
+            Self::Portable => o,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2::place_of_output(o),
+        }
+    }
+
+    /// Writes what `inputs` of a row take of codewords of `coefficients` coefficients, at least four; true where the row
+    /// gives NaN.
+    pub(super) fn places(
+        self,
+        layer: &IntegerLayer,
+        coefficients: usize,
+        inputs: Range<usize>,
+        x: &[f32],
+        places: &mut [Place],
+    ) -> bool {
+        match self {
+            Self::Portable => portable::places(layer, coefficients, inputs, x, places),
+            // SAFETY: the variant exists only where AVX2 was found.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { avx2::places(layer, coefficients, inputs, x, places) },
+        }
+    }
+
+    /// Writes the dots of the codewords with one input's basis weights.
+    pub(super) fn tabulate_row(self, planes: &[Plane], codewords: usize, place: Place, table: &mut RowTable) {
+        match self {
+            Self::Portable => {}
+            // SAFETY: the variant exists only where AVX2 was found.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { avx2::tabulate_row(planes, codewords, place, table) },
+        }
+    }
+
+    /// Adds to the outputs their edges' dots, as the tables have them, times their levels.
+    pub(super) fn look_up(
+        self,
+        rounded: bool,
+        tables: &[RowTable; GROUP],
+        codewords: usize,
+        tiles: &[Tile],
+        sums: &mut [[i32; TILE]],
+    ) {
         match (self, rounded) {
-            (Self::Portable, false) => portable::accumulate_row::<false>(tables, edges, sums),
-            (Self::Portable, true) => portable::accumulate_row::<true>(tables, edges, sums),
+            (Self::Portable, _) => {}
             // SAFETY: the variant exists only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
-            (Self::Avx2, false) => unsafe { avx2::accumulate_row::<false>(tables, edges, sums) },
+            (Self::Avx2, false) => unsafe { avx2::look_up::<false>(tables, codewords, tiles, sums) },
             // SAFETY: the variant exists only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
-            (Self::Avx2, true) => unsafe { avx2::accumulate_row::<true>(tables, edges, sums) },
+            (Self::Avx2, true) => unsafe { avx2::look_up::<true>(tables, codewords, tiles, sums) },
         }
     }
 }

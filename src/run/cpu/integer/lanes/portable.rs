@@ -1,8 +1,12 @@
 //! The loops in plain Rust: SSE2 on x86-64, NEON on AArch64.
 
+use std::ops::Range;
+
 use wide::i16x16;
 
 use super::super::edges::{Edges, GROUP, Stage};
+use super::super::layer::IntegerLayer;
+use super::super::places::Place;
 use super::{BasisWeights, LANES, product};
 
 /// Most coefficients of codewords that are multiplied in full, the lanes' zeros with them. Beyond, each lane takes its own
@@ -83,4 +87,22 @@ pub(super) fn accumulate_row<const ROUNDED: bool>(tables: &[Vec<i32>; GROUP], ed
             .wrapping_add(product(a, 0).wrapping_add(product(b, 1)))
             .wrapping_add(product(c, 2).wrapping_add(product(d, 3)));
     }
+}
+
+/// See [`super::Lanes::places`].
+pub(super) fn places(
+    layer: &IntegerLayer,
+    coefficients: usize,
+    inputs: Range<usize>,
+    x: &[f32],
+    places: &mut [Place],
+) -> bool {
+    let mut nan = false;
+    for (input, place) in inputs.zip(places) {
+        match layer.basis_weights(input, x[input]) {
+            Some((first, weights)) => *place = Place::new(first, weights, coefficients),
+            None => nan = true,
+        }
+    }
+    nan
 }
