@@ -130,10 +130,13 @@ fn spoilt_rows() {
         let head = one_layer(layer);
         let session = CpuSession::new(Head::from(head.clone()));
         for rows in [1, 2, 20, 400] {
-            for (bad, row) in [(f32::NAN, 0), (f32::INFINITY, rows / 2), (f32::NEG_INFINITY, rows - 1)] {
+            let bads = [(f32::NAN, 0, 299), (f32::INFINITY, rows / 2, 299), (f32::NEG_INFINITY, rows - 1, 299)];
+            // Vectors of inputs end before the last one.
+            let firsts = bads.map(|(bad, row, _)| (bad, row, 3));
+            for (bad, row, input) in bads.into_iter().chain(firsts) {
                 let mut x = inputs(rows, 300, 9);
                 let clean = session.run(&x).unwrap();
-                x[row * 300 + 299] = bad;
+                x[row * 300 + input] = bad;
                 let found = session.run(&x).unwrap();
                 let expected = CompressedReference::new(&head).run(&x);
                 for (at, ((y, expected), clean)) in found.iter().zip(&expected).zip(&clean).enumerate() {

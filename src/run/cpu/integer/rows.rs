@@ -1,8 +1,9 @@
 //! Blocks of rows, one a lane.
 
 use super::edges::GROUP;
-use super::lanes::{BasisWeights, LANES, Lanes};
+use super::lanes::{BasisWeights, Dots, LANES, Lanes};
 use super::layer::{IntegerLayer, Piece, PieceSum, close_segment};
+use super::places::{Place, TAPS};
 use crate::parallel;
 
 /// Tasks below which blocks are cut into pieces.
@@ -51,28 +52,34 @@ fn whole(layer: &IntegerLayer, lanes: Lanes, x: &[f32]) -> Vec<f32> {
 struct Tables<'a> {
     layer: &'a IntegerLayer,
     lanes: Lanes,
-    tables: [Vec<[i16; LANES]>; GROUP],
+    tables: [Vec<Dots>; GROUP],
+    /// Of a piece's inputs, row by row.
+    places: Vec<Place>,
 }
 
 impl<'a> Tables<'a> {
     fn new(layer: &'a IntegerLayer, lanes: Lanes) -> Self {
         let slots = layer.stages.iter().map(|stage| stage.table).max().unwrap_or(0);
-        Self { layer, lanes, tables: std::array::from_fn(|_| vec![[0; LANES]; slots]) }
+        Self { layer, lanes, tables: std::array::from_fn(|_| vec![Dots([0; LANES]); slots]), places: Vec::new() }
     }
 
     /// Adds a piece's inputs to `sums`, `[outputs]`, and tells the lanes whose rows give NaN.
     fn add_piece(&mut self, piece: &Piece, x: &[f32], sums: &mut [[i32; LANES]]) -> u32 {
         let layer = self.layer;
         let stage = &layer.stages[piece.stage];
+        let inputs = piece.groups.start * GROUP..layer.inputs.min(piece.groups.end * GROUP);
+        self.places.resize(LANES * inputs.len(), Place::default());
         let mut nan = 0;
+        let places = self.places.chunks_exact_mut(inputs.len());
+        for (row, (x, places)) in x.chunks_exact(layer.inputs).zip(places).enumerate() {
+            nan |= u32::from(self.lanes.places(layer, stage.coefficients.max(TAPS), inputs.clone(), x, places)) << row;
+        }
+        let rows = x.len() / layer.inputs;
         for group in piece.groups.clone() {
             for (input, table) in (group * GROUP..layer.inputs).zip(&mut self.tables) {
                 let mut basis = BasisWeights::default();
-                for (row, x) in x.chunks_exact(layer.inputs).enumerate() {
-                    match layer.basis_weights(input, x[input]) {
-                        Some((first, weights)) => basis.set(self.lanes.lane(row), first, weights),
-                        None => nan |= 1 << row,
-                    }
+                for row in 0..rows {
+                    basis.set(self.lanes.lane(row), self.places[row * inputs.len() + input - inputs.start]);
                 }
                 self.lanes.tabulate(stage, input, &basis, table);
             }

@@ -8,17 +8,17 @@ use crate::parallel;
 
 /// Outputs `[rows, outputs]` of a layer for `x` of `[rows, inputs]`, row by row.
 pub(super) fn run(layer: &IntegerLayer, lanes: Lanes, x: &[f32]) -> Vec<f32> {
-    let mut y = vec![0.0; x.len() / layer.inputs * layer.outputs];
+    let rows: Vec<&[f32]> = x.chunks_exact(layer.inputs).collect();
     let pieces = layer.pieces.len();
-    for (x, y) in x.chunks_exact(layer.inputs).zip(y.chunks_exact_mut(layer.outputs)) {
-        let sums = parallel::map_indices(pieces, |piece| piece_sum(layer, lanes, piece, x));
-        layer.finish(&sums, y);
-    }
+    let sums = parallel::map_indices(rows.len() * pieces, |task| {
+        piece_sum(layer, lanes, &layer.pieces[task % pieces], rows[task / pieces])
+    });
+    let mut y = vec![0.0; rows.len() * layer.outputs];
+    y.chunks_exact_mut(layer.outputs).zip(sums.chunks_exact(pieces)).for_each(|(y, sums)| layer.finish(sums, y));
     y
 }
 
-fn piece_sum(layer: &IntegerLayer, lanes: Lanes, piece: usize, x: &[f32]) -> PieceSum<1> {
-    let piece = &layer.pieces[piece];
+fn piece_sum(layer: &IntegerLayer, lanes: Lanes, piece: &Piece, x: &[f32]) -> PieceSum<1> {
     let stage = &layer.stages[piece.stage];
     if !stage.single.tiles.is_empty() {
         return piece_sum_in_tiles(layer, lanes, piece, x);

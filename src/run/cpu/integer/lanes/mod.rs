@@ -1,7 +1,9 @@
-//! The loops that vectorise: with what every machine of the target has, or with AVX2 where the machine has it.
+//! The loops that vectorise: with what every machine of the target has, or with AVX2 or AVX-512 where the machine has them.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 mod portable;
 
 use std::ops::Range;
@@ -17,7 +19,7 @@ pub(super) const LANES: usize = 16;
 /// The basis weights of one input for a block of rows. Lanes without a row have weights 0.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct BasisWeights {
-    /// First coefficient, -4 or more.
+    /// First coefficient.
     first: [i16; LANES],
     /// The first two weights, 0 to 127.
     low: [[u8; 2]; LANES],
@@ -28,33 +30,56 @@ pub(super) struct BasisWeights {
 impl BasisWeights {
     /// Sets one lane.
     #[inline]
-    pub(super) fn set(&mut self, lane: usize, first: i32, weights: [i8; 4]) {
-        let [a, b, c, d] = weights.map(|weight| weight as u8);
+    pub(super) fn set(&mut self, lane: usize, place: Place) {
+        let [a, b, c, d] = place.weights;
         // Grids have at most 4,096 intervals.
-        self.first[lane] = first as i16;
+        self.first[lane] = place.first as i16;
         self.low[lane] = [a, b];
         self.high[lane] = [c, d];
     }
 }
+
+/// The dots of one codeword with the basis weights of every lane.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(32))]
+pub(super) struct Dots(pub(super) [i16; LANES]);
 
 /// An implementation of the loops. All give the same bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lanes {
     /// The target's own vectors.
     Portable,
-    /// AVX2. Only [`Lanes::detect`] makes this, after it has found AVX2.
+    /// AVX2. Only [`Lanes::all`] makes this, after it has found AVX2.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// AVX-512 as far as permutations of bytes and sums of products go, and AVX2 with it. Only [`Lanes::all`] makes this,
+    /// after it has found them.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
 }
 
 impl Lanes {
     /// The best that this machine has.
     pub(super) fn detect() -> Self {
+        Self::all().pop().unwrap_or(Self::Portable)
+    }
+
+    /// All that this machine has, the best last.
+    pub(super) fn all() -> Vec<Self> {
+        let mut all = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
-            return Self::Avx2;
+            all.push(Self::Avx2);
+            if std::arch::is_x86_feature_detected!("avx512f")
+                && std::arch::is_x86_feature_detected!("avx512bw")
+                && std::arch::is_x86_feature_detected!("avx512vl")
+                && std::arch::is_x86_feature_detected!("avx512vbmi")
+                && std::arch::is_x86_feature_detected!("avx512vnni")
+            {
+                all.push(Self::Avx512);
+            }
         }
-        Self::Portable
+        all
     }
 
     /// The lane of a table that a row is in.
@@ -63,16 +88,16 @@ impl Lanes {
         match self {
             Self::Portable => row,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => avx2::LANE_OF_ROW[row % LANES],
+            Self::Avx2 | Self::Avx512 => avx2::LANE_OF_ROW[row % LANES],
         }
     }
 
     /// Writes the dots of the codewords that the table of `input` holds with the basis weights of every lane.
-    pub(super) fn tabulate(self, stage: &Stage, input: usize, basis: &BasisWeights, table: &mut [[i16; LANES]]) {
+    pub(super) fn tabulate(self, stage: &Stage, input: usize, basis: &BasisWeights, table: &mut [Dots]) {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 if stage.stride == 16 => {
-                // SAFETY: the variant exists only where AVX2 was found.
+            Self::Avx2 | Self::Avx512 if stage.stride == 16 => {
+                // SAFETY: the variants exist only where AVX2 was found.
                 unsafe { avx2::tabulate(&stage.codebook, stage.used(input), basis, table) }
             }
             _ => portable::tabulate(stage, input, basis, table),
@@ -83,7 +108,7 @@ impl Lanes {
     pub(super) fn accumulate(
         self,
         rounded: bool,
-        tables: &[Vec<[i16; LANES]>; GROUP],
+        tables: &[Vec<Dots>; GROUP],
         edges: &[Edges],
         sums: &mut [[i32; LANES]],
     ) {
@@ -93,9 +118,12 @@ impl Lanes {
             // SAFETY: the variant exists only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
             (Self::Avx2, false) => unsafe { avx2::accumulate::<false>(tables, edges, sums) },
-            // SAFETY: the variant exists only where AVX2 was found.
+            // SAFETY: the variant exists only where all that it needs was found.
             #[cfg(target_arch = "x86_64")]
-            (Self::Avx2, true) => unsafe { avx2::accumulate::<true>(tables, edges, sums) },
+            (Self::Avx512, false) => unsafe { avx512::accumulate(tables, edges, sums) },
+            // SAFETY: the variants exist only where AVX2 was found.
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx2 | Self::Avx512, true) => unsafe { avx2::accumulate::<true>(tables, edges, sums) },
         }
     }
 
@@ -114,6 +142,17 @@ impl Lanes {
         }
     }
 
+    /// Most rows that are faster one by one than as a block.
+    pub(super) fn single_rows(self) -> usize {
+        match self {
+            Self::Portable => 2,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => 3,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => 12,
+        }
+    }
+
     /// True where single rows read tiles.
     pub(super) fn reads_tiles(self) -> bool {
         self != Self::Portable
@@ -125,6 +164,8 @@ impl Lanes {
             Self::Portable => o,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::place_of_output(o),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::place_of_output(o),
         }
     }
 
@@ -140,9 +181,9 @@ impl Lanes {
     ) -> bool {
         match self {
             Self::Portable => portable::places(layer, coefficients, inputs, x, places),
-            // SAFETY: the variant exists only where AVX2 was found.
+            // SAFETY: the variants exist only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { avx2::places(layer, coefficients, inputs, x, places) },
+            Self::Avx2 | Self::Avx512 => unsafe { avx2::places(layer, coefficients, inputs, x, places) },
         }
     }
 
@@ -153,6 +194,9 @@ impl Lanes {
             // SAFETY: the variant exists only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { avx2::tabulate_row(planes, codewords, place, table) },
+            // SAFETY: the variant exists only where all that it needs was found.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { avx512::tabulate_row(planes, codewords, place, table) },
         }
     }
 
@@ -173,6 +217,12 @@ impl Lanes {
             // SAFETY: the variant exists only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
             (Self::Avx2, true) => unsafe { avx2::look_up::<true>(tables, codewords, tiles, sums) },
+            // SAFETY: the variant exists only where all that it needs was found.
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx512, false) => unsafe { avx512::look_up::<false>(tables, codewords, tiles, sums) },
+            // SAFETY: the variant exists only where all that it needs was found.
+            #[cfg(target_arch = "x86_64")]
+            (Self::Avx512, true) => unsafe { avx512::look_up::<true>(tables, codewords, tiles, sums) },
         }
     }
 }

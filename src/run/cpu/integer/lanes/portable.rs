@@ -7,13 +7,13 @@ use wide::i16x16;
 use super::super::edges::{Edges, GROUP, Stage};
 use super::super::layer::IntegerLayer;
 use super::super::places::Place;
-use super::{BasisWeights, LANES, product};
+use super::{BasisWeights, Dots, LANES, product};
 
 /// Most coefficients of codewords that are multiplied in full, the lanes' zeros with them. Beyond, each lane takes its own
 /// four out of each codeword.
 const FULL: usize = 64;
 
-pub(super) fn tabulate(stage: &Stage, input: usize, basis: &BasisWeights, table: &mut [[i16; LANES]]) {
+pub(super) fn tabulate(stage: &Stage, input: usize, basis: &BasisWeights, table: &mut [Dots]) {
     match stage.used(input) {
         None => fill(stage, basis, table.iter_mut().zip(stage.codebook.chunks_exact(stage.stride))),
         Some(used) => {
@@ -23,14 +23,14 @@ pub(super) fn tabulate(stage: &Stage, input: usize, basis: &BasisWeights, table:
     }
 }
 
-fn fill<'a>(stage: &Stage, basis: &BasisWeights, slots: impl Iterator<Item = (&'a mut [i16; LANES], &'a [i8])>) {
+fn fill<'a>(stage: &Stage, basis: &BasisWeights, slots: impl Iterator<Item = (&'a mut Dots, &'a [i8])>) {
     let weights = |lane: usize| {
         let ([a, b], [c, d]) = (basis.low[lane], basis.high[lane]);
         (i32::from(basis.first[lane])..).zip([a, b, c, d].map(i16::from))
     };
     if stage.coefficients > FULL {
         for (slot, codeword) in slots {
-            *slot = std::array::from_fn(|lane| {
+            slot.0 = std::array::from_fn(|lane| {
                 let coefficient = |c: i32| usize::try_from(c).ok().and_then(|c| codeword.get(c)).copied().unwrap_or(0);
                 weights(lane).map(|(c, weight)| i16::from(coefficient(c)) * weight).sum()
             });
@@ -53,26 +53,22 @@ fn fill<'a>(stage: &Stage, basis: &BasisWeights, slots: impl Iterator<Item = (&'
             // At most 127 * 127 in all.
             dots += *basis * i16x16::splat(i16::from(c));
         }
-        *slot = dots.to_array();
+        slot.0 = dots.to_array();
     }
 }
 
 #[inline(always)]
-pub(super) fn accumulate<const ROUNDED: bool>(
-    tables: &[Vec<[i16; LANES]>; GROUP],
-    edges: &[Edges],
-    sums: &mut [[i32; LANES]],
-) {
+pub(super) fn accumulate<const ROUNDED: bool>(tables: &[Vec<Dots>; GROUP], edges: &[Edges], sums: &mut [[i32; LANES]]) {
     let [a, b, c, d] = tables;
     for (pair, [left, right]) in [[a, b], [c, d]].into_iter().enumerate() {
         for (sums, edges) in sums.iter_mut().zip(edges) {
             let slot = |at: usize| usize::from(edges.slots[2 * pair + at]);
             let (left, right) = (&left[slot(0)], &right[slot(1)]);
             let (l, r) = (edges.levels[2 * pair], edges.levels[2 * pair + 1]);
-            for lane in 0..LANES {
-                let left = product::<ROUNDED>(i32::from(left[lane]), l);
-                let right = product::<ROUNDED>(i32::from(right[lane]), r);
-                sums[lane] = sums[lane].wrapping_add(left).wrapping_add(right);
+            for (lane, sum) in sums.iter_mut().enumerate() {
+                let left = product::<ROUNDED>(i32::from(left.0[lane]), l);
+                let right = product::<ROUNDED>(i32::from(right.0[lane]), r);
+                *sum = sum.wrapping_add(left).wrapping_add(right);
             }
         }
     }
