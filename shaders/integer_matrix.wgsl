@@ -33,14 +33,14 @@ override SUBGROUP: u32 = INVOCATIONS / (SUBGROUP_ROWS * SUBGROUP_COLUMNS);
 
 // The tables again, as pairs of halves.
 @group(0) @binding(8) var<storage, read> half_tables: array<vec2<f16>>;
-// [head][16 rows][16 halves][row][half], four halves a vector.
+// [head][16 rows][eight inputs][pair][row][input][half], four halves a vector.
 @group(0) @binding(9) var<storage, read> basis: array<vec4<f16>>;
 
 // [codeword][pair]
 var<workgroup> codewords: array<vec2<f16>, ON_CHIP_WORDS>;
 // A gain level twice, by code.
 var<workgroup> levels: array<vec2<f16>, 256>;
-// [output][input][pair] of halves, two pairs a vector.
+// [output][pair][input] of halves, two pairs a vector.
 var<workgroup> weights: array<vec4<f16>, COLUMNS * PITCH>;
 // Sums of a fragment a subgroup on their way to the accumulators.
 var<workgroup> staging: array<f32, STAGING>;
@@ -94,12 +94,13 @@ fn main(
     let streams = (head * STAGES + stage) * QUADS;
     let start = slice * SLICE;
     let end = min(start + SLICE, INPUTS);
-    // Every invocation expands four of the eight inputs.
-    let half = invocation % 2u;
+    // Every invocation expands four of the eight inputs; outputs lie side by side, in different banks.
     // repeat n WEIGHT_ITEMS
-    let column_{n} = {n}u * (INVOCATIONS / 2u) + invocation / 2u;
+    let item_{n} = {n}u * INVOCATIONS + invocation;
+    let column_{n} = item_{n} % COLUMNS;
+    let half_{n} = item_{n} / COLUMNS;
     let output_group_{n} = min(first_group + column_{n} / 4u, OUTPUT_GROUPS - 1u);
-    var at_{n} = (streams + min(start / 4u + half, QUADS - 1u)) * OUTPUT_GROUPS + output_group_{n};
+    var at_{n} = (streams + min(start / 4u + half_{n}, QUADS - 1u)) * OUTPUT_GROUPS + output_group_{n};
     var codewords_{n} = codewords_at(at_{n}, column_{n} % 4u);
     var codes_{n} = codes_of(gains[at_{n}], column_{n} % 4u);
     // end
@@ -137,28 +138,25 @@ fn main(
     for (var base = start; base < end; base += CHUNK) {
         workgroupBarrier();
         // repeat n WEIGHT_ITEMS
-        if column_{n} < COLUMNS {
-            var pairs: array<vec2<f16>, 4u * PAIRS>;
+        if half_{n} < 2u {
             // repeat q 4
-            {
-                let level = levels[codes_{n}[{q}]];
-                let codeword = codewords_{n}[{q}] * PAIRS;
-                // repeat p PAIRS
-                pairs[{q}u * PAIRS + {p}u] = codeword_at(stage, codeword + {p}u) * level;
-                // end
-            }
+            let level_{q} = levels[codes_{n}[{q}]];
+            let codeword_{q} = codewords_{n}[{q}] * PAIRS;
             // end
-            let to = column_{n} * PITCH + half * 2u * PAIRS;
+            let to = column_{n} * PITCH + half_{n} * 2u;
             // repeat p PAIRS
-            weights[to + 2u * {p}u] = vec4<f16>(pairs[4u * {p}u], pairs[4u * {p}u + 1u]);
-                weights[to + 2u * {p}u + 1u] = vec4<f16>(pairs[4u * {p}u + 2u], pairs[4u * {p}u + 3u]);
+            // repeat q 4
+            let pair_{p}_{q} = codeword_at(stage, codeword_{q} + {p}u) * level_{q};
+            // end
+            weights[to + {p}u * 4u] = vec4<f16>(pair_{p}_0, pair_{p}_1);
+            weights[to + {p}u * 4u + 1u] = vec4<f16>(pair_{p}_2, pair_{p}_3);
             // end
         }
         // end
         workgroupBarrier();
         // Codes are read a round before they are expanded, so that reading and multiplying overlap.
         // repeat n WEIGHT_ITEMS
-        at_{n} = (streams + min((base + CHUNK) / 4u + half, QUADS - 1u)) * OUTPUT_GROUPS + output_group_{n};
+        at_{n} = (streams + min((base + CHUNK) / 4u + half_{n}, QUADS - 1u)) * OUTPUT_GROUPS + output_group_{n};
         codewords_{n} = codewords_at(at_{n}, column_{n} % 4u);
         codes_{n} = codes_of(gains[at_{n}], column_{n} % 4u);
         // end

@@ -14,12 +14,18 @@ pub(super) const FRAGMENT: usize = 16;
 const CHUNK: usize = 8;
 /// Invocations of a workgroup at most: with more, drivers were seen to compile for minutes.
 const MAX_INVOCATIONS: usize = 256;
-/// Fragments of a subgroup that leave registers free to read ahead.
+/// Fragments of a subgroup that leave registers free.
 const SMALL: usize = 12;
 /// Blocks of basis weights that are read ahead at most.
 const AHEAD: usize = 2;
+/// Outputs of a layer whose workgroups take all of them.
+const NARROW: usize = 80;
+/// Rows from which a subgroup of such a layer takes two fragments of them.
+const MANY_ROWS: usize = 2048;
 /// Inputs a workgroup at most, for several heads: these make many workgroups, and shorter ones share processors evenly.
 const MAX_BANK_SLICE: usize = 512;
+/// Workgroups that make basis weights, for each of those that [`Limits::target_workgroups`] counts: they are short.
+const BASIS_WORKGROUPS: usize = 4;
 /// Sums of a fragment that an invocation adds at a time at most: more would only be more code to compile.
 const STORES: usize = 4;
 
@@ -57,9 +63,9 @@ impl MatrixTile {
     /// Blocks of basis weights that a subgroup reads before it multiplies them.
     pub(crate) fn ahead(&self) -> usize {
         match self.fragments[0] * self.fragments[1] {
-            // One was measured to be faster with these.
             8 => 1,
-            count if count <= SMALL => AHEAD,
+            12 => AHEAD,
+            // Few sums leave time, many no registers.
             _ => 0,
         }
     }
@@ -80,29 +86,26 @@ impl MatrixTile {
         codewords + GAIN_CODES + self.outputs() * pitch + staging
     }
 
-    pub(super) fn fits(&self, layer: &IntegerLayerShape, limits: &Limits) -> bool {
+    pub(super) fn fits(&self, limits: &Limits) -> bool {
         limits.matrix_subgroup == Some(self.subgroup_size)
             && (FRAGMENT * FRAGMENT).is_multiple_of(self.subgroup_size)
             && self.fragments.iter().chain(&self.subgroups).all(|n| (1..=8).contains(n))
             && self.invocations() <= MAX_INVOCATIONS
             && self.slice >= CHUNK
-            && BasisFragments::of(layer, limits).fits(layer, limits)
+            && BasisFragments::of(limits).fits(limits)
     }
 
     /// Cuts of `layer` for `rows`, the one expected to be fastest first.
     pub(super) fn candidates(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Vec<Self> {
         let Some(subgroup_size) = limits.matrix_subgroup else { return Vec::new() };
-        let narrow = layer.outputs <= 80;
+        let narrow = layer.outputs <= NARROW;
         // Fragments and subgroups along rows and outputs.
         let mut cuts: Vec<([usize; 2], [usize; 2])> = if narrow {
-            vec![
-                ([2, 1], [4, 2]),
-                ([2, 2], [4, 2]),
-                ([1, 1], [4, 2]),
-                ([4, 2], [4, 1]),
-                ([2, 5], [4, 1]),
-                ([1, 1], [2, 2]),
-            ]
+            // All outputs, so that basis weights are read once.
+            let all = layer.outputs.div_ceil(FRAGMENT);
+            let few = [([1, all], [8, 1]), ([1, all], [4, 1]), ([2, 1], [4, 2]), ([1, 1], [4, 2])];
+            let many = [([2, all], [8, 1]), ([2, all], [4, 1])].into_iter().filter(|_| rows >= MANY_ROWS);
+            many.chain(few).collect()
         } else {
             // Four subgroups each: workgroups of more were slower, since fewer of them shared a processor and took
             // turns at expanding and multiplying. But six with few sums keep more of them busy than four with many.
@@ -121,8 +124,9 @@ impl MatrixTile {
         for (fragments, subgroups) in cuts {
             let tile = Self { fragments, subgroups, subgroup_size, slice: CHUNK, on_chip: true };
             let count = layer.outputs.div_ceil(tile.outputs()) * rows.div_ceil(tile.rows());
-            // A workgroup is large: half the usual number keeps every processor busy.
-            let wanted = limits.target_workgroups.div_ceil(2 * count * layer.heads * layer.stages).max(1);
+            // A workgroup is large: half the usual number keeps every processor busy, and a quarter where its sums are few.
+            let share = if narrow { 4 } else { 2 };
+            let wanted = limits.target_workgroups.div_ceil(share * count * layer.heads * layer.stages).max(1);
             let most = if layer.heads > 1 { MAX_BANK_SLICE } else { SEGMENT };
             let best = layer.inputs.div_ceil(wanted).next_power_of_two().clamp(2 * CHUNK, most);
             for slice in [best, 2 * best, best / 2] {
@@ -138,34 +142,33 @@ impl MatrixTile {
 /// How the basis weights of a layer are made before its matrices are multiplied: in blocks of 16 rows by 16 halves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct BasisFragments {
-    /// Four inputs each, that a workgroup makes the basis weights of at once; even.
-    pub(crate) quads: usize,
+    /// Eight inputs each, that a workgroup makes the basis weights of at once.
+    pub(crate) chunks: usize,
     /// Workgroups that keep the adapter busy: more would only load their table of positions more often.
     busy: usize,
 }
 
 impl BasisFragments {
-    /// The largest cut that fits the adapter's workgroup memory, or else the smallest of all.
-    pub(crate) fn of(layer: &IntegerLayerShape, limits: &Limits) -> Self {
-        let tile = |quads| Self { quads, busy: limits.target_workgroups };
-        [16, 8, 4].map(tile).into_iter().find(|tile| tile.fits(layer, limits)).unwrap_or(tile(2))
+    /// The largest cut that fits the adapter, or else the smallest of all.
+    pub(crate) fn of(limits: &Limits) -> Self {
+        let tile = |chunks| Self { chunks, busy: BASIS_WORKGROUPS * limits.target_workgroups };
+        [8, 4, 2].map(tile).into_iter().find(|tile| tile.fits(limits)).unwrap_or(tile(1))
     }
 
     /// True where the adapter allows this cut; no tile multiplies matrices where it does not.
-    fn fits(&self, layer: &IntegerLayerShape, limits: &Limits) -> bool {
-        let words = POSITIONS + 4 * self.invocations() * layer.pairs();
-        self.invocations() <= limits.invocations && 4 * words <= limits.workgroup_storage
+    fn fits(&self, limits: &Limits) -> bool {
+        self.invocations() <= limits.invocations && 4 * POSITIONS <= limits.workgroup_storage
     }
 
-    /// Invocations of a workgroup.
+    /// Invocations of a workgroup: two for the eight inputs of a row.
     pub(crate) fn invocations(&self) -> usize {
-        FRAGMENT * self.quads
+        2 * FRAGMENT * self.chunks
     }
 
     /// Workgroups of a dispatch for `rows`: over inputs, rows and heads.
     pub(crate) fn workgroups(&self, layer: &IntegerLayerShape, rows: usize) -> [usize; 3] {
         let row_blocks = rows.div_ceil(FRAGMENT);
-        let along_inputs = layer.inputs.div_ceil(4).div_ceil(self.quads);
+        let along_inputs = layer.inputs.div_ceil(CHUNK).div_ceil(self.chunks);
         let heads = layer.basis_heads();
         [along_inputs.min(self.busy.div_ceil(row_blocks * heads)), row_blocks, heads]
     }

@@ -269,7 +269,7 @@ impl IntegerTile {
         let shaders = match self {
             Self::Edges(tile) => (1..=MAX_EDGES_ROWS).contains(&tile.rows) && tile.groups > 0 && tile.split > 0,
             Self::Rows(tile) => tile.fits(),
-            Self::Matrix(tile) => tile.fits(layer, limits),
+            Self::Matrix(tile) => tile.fits(limits),
         };
         let [x, y, z] = self.workgroups(layer, 1);
         shaders

@@ -172,7 +172,7 @@ impl LayerMaker<'_> {
             IntegerTile::Matrix(_) => {
                 let missing = || PlanError::Buffer { name: "basis".into(), found: 0, needed: UNUSED_BYTES };
                 let buffer = self.buffers.work.basis.as_ref().ok_or_else(missing)?;
-                let tile = BasisFragments::of(&self.plan.layers[n], self.gpu.limits());
+                let tile = BasisFragments::of(self.gpu.limits());
                 let source = vec![("PAIRS", self.plan.layers[n].pairs() as u32)];
                 let constants = lookup_constants(self.plan, n, &tile);
                 basis = Some(BasisPass {
@@ -272,7 +272,7 @@ fn layer_constants(plan: &IntegerPlan, n: usize) -> Vec<(&'static str, f64)> {
 fn lookup_constants(plan: &IntegerPlan, n: usize, tile: &BasisFragments) -> Vec<(&'static str, f64)> {
     let mut constants = layer_constants(plan, n);
     constants.extend([
-        ("STEP_QUADS", number(tile.quads)),
+        ("STEP_CHUNKS", number(tile.chunks)),
         ("INVOCATIONS", number(tile.invocations())),
         ("BLOCKS", number(basis_blocks(&plan.layers[n]))),
         ("ROW_BLOCKS", number(plan.row_blocks)),
