@@ -20,6 +20,12 @@ const SMALL: usize = 12;
 const AHEAD: usize = 2;
 /// Outputs of a layer whose workgroups take all of them.
 const NARROW: usize = 80;
+/// Rounds of workgroups up to which the last one counts whole: of more, some always fill the gaps, and so do those of banks.
+const MOST_ROUNDS: usize = 4;
+/// Rows that would take as long as what a workgroup does once for all of its rows.
+const TILE_ROWS: usize = 64;
+/// Inputs that would take as long as the begin and the end of a workgroup.
+const TILE_INPUTS: usize = 32;
 /// Rows from which a subgroup of such a layer takes two fragments of them.
 const MANY_ROWS: usize = 2048;
 /// Inputs a workgroup at most, for several heads: these make many workgroups, and shorter ones share processors evenly.
@@ -98,37 +104,29 @@ impl MatrixTile {
     /// Cuts of `layer` for `rows`, the one expected to be fastest first.
     pub(super) fn candidates(layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Vec<Self> {
         let Some(subgroup_size) = limits.matrix_subgroup else { return Vec::new() };
-        let narrow = layer.outputs <= NARROW;
+        let tile = |(fragments, subgroups): ([usize; 2], [usize; 2])| {
+            Self { fragments, subgroups, subgroup_size, slice: CHUNK, on_chip: true }.sliced(layer, limits, rows)
+        };
         // Fragments and subgroups along rows and outputs.
-        let mut cuts: Vec<([usize; 2], [usize; 2])> = if narrow {
+        let cuts: Vec<Self> = if layer.outputs <= NARROW {
             // All outputs, so that basis weights are read once.
             let all = layer.outputs.div_ceil(FRAGMENT);
             let few = [([1, all], [8, 1]), ([1, all], [4, 1]), ([2, 1], [4, 2]), ([1, 1], [4, 2])];
             let many = [([2, all], [8, 1]), ([2, all], [4, 1])].into_iter().filter(|_| rows >= MANY_ROWS);
-            many.chain(few).collect()
+            many.chain(few).map(tile).collect()
         } else {
             // Four subgroups each: workgroups of more were slower, since fewer of them shared a processor and took
             // turns at expanding and multiplying. But six with few sums keep more of them busy than four with many.
             let tall = [([4, 4], [4, 1]), ([2, 4], [6, 1]), ([3, 4], [4, 1]), ([2, 4], [4, 1]), ([1, 4], [4, 1])];
+            let mut tall = tall.map(tile);
+            tall.sort_by_key(|tile| tile.cost(layer, limits, rows));
+            // Slower, but where the codebook leaves little workgroup memory.
             let other = [([4, 4], [4, 2]), ([3, 4], [4, 2]), ([1, 2], [2, 4]), ([2, 2], [2, 2]), ([1, 1], [4, 2])];
-            tall.into_iter().chain(other).collect()
+            tall.into_iter().chain(other.map(tile)).collect()
         };
-        if !narrow {
-            // Rows that are padded away count, and so does what every tile of rows does over again.
-            cuts.sort_by_key(|(fragments, subgroups)| {
-                let tile_rows = FRAGMENT * fragments[0] * subgroups[0];
-                rows.div_ceil(tile_rows) * (tile_rows + 64)
-            });
-        }
         let mut tiles = Vec::new();
-        for (fragments, subgroups) in cuts {
-            let tile = Self { fragments, subgroups, subgroup_size, slice: CHUNK, on_chip: true };
-            let count = layer.outputs.div_ceil(tile.outputs()) * rows.div_ceil(tile.rows());
-            // A workgroup is large: half the usual number keeps every processor busy, and a quarter where its sums are few.
-            let share = if narrow { 4 } else { 2 };
-            let wanted = limits.target_workgroups.div_ceil(share * count * layer.heads * layer.stages).max(1);
-            let most = if layer.heads > 1 { MAX_BANK_SLICE } else { SEGMENT };
-            let best = layer.inputs.div_ceil(wanted).next_power_of_two().clamp(2 * CHUNK, most);
+        for tile in cuts {
+            let best = tile.slice;
             for slice in [best, 2 * best, best / 2] {
                 for on_chip in [true, false] {
                     tiles.push(Self { slice, on_chip, ..tile });
@@ -136,6 +134,33 @@ impl MatrixTile {
             }
         }
         tiles
+    }
+
+    /// Workgroups of a slice of the inputs.
+    fn count(&self, layer: &IntegerLayerShape, rows: usize) -> usize {
+        let tiles = layer.outputs.div_ceil(self.outputs()) * rows.div_ceil(self.rows());
+        tiles * layer.heads * layer.stages
+    }
+
+    /// This cut with as many slices as keep the adapter busy.
+    fn sliced(self, layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> Self {
+        // A workgroup is large: half the usual number keeps every processor busy, and a quarter where its sums are few.
+        let share = if layer.outputs <= NARROW { 4 } else { 2 };
+        let wanted = limits.target_workgroups.div_ceil(share * self.count(layer, rows)).max(1);
+        let most = if layer.heads > 1 { MAX_BANK_SLICE } else { SEGMENT };
+        Self { slice: layer.inputs.div_ceil(wanted).next_power_of_two().clamp(2 * CHUNK, most), ..self }
+    }
+
+    /// What this cut is expected to take, in no unit: rows of a workgroup, and what it does however few they are,
+    /// times outputs and inputs, times the rounds of workgroups. Rows that are padded away count, and processors that stay idle.
+    fn cost(&self, layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> usize {
+        let room = limits.target_workgroups.div_ceil(2);
+        let workgroups = self.count(layer, rows) * layer.inputs.div_ceil(self.slice);
+        // A few more than the adapter is thought to have room for still start at once.
+        let rounds = (16 * workgroups).div_ceil(17 * room);
+        let even = layer.heads > 1 || rounds > MOST_ROUNDS;
+        let sixteenths = if even { 16 * workgroups / room } else { 16 * rounds };
+        sixteenths * (self.slice + TILE_INPUTS) * self.outputs() * (self.rows() + TILE_ROWS)
     }
 }
 
