@@ -284,6 +284,36 @@ fn plans_have_room_for_the_basis_of_matrices() {
     assert_eq!((plain.chunk_rows(), basis(&plain)), (4096, None));
 }
 
+/// Rows a workgroup, and inputs, of the tiles that an H100 was fastest with, in microseconds for a layer of 2048 or 1392 inputs.
+#[test]
+fn matrices_are_cut_as_was_measured_to_be_fastest() {
+    let limits = Limits::default().workgroup_storage(49_152).matrix_subgroup(32);
+    for (widths, rows, expected) in [
+        // 26.5; 128 rows 33.0.
+        ([2048, 512], 64, (64, 64)),
+        // 38.5; slices of 32 47.4, of 128 45.0; two tiles of 128 rows 53.1.
+        ([2048, 512], 169, (192, 64)),
+        // 53.7; 256 rows 69.2.
+        ([2048, 512], 300, (192, 128)),
+        // 93.9; 256 rows 117.
+        ([2048, 512], 676, (192, 256)),
+        // 131; 128 rows 137, 192 rows 182.
+        ([2048, 512], 1024, (256, 256)),
+        // 51.4; 192 rows 57.8, 256 rows 55.0.
+        ([1392, 256], 676, (128, 128)),
+        // 31.4 in a trial program; 128 rows 34.1.
+        ([512, 75], 4096, (256, 64)),
+    ] {
+        let head = Head::from(integer_head(&widths, 256, false, 1));
+        let plan = Plan::new(&head, &limits, rows).unwrap();
+        let Plan::Integer(plan) = plan else { panic!("a head in integers") };
+        let IntegerTile::Matrix(tile) = plan.schedule.tiles(rows)[0] else {
+            panic!("{widths:?}, {rows} rows: no matrices")
+        };
+        assert_eq!((tile.rows(), tile.slice), expected, "{widths:?}, {rows} rows: {tile:?}");
+    }
+}
+
 /// Heads with the same grids read the basis weights that one of them needs.
 #[test]
 fn heads_with_the_same_grids_share_the_basis_of_matrices() {

@@ -25,7 +25,7 @@ const MOST_ROUNDS: usize = 4;
 /// Rows that would take as long as what a workgroup does once for all of its rows.
 const TILE_ROWS: usize = 64;
 /// Inputs that would take as long as the begin and the end of a workgroup.
-const TILE_INPUTS: usize = 32;
+const TILE_INPUTS: usize = 48;
 /// Rows from which a subgroup of such a layer takes two fragments of them.
 const MANY_ROWS: usize = 2048;
 /// Inputs a workgroup at most, for several heads: these make many workgroups, and shorter ones share processors evenly.
