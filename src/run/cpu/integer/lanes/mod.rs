@@ -4,6 +4,8 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 
 use std::ops::Range;
@@ -56,6 +58,9 @@ pub(super) enum Lanes {
     /// after it has found them.
     #[cfg(target_arch = "x86_64")]
     Avx512,
+    /// NEON. Only [`Lanes::all`] makes this, after it has found NEON.
+    #[cfg(target_arch = "aarch64")]
+    Neon,
 }
 
 impl Lanes {
@@ -79,6 +84,10 @@ impl Lanes {
                 all.push(Self::Avx512);
             }
         }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("neon") {
+            all.push(Self::Neon);
+        }
         all
     }
 
@@ -87,6 +96,8 @@ impl Lanes {
     pub(super) fn lane(self, row: usize) -> usize {
         match self {
             Self::Portable => row,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => row,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 | Self::Avx512 => avx2::LANE_OF_ROW[row % LANES],
         }
@@ -115,6 +126,10 @@ impl Lanes {
         match (self, rounded) {
             (Self::Portable, false) => portable::accumulate::<false>(tables, edges, sums),
             (Self::Portable, true) => portable::accumulate::<true>(tables, edges, sums),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Neon, false) => portable::accumulate::<false>(tables, edges, sums),
+            #[cfg(target_arch = "aarch64")]
+            (Self::Neon, true) => portable::accumulate::<true>(tables, edges, sums),
             // SAFETY: the variant exists only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
             (Self::Avx2, false) => unsafe { avx2::accumulate::<false>(tables, edges, sums) },
@@ -146,6 +161,8 @@ impl Lanes {
     pub(super) fn single_rows(self) -> usize {
         match self {
             Self::Portable => 2,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => 3,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => 3,
             #[cfg(target_arch = "x86_64")]
@@ -162,6 +179,8 @@ impl Lanes {
     pub(super) fn place_of_output(self, o: usize) -> usize {
         match self {
             Self::Portable => o,
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => o,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => avx2::place_of_output(o),
             #[cfg(target_arch = "x86_64")]
@@ -181,6 +200,8 @@ impl Lanes {
     ) -> bool {
         match self {
             Self::Portable => portable::places(layer, coefficients, inputs, x, places),
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => portable::places(layer, coefficients, inputs, x, places),
             // SAFETY: the variants exist only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 | Self::Avx512 => unsafe { avx2::places(layer, coefficients, inputs, x, places) },
@@ -197,6 +218,9 @@ impl Lanes {
             // SAFETY: the variant exists only where all that it needs was found.
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => unsafe { avx512::tabulate_row(planes, codewords, place, table) },
+            // SAFETY: the variant exists only where NEON was found.
+            #[cfg(target_arch = "aarch64")]
+            Self::Neon => unsafe { neon::tabulate_row(planes, codewords, place, table) },
         }
     }
 
@@ -223,6 +247,12 @@ impl Lanes {
             // SAFETY: the variant exists only where all that it needs was found.
             #[cfg(target_arch = "x86_64")]
             (Self::Avx512, true) => unsafe { avx512::look_up::<true>(tables, codewords, tiles, sums) },
+            // SAFETY: the variant exists only where NEON was found.
+            #[cfg(target_arch = "aarch64")]
+            (Self::Neon, false) => unsafe { neon::look_up::<false>(tables, codewords, tiles, sums) },
+            // SAFETY: the variant exists only where NEON was found.
+            #[cfg(target_arch = "aarch64")]
+            (Self::Neon, true) => unsafe { neon::look_up::<true>(tables, codewords, tiles, sums) },
         }
     }
 }
