@@ -96,40 +96,65 @@ fn heads() -> [(&'static str, Head); 3] {
     ]
 }
 
+/// A device with memory that it shares with the host, where it does, and one as if it did not.
+fn own_devices() -> Vec<(&'static str, Gpu)> {
+    let (shared, apart) = (own_device(), own_device());
+    let limits = apart.limits().clone().unified(false);
+    let shared = shared.limits().unified.then_some(("shared", shared));
+    [("apart", apart.with_limits(limits))].into_iter().chain(shared).collect()
+}
+
+/// Passes of 16 rows where the head is in integers, whose rows are sent pass by pass.
+fn parts() -> PlanOptions {
+    PlanOptions::default().chunk_rows(16).part_bytes(1)
+}
+
 #[test]
 fn running_makes_nothing() {
     for (name, head) in heads() {
-        let gpu = own_device();
-        let mut session = Session::open(&gpu, &head, 64).unwrap();
-        let (inputs, outputs) = (session.inputs(), session.outputs());
-        let input = Random::new(4).many(100 * inputs);
-        let mut output = vec![0.0; 100 * outputs];
-        let (features, results) = (buffer(&gpu, 64 * inputs), buffer(&gpu, 64 * outputs));
-        let binding = session.bind(&features, &results).unwrap();
-
-        // More rows than the session takes at once, so that it cuts.
-        let sizes = [1, 64, 3, 100, 17, 33, 2, 5, 40, 64, 9, 1, 100, 4, 8, 16, 32, 63, 7, 1];
-        let mut batches = || {
-            for rows in sizes {
-                session.run_into(&input[..rows * inputs], &mut output[..rows * outputs]).unwrap();
-                let few = rows.min(64);
-                session.run_bound(&binding, few, &mut output[..few * outputs]).unwrap();
-                let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-                session.record(&mut encoder, &binding, few).unwrap();
-                gpu.queue().submit([encoder.finish()]);
-                settle(&gpu);
-            }
-        };
-        // The first batches leave command encoders behind, which later ones use again.
-        batches();
-        let before = counters(&gpu);
-        let most = most_during(&gpu, &mut batches);
-        for (counter, (before, most)) in NAMES.iter().zip(before.into_iter().zip(most)) {
-            assert_eq!(most, before, "{name}: {counter}");
+        for (memory, gpu) in own_devices() {
+            running_makes_nothing_on(memory, &gpu, name, &head);
         }
-        assert_eq!(counters(&gpu), before, "{name}");
-        assert!(before[0] > 5 && before[4] > 2 && before[6] > 1, "{name}: the counters count: {before:?}");
     }
+}
+
+fn running_makes_nothing_on(memory: &str, gpu: &Gpu, name: &str, head: &Head) {
+    let mut session = Session::open_with(gpu, head, 64, &parts()).unwrap();
+    let uploads = session.plan().buffers().iter().filter(|buffer| buffer.name.starts_with("upload")).count();
+    let parts = match (memory, name) {
+        ("shared", _) => 0,
+        (_, "int8") => 4,
+        _ => 1,
+    };
+    assert_eq!(uploads, parts, "{memory}, {name}");
+    let (inputs, outputs) = (session.inputs(), session.outputs());
+    let input = Random::new(4).many(100 * inputs);
+    let mut output = vec![0.0; 100 * outputs];
+    let (features, results) = (buffer(gpu, 64 * inputs), buffer(gpu, 64 * outputs));
+    let binding = session.bind(&features, &results).unwrap();
+
+    // More rows than the session takes at once, so that it cuts.
+    let sizes = [1, 64, 3, 100, 17, 33, 2, 5, 40, 64, 9, 1, 100, 4, 8, 16, 32, 63, 7, 1];
+    let mut batches = || {
+        for rows in sizes {
+            session.run_into(&input[..rows * inputs], &mut output[..rows * outputs]).unwrap();
+            let few = rows.min(64);
+            session.run_bound(&binding, few, &mut output[..few * outputs]).unwrap();
+            let mut encoder = gpu.device().create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            session.record(&mut encoder, &binding, few).unwrap();
+            gpu.queue().submit([encoder.finish()]);
+            settle(gpu);
+        }
+    };
+    // The first batches leave command encoders behind, which later ones use again.
+    batches();
+    let before = counters(gpu);
+    let most = most_during(gpu, &mut batches);
+    for (counter, (before, most)) in NAMES.iter().zip(before.into_iter().zip(most)) {
+        assert_eq!(most, before, "{memory}, {name}: {counter}");
+    }
+    assert_eq!(counters(gpu), before, "{memory}, {name}");
+    assert!(before[0] > 5 && before[4] > 2 && before[6] > 1, "{memory}, {name}: the counters count: {before:?}");
 }
 
 #[cfg(all(feature = "network", feature = "detect", feature = "files"))]
@@ -187,22 +212,24 @@ fn frames_make_nothing() {
 fn a_session_has_the_buffers_of_its_plan_and_no_others() {
     for (name, head) in heads() {
         for (rows, strategy) in [(1, None), (64, None), (64, Some(Strategy::Edges)), (5000, None)] {
-            let gpu = own_device();
-            settle(&gpu);
-            let before = counters(&gpu);
-            let session = Session::open_with(&gpu, &head, rows, &PlanOptions::default().strategy(strategy)).unwrap();
-            settle(&gpu);
-            let after = counters(&gpu);
-            let plan = session.plan();
-            assert_eq!(after[0] - before[0], plan.buffers().len() as isize, "{name}, {rows} rows");
-            assert_eq!(session.device_bytes(), plan.device_bytes(), "{name}, {rows} rows");
-            // Allocations are rounded up to what the device aligns to, at most some hundred bytes each.
-            let allocated = (after[10] - before[10]) as u64;
-            let most = plan.device_bytes() + 4096 * plan.buffers().len() as u64;
-            assert!((plan.device_bytes()..most).contains(&allocated), "{name}, {rows} rows: {allocated}");
-            drop(session);
-            settle(&gpu);
-            assert_eq!(counters(&gpu)[0], before[0], "{name}, {rows} rows: all are gone again");
+            for (memory, gpu) in own_devices() {
+                settle(&gpu);
+                let before = counters(&gpu);
+                let options = if rows == 64 { parts() } else { PlanOptions::default() };
+                let session = Session::open_with(&gpu, &head, rows, &options.strategy(strategy)).unwrap();
+                settle(&gpu);
+                let after = counters(&gpu);
+                let plan = session.plan();
+                assert_eq!(after[0] - before[0], plan.buffers().len() as isize, "{memory}, {name}, {rows} rows");
+                assert_eq!(session.device_bytes(), plan.device_bytes(), "{memory}, {name}, {rows} rows");
+                // Allocations are rounded up to what the device aligns to, at most some hundred bytes each.
+                let allocated = (after[10] - before[10]) as u64;
+                let most = plan.device_bytes() + 4096 * plan.buffers().len() as u64;
+                assert!((plan.device_bytes()..most).contains(&allocated), "{memory}, {name}, {rows} rows: {allocated}");
+                drop(session);
+                settle(&gpu);
+                assert_eq!(counters(&gpu)[0], before[0], "{memory}, {name}, {rows} rows: all are gone again");
+            }
         }
     }
 }

@@ -3,12 +3,15 @@
 //! Each arithmetic has a struct of its buffers over what is known of a buffer: its bytes in a plan, the buffer itself
 //! in a session, the numbers to upload. Their `map`s name every buffer, in the order in which they are listed.
 
-use super::{Limits, PlanError};
+use super::{Limits, PlanError, PlanOptions};
 
 /// Bytes of the smallest buffer; one of them stands in where a kernel's binding is not used.
 pub(crate) const UNUSED_BYTES: u64 = 16;
 /// Bytes of a kernel's parameters.
 const PARAMS_BYTES: u64 = 32;
+
+/// Bytes of a part of a batch that is sent by itself, at most, where a pass does not take more.
+const PART_BYTES: u64 = 16 << 20;
 
 /// A buffer on the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +31,12 @@ pub enum Role {
     Params,
     /// The host writes rows into it.
     Upload,
+    /// The host writes rows into it and kernels read them there.
+    SharedInput,
     /// Kernels write outputs into it.
     Output,
+    /// Kernels write outputs into it and the host reads them there.
+    SharedOutput,
     /// The host reads outputs from it.
     Download,
 }
@@ -39,31 +46,55 @@ pub enum Role {
 pub struct HostBuffers<T> {
     /// Inputs, `[rows, inputs]` f32.
     pub input: T,
-    /// The same on the host's side.
-    pub upload: T,
+    /// The same on the host's side, part after part, so that one is on its way while the next is written; none where the
+    /// host writes into `input` itself.
+    pub upload: Vec<T>,
     /// Outputs, `[rows, outputs]` f32.
     pub output: T,
-    /// The same on the host's side.
-    pub download: T,
+    /// The same on the host's side; none where the host reads `output` itself.
+    pub download: Option<T>,
 }
 
 impl<T> HostBuffers<T> {
     /// What `make` makes of every buffer by its name and role.
     pub(crate) fn map<U>(&self, make: &mut impl FnMut(&str, Role, &T) -> U) -> HostBuffers<U> {
+        let input = if self.upload.is_empty() { Role::SharedInput } else { Role::Storage };
+        let output = if self.download.is_none() { Role::SharedOutput } else { Role::Output };
+        let name = |part: usize| if self.upload.len() == 1 { "upload".into() } else { format!("upload.{part}") };
+        let uploads = self.upload.iter().enumerate();
         HostBuffers {
-            input: make("input", Role::Storage, &self.input),
-            upload: make("upload", Role::Upload, &self.upload),
-            output: make("output", Role::Output, &self.output),
-            download: make("download", Role::Download, &self.download),
+            input: make("input", input, &self.input),
+            upload: uploads.map(|(part, buffer)| make(&name(part), Role::Upload, buffer)).collect(),
+            output: make("output", output, &self.output),
+            download: self.download.as_ref().map(|buffer| make("download", Role::Download, buffer)),
         }
     }
 }
 
 impl HostBuffers<u64> {
-    /// Sizes for batches of up to `max_rows`.
-    pub(super) fn sizes(max_rows: usize, inputs: usize, outputs: usize) -> Self {
-        let (input, output) = (least(4 * (max_rows * inputs) as u64), least(4 * (max_rows * outputs) as u64));
-        Self { input, upload: input, output, download: output }
+    /// Sizes for batches of up to `max_rows` that passes of `chunk_rows` take. Where memory is unified the host reads and writes
+    /// what the kernels do.
+    pub(super) fn sizes(
+        max_rows: usize,
+        chunk_rows: usize,
+        inputs: usize,
+        outputs: usize,
+        limits: &Limits,
+        options: &PlanOptions,
+    ) -> Self {
+        let max_rows = if options.callers_buffers { 0 } else { max_rows };
+        let bytes = |rows: usize, values: usize| least(4 * (rows * values) as u64);
+        let most = options.part_bytes.unwrap_or(PART_BYTES).max(UNUSED_BYTES);
+        // Whole passes: one whose last rows are in the next part would wait for that.
+        let part_rows = chunk_rows * (most / bytes(chunk_rows, inputs)).max(1) as usize;
+        let part = |part: usize| bytes(part_rows.min(max_rows - part * part_rows), inputs);
+        let parts = (0..max_rows.div_ceil(part_rows).max(1)).map(part);
+        Self {
+            input: bytes(max_rows, inputs),
+            upload: if limits.unified { Vec::new() } else { parts.collect() },
+            output: bytes(max_rows, outputs),
+            download: (!limits.unified).then(|| bytes(max_rows, outputs)),
+        }
     }
 }
 
@@ -83,7 +114,9 @@ pub(super) fn check(name: &str, role: Role, bytes: u64, limits: &Limits) -> Resu
     if bytes > limits.buffer {
         return Err(refuse("max_buffer_size", limits.buffer));
     }
-    if matches!(role, Role::Storage | Role::Output) && bytes > limits.storage_binding {
+    if matches!(role, Role::Storage | Role::SharedInput | Role::Output | Role::SharedOutput)
+        && bytes > limits.storage_binding
+    {
         return Err(refuse("max_storage_buffer_binding_size", limits.storage_binding));
     }
     Ok(())

@@ -23,6 +23,8 @@ pub struct Limits {
     pub target_workgroups: usize,
     /// Invocations of a subgroup where it can multiply cooperative matrices of 16 x 16 in f16 into f32.
     pub matrix_subgroup: Option<usize>,
+    /// True where kernels read and write memory that the host reaches, and none of it is farther from them than the rest.
+    pub unified: bool,
 }
 
 impl Default for Limits {
@@ -36,6 +38,7 @@ impl Default for Limits {
             uniform_alignment: 256,
             target_workgroups: 512,
             matrix_subgroup: None,
+            unified: false,
         }
     }
 }
@@ -49,6 +52,7 @@ setters! { Limits {
     uniform_alignment: u64,
     target_workgroups: usize,
     matrix_subgroup: into Option<usize>,
+    unified: bool,
 }}
 
 impl Limits {
@@ -63,6 +67,7 @@ impl Limits {
             uniform_alignment: u64::from(limits.min_uniform_buffer_offset_alignment),
             target_workgroups: if device_type == wgpu::DeviceType::Cpu { 16 } else { 512 },
             matrix_subgroup: None,
+            unified: false,
         }
     }
 
@@ -78,6 +83,7 @@ impl Limits {
             uniform_alignment: self.uniform_alignment.clamp(1, 1 << 20).next_multiple_of(alignment),
             target_workgroups: self.target_workgroups,
             matrix_subgroup: self.matrix_subgroup.filter(|_| self.matrix_subgroup == device.matrix_subgroup),
+            unified: self.unified && device.unified,
         }
     }
 

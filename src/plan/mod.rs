@@ -112,6 +112,9 @@ pub struct PlanOptions {
     /// Most rows of a pass of layers in integers; `None` takes as many as the memory of a pass allows.
     #[doc(hidden)]
     pub chunk_rows: Option<usize>,
+    /// Most bytes of host rows that are sent at once, where a pass does not take more; `None` takes what suits most adapters.
+    #[doc(hidden)]
+    pub part_bytes: Option<u64>,
 }
 
 setters! { PlanOptions {
@@ -122,14 +125,9 @@ setters! { PlanOptions {
     tuning: into Option<Tuning>,
     #[doc(hidden)]
     chunk_rows: into Option<usize>,
+    #[doc(hidden)]
+    part_bytes: into Option<u64>,
 }}
-
-impl PlanOptions {
-    /// Rows for which a session has buffers of its own.
-    fn own_rows(&self, max_rows: usize) -> usize {
-        if self.callers_buffers { 0 } else { max_rows }
-    }
-}
 
 /// Every buffer, tile and dispatch of a head on an adapter.
 #[doc(hidden)]

@@ -140,6 +140,14 @@ fn kind(device_type: wgpu::DeviceType) -> &'static str {
     }
 }
 
+/// The feature by which the host reaches what kernels read and write, where that is memory as near to them as any.
+fn shared_memory(info: &wgpu::AdapterInfo) -> wgpu::Features {
+    let own = matches!(info.device_type, wgpu::DeviceType::IntegratedGpu | wgpu::DeviceType::Cpu);
+    // Direct3D 12 has kernels write to no memory that the host maps.
+    let reached = matches!(info.backend, wgpu::Backend::Vulkan | wgpu::Backend::Metal);
+    if own && reached { wgpu::Features::MAPPABLE_PRIMARY_BUFFERS } else { wgpu::Features::empty() }
+}
+
 /// Lanes of a subgroup, where it is of one size and multiplies matrices of 16 x 16 in f16 into f32.
 fn matrix_subgroup(adapter: &wgpu::Adapter) -> Option<usize> {
     let needed =
@@ -243,7 +251,7 @@ impl Gpu {
         let always = wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE;
         let wanted = always
             | match options.profile {
-                DeviceProfile::Adapter => wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16,
+                DeviceProfile::Adapter => wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | shared_memory(&info),
                 DeviceProfile::Portable => wgpu::Features::empty(),
                 DeviceProfile::PortableF16 => wgpu::Features::SHADER_F16,
             };
@@ -280,7 +288,11 @@ impl Gpu {
         device.on_uncaptured_error(Arc::new(|error: wgpu::Error| {
             tracing::error!("{}", RunError::one_line(&error.to_string()));
         }));
-        let limits = Limits { matrix_subgroup, ..Limits::of(&limits, info.device_type) };
+        let limits = Limits {
+            matrix_subgroup,
+            unified: device.features().contains(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS),
+            ..Limits::of(&limits, info.device_type)
+        };
         let cache = device.features().contains(wgpu::Features::PIPELINE_CACHE).then(|| {
             let data = kernels(&info);
             let descriptor =

@@ -12,6 +12,8 @@
 
 #[cfg(feature = "gpu")]
 mod adapter;
+#[cfg(feature = "gpu")]
+mod copies;
 mod cpu;
 mod device;
 #[cfg(all(feature = "gpu", feature = "files"))]

@@ -5,6 +5,7 @@
 //! again: it ends on any executor, which it keeps busy meanwhile. Who blocks instead does it by [`block_on`].
 
 use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use futures_channel::oneshot::{Canceled, Receiver};
 
@@ -15,6 +16,11 @@ const LOOKS: usize = 500;
 
 /// What a callback of `device` sends.
 pub(crate) async fn told<T>(device: &wgpu::Device, mut receiver: Receiver<T>) -> Result<T, Canceled> {
+    polled(device, move |context| Pin::new(&mut receiver).poll(context)).await
+}
+
+/// What `look` finds, which finds it after a callback of `device`.
+pub(crate) async fn polled<T>(device: &wgpu::Device, mut look: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
     std::future::poll_fn(|context| {
         #[cfg(not(target_arch = "wasm32"))]
         if device.poll(wgpu::PollType::Poll).is_err() {
@@ -22,11 +28,11 @@ pub(crate) async fn told<T>(device: &wgpu::Device, mut receiver: Receiver<T>) ->
         }
         #[cfg(target_arch = "wasm32")]
         let _ = device;
-        let told = Pin::new(&mut receiver).poll(context);
-        if cfg!(not(target_arch = "wasm32")) && told.is_pending() {
+        let found = look(context);
+        if cfg!(not(target_arch = "wasm32")) && found.is_pending() {
             context.waker().wake_by_ref();
         }
-        told
+        found
     })
     .await
 }

@@ -47,7 +47,7 @@ impl FloatPlan {
         let buffers = FloatBuffers {
             layers: layers.iter().map(FloatLayerShape::buffers).collect(),
             work: FloatWork::sizes(&layers, &schedule, params_stride(limits)),
-            host: HostBuffers::sizes(options.own_rows(max_rows), inputs, outputs),
+            host: HostBuffers::sizes(max_rows, schedule.chunk_rows, inputs, outputs, limits, options),
         };
         let plan = Self { layers, schedule, buffers };
         let mut refused = Ok(());

@@ -81,7 +81,7 @@ impl IntegerPlan {
             layers: layers.iter().map(|layer| layer.buffers(matrix)).collect(),
             factors: least(8 * (heads * 4 * widest) as u64),
             work,
-            host: HostBuffers::sizes(options.own_rows(max_rows), layers[0].inputs, outputs),
+            host: HostBuffers::sizes(max_rows, schedule.chunk_rows, layers[0].inputs, outputs, limits, options),
         };
         let plan = Self { layers, outputs, schedule, accumulators, row_blocks, buffers };
         let mut refused = Ok(());

@@ -17,6 +17,8 @@ pub(super) fn empty(gpu: &Gpu, name: &str, role: Role, bytes: u64) -> wgpu::Buff
         Role::Storage => wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
         Role::Params => wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
         Role::Upload => wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+        Role::SharedInput => wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::MAP_WRITE,
+        Role::SharedOutput => wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::MAP_READ,
         Role::Output => wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
         Role::Download => wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
     };
@@ -24,7 +26,7 @@ pub(super) fn empty(gpu: &Gpu, name: &str, role: Role, bytes: u64) -> wgpu::Buff
         label: Some(name),
         size: bytes,
         usage,
-        mapped_at_creation: role == Role::Upload,
+        mapped_at_creation: matches!(role, Role::Upload | Role::SharedInput),
     })
 }
 

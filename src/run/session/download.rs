@@ -2,6 +2,7 @@
 
 use futures_channel::oneshot::{Receiver, channel};
 
+use crate::run::copies;
 use crate::run::waiting::told;
 
 /// A mapping of a download buffer that was asked for. Whatever becomes of the batch, the buffer is given back to the
@@ -37,7 +38,7 @@ impl Download {
             return false;
         }
         match self.buffer.get_mapped_range(0..self.bytes) {
-            Ok(view) => output.copy_from_slice(&view),
+            Ok(view) => copies::read(&view, output),
             Err(_) => return false,
         }
         true

@@ -70,8 +70,12 @@ pub struct Session {
     input_layout: wgpu::BindGroupLayout,
     output_layout: wgpu::BindGroupLayout,
     input: wgpu::Buffer,
-    upload: Upload,
+    /// One a part of a batch; the input itself where the host writes into it.
+    uploads: Vec<Upload>,
+    /// Passes of a part.
+    part_chunks: usize,
     output: wgpu::Buffer,
+    /// The output itself where the host reads it.
     download: wgpu::Buffer,
     internal: Binding,
     device_bytes: u64,
@@ -203,17 +207,21 @@ impl Session {
         let (prepared, pipelines) =
             made.map_err(|error| RunError::of_device(&error, plan.device_bytes(), "the session"))?;
         let Prepared { builder, passes, allocated: Allocated { host, bytes: device_bytes }, internal } = prepared;
-        let HostBuffers { input, upload, output, download } = host;
+        let HostBuffers { input, mut upload, output, download } = host;
+        if upload.is_empty() {
+            upload.push(input.clone());
+        }
         let PipelineBuilder { input_layout, output_layout, .. } = builder;
         Ok(Self {
             passes,
             pipelines,
             input_layout,
             output_layout,
+            part_chunks: part_chunks(&plan, &upload),
+            uploads: upload.into_iter().map(Upload::new).collect(),
             input,
-            upload: Upload::new(upload),
+            download: download.unwrap_or_else(|| output.clone()),
             output,
-            download,
             internal,
             device_bytes,
             chunks_at_once: chunks_at_once(&plan, gpu),
@@ -544,44 +552,77 @@ impl Session {
             return Err(RunError::Lost(reason));
         }
         let device = self.gpu.device();
-        let bytes = 4 * output.len() as u64;
+        // What kernels read themselves cannot be written in another way.
+        if input.is_some() && self.shares_input() && !self.uploads[0].back(device).await {
+            return Err(self.gpu.lost_error());
+        }
         let send = || {
-            let uploaded = input.is_some_and(|values| self.upload.fill(values));
-            let chunks = self.plan.chunks(rows);
-            for first in (0..chunks).step_by(self.chunks_at_once) {
-                let next = chunks.min(first + self.chunks_at_once);
-                let descriptor = wgpu::CommandEncoderDescriptor { label: Some("sharekan") };
-                let mut encoder = device.create_command_encoder(&descriptor);
-                match input.filter(|_| first == 0) {
-                    Some(values) if uploaded => self.upload.record(&mut encoder, &self.input, 4 * values.len() as u64),
-                    Some(values) => self.gpu.queue().write_buffer(&self.input, 0, bytemuck::cast_slice(values)),
-                    None => {}
-                }
-                {
-                    let descriptor = wgpu::ComputePassDescriptor { label: Some("sharekan"), timestamp_writes: None };
-                    let mut pass = encoder.begin_compute_pass(&descriptor);
-                    self.record_chunks(&mut pass, binding, rows, first..next);
-                }
-                if next == chunks {
-                    encoder.copy_buffer_to_buffer(&self.output, 0, &self.download, 0, bytes);
-                }
-                self.gpu.queue().submit([encoder.finish()]);
-            }
-            if uploaded {
-                self.upload.map();
-            }
-            Download::ask(device, &self.download, bytes)
+            let sent = self.send(binding, input, rows);
+            sent.then(|| Download::ask(device, &self.download, 4 * output.len() as u64))
         };
         let sent = watching(device, send).await;
         if let Some(reason) = self.gpu.lost() {
             return Err(RunError::Lost(reason));
         }
         let download = sent.map_err(|error| RunError::refused("a batch", &error))?;
-        if download.read(output).await {
+        if let Some(download) = download
+            && download.read(output).await
+        {
             return Ok(());
         }
         // Nothing was objected to, and still there is no result: so it is with a device that is lost.
         Err(self.gpu.lost_error())
+    }
+
+    /// True where kernels read the rows where the host writes them.
+    fn shares_input(&self) -> bool {
+        self.input.usage().contains(wgpu::BufferUsages::MAP_WRITE)
+    }
+
+    /// Submits a batch, part by part: the passes of one run while the rows of the next are written. False where the host cannot
+    /// write what kernels read.
+    fn send(&self, binding: &Binding, input: Option<&[f32]>, rows: usize) -> bool {
+        let chunks = self.plan.chunks(rows);
+        let part_chunks = if input.is_some() { self.part_chunks } else { chunks };
+        let part_values = part_chunks * self.plan.chunk_rows() * self.inputs();
+        let mut away = Vec::new();
+        for (part, start) in (0..chunks).step_by(part_chunks).enumerate() {
+            let values = input.and_then(|values| values.chunks(part_values).nth(part));
+            let end = chunks.min(start + part_chunks);
+            for first in (start..end).step_by(self.chunks_at_once) {
+                let next = end.min(first + self.chunks_at_once);
+                let descriptor = wgpu::CommandEncoderDescriptor { label: Some("sharekan") };
+                let mut encoder = self.gpu.device().create_command_encoder(&descriptor);
+                if let Some(values) = values.filter(|_| first == start) {
+                    let upload = self.uploads.get(part).filter(|upload| upload.fill(values));
+                    let at = 4 * (part * part_values) as u64;
+                    match upload {
+                        None if self.shares_input() => return false,
+                        None => self.gpu.queue().write_buffer(&self.input, at, bytemuck::cast_slice(values)),
+                        Some(_) if self.shares_input() => {}
+                        Some(upload) => upload.record(&mut encoder, &self.input, at, 4 * values.len() as u64),
+                    }
+                    away.extend(upload);
+                }
+                let descriptor = wgpu::ComputePassDescriptor { label: Some("sharekan"), timestamp_writes: None };
+                self.record_chunks(&mut encoder.begin_compute_pass(&descriptor), binding, rows, first..next);
+                if next == chunks && self.download != self.output {
+                    let bytes = 4 * (rows * self.outputs()) as u64;
+                    encoder.copy_buffer_to_buffer(&self.output, 0, &self.download, 0, bytes);
+                }
+                self.gpu.queue().submit([encoder.finish()]);
+            }
+        }
+        away.into_iter().for_each(Upload::map);
+        true
+    }
+}
+
+/// Chunks of rows that a part of a batch has: those that the first upload holds, or all.
+fn part_chunks(plan: &Plan, uploads: &[wgpu::Buffer]) -> usize {
+    match uploads {
+        [first, _, ..] => (first.size() / (4 * plan.chunk_rows() * plan.inputs()) as u64) as usize,
+        _ => plan.chunks(plan.max_rows()),
     }
 }
 
