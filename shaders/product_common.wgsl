@@ -4,6 +4,9 @@
 // A workgroup takes a tile of rows and outputs over a slice of the depth, step by step: DEPTH values of every row and
 // weights of every output pass through workgroup memory. An invocation takes ROW_QUADS quads of rows and COLUMN_QUADS
 // quads of outputs, its sums in registers. The next step's values are fetched while this step's are multiplied.
+//
+// Where Value is f16 (HALF is 1, WHOLE 0), values and weights are rounded to 11 bits, and so are the sums of UNROLLED
+// products, which are then added to those in f32.
 
 // [four rows][depth] of four rows
 @group(0) @binding(1) var<storage, read> basis: array<vec4<f32>>;
@@ -31,9 +34,9 @@ const EVEN_BASIS: bool = DEPTH * QUADS % INVOCATIONS == 0u;
 const EVEN_WEIGHTS: bool = DEPTH * GROUPS % INVOCATIONS == 0u;
 
 // [buffer][depth][four rows]
-var<workgroup> rows_tile: array<vec4<f32>, BUFFERS * DEPTH * PITCH>;
+var<workgroup> rows_tile: array<vec4<Value>, BUFFERS * DEPTH * PITCH>;
 // [buffer][depth][output group]
-var<workgroup> weights_tile: array<vec4<f32>, BUFFERS * DEPTH * GROUPS>;
+var<workgroup> weights_tile: array<vec4<Value>, BUFFERS * DEPTH * GROUPS>;
 
 // Place of an invocation along rows and outputs. 32 invocations form a block of 4 by 8, neighbours along rows, so that
 // a subgroup reads few different words and neighbouring invocations read the same weights.
@@ -84,12 +87,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let to_weights = buffer * DEPTH * GROUPS;
         // repeat n BASIS_ITEMS
         if EVEN_BASIS || basis_at_{n} < DEPTH * QUADS {
-            rows_tile[to_rows + basis_at_{n} % DEPTH * PITCH + basis_at_{n} / DEPTH] = basis_{n};
+            rows_tile[to_rows + basis_at_{n} % DEPTH * PITCH + basis_at_{n} / DEPTH] = vec4<Value>(basis_{n});
         }
         // end
         // repeat n WEIGHT_ITEMS
         if EVEN_WEIGHTS || weight_at_{n} < DEPTH * GROUPS {
-            weights_tile[to_weights + weight_at_{n}] = weights_of(weight_{n});
+            weights_tile[to_weights + weight_at_{n}] = vec4<Value>(weights_of(weight_{n}));
         }
         // end
         workgroupBarrier();
@@ -103,6 +106,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         let from_rows = to_rows + place.x;
         let from_weights = to_weights + place.y;
         for (var k = 0u; k < DEPTH; k += UNROLLED) {
+            // repeat half HALF
+            // repeat m ROW_QUADS
+            // repeat r 4
+            // repeat n COLUMN_QUADS
+            var part_{m}_{r}_{n} = vec4<Value>();
+            // end
+            // end
+            // end
+            // end
             // repeat u UNROLLED
             {
                 // repeat m ROW_QUADS
@@ -114,11 +126,25 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
                 // repeat m ROW_QUADS
                 // repeat r 4
                 // repeat n COLUMN_QUADS
+                // repeat whole WHOLE
                 sum_{m}_{r}_{n} = fma(vec4<f32>(a_{m}[{r}]), b_{n}, sum_{m}_{r}_{n});
+                // end
+                // repeat half HALF
+                part_{m}_{r}_{n} = fma(vec4<Value>(a_{m}[{r}]), b_{n}, part_{m}_{r}_{n});
+                // end
                 // end
                 // end
                 // end
             }
+            // end
+            // repeat half HALF
+            // repeat m ROW_QUADS
+            // repeat r 4
+            // repeat n COLUMN_QUADS
+            sum_{m}_{r}_{n} += vec4<f32>(part_{m}_{r}_{n});
+            // end
+            // end
+            // end
             // end
         }
     }

@@ -27,6 +27,10 @@ const FLOAT_TOLERANCE: f64 = 1e-4;
 /// f16: at most one part in 2^11 of every weight, and so of a sum whose parts do not cancel.
 const MATRIX_TOLERANCE: f64 = 1.0 / 2048.0;
 
+/// The same of one layer in f32 whose products are in f16: basis weights and edges are rounded to 11 bits each, and the sums of
+/// eight of their products where there are no cooperative matrices.
+const HALF_TOLERANCE: f64 = 1.0 / 512.0;
+
 /// The same of several layers on cooperative matrices: what a layer gives moves an input of the next one now and then to
 /// the next of 1,024 positions a step, and the spline there may be many times as steep as its outputs are large.
 const DEEP_MATRIX_TOLERANCE: f64 = 1e-2;
@@ -178,7 +182,10 @@ async fn checks_of_head(
                 let gpu = gpu.clone().with_limits(limits.clone());
                 let mut session = Session::open_with_async(&gpu, form, rows, &options).await?;
                 for &batch in &batches {
-                    let tolerance = tolerance(form, session.plan().multiplies_matrices(batch));
+                    let tolerance = match options.float {
+                        Some(strategy) if strategy.is_half() => half_tolerance(form),
+                        _ => tolerance(form, session.plan().multiplies_matrices(batch)),
+                    };
                     let found = session.run_async(&input[..batch * form.inputs()]).await?;
                     let error = largest_error(&found, &expected[..batch * form.outputs()], scale);
                     let kernel = format!("{kernel}{place}");
@@ -250,11 +257,11 @@ fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize, options: &Plan
         };
         Strategy::ALL.into_iter().filter(wanted).map(of).collect()
     } else {
-        let of = |(kernel, strategy)| {
+        let of = |strategy: FloatStrategy| {
             let options = PlanOptions { float: Some(strategy), ..options.clone() };
-            (format!("{kernel}_{name}"), options)
+            (format!("{}_{name}", strategy.name()), options)
         };
-        [("contract", FloatStrategy::Lookup), ("product", FloatStrategy::Product)].into_iter().map(of).collect()
+        FloatStrategy::ALL.into_iter().map(of).collect()
     };
     let runs = |options: &PlanOptions| Plan::with_options(form, limits, rows, options).is_ok();
     kernels.retain(|(_, options)| runs(options));
@@ -263,6 +270,15 @@ fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize, options: &Plan
         kernels.push((format!("{name}, each layer its kernel"), options.clone()));
     }
     kernels
+}
+
+/// Largest error that passes of a form whose products are in f16.
+fn half_tolerance(form: &Head) -> f64 {
+    let layers = match form {
+        Head::Dense(head) => head.layers().len(),
+        Head::Compressed(bank) => bank.members().iter().map(|member| member.head.layers().len()).max().unwrap_or(1),
+    };
+    if layers > 1 { DEEP_MATRIX_TOLERANCE } else { HALF_TOLERANCE }
 }
 
 /// Largest error that passes of a form, evaluated with cooperative matrices or without.

@@ -21,6 +21,8 @@ pub struct Limits {
     pub uniform_alignment: u64,
     /// Workgroups that keep the adapter busy; a guess that only costs speed where it is wrong.
     pub target_workgroups: usize,
+    /// Kernels may compute in f16.
+    pub half: bool,
     /// Invocations of a subgroup where it can multiply cooperative matrices of 16 x 16 in f16 into f32.
     pub matrix_subgroup: Option<usize>,
     /// True where kernels read and write memory that the host reaches, and none of it is farther from them than the rest.
@@ -37,6 +39,7 @@ impl Default for Limits {
             workgroups_per_dimension: 65_535,
             uniform_alignment: 256,
             target_workgroups: 512,
+            half: false,
             matrix_subgroup: None,
             unified: false,
         }
@@ -51,6 +54,7 @@ setters! { Limits {
     workgroups_per_dimension: usize,
     uniform_alignment: u64,
     target_workgroups: usize,
+    half: bool,
     matrix_subgroup: into Option<usize>,
     unified: bool,
 }}
@@ -66,6 +70,7 @@ impl Limits {
             workgroups_per_dimension: limits.max_compute_workgroups_per_dimension as usize,
             uniform_alignment: u64::from(limits.min_uniform_buffer_offset_alignment),
             target_workgroups: if device_type == wgpu::DeviceType::Cpu { 16 } else { 512 },
+            half: false,
             matrix_subgroup: None,
             unified: false,
         }
@@ -82,6 +87,7 @@ impl Limits {
             workgroups_per_dimension: self.workgroups_per_dimension.min(device.workgroups_per_dimension),
             uniform_alignment: self.uniform_alignment.clamp(1, 1 << 20).next_multiple_of(alignment),
             target_workgroups: self.target_workgroups,
+            half: self.half && device.half,
             matrix_subgroup: self.matrix_subgroup.filter(|_| self.matrix_subgroup == device.matrix_subgroup),
             unified: self.unified && device.unified,
         }

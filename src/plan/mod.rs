@@ -29,7 +29,7 @@ pub use float::FloatStrategy;
 #[doc(hidden)]
 pub use float::{
     EdgeBuffers, FloatBuffers, FloatEdges, FloatLayerBuffers, FloatLayerShape, FloatPlan, FloatTile, FloatWork,
-    LookupTile, ProductShape, ProductTile,
+    LookupTile, ProductArithmetic, ProductMatrix, ProductShape, ProductTile,
 };
 #[cfg(all(feature = "network", feature = "detect"))]
 pub(crate) use heads::work_bytes;
@@ -102,6 +102,11 @@ pub struct PlanOptions {
     pub strategy: Option<Strategy>,
     /// The kernel for layers in f32; `None` takes the one that suits each batch size.
     pub float: Option<FloatStrategy>,
+    /// Layers in f32 are multiplied in f16 where a product suits them ([`FloatStrategy`]): on cooperative matrices where the
+    /// adapter has them, and with sums of a few products in f16 where not. Basis weights, coefficients and gains times codewords are
+    /// rounded to 11 bits and infinite from 65,520 on; results stay within some 1e-3 of the largest output a layer. Refused where
+    /// the adapter does not compute in f16.
+    pub half_products: bool,
     /// How products in f32 are cut; `None` takes what suits each batch size.
     #[doc(hidden)]
     pub product: Option<ProductShape>,
@@ -120,6 +125,7 @@ pub struct PlanOptions {
 setters! { PlanOptions {
     strategy: into Option<Strategy>,
     float: into Option<FloatStrategy>,
+    half_products: bool,
     #[doc(hidden)]
     product: into Option<ProductShape>,
     tuning: into Option<Tuning>,

@@ -289,6 +289,7 @@ impl Gpu {
             tracing::error!("{}", RunError::one_line(&error.to_string()));
         }));
         let limits = Limits {
+            half: device.features().contains(wgpu::Features::SHADER_F16),
             matrix_subgroup,
             unified: device.features().contains(wgpu::Features::MAPPABLE_PRIMARY_BUFFERS),
             ..Limits::of(&limits, info.device_type)
@@ -312,7 +313,8 @@ impl Gpu {
     /// Handlers that the caller set on the device stay: what sessions do wrong is their error and reaches none, and that
     /// the device is lost they see by what it no longer does.
     pub fn with_device(device: wgpu::Device, queue: wgpu::Queue, info: wgpu::AdapterInfo) -> Self {
-        let limits = Limits::of(&device.limits(), info.device_type);
+        let half = device.features().contains(wgpu::Features::SHADER_F16);
+        let limits = Limits { half, ..Limits::of(&device.limits(), info.device_type) };
         let lost = Arc::default();
         // In a browser a lost device goes on as if nothing were, but any number of callbacks may wait for it.
         if cfg!(target_arch = "wasm32") {

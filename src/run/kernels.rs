@@ -116,6 +116,8 @@ const FLOAT_PARAMS: &str = include_str!("../../shaders/float_params.wgsl");
 const EXPAND_COMMON: &str = include_str!("../../shaders/expand_common.wgsl");
 /// What the kernels that multiply matrices in f32 have in common.
 const PRODUCT_COMMON: &str = include_str!("../../shaders/product_common.wgsl");
+/// The same on cooperative matrices in f16.
+const PRODUCT_MATRIX: &str = include_str!("../../shaders/product_matrix.wgsl");
 /// What the kernels that take inputs to positions have in common.
 const INTEGER_COMMON: &str = include_str!("../../shaders/integer_common.wgsl");
 /// What those of them have in common that sum edges.
@@ -213,8 +215,13 @@ impl Kernel {
             }
             Self::ExpandFloat | Self::ExpandProduct => format!("{FLOAT_PARAMS}\n{EXPAND_COMMON}\n{own}"),
             Self::ProductDense | Self::ProductCodebook => {
-                let common = template::expand(PRODUCT_COMMON, constants);
-                format!("{FLOAT_PARAMS}\n{common}\n{own}")
+                let has = |name| constants.iter().any(|&(constant, value)| constant == name && value > 0);
+                let (enabled, common) = match (has("SUBGROUP"), has("HALF")) {
+                    (true, _) => ("enable f16;\nenable wgpu_cooperative_matrix;\n", PRODUCT_MATRIX),
+                    (_, true) => ("enable f16;\nalias Value = f16;\n", PRODUCT_COMMON),
+                    _ => ("alias Value = f32;\n", PRODUCT_COMMON),
+                };
+                format!("{enabled}{FLOAT_PARAMS}\n{}\n{own}", template::expand(common, constants))
             }
             Self::ContractDense | Self::ContractCodebook | Self::FinishFloat => format!("{FLOAT_PARAMS}\n{own}"),
             Self::FrameLetterboxBuffer | Self::FrameLetterboxTexture => format!("{FRAME_LETTERBOX}\n{own}"),
@@ -250,6 +257,8 @@ impl Kernel {
                 ("BUFFERS", 2),
                 ("BASIS_ITEMS", 2),
                 ("WEIGHT_ITEMS", 2),
+                ("HALF", 0),
+                ("WHOLE", 1),
             ],
             _ => Vec::new(),
         }

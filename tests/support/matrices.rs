@@ -1,8 +1,7 @@
-//! The kernel of cooperative matrices for adapters that have none: the same source, in which the matrices alone are replaced
+//! The kernels of cooperative matrices for adapters that have none: the same source, in which the matrices alone are replaced
 //! by plain WGSL. A fragment of a factor is the place that it was loaded from, and each lane of what counts as a subgroup
 //! holds its share of the sums; so factors are read where they are multiplied, which is the same as long as nothing is
-//! written in between: the first factor lies in memory that the kernel only reads, the second one is multiplied before the
-//! next barrier.
+//! written in between: a factor lies in memory that the kernel only reads, or is multiplied before the next barrier.
 
 use sharekan::run::Gpu;
 
@@ -13,9 +12,9 @@ const SUBGROUP: usize = 32;
 
 /// The tests' adapter, multiplying its matrices in plain WGSL.
 pub fn gpu() -> Gpu {
-    GPU.clone().rewriting_kernels(Some(SUBGROUP), |kernel, source| match kernel {
-        "integer_matrix" => plain(&breaks::rewrite(kernel, source)),
-        _ => breaks::rewrite(kernel, source),
+    GPU.clone().rewriting_kernels(Some(SUBGROUP), |kernel, source| {
+        let source = breaks::rewrite(kernel, source);
+        if source.contains("enable wgpu_cooperative_matrix") { plain(&source) } else { source }
     })
 }
 

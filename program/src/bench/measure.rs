@@ -73,7 +73,10 @@ pub fn measure(
     if !(settings.seconds > 0.0 && settings.seconds.is_finite()) {
         return Err(setting("seconds", settings.seconds, "a positive number"));
     }
-    let options = PlanOptions::default().strategy(strategy(settings)?).tuning(settings.tuning.clone());
+    let options = PlanOptions::default()
+        .strategy(strategy(settings)?)
+        .half_products(settings.half_products)
+        .tuning(settings.tuning.clone());
     let (forms, own_codebook) = source.forms(&settings.matrix.forms);
     let codebooks = own_codebook.map_or_else(|| settings.matrix.codebooks.clone(), |own| vec![own]);
     let heads = source.members().map_or_else(|| settings.matrix.heads.clone(), |own| vec![own]);

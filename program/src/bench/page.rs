@@ -244,7 +244,8 @@ fn method(report: &Report) -> Markup {
                     "Device time is taken " (taken) ". Up to " (settings.samples) " samples or "
                     (significant(settings.seconds)) " s a configuration after a warm-up, one visit to each configuration "
                     "in turn, back and forth, so that drift hits all alike. Kernel: "
-                    (settings.kernel.as_deref().unwrap_or("the plan's choice")) "."
+                    (settings.kernel.as_deref().unwrap_or("the plan's choice"))
+                    @if settings.half_products { "; products of heads in f32 are in f16" } "."
                 }
                 li {
                     "Noise is flagged: " em { "spread" } " where the interquartile range is above "

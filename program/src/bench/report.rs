@@ -85,6 +85,9 @@ pub struct Settings {
     pub seconds: f64,
     /// Name of the kernel that is forced on layers in integers.
     pub kernel: Option<String>,
+    /// Heads in f32 are multiplied in f16.
+    #[serde(default)]
+    pub half_products: bool,
     /// Tiles that were measured on the device before, to plan with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tuning: Option<Tuning>,

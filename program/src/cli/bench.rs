@@ -16,7 +16,7 @@ use sharekan::head::{Head, MAX_CODEWORDS};
 use sharekan::plan::{Strategy, Tuning};
 use sharekan::run::DeviceProfile;
 
-use super::device::{KernelArgs, OpenDevice};
+use super::device::{HeadArithmetic, KernelArgs, OpenDevice};
 use super::failure::Failure;
 use super::options::{DeviceArgs, ImportArgs, MemberArgs};
 use super::places::Places;
@@ -248,6 +248,7 @@ fn settings(args: &BenchArgs, tuning: Option<Tuning>) -> Settings {
         samples: args.samples.map_or(if args.quick { 30 } else { 200 }, |samples| samples as usize),
         seconds: args.seconds.unwrap_or(if args.quick { 0.3 } else { 2.0 }),
         kernel: args.kernel.kernel.map(|strategy: Strategy| strategy.name().to_owned()),
+        half_products: args.kernel.arithmetic == HeadArithmetic::F16,
         tuning,
     }
 }

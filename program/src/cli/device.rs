@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use sharekan::Error;
 use sharekan::detect::frame::FrameOptions;
 use sharekan::fixed_point::Arithmetic;
@@ -41,11 +41,24 @@ pub(crate) struct KernelArgs {
     /// Force a kernel on layers in integers: edges, rows or matrix [default: the one that suits the batch]
     #[arg(long, value_name = "NAME", value_parser = strategy, hide_possible_values = true)]
     pub(crate) kernel: Option<Strategy>,
+    /// Arithmetic of heads in f32 on a GPU: f32, or f16, which is faster and right to some 1e-3 of the largest output
+    #[arg(long, value_name = "NAME", default_value = "f32", hide_default_value = true)]
+    pub(crate) arithmetic: HeadArithmetic,
     /// Leave the tiles that `tune` measured on this adapter alone
     #[arg(long)]
     pub(crate) no_tuning: bool,
     #[command(flatten)]
     pub(crate) cache: CacheArgs,
+}
+
+/// What layers in f32 are multiplied in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum HeadArithmetic {
+    /// f32.
+    #[default]
+    F32,
+    /// f16, sums in f32.
+    F16,
 }
 
 fn strategy(text: &str) -> Result<Strategy, String> {
@@ -84,6 +97,26 @@ impl OpenDevice {
                 "--kernel {name}: heads run on the CPU here, which has no such kernels; --device gpu takes any adapter"
             )));
         }
+        let half = kernel.arithmetic == HeadArithmetic::F16;
+        if half && gpu.is_none() {
+            return Err(Failure::new(
+                "--arithmetic f16: heads run on the CPU here, which computes in f32; --device gpu takes any adapter",
+            ));
+        }
+        if let (true, Some(strategy)) = (half, kernel.kernel) {
+            let name = strategy.name();
+            return Err(Failure::new(format!(
+                "--kernel {name} is for heads in integers, --arithmetic f16 for heads in f32: leave one of them out"
+            )));
+        }
+        if let (true, Some(gpu)) = (half, &gpu)
+            && !gpu.limits().half
+        {
+            return Err(Failure::new(format!(
+                "--arithmetic f16: {} does not compute in f16 as it was opened; leave the option out",
+                gpu.info().name
+            )));
+        }
         let tuning = match (&cache, &gpu) {
             (Some(cache), Some(gpu)) if !kernel.no_tuning => cache.tuning(gpu).unwrap_or_else(|problem| {
                 tracing::warn!("{problem}");
@@ -91,7 +124,11 @@ impl OpenDevice {
             }),
             _ => None,
         };
-        Ok(Self { gpu, options: PlanOptions::default().strategy(kernel.kernel).tuning(tuning), cache })
+        Ok(Self {
+            gpu,
+            options: PlanOptions::default().strategy(kernel.kernel).half_products(half).tuning(tuning),
+            cache,
+        })
     }
 
     /// Opens a head or a bank for batches of up to `rows`; what does not fit the adapter is named by the head's `path`.
@@ -112,8 +149,17 @@ impl OpenDevice {
         Ok(Some(FrameOptions::default().plan(self.options.clone()).network(network)))
     }
 
-    /// Refuses a kernel for a head that has no use for it.
+    /// Refuses a kernel, or an arithmetic, for a head that has no use for it.
     pub(crate) fn check(&self, head: &Head, path: &Path) -> Result<(), Failure> {
+        if self.options.half_products
+            && let Head::Compressed(bank) = head
+            && bank.members().iter().all(|member| Arithmetic::of(&member.head) == Arithmetic::Integer)
+        {
+            let path = path.display();
+            return Err(Failure::new(format!(
+                "{path}: is evaluated in integers, expected a head in f32 with --arithmetic f16"
+            )));
+        }
         let Head::Compressed(bank) = head else { return self.no_kernel(path, "") };
         match bank.members().iter().find(|member| Arithmetic::of(&member.head) == Arithmetic::Float) {
             Some(member) if member.name.is_empty() => self.no_kernel(path, ""),

@@ -14,7 +14,7 @@ pub use buffers::{EdgeBuffers, FloatBuffers, FloatLayerBuffers, FloatWork};
 pub use layer::{FloatEdges, FloatLayerShape};
 pub use lookup::LookupTile;
 pub use plan::FloatPlan;
-pub use product::{ProductShape, ProductTile};
+pub use product::{ProductArithmetic, ProductMatrix, ProductShape, ProductTile};
 
 use super::{Limits, PlanError, PlanOptions};
 
@@ -31,6 +31,30 @@ pub enum FloatStrategy {
     /// Invocations hold blocks of rows and outputs and multiply all coefficients, those that no basis weight meets by
     /// zero.
     Product,
+    /// The same with products in f16, where the adapter computes in it: sums of a few products in f16, those of all in f32.
+    HalfProduct,
+    /// The same on cooperative matrices, where the adapter offers them: products in f16, sums in f32.
+    MatrixProduct,
+}
+
+impl FloatStrategy {
+    /// All strategies.
+    pub const ALL: [Self; 4] = [Self::Lookup, Self::Product, Self::HalfProduct, Self::MatrixProduct];
+
+    /// Name of the kernels.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lookup => "contract",
+            Self::Product => "product",
+            Self::HalfProduct => "half_product",
+            Self::MatrixProduct => "matrix_product",
+        }
+    }
+
+    /// True where products are in f16.
+    pub fn is_half(self) -> bool {
+        matches!(self, Self::HalfProduct | Self::MatrixProduct)
+    }
 }
 
 /// A cut of a layer in f32 for batches up to a size.
@@ -51,14 +75,29 @@ impl FloatTile {
         options: &PlanOptions,
     ) -> Result<Self, PlanError> {
         let suits = rows >= PRODUCT_ROWS && layer.outputs >= PRODUCT_OUTPUTS;
-        let product = || ProductTile::choose(layer, limits, rows, options.product).map(Self::Product);
+        let product = |strategy| ProductTile::choose(layer, limits, rows, strategy, options.product).map(Self::Product);
+        let lookup = || LookupTile::choose(layer, limits, rows).map(Self::Lookup);
+        if !limits.half && (options.half_products || options.float.is_some_and(FloatStrategy::is_half)) {
+            let kernel =
+                options.float.filter(|strategy| strategy.is_half()).unwrap_or(FloatStrategy::HalfProduct).name();
+            return Err(PlanError::Kernel { kernel, problem: "the adapter does not compute in f16".into() });
+        }
         match options.float {
-            Some(FloatStrategy::Product) => product().ok_or_else(|| PlanError::Kernel {
-                kernel: "product",
+            Some(FloatStrategy::MatrixProduct) if limits.matrix_subgroup.is_none() => Err(PlanError::Kernel {
+                kernel: FloatStrategy::MatrixProduct.name(),
+                problem: "the adapter offers no cooperative matrices of 16 x 16 in f16".into(),
+            }),
+            Some(FloatStrategy::Lookup) => lookup(),
+            Some(strategy) => product(strategy).ok_or_else(|| PlanError::Kernel {
+                kernel: strategy.name(),
                 problem: format!("no tile fits {} bytes of workgroup memory", limits.workgroup_storage),
             }),
-            None if suits => product().map_or_else(|| LookupTile::choose(layer, limits, rows).map(Self::Lookup), Ok),
-            _ => LookupTile::choose(layer, limits, rows).map(Self::Lookup),
+            None if suits && options.half_products => product(FloatStrategy::MatrixProduct)
+                .or_else(|| product(FloatStrategy::HalfProduct))
+                .or_else(|| product(FloatStrategy::Product))
+                .map_or_else(lookup, Ok),
+            None if suits => product(FloatStrategy::Product).map_or_else(lookup, Ok),
+            None => lookup(),
         }
     }
 
@@ -75,8 +114,16 @@ impl FloatTile {
         match (self, layer.edges) {
             (Self::Lookup(_), FloatEdges::Dense) => "dense",
             (Self::Lookup(_), FloatEdges::Codebook { .. }) => "codebook",
-            (Self::Product(_), FloatEdges::Dense) => "dense product",
-            (Self::Product(_), FloatEdges::Codebook { .. }) => "codebook product",
+            (Self::Product(tile), FloatEdges::Dense) => match tile.arithmetic {
+                ProductArithmetic::Whole => "dense product",
+                ProductArithmetic::Half => "dense product in f16",
+                ProductArithmetic::Matrix(_) => "dense product on matrices",
+            },
+            (Self::Product(tile), FloatEdges::Codebook { .. }) => match tile.arithmetic {
+                ProductArithmetic::Whole => "codebook product",
+                ProductArithmetic::Half => "codebook product in f16",
+                ProductArithmetic::Matrix(_) => "codebook product on matrices",
+            },
         }
     }
 

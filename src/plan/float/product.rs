@@ -3,7 +3,7 @@
 //! A product multiplies the rows' basis weights, written out with the zeros between them, by all coefficients. Its
 //! depth is a layer's inputs times the coefficients of an edge, and the inputs once more where there is a base path.
 
-use super::{FloatLayerShape, floor_power_of_two};
+use super::{FloatLayerShape, FloatStrategy, floor_power_of_two};
 use crate::plan::Limits;
 
 /// Rows whose basis weights lie side by side in memory.
@@ -20,6 +20,49 @@ const MOST_PARTIALS: u64 = 64 << 20;
 const EXPAND_INPUTS: usize = 64;
 /// Coefficients of a step whose products stand one after the other in the kernel; a divisor of every shape's depth.
 const UNROLLED: usize = 8;
+
+/// Rows and columns of a fragment of a cooperative matrix.
+const FRAGMENT: usize = 16;
+
+/// What products are computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ProductArithmetic {
+    /// f32.
+    Whole,
+    /// f16, sums of [`ProductTile::unrolled`] products too.
+    Half,
+    /// Cooperative matrices: products in f16, sums in f32.
+    Matrix(ProductMatrix),
+}
+
+/// How a workgroup shares cooperative matrices out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProductMatrix {
+    /// Fragments of a subgroup along rows and outputs.
+    pub fragments: [usize; 2],
+    /// Subgroups of a workgroup along rows and outputs.
+    pub subgroups: [usize; 2],
+    /// Invocations of a subgroup.
+    pub subgroup_size: usize,
+}
+
+/// Cuts into matrices, fragments and subgroups along rows and outputs, and speed a sum beside the fastest, 1 to 100.
+const MATRICES: [([usize; 2], [usize; 2], usize); 6] = [
+    // 128 rows, 128 outputs.
+    ([4, 2], [2, 4], 100),
+    // 64 rows, 128 outputs.
+    ([2, 2], [2, 4], 90),
+    // 64 rows, 64 outputs.
+    ([2, 2], [2, 2], 80),
+    // 128 rows, 16 outputs.
+    ([2, 1], [4, 1], 40),
+    // 32 rows, 64 outputs.
+    ([1, 2], [2, 2], 50),
+    // 64 rows, 16 outputs.
+    ([1, 1], [4, 1], 30),
+];
+/// Coefficients a step of cooperative matrices.
+const MATRIX_DEPTH: usize = 16;
 
 /// A way to cut products into tiles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +125,8 @@ pub struct ProductTile {
     pub depth: usize,
     /// Tiles in workgroup memory: with two, one is written while the other is read.
     pub buffers: usize,
+    /// What products are computed in; for matrices, `invocations` and `quads` do not count.
+    pub arithmetic: ProductArithmetic,
     /// The codebook lies in workgroup memory; false where it does not fit or there is none.
     pub on_chip: bool,
     /// Inputs that a workgroup expands, of four rows.
@@ -95,20 +140,27 @@ pub struct ProductTile {
 }
 
 impl ProductTile {
-    /// Cuts `layer` for batches of up to `rows`, as `wanted` or else as suits the batch; `None` where no tile fits the
-    /// adapter.
+    /// Cuts `layer` for batches of up to `rows`, in the arithmetic of `strategy`, as `wanted` or else as suits the batch; `None`
+    /// where no tile fits the adapter.
     pub(super) fn choose(
         layer: &FloatLayerShape,
         limits: &Limits,
         rows: usize,
+        strategy: FloatStrategy,
         wanted: Option<ProductShape>,
     ) -> Option<Self> {
+        if strategy == FloatStrategy::MatrixProduct {
+            return Self::matrices(layer, limits, rows);
+        }
+        let half = strategy == FloatStrategy::HalfProduct;
+        let arithmetic = if half { ProductArithmetic::Half } else { ProductArithmetic::Whole };
         let expand_inputs = expand_inputs(layer, limits)?;
         let tile = |shape: ProductShape, on_chip: bool| Self {
             invocations: shape.invocations,
             quads: shape.quads,
             depth: shape.depth,
             buffers: shape.buffers,
+            arithmetic,
             on_chip,
             expand_inputs,
             slice: 1,
@@ -131,6 +183,37 @@ impl ProductTile {
             Some(shape) => places.map(|on_chip| tile(shape, on_chip)).find(|tile| shape.is_sound() && fits(tile)),
             None => places.find_map(|on_chip| best(2, on_chip).or_else(|| best(1, on_chip))),
         };
+        Some(chosen?.sliced(layer, limits, rows))
+    }
+
+    fn matrices(layer: &FloatLayerShape, limits: &Limits, rows: usize) -> Option<Self> {
+        let subgroup_size = limits.matrix_subgroup.filter(|size| 64_usize.is_multiple_of(*size))?;
+        let expand_inputs = expand_inputs(layer, limits)?;
+        let tile = |(fragments, subgroups): ([usize; 2], [usize; 2]), buffers: usize, on_chip: bool| Self {
+            invocations: [subgroups[0] * subgroup_size, subgroups[1]],
+            quads: [1, 1],
+            depth: MATRIX_DEPTH,
+            buffers,
+            arithmetic: ProductArithmetic::Matrix(ProductMatrix { fragments, subgroups, subgroup_size }),
+            on_chip,
+            expand_inputs,
+            slice: 1,
+            slices: 1,
+            row_capacity: 1,
+        };
+        let padded = |n: usize, tile: usize| n.next_multiple_of(tile);
+        let best = |buffers: usize, on_chip: bool| {
+            let tiles = MATRICES.iter().map(|&(fragments, subgroups, speed)| {
+                let tile = tile((fragments, subgroups), buffers, on_chip);
+                (tile, 1000 * padded(rows, tile.rows()) * padded(layer.outputs, tile.outputs()) / speed)
+            });
+            let fits = |tile: &Self| {
+                tile.invocations() <= limits.invocations && tile.workgroup_bytes(layer) <= limits.workgroup_storage
+            };
+            tiles.filter(|(tile, _)| fits(tile)).min_by_key(|(_, cost)| *cost).map(|(tile, _)| tile)
+        };
+        let mut places = [true, false].into_iter().filter(|on_chip| layer.codebook() || !on_chip);
+        let chosen = places.find_map(|on_chip| best(2, on_chip).or_else(|| best(1, on_chip)));
         Some(chosen?.sliced(layer, limits, rows))
     }
 
@@ -158,12 +241,18 @@ impl ProductTile {
 
     /// Rows a workgroup.
     pub fn rows(&self) -> usize {
-        QUAD * self.invocations[0] * self.quads[0]
+        match self.arithmetic {
+            ProductArithmetic::Matrix(matrix) => FRAGMENT * matrix.fragments[0] * matrix.subgroups[0],
+            _ => QUAD * self.invocations[0] * self.quads[0],
+        }
     }
 
     /// Outputs a workgroup.
     pub fn outputs(&self) -> usize {
-        4 * self.invocations[1] * self.quads[1]
+        match self.arithmetic {
+            ProductArithmetic::Matrix(matrix) => FRAGMENT * matrix.fragments[1] * matrix.subgroups[1],
+            _ => 4 * self.invocations[1] * self.quads[1],
+        }
     }
 
     /// Invocations of a workgroup.
@@ -189,7 +278,14 @@ impl ProductTile {
     /// Bytes of workgroup memory: tiles of basis weights, a quad longer than its rows, tiles of weights, and the
     /// codebook.
     fn workgroup_bytes(&self, layer: &FloatLayerShape) -> usize {
-        let tiles = 4 * self.buffers * self.depth * (self.rows() + QUAD + self.outputs());
+        let tiles = match self.arithmetic {
+            ProductArithmetic::Whole => 4 * self.buffers * self.depth * (self.rows() + QUAD + self.outputs()),
+            ProductArithmetic::Half => 2 * self.buffers * self.depth * (self.rows() + QUAD + self.outputs()),
+            ProductArithmetic::Matrix(matrix) => {
+                let staging = 4 * FRAGMENT * FRAGMENT * matrix.subgroups[0] * matrix.subgroups[1];
+                2 * self.buffers * (self.depth + 8) * (self.rows() + self.outputs()) + staging
+            }
+        };
         tiles + 4 * if self.on_chip { layer.codebook_words() } else { 1 }
     }
 

@@ -6,7 +6,7 @@ use super::Binding;
 use super::buffers::{Allocated, empty, filled};
 use crate::plan::{
     BufferPlan, EdgeBuffers, FloatBuffers, FloatHead, FloatLayerBuffers, FloatLayerShape, FloatPlan, FloatTile,
-    FloatWork, LookupTile, PlanError, ProductTile, params_stride,
+    FloatWork, LookupTile, PlanError, ProductArithmetic, ProductTile, params_stride,
 };
 use crate::run::Gpu;
 use crate::run::kernels::Kernel;
@@ -295,6 +295,20 @@ fn lookup_constants(shape: &FloatLayerShape, tile: &LookupTile) -> [(&'static st
 /// Constants of the product kernels that are no overrides.
 fn product_source(tile: &ProductTile) -> Vec<Constant> {
     let items = |count: usize| count.div_ceil(tile.invocations()) as u32;
+    if let ProductArithmetic::Matrix(matrix) = tile.arithmetic {
+        return vec![
+            ("PER_ROWS", matrix.fragments[0] as u32),
+            ("PER_COLUMNS", matrix.fragments[1] as u32),
+            ("SUBGROUP_ROWS", matrix.subgroups[0] as u32),
+            ("SUBGROUP_COLUMNS", matrix.subgroups[1] as u32),
+            ("SUBGROUP", matrix.subgroup_size as u32),
+            ("DEPTH", tile.depth as u32),
+            ("BUFFERS", tile.buffers as u32),
+            ("BASIS_ITEMS", items(tile.depth * tile.rows() / 16)),
+            ("WEIGHT_ITEMS", items(tile.depth * tile.outputs() / 16)),
+        ];
+    }
+    let half = u32::from(tile.arithmetic == ProductArithmetic::Half);
     vec![
         ("ROW_INVOCATIONS", tile.invocations[0] as u32),
         ("COLUMN_INVOCATIONS", tile.invocations[1] as u32),
@@ -305,6 +319,8 @@ fn product_source(tile: &ProductTile) -> Vec<Constant> {
         ("BUFFERS", tile.buffers as u32),
         ("BASIS_ITEMS", items(tile.depth * tile.rows() / 4)),
         ("WEIGHT_ITEMS", items(tile.depth * tile.outputs() / 4)),
+        ("HALF", half),
+        ("WHOLE", 1 - half),
     ]
 }
 
