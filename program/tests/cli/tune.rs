@@ -192,6 +192,19 @@ fn kernels_are_forced_by_name() {
     let dense = ["run", SMALL, "--input", SMALL_ROWS, "--output", text(&out), "--device", "gpu", "--kernel", "rows"];
     sharekan(&dense).fails(&[SMALL, "is evaluated in f32", "--kernel rows"]);
     assert!(!out.exists());
+    // f16 is for heads in f32, on a device that computes in it.
+    let half = |arguments: &[&str]| sharekan(&[arguments, &["--arithmetic", "f16"]].concat());
+    half(&[&files[..], &["--device", "gpu"]].concat()).fails(&[
+        place.head,
+        "evaluated in integers",
+        "--arithmetic f16",
+    ]);
+    let dense = ["run", SMALL, "--input", SMALL_ROWS, "--output", text(&out), "--device"];
+    half(&[&dense[..], &["cpu"]].concat()).fails(&["--arithmetic f16", "heads run on the CPU"]);
+    half(&[&dense[..], &["gpu", "--kernel", "rows"]].concat()).fails(&["--kernel rows", "leave one of them out"]);
+    assert!(!out.exists());
+    half(&[&dense[..], &["gpu"]].concat()).succeeds();
+    fs::remove_file(&out).unwrap();
 
     let kernels = |head: &str, kernel: &str| {
         let arguments = ["verify", head, "--rows", "9", "--kernel", kernel, "--json", "-"];
