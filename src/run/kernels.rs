@@ -129,7 +129,7 @@ const INTEGER_CODEBOOK: &str = include_str!("../../shaders/integer_codebook.wgsl
 
 impl Kernel {
     /// Files that are no kernels but parts of several.
-    pub const SHARED: [&str; 7] = [
+    pub const SHARED: [&str; 8] = [
         "expand_common",
         "float_params",
         "frame_letterbox",
@@ -137,6 +137,7 @@ impl Kernel {
         "integer_common",
         "integer_sums",
         "product_common",
+        "product_matrix",
     ];
 
     /// All kernels.
@@ -262,6 +263,32 @@ impl Kernel {
             ],
             _ => Vec::new(),
         }
+    }
+
+    /// Sets of such constants, one for each source that the kernel is made of.
+    pub fn samples(self) -> Vec<Vec<(&'static str, u32)>> {
+        let mut samples = vec![self.sample_constants()];
+        if matches!(self, Self::ProductDense | Self::ProductCodebook) {
+            let half = samples[0].iter().map(|&(name, value)| match name {
+                "HALF" => (name, 1),
+                "WHOLE" => (name, 0),
+                _ => (name, value),
+            });
+            let half = half.collect();
+            samples.push(half);
+            samples.push(vec![
+                ("PER_ROWS", 2),
+                ("PER_COLUMNS", 2),
+                ("SUBGROUP_ROWS", 2),
+                ("SUBGROUP_COLUMNS", 2),
+                ("SUBGROUP", 32),
+                ("DEPTH", 16),
+                ("BUFFERS", 2),
+                ("BASIS_ITEMS", 1),
+                ("WEIGHT_ITEMS", 1),
+            ]);
+        }
+        samples
     }
 
     /// Bindings of group 0, which are the session's own, in order.

@@ -39,12 +39,14 @@ pub fn of_networks() -> Vec<Shader> {
     found
 }
 
-/// Every kernel: those of heads once, with constants that they can be read with, those of networks as networks ask for them.
+/// Every kernel: those of heads once for each of their sources, with constants that they can be read with, those of networks as networks ask for them.
 pub fn samples() -> Vec<Shader> {
-    let sample = |kernel: Kernel| {
-        Shader::from(&KernelVariant { kernel, source_constants: kernel.sample_constants(), constants: Vec::new() })
+    let samples = |kernel: Kernel| {
+        kernel.samples().into_iter().map(move |source_constants| {
+            Shader::from(&KernelVariant { kernel, source_constants, constants: Vec::new() })
+        })
     };
-    Kernel::ALL.map(sample).into_iter().chain(of_networks()).collect()
+    Kernel::ALL.into_iter().flat_map(samples).chain(of_networks()).collect()
 }
 
 /// A kernel's source, checked: for what a browser offers, f16 where it asks for that, cooperative matrices where the kernel is
@@ -55,7 +57,7 @@ pub fn checked(kernel: &str, source: &str) -> Result<(Module, ModuleInfo), Strin
     if source.contains("enable f16;") {
         capabilities |= Capabilities::SHADER_FLOAT16;
     }
-    if MATRIX_KERNELS.contains(&kernel) {
+    if MATRIX_KERNELS.contains(&kernel) || source.contains("enable wgpu_cooperative_matrix;") {
         capabilities |= Capabilities::SHADER_FLOAT16
             | Capabilities::SHADER_FLOAT16_IN_FLOAT32
             | Capabilities::COOPERATIVE_MATRIX
