@@ -77,7 +77,7 @@ pub(super) struct Single {
 
 impl Single {
     /// `codebook` is `[codewords, coefficients]`, `edges` are `[groups, outputs]` and name codewords.
-    fn new([outputs, coefficients]: [usize; 2], codebook: &[i8], edges: &[Edges], lanes: Lanes) -> Self {
+    pub(super) fn new([outputs, coefficients]: [usize; 2], codebook: &[i8], edges: &[Edges], lanes: Lanes) -> Self {
         let mut planes = vec![Plane([0; NAMED]); coefficients.max(4)];
         for (at, codeword) in codebook.chunks_exact(coefficients).enumerate() {
             planes.iter_mut().zip(codeword).for_each(|(plane, &c)| plane.0[at] = c);

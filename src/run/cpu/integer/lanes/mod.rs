@@ -71,6 +71,7 @@ impl Lanes {
 
     /// All that this machine has, the best last.
     pub(super) fn all() -> Vec<Self> {
+        #[allow(unused_mut, reason = "other targets have no more")]
         let mut all = vec![Self::Portable];
         #[cfg(target_arch = "x86_64")]
         if std::arch::is_x86_feature_detected!("avx2") {
@@ -170,7 +171,7 @@ impl Lanes {
         }
     }
 
-    /// True where single rows read tiles.
+    /// True where single rows read tiles: the plain loops over them are slower than those over edges.
     pub(super) fn reads_tiles(self) -> bool {
         self != Self::Portable
     }
@@ -211,7 +212,7 @@ impl Lanes {
     /// Writes the dots of the codewords with one input's basis weights.
     pub(super) fn tabulate_row(self, planes: &[Plane], codewords: usize, place: Place, table: &mut RowTable) {
         match self {
-            Self::Portable => {}
+            Self::Portable => portable::tabulate_row(planes, codewords, place, table),
             // SAFETY: the variant exists only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => unsafe { avx2::tabulate_row(planes, codewords, place, table) },
@@ -234,7 +235,8 @@ impl Lanes {
         sums: &mut [[i32; TILE]],
     ) {
         match (self, rounded) {
-            (Self::Portable, _) => {}
+            (Self::Portable, false) => portable::look_up::<false>(tables, tiles, sums),
+            (Self::Portable, true) => portable::look_up::<true>(tables, tiles, sums),
             // SAFETY: the variant exists only where AVX2 was found.
             #[cfg(target_arch = "x86_64")]
             (Self::Avx2, false) => unsafe { avx2::look_up::<false>(tables, codewords, tiles, sums) },
@@ -266,5 +268,57 @@ fn product<const ROUNDED: bool>(dot: i32, level: i16) -> i32 {
         product.wrapping_add(1 << (crate::fixed_point::TABLE_SHIFT - 1)) >> crate::fixed_point::TABLE_SHIFT
     } else {
         product
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::edges::{NAMED, Single};
+    use super::*;
+    use crate::fixed_point::round_product;
+    use crate::head::GainScale;
+
+    /// Pseudo-random bytes, -127 to 127.
+    fn byte(n: usize) -> i8 {
+        (((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as i8).max(-127)
+    }
+
+    #[test]
+    fn tiles_give_the_sums_of_their_edges() {
+        for (outputs, codewords, coefficients) in [(1, 1, 4), (64, 128, 5), (70, 129, 10), (130, 256, 16), (33, 20, 10)]
+        {
+            let codebook: Vec<i8> = (0..codewords * coefficients).map(byte).collect();
+            let edge = |o: usize| Edges {
+                slots: std::array::from_fn(|at| byte(31 * o + at + 7) as u8 as u16 % codewords as u16),
+                levels: std::array::from_fn(|at| i16::from(byte(17 * o + at)) * 16),
+            };
+            let edges: Vec<Edges> = (0..outputs).map(edge).collect();
+            let places: [Place; GROUP] = std::array::from_fn(|at| Place {
+                first: (at % (coefficients - 3)) as u32,
+                weights: [[21, 85, 21, 0], [127, 0, 0, 0], [0, 0, 0, 127], [0, 30, 90, 7]][at],
+            });
+            for lanes in Lanes::all() {
+                let single = Single::new([outputs, coefficients], &codebook, &edges, lanes);
+                let mut tables = [RowTable { low: [0; NAMED], high: [0; NAMED] }; GROUP];
+                for (place, table) in places.iter().zip(&mut tables) {
+                    lanes.tabulate_row(&single.planes, codewords, *place, table);
+                }
+                for (rounded, scale) in [(false, GainScale::Linear), (true, GainScale::Table(Vec::new()))] {
+                    let mut sums = vec![[5; TILE]; outputs.div_ceil(TILE)];
+                    lanes.look_up(rounded, &tables, codewords, &single.tiles, &mut sums);
+                    for (o, edges) in edges.iter().enumerate() {
+                        let product = |at: usize| {
+                            let codeword = &codebook[usize::from(edges.slots[at]) * coefficients..];
+                            let codeword = &codeword[places[at].first as usize..];
+                            let terms = codeword.iter().zip(places[at].weights);
+                            let dot: i32 = terms.map(|(&c, weight)| i32::from(c) * i32::from(weight)).sum();
+                            round_product(dot * i32::from(edges.levels[at]), &scale)
+                        };
+                        let expected = 5 + (0..GROUP).map(product).sum::<i32>();
+                        assert_eq!(sums[o / TILE][o % TILE], expected, "{lanes:?}, output {o} of {outputs}, {rounded}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use wide::i16x16;
 
-use super::super::edges::{Edges, GROUP, Stage};
+use super::super::edges::{Edges, GROUP, Plane, Stage, TILE, Tile};
 use super::super::layer::IntegerLayer;
 use super::super::places::Place;
+use super::super::single::RowTable;
 use super::{BasisWeights, Dots, LANES, product};
 
 /// Most coefficients of codewords that are multiplied in full, the lanes' zeros with them. Beyond, each lane takes its own
@@ -101,4 +102,28 @@ pub(super) fn places(
         }
     }
     nan
+}
+
+/// See [`super::Lanes::tabulate_row`].
+pub(super) fn tabulate_row(planes: &[Plane], codewords: usize, place: Place, table: &mut RowTable) {
+    for (at, (low, high)) in table.low.iter_mut().zip(&mut table.high).enumerate().take(codewords) {
+        let taps = planes[place.first as usize..].iter().zip(place.weights);
+        // At most 127 * 127 in magnitude.
+        let dot: i16 = taps.map(|(plane, weight)| i16::from(plane.0[at]) * i16::from(weight)).sum();
+        [*low, *high] = dot.to_le_bytes();
+    }
+}
+
+/// See [`super::Lanes::look_up`].
+pub(super) fn look_up<const ROUNDED: bool>(tables: &[RowTable; GROUP], tiles: &[Tile], sums: &mut [[i32; TILE]]) {
+    for (sums, tile) in sums.iter_mut().zip(tiles) {
+        for (at, table) in tables.iter().enumerate() {
+            for (o, sum) in sums.iter_mut().enumerate() {
+                let slot = usize::from(tile.slots[at][o]);
+                let dot = i16::from_le_bytes([table.low[slot], table.high[slot]]);
+                let level = tile.levels[at / 2][o][at % 2];
+                *sum = sum.wrapping_add(product::<ROUNDED>(i32::from(dot), level));
+            }
+        }
+    }
 }
