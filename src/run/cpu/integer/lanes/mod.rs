@@ -230,7 +230,7 @@ impl Lanes {
         self,
         rounded: bool,
         tables: &[RowTable; GROUP],
-        codewords: usize,
+        #[allow(unused_variables, reason = "the plain loops do as well without")] codewords: usize,
         tiles: &[Tile],
         sums: &mut [[i32; TILE]],
     ) {
