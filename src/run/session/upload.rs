@@ -42,6 +42,7 @@ impl Upload {
     }
 
     /// Writes bytes, each part from a byte on, and gives the buffer to the device; false where the device still has it.
+    #[cfg(all(feature = "network", feature = "detect"))]
     pub(crate) fn fill_parts(&self, parts: &[(usize, &[u8])]) -> bool {
         let end = parts.iter().map(|(at, bytes)| at + bytes.len()).max().unwrap_or(0);
         self.give(|buffer| {
