@@ -157,7 +157,11 @@ fn products_are_in_f16_where_that_is_asked_for() {
         assert_eq!(names(limits, &PlanOptions::default(), 100), ["dense product", "dense"]);
         assert_eq!(names(limits, &half, 4), ["dense", "dense"]);
     }
-    assert_eq!(names(&able, &half, 100), ["dense product in f16", "dense"]);
+    // Measured to be slower in f16 without matrices.
+    assert_eq!(names(&able, &half, 100), ["dense product", "dense"]);
+    let compressed = Head::from(float_head(&[61, 40, 3], 30, 3));
+    let plan = Plan::with_options(&compressed, &able, 100, &half).unwrap();
+    assert_eq!(plan.kernels(100)[0].name, "codebook product in f16");
     assert_eq!(names(&matrices, &half, 100), ["dense product on matrices", "dense"]);
     let refused = |limits: &Limits, options: &PlanOptions| {
         Plan::with_options(&head, limits, 100, options).unwrap_err().to_string()

@@ -102,10 +102,10 @@ pub struct PlanOptions {
     pub strategy: Option<Strategy>,
     /// The kernel for layers in f32; `None` takes the one that suits each batch size.
     pub float: Option<FloatStrategy>,
-    /// Layers in f32 are multiplied in f16 where a product suits them ([`FloatStrategy`]): on cooperative matrices where the
-    /// adapter has them, and with sums of a few products in f16 where not. Basis weights, coefficients and gains times codewords are
-    /// rounded to 11 bits and infinite from 65,520 on; results stay within some 1e-3 of the largest output a layer. Refused where
-    /// the adapter does not compute in f16.
+    /// Layers in f32 are multiplied in f16 where a product suits them ([`FloatStrategy`]) and that is faster: on cooperative matrices
+    /// where the adapter has them; where not, compressed layers with sums of a few products in f16, and dense ones in f32 as ever.
+    /// Basis weights, coefficients and gains times codewords are rounded to 11 bits and infinite from 65,520 on; results stay within
+    /// some 1e-3 of the largest output a layer. Refused where the adapter does not compute in f16.
     pub half_products: bool,
     /// How products in f32 are cut; `None` takes what suits each batch size.
     #[doc(hidden)]

@@ -92,8 +92,9 @@ impl FloatTile {
                 kernel: strategy.name(),
                 problem: format!("no tile fits {} bytes of workgroup memory", limits.workgroup_storage),
             }),
+            // Of dense coefficients the product in f16 is slower where there are no matrices: it only fetches them to round them.
             None if suits && options.half_products => product(FloatStrategy::MatrixProduct)
-                .or_else(|| product(FloatStrategy::HalfProduct))
+                .or_else(|| layer.codebook().then(|| product(FloatStrategy::HalfProduct))?)
                 .or_else(|| product(FloatStrategy::Product))
                 .map_or_else(lookup, Ok),
             None if suits => product(FloatStrategy::Product).map_or_else(lookup, Ok),
