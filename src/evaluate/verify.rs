@@ -174,6 +174,9 @@ async fn checks_of_head(
     if options.strategy.is_some() {
         forms.retain(|(_, form)| is_integer(form));
     }
+    if options.half_products {
+        forms.retain(|(_, form)| !is_integer(form));
+    }
     for (name, form) in &forms {
         let (expected, before) = (reference(form, &input), checks.len());
         let scale = largest_output(&expected);
@@ -183,7 +186,7 @@ async fn checks_of_head(
                 let mut session = Session::open_with_async(&gpu, form, rows, &options).await?;
                 for &batch in &batches {
                     let tolerance = match options.float {
-                        Some(strategy) if strategy.is_half() => half_tolerance(form),
+                        Some(strategy) if strategy.is_half() => half_tolerance(layers_of(form)),
                         _ => tolerance(form, session.plan().multiplies_matrices(batch)),
                     };
                     let found = session.run_async(&input[..batch * form.inputs()]).await?;
@@ -231,7 +234,9 @@ async fn checks_of_bank(
             let (range, outputs) = (bank.output_range(at), bank.outputs());
             let of_head: Vec<f32> = found.chunks_exact(outputs).flat_map(|row| &row[range.clone()]).copied().collect();
             let error = largest_error(&of_head, &expected[at][..batch * range.len()], largest_output(&expected[at]));
-            (error, codebook_tolerance(&member.head, matrices))
+            let half = options.half_products && Arithmetic::of(&member.head) == Arithmetic::Float;
+            let layers = member.head.layers().len();
+            (error, if half { half_tolerance(layers) } else { codebook_tolerance(&member.head, matrices) })
         };
         // The head that is furthest beyond what it is allowed, or least within.
         let worst = bank.members().iter().enumerate().map(of_member).max_by(|a, b| (a.0 - a.1).total_cmp(&(b.0 - b.1)));
@@ -261,7 +266,7 @@ fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize, options: &Plan
             let options = PlanOptions { float: Some(strategy), ..options.clone() };
             (format!("{}_{name}", strategy.name()), options)
         };
-        FloatStrategy::ALL.into_iter().map(of).collect()
+        FloatStrategy::ALL.into_iter().filter(|strategy| !options.half_products || strategy.is_half()).map(of).collect()
     };
     let runs = |options: &PlanOptions| Plan::with_options(form, limits, rows, options).is_ok();
     kernels.retain(|(_, options)| runs(options));
@@ -272,12 +277,16 @@ fn kernels(name: &str, form: &Head, limits: &Limits, rows: usize, options: &Plan
     kernels
 }
 
-/// Largest error that passes of a form whose products are in f16.
-fn half_tolerance(form: &Head) -> f64 {
-    let layers = match form {
+/// Layers of the deepest head.
+fn layers_of(form: &Head) -> usize {
+    match form {
         Head::Dense(head) => head.layers().len(),
         Head::Compressed(bank) => bank.members().iter().map(|member| member.head.layers().len()).max().unwrap_or(1),
-    };
+    }
+}
+
+/// Largest error that passes of so many layers whose products are in f16.
+fn half_tolerance(layers: usize) -> f64 {
     if layers > 1 { DEEP_MATRIX_TOLERANCE } else { HALF_TOLERANCE }
 }
 

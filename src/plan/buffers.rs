@@ -86,7 +86,8 @@ impl HostBuffers<u64> {
         let bytes = |rows: usize, values: usize| least(4 * (rows * values) as u64);
         let most = options.part_bytes.unwrap_or(PART_BYTES).max(UNUSED_BYTES);
         // Whole passes: one whose last rows are in the next part would wait for that.
-        let part_rows = chunk_rows * (most / bytes(chunk_rows, inputs)).max(1) as usize;
+        let passes = usize::try_from(most / bytes(chunk_rows, inputs)).unwrap_or(usize::MAX);
+        let part_rows = chunk_rows * passes.clamp(1, max_rows.div_ceil(chunk_rows).max(1));
         let part = |part: usize| bytes(part_rows.min(max_rows - part * part_rows), inputs);
         let parts = (0..max_rows.div_ceil(part_rows).max(1)).map(part);
         Self {

@@ -104,10 +104,12 @@ pub struct PlanOptions {
     pub float: Option<FloatStrategy>,
     /// Layers in f32 are multiplied in f16 where a product suits them ([`FloatStrategy`]) and that is faster: on cooperative matrices
     /// where the adapter has them; where not, compressed layers with sums of a few products in f16, and dense ones in f32 as ever.
-    /// Basis weights, coefficients and gains times codewords are rounded to 11 bits and infinite from 65,520 on; results stay within
-    /// some 1e-3 of the largest output a layer. Refused where the adapter does not compute in f16.
+    /// Basis weights, base values, coefficients and gains times codewords are rounded to 11 bits: results stay within some 1e-3 of the
+    /// largest output a layer. It is not for numbers of 65,520 and more, which make outputs NaN, nor for layers all of whose
+    /// numbers are below 1e-4, which f16 has too few bits for. Refused where the adapter does not compute in f16, or where no layer
+    /// would be multiplied in it.
     pub half_products: bool,
-    /// How products in f32 are cut; `None` takes what suits each batch size.
+    /// How products without matrices are cut; `None` takes what suits each batch size.
     #[doc(hidden)]
     pub product: Option<ProductShape>,
     /// Tiles found by measuring.

@@ -265,7 +265,7 @@ impl Gpu {
             None => (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled()),
             Some(_) => {
                 // SAFETY: the token only says that wgpu may have bugs here. The one experimental feature in use is the
-                // cooperative matrix, in one kernel, which `verify` and the tests compare with the reference.
+                // cooperative matrix, in kernels which `verify` and the tests compare with the reference.
                 let token = unsafe { wgpu::ExperimentalFeatures::enabled() };
                 (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, token)
             }

@@ -28,7 +28,8 @@ pub(crate) fn read(from: &[u8], to: &mut [u8]) {
 
 /// Bytes of the pieces that so many are cut into; wgpu compares every view with all others.
 fn piece(bytes: usize) -> usize {
-    if bytes < LEAST { LEAST } else { PIECE.max((bytes / 256).next_multiple_of(8)) }
+    let alone = cfg!(not(feature = "parallel")) || cfg!(target_arch = "wasm32");
+    if alone || bytes < LEAST { LEAST.max(bytes) } else { PIECE.max((bytes / 256).next_multiple_of(8)) }
 }
 
 /// Calls `copy` for each piece.

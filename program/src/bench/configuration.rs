@@ -33,6 +33,11 @@ pub enum Form {
 }
 
 impl Form {
+    /// True where the form is evaluated in f32.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::DenseF32 | Self::VqF32)
+    }
+
     /// All forms.
     pub const ALL: [Self; 4] = [Self::DenseF32, Self::VqF32, Self::VqInt8, Self::VqInt8Log];
 

@@ -245,7 +245,7 @@ fn method(report: &Report) -> Markup {
                     (significant(settings.seconds)) " s a configuration after a warm-up, one visit to each configuration "
                     "in turn, back and forth, so that drift hits all alike. Kernel: "
                     (settings.kernel.as_deref().unwrap_or("the plan's choice"))
-                    @if settings.half_products { "; products of heads in f32 are in f16" } "."
+                    @if settings.half_products { "; heads in f32 are multiplied in f16 where that is faster" } "."
                 }
                 li {
                     "Noise is flagged: " em { "spread" } " where the interquartile range is above "

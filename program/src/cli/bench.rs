@@ -12,6 +12,7 @@ use crate::bench::{
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
 use sharekan::files;
+use sharekan::fixed_point::Arithmetic;
 use sharekan::head::{Head, MAX_CODEWORDS};
 use sharekan::plan::{Strategy, Tuning};
 use sharekan::run::DeviceProfile;
@@ -80,8 +81,8 @@ pub(crate) struct BenchArgs {
     quick: bool,
     /// Put two machines side by side: JSON files of this command, A and B; nothing is measured
     #[arg(long, value_names = ["A", "B"], num_args = 2, conflicts_with_all = [
-        "shape", "head", "member", "forms", "batches", "codebooks", "heads", "samples", "seconds", "quick", "kernel", "no_tuning",
-        "csv", "device", "layout", "base_activation", "rbf_denominator", "head_config",
+        "shape", "head", "member", "forms", "batches", "codebooks", "heads", "samples", "seconds", "quick", "kernel", "arithmetic",
+        "no_tuning", "csv", "device", "layout", "base_activation", "rbf_denominator", "head_config",
     ])]
     compare: Option<Vec<PathBuf>>,
     /// Write the figures as comma-separated values to FILE
@@ -218,6 +219,17 @@ fn measure(args: &BenchArgs, screen: Screen) -> Result<(), Failure> {
 /// Refuses options for what a head or bank of the user's has of its own.
 fn refuse_own(args: &BenchArgs, source: &HeadSource<'_>) -> Result<(), Failure> {
     let path = args.head.as_deref().unwrap_or(Path::new("head")).display();
+    let integer = match source {
+        HeadSource::Given(Head::Compressed(bank)) => {
+            bank.members().iter().all(|member| Arithmetic::of(&member.head) == Arithmetic::Integer)
+        }
+        _ => !args.forms.iter().any(|form| form.is_float()),
+    };
+    if integer && args.kernel.arithmetic == HeadArithmetic::F16 {
+        return Err(Failure::new(
+            "--arithmetic f16: all that is measured is evaluated in integers, expected a head in f32 or --forms dense-f32,vq-f32",
+        ));
+    }
     let HeadSource::Given(Head::Compressed(bank)) = source else { return Ok(()) };
     if !args.codebooks.is_empty() {
         return Err(Failure::new(format!(

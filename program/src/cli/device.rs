@@ -41,7 +41,8 @@ pub(crate) struct KernelArgs {
     /// Force a kernel on layers in integers: edges, rows or matrix [default: the one that suits the batch]
     #[arg(long, value_name = "NAME", value_parser = strategy, hide_possible_values = true)]
     pub(crate) kernel: Option<Strategy>,
-    /// Arithmetic of heads in f32 on a GPU: f32, or f16, which is faster and right to some 1e-3 of the largest output
+    /// Arithmetic of heads in f32 on a GPU: f32, or f16 (on cooperative matrices, or of a codebook), which is faster and right
+    /// to some 1e-3 of the largest output
     #[arg(long, value_name = "NAME", default_value = "f32", hide_default_value = true)]
     pub(crate) arithmetic: HeadArithmetic,
     /// Leave the tiles that `tune` measured on this adapter alone

@@ -65,6 +65,22 @@ fn values_are_judged_as_scikit_learn_judges_them() {
     }
 }
 
+/// A head that is compressed in f32 has products in f16 on every adapter that computes in it; what it is held against has none.
+#[test]
+fn a_reference_stays_in_f32() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = folder.path().join("small.safetensors");
+    sharekan(&["compile", WINE, "-o", text(&small), "--precision", "f32"]).succeeds();
+    let held = |more: &[&str]| {
+        let wine = rows("wine.safetensors");
+        let arguments = ["eval", text(&small), "--device", "gpu", "--rows", &wine, "--reference", WINE, "--json", "-"];
+        let report = sharekan(&[&arguments[..], more].concat()).succeeds().json();
+        report["output_snr_db"].as_f64().unwrap()
+    };
+    let (whole, half) = (held(&[]), held(&["--arithmetic", "f16"]));
+    assert!((whole - half).abs() < 0.5, "{whole} dB, {half} dB");
+}
+
 #[test]
 fn a_reference_tells_how_much_was_lost() {
     let folder = tempfile::tempdir().unwrap();

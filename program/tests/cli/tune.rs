@@ -203,8 +203,13 @@ fn kernels_are_forced_by_name() {
     half(&[&dense[..], &["cpu"]].concat()).fails(&["--arithmetic f16", "heads run on the CPU"]);
     half(&[&dense[..], &["gpu", "--kernel", "rows"]].concat()).fails(&["--kernel rows", "leave one of them out"]);
     assert!(!out.exists());
-    half(&[&dense[..], &["gpu"]].concat()).succeeds();
-    fs::remove_file(&out).unwrap();
+    half(&["bench", "--forms", "vq-int8", "--device", "gpu"]).fails(&["--arithmetic f16", "evaluated in integers"]);
+    half(&["inspect", place.head]).fails(&["--arithmetic f16", "--device gpu"]);
+    let features = sharekan(&["adapters", "--json", "-"]).succeeds().json()[0]["features"].to_string();
+    let matrices = features.contains("cooperative-matrix");
+    if !matrices {
+        half(&[&dense[..], &["gpu"]].concat()).fails(&[SMALL, "dense layers are as fast in f32"]);
+    }
 
     let kernels = |head: &str, kernel: &str| {
         let arguments = ["verify", head, "--rows", "9", "--kernel", kernel, "--json", "-"];
@@ -220,8 +225,7 @@ fn kernels_are_forced_by_name() {
             "{names:?}"
         );
     }
-    let features = sharekan(&["adapters", "--json", "-"]).succeeds().json()[0]["features"].to_string();
-    if !features.contains("cooperative-matrix") {
+    if !matrices {
         let matrix = [&files[..], &["--device", "gpu", "--kernel", "matrix"]].concat();
         sharekan(&matrix).fails(&[place.head, "kernel matrix", "no cooperative matrices"]);
         sharekan(&["verify", place.head, "--kernel", "matrix"]).fails(&["kernel matrix", "no cooperative matrices"]);

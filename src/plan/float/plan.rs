@@ -1,7 +1,7 @@
 //! The plan of a head in f32.
 
 use super::buffers::FloatWork;
-use super::{FloatBuffers, FloatLayerShape, FloatTile};
+use super::{FloatBuffers, FloatLayerShape, FloatStrategy, FloatTile};
 use crate::plan::buffers::{self, HostBuffers};
 use crate::plan::heads::FloatHead;
 use crate::plan::schedule::{Footprint, batch_sizes};
@@ -31,6 +31,11 @@ impl FloatPlan {
         options: &PlanOptions,
     ) -> Result<Self, PlanError> {
         let layers = FloatLayerShape::of_head(head);
+        let never = limits.matrix_subgroup.is_none() && !layers.iter().any(FloatLayerShape::codebook);
+        if options.half_products && options.float.is_none() && limits.half && never {
+            let problem = "dense layers are as fast in f32 on an adapter without cooperative matrices".into();
+            return Err(PlanError::Kernel { kernel: FloatStrategy::HalfProduct.name(), problem });
+        }
         let tiers = |chunk_rows: usize| {
             let tiers = batch_sizes(&TIERS, chunk_rows).into_iter().map(|(_, rows)| {
                 let tiles = layers.iter().map(|layer| FloatTile::choose(layer, limits, rows, options));

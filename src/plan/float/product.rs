@@ -125,7 +125,7 @@ pub struct ProductTile {
     pub depth: usize,
     /// Tiles in workgroup memory: with two, one is written while the other is read.
     pub buffers: usize,
-    /// What products are computed in; for matrices, `invocations` and `quads` do not count.
+    /// What products are computed in; for matrices `quads` do not count.
     pub arithmetic: ProductArithmetic,
     /// The codebook lies in workgroup memory; false where it does not fit or there is none.
     pub on_chip: bool,

@@ -22,6 +22,8 @@ const AHEAD: usize = 2;
 const NARROW: usize = 80;
 /// Rounds of workgroups up to which the last one counts whole: of more, some always fill the gaps, and so do those of banks.
 const MOST_ROUNDS: usize = 4;
+/// Workgroups that any adapter is thought to have room for at most.
+const MOST_ROOM: usize = 1 << 20;
 /// Rows that would take as long as what a workgroup does once for all of its rows.
 const TILE_ROWS: usize = 64;
 /// Inputs that would take as long as the begin and the end of a workgroup.
@@ -154,13 +156,13 @@ impl MatrixTile {
     /// What this cut is expected to take, in no unit: rows of a workgroup, and what it does however few they are,
     /// times outputs and inputs, times the rounds of workgroups. Rows that are padded away count, and processors that stay idle.
     fn cost(&self, layer: &IntegerLayerShape, limits: &Limits, rows: usize) -> usize {
-        let room = limits.target_workgroups.div_ceil(2);
+        let room = limits.target_workgroups.div_ceil(2).clamp(1, MOST_ROOM);
         let workgroups = self.count(layer, rows) * layer.inputs.div_ceil(self.slice);
         // A few more than the adapter is thought to have room for still start at once.
         let rounds = (16 * workgroups).div_ceil(17 * room);
         let even = layer.heads > 1 || rounds > MOST_ROUNDS;
-        let sixteenths = if even { 16 * workgroups / room } else { 16 * rounds };
-        sixteenths * (self.slice + TILE_INPUTS) * self.outputs() * (self.rows() + TILE_ROWS)
+        let of_one = (self.slice + TILE_INPUTS) * self.outputs() * (self.rows() + TILE_ROWS);
+        if even { of_one.saturating_mul(16 * workgroups) / room } else { of_one.saturating_mul(16 * rounds) }
     }
 }
 
@@ -176,7 +178,7 @@ pub(crate) struct BasisFragments {
 impl BasisFragments {
     /// The largest cut that fits the adapter, or else the smallest of all.
     pub(crate) fn of(limits: &Limits) -> Self {
-        let tile = |chunks| Self { chunks, busy: BASIS_WORKGROUPS * limits.target_workgroups };
+        let tile = |chunks| Self { chunks, busy: BASIS_WORKGROUPS * limits.target_workgroups.clamp(1, MOST_ROOM) };
         [8, 4, 2].map(tile).into_iter().find(|tile| tile.fits(limits)).unwrap_or(tile(1))
     }
 

@@ -5,7 +5,7 @@ use sharekan::head::Head;
 use sharekan::plan::{BufferPlan, Plan};
 
 use super::InspectArgs;
-use crate::cli::device::OpenDevice;
+use crate::cli::device::{HeadArithmetic, OpenDevice};
 use crate::cli::failure::Failure;
 use crate::cli::options::DeviceArg;
 use crate::cli::plain::plain;
@@ -36,6 +36,10 @@ struct BufferFacts {
 impl DeviceMemory {
     /// What is asked for; `None` where no device is.
     pub(super) fn of(args: &InspectArgs, head: &Head) -> Result<Option<Self>, Failure> {
+        let half = args.kernel.arithmetic == HeadArithmetic::F16;
+        if half && matches!(args.device, None | Some(DeviceArg::Cpu)) {
+            return Err(Failure::new("--arithmetic f16 is for a GPU: --device gpu says what the head takes there"));
+        }
         let Some(device) = args.device else { return Ok(None) };
         let settings = match head {
             Head::Dense(head) => vec![head.detection.as_ref()],

@@ -124,7 +124,7 @@ impl Stage {
             }
         }
 
-        let single = if codewords <= NAMED && lanes.reads_tiles() {
+        let single = if codewords <= NAMED.min(4 * outputs) && lanes.reads_tiles() {
             Single::new([outputs, coefficients], codebook, &edges, lanes)
         } else {
             Single::default()

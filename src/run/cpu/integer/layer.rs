@@ -85,6 +85,11 @@ impl IntegerLayer {
         }
     }
 
+    /// True where single rows read tiles.
+    pub(super) fn reads_tiles(&self) -> bool {
+        self.stages.iter().all(|stage| !stage.single.tiles.is_empty())
+    }
+
     /// True where tables hold whole codebooks.
     pub(super) fn tabulates_all(&self) -> bool {
         self.stages.iter().all(|stage| matches!(stage.slots, Slots::All))

@@ -21,6 +21,9 @@ use crate::head::CompressedHead;
 use lanes::Lanes;
 use layer::IntegerLayer;
 
+/// Most rows that are evaluated one by one in layers without tiles, whatever the lanes.
+const UNTILED_ROWS: usize = 2;
+
 /// A head prepared for evaluation in integers.
 #[derive(Debug, Clone)]
 pub(super) struct IntegerHead {
@@ -47,7 +50,8 @@ impl IntegerHead {
         let mut values = None;
         for layer in &self.layers {
             let x = values.as_deref().unwrap_or(input);
-            values = Some(if x.len() / layer.inputs <= self.single_rows && layer.tabulates_all() {
+            let single_rows = if layer.reads_tiles() { self.single_rows } else { self.single_rows.min(UNTILED_ROWS) };
+            values = Some(if x.len() / layer.inputs <= single_rows && layer.tabulates_all() {
                 single::run(layer, self.lanes, x)
             } else {
                 rows::run(layer, self.lanes, x)
