@@ -29,7 +29,7 @@ const FRAGMENT: usize = 16;
 pub enum ProductArithmetic {
     /// f32.
     Whole,
-    /// f16, sums of [`ProductTile::unrolled`] products too.
+    /// f16, sums of a few products too.
     Half,
     /// Cooperative matrices: products in f16, sums in f32.
     Matrix(ProductMatrix),
