@@ -8,21 +8,6 @@
 // Where Value is f16 (HALF is 1, WHOLE 0), values and weights are rounded to 11 bits, and so are the sums of UNROLLED
 // products, which are then added to those in f32.
 
-// [four rows][depth] of four rows
-@group(0) @binding(1) var<storage, read> basis: array<vec4<f32>>;
-// [partial][row][output group]
-@group(0) @binding(2) var<storage, read_write> partials: array<vec4<f32>>;
-// [input][output group]
-@group(0) @binding(3) var<storage, read> base_weights: array<vec4<f32>>;
-
-override INPUTS: u32;
-override OUTPUT_GROUPS: u32;
-override LENGTH: u32;
-override HAS_BASE: bool;
-// Coefficients of a row and all that is kept of it, with padding.
-override SPLINE_DEPTH: u32;
-override ALL_DEPTH: u32;
-
 const INVOCATIONS: u32 = ROW_INVOCATIONS * COLUMN_INVOCATIONS;
 const QUADS: u32 = ROW_INVOCATIONS * ROW_QUADS;
 const GROUPS: u32 = COLUMN_INVOCATIONS * COLUMN_QUADS;

@@ -75,11 +75,10 @@ fn codebook(shape: [usize; 3], basis: Basis, base: bool, random: &mut Random) ->
     Head::from(CompressedHead::new(vec![layer], None).unwrap())
 }
 
-/// One, primes, and the shapes around tiles, with a base path and without.
-#[test]
-fn products_of_odd_shapes() {
-    let random = &mut Random::new(1);
-    let mut batches = [33, 64, 100, 257].into_iter().cycle();
+/// One, primes, and the shapes around tiles, with a base path and without; each head with a number of rows.
+fn odd_shapes(rows: &[usize], random: &mut Random) -> Vec<(String, Head, usize)> {
+    let mut batches = rows.iter().copied().cycle();
+    let mut found = Vec::new();
     for inputs in [1, 7, 130] {
         for outputs in [1, 5, 75, 130] {
             for base in [false, true] {
@@ -90,10 +89,18 @@ fn products_of_odd_shapes() {
                     ("codebook", codebook([inputs, outputs, 40], even(inputs, 3, 7), base, random)),
                 ];
                 for ((kind, head), rows) in heads.into_iter().zip(&mut batches) {
-                    compare(&GPU, &format!("{kind}, {name}"), &head, &[rows / 2, rows], FloatStrategy::Product);
+                    found.push((format!("{kind}, {name}"), head, rows));
                 }
             }
         }
+    }
+    found
+}
+
+#[test]
+fn products_of_odd_shapes() {
+    for (name, head, rows) in odd_shapes(&[33, 64, 100, 257], &mut Random::new(1)) {
+        compare(&GPU, &name, &head, &[rows / 2, rows], FloatStrategy::Product);
     }
 }
 
@@ -106,22 +113,9 @@ fn half_ways() -> [(Gpu, FloatStrategy); 2] {
 #[test]
 fn products_in_f16_of_odd_shapes() {
     let random = &mut Random::new(8);
-    let mut batches = [33, 70, 129].into_iter().cycle();
     for (gpu, strategy) in half_ways() {
-        for inputs in [1, 7, 130] {
-            for outputs in [1, 5, 75, 130] {
-                for base in [false, true] {
-                    let name = format!("{inputs} to {outputs}, base {base}");
-                    let activation = base.then_some(Activation::Gelu);
-                    let heads = [
-                        ("dense", dense(inputs, outputs, even(inputs, 3, 7), activation, random)),
-                        ("codebook", codebook([inputs, outputs, 40], even(inputs, 3, 7), base, random)),
-                    ];
-                    for ((kind, head), rows) in heads.into_iter().zip(&mut batches) {
-                        compare(&gpu, &format!("{kind}, {name}"), &head, &[rows], strategy);
-                    }
-                }
-            }
+        for (name, head, rows) in odd_shapes(&[33, 70, 129], random) {
+            compare(&gpu, &name, &head, &[rows], strategy);
         }
     }
 }

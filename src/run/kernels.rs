@@ -114,6 +114,8 @@ const INTEGER_MATRIX: &[Access] = &[Params, Params, Params, Read, Read, Read, Re
 const FLOAT_PARAMS: &str = include_str!("../../shaders/float_params.wgsl");
 /// What the kernels that expand inputs in f32 have in common.
 const EXPAND_COMMON: &str = include_str!("../../shaders/expand_common.wgsl");
+/// What all that multiply matrices of a layer in f32 read and write.
+const PRODUCT_LAYER: &str = include_str!("../../shaders/product_layer.wgsl");
 /// What the kernels that multiply matrices in f32 have in common.
 const PRODUCT_COMMON: &str = include_str!("../../shaders/product_common.wgsl");
 /// The same on cooperative matrices in f16.
@@ -129,7 +131,7 @@ const INTEGER_CODEBOOK: &str = include_str!("../../shaders/integer_codebook.wgsl
 
 impl Kernel {
     /// Files that are no kernels but parts of several.
-    pub const SHARED: [&str; 8] = [
+    pub const SHARED: [&str; 9] = [
         "expand_common",
         "float_params",
         "frame_letterbox",
@@ -137,6 +139,7 @@ impl Kernel {
         "integer_common",
         "integer_sums",
         "product_common",
+        "product_layer",
         "product_matrix",
     ];
 
@@ -222,7 +225,7 @@ impl Kernel {
                     (_, true) => ("enable f16;\nalias Value = f16;\n", PRODUCT_COMMON),
                     _ => ("alias Value = f32;\n", PRODUCT_COMMON),
                 };
-                format!("{enabled}{FLOAT_PARAMS}\n{}\n{own}", template::expand(common, constants))
+                format!("{enabled}{FLOAT_PARAMS}\n{PRODUCT_LAYER}\n{}\n{own}", template::expand(common, constants))
             }
             Self::ContractDense | Self::ContractCodebook | Self::FinishFloat => format!("{FLOAT_PARAMS}\n{own}"),
             Self::FrameLetterboxBuffer | Self::FrameLetterboxTexture => format!("{FRAME_LETTERBOX}\n{own}"),

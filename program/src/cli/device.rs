@@ -140,6 +140,11 @@ impl OpenDevice {
         Ok(model)
     }
 
+    /// How to plan what a head is held against: a kernel or an arithmetic that is asked for is one for the head alone.
+    pub(crate) fn reference_options(&self) -> PlanOptions {
+        self.options.clone().strategy(None).half_products(false)
+    }
+
     /// How frames run on the adapter, if there is one: with the kernels and tiles of heads, and those of the backbone.
     pub(crate) fn frame_options(&self, precision: BackbonePrecision) -> Result<Option<FrameOptions>, Failure> {
         let Some(gpu) = &self.gpu else {

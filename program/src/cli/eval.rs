@@ -155,8 +155,7 @@ pub(crate) fn eval(args: &EvalArgs) -> Result<(), Failure> {
             let file = args.import.open(path)?;
             assumed.extend(file.assumptions().iter().map(|what| format!("{what} (of the reference)")));
             let dense = file.head;
-            // A kernel or an arithmetic that is asked for is one for the head, not for what it is held against.
-            let options = device.options.clone().strategy(None).half_products(false);
+            let options = device.reference_options();
             let model = Model::open_on(device.gpu.as_ref(), &dense, rows, &options).map_err(|e| about(e, path))?;
             fits(&backbone, &model, &settings, path)?;
             let snr = OutputSnr::new(model.outputs()).map_err(|e| Failure::new(e.to_string()))?;

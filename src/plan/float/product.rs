@@ -167,23 +167,44 @@ impl ProductTile {
             slices: 1,
             row_capacity: 1,
         };
-        let fits = |tile: &Self| {
-            tile.invocations() <= limits.invocations && tile.workgroup_bytes(layer) <= limits.workgroup_storage
-        };
-        let best = |buffers: usize, on_chip: bool| {
-            let tiles = CANDIDATES.iter().map(|candidate| {
+        let candidates = |buffers: usize, on_chip: bool| {
+            let tiles = CANDIDATES.iter().map(move |candidate| {
                 let shape = ProductShape { buffers, ..candidate.shape };
-                (tile(shape, on_chip), candidate.cost(layer, rows))
+                (tile(shape, on_chip), candidate.speed)
             });
-            tiles.filter(|(tile, _)| fits(tile)).min_by_key(|(_, cost)| *cost).map(|(tile, _)| tile)
+            tiles.collect()
         };
-        // A codebook out of workgroup memory costs more than a smaller tile does.
-        let mut places = [true, false].into_iter().filter(|on_chip| layer.codebook() || !on_chip);
         let chosen = match wanted {
-            Some(shape) => places.map(|on_chip| tile(shape, on_chip)).find(|tile| shape.is_sound() && fits(tile)),
-            None => places.find_map(|on_chip| best(2, on_chip).or_else(|| best(1, on_chip))),
+            Some(shape) => places(layer)
+                .map(|on_chip| tile(shape, on_chip))
+                .find(|tile| shape.is_sound() && tile.fits(layer, limits)),
+            None => Self::best(layer, limits, rows, candidates),
         };
         Some(chosen?.sliced(layer, limits, rows))
+    }
+
+    /// The cheapest of the tiles that fit, with their speeds: with two buffers where there is room, and with the codebook in
+    /// workgroup memory, since out of it it costs more than a smaller tile does.
+    fn best(
+        layer: &FloatLayerShape,
+        limits: &Limits,
+        rows: usize,
+        candidates: impl Fn(usize, bool) -> Vec<(Self, usize)>,
+    ) -> Option<Self> {
+        let best = |buffers: usize, on_chip: bool| {
+            let fitting = candidates(buffers, on_chip).into_iter().filter(|(tile, _)| tile.fits(layer, limits));
+            fitting.min_by_key(|(tile, speed)| tile.cost(layer, rows, *speed)).map(|(tile, _)| tile)
+        };
+        places(layer).find_map(|on_chip| best(2, on_chip).or_else(|| best(1, on_chip)))
+    }
+
+    fn fits(&self, layer: &FloatLayerShape, limits: &Limits) -> bool {
+        self.invocations() <= limits.invocations && self.workgroup_bytes(layer) <= limits.workgroup_storage
+    }
+
+    /// Time that the padded sums of a layer take, in a measure of its own.
+    fn cost(&self, layer: &FloatLayerShape, rows: usize, speed: usize) -> usize {
+        1000 * rows.next_multiple_of(self.rows()) * layer.outputs.next_multiple_of(self.outputs()) / speed
     }
 
     fn matrices(layer: &FloatLayerShape, limits: &Limits, rows: usize) -> Option<Self> {
@@ -201,20 +222,13 @@ impl ProductTile {
             slices: 1,
             row_capacity: 1,
         };
-        let padded = |n: usize, tile: usize| n.next_multiple_of(tile);
-        let best = |buffers: usize, on_chip: bool| {
-            let tiles = MATRICES.iter().map(|&(fragments, subgroups, speed)| {
-                let tile = tile((fragments, subgroups), buffers, on_chip);
-                (tile, 1000 * padded(rows, tile.rows()) * padded(layer.outputs, tile.outputs()) / speed)
-            });
-            let fits = |tile: &Self| {
-                tile.invocations() <= limits.invocations && tile.workgroup_bytes(layer) <= limits.workgroup_storage
-            };
-            tiles.filter(|(tile, _)| fits(tile)).min_by_key(|(_, cost)| *cost).map(|(tile, _)| tile)
+        let candidates = |buffers: usize, on_chip: bool| {
+            let tiles = MATRICES
+                .iter()
+                .map(|&(fragments, subgroups, speed)| (tile((fragments, subgroups), buffers, on_chip), speed));
+            tiles.collect()
         };
-        let mut places = [true, false].into_iter().filter(|on_chip| layer.codebook() || !on_chip);
-        let chosen = places.find_map(|on_chip| best(2, on_chip).or_else(|| best(1, on_chip)));
-        Some(chosen?.sliced(layer, limits, rows))
+        Some(Self::best(layer, limits, rows, candidates)?.sliced(layer, limits, rows))
     }
 
     fn sliced(self, layer: &FloatLayerShape, limits: &Limits, rows: usize) -> Self {
@@ -303,12 +317,10 @@ impl ProductShape {
     }
 }
 
-impl Candidate {
-    /// Time that the padded sums of a layer take, in a measure of its own.
-    fn cost(&self, layer: &FloatLayerShape, rows: usize) -> usize {
-        let padded = |n: usize, at: usize| n.next_multiple_of(4 * self.shape.invocations[at] * self.shape.quads[at]);
-        1000 * padded(rows, 0) * padded(layer.outputs, 1) / self.speed
-    }
+/// Whether a layer's codebook lies in workgroup memory, the better first.
+fn places(layer: &FloatLayerShape) -> impl Iterator<Item = bool> {
+    let codebook = layer.codebook();
+    [true, false].into_iter().filter(move |on_chip| codebook || !on_chip)
 }
 
 /// Inputs that a workgroup of `expand_product` takes, of four rows: a power of two, as sums over invocations are made

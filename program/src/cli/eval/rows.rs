@@ -197,7 +197,6 @@ fn reference(
             format!("has {} inputs and {} outputs, expected {} and {}", found[0], found[1], expected[0], expected[1]);
         return Err(Failure::in_file(path, problem));
     }
-    // A kernel or an arithmetic that is asked for is one for the head, not for what it is held against.
-    let options = device.options.clone().strategy(None).half_products(false);
+    let options = device.reference_options();
     Model::open_on(device.gpu.as_ref(), &file.head, rows, &options).map_err(|e| about(e, path))
 }
